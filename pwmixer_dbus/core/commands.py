@@ -1,0 +1,74 @@
+"""What we ask of the sound server. Requests from a bus, a socket or a rule all become one of these.
+
+Each knows its `slot`: commands of one slot overwrite each other, so that the latest absolute value wins.
+"""
+
+from dataclasses import dataclass
+
+from pwmixer_dbus.core.model import Kind
+
+Key = tuple[Kind, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetVolume:
+    """Set the volume of each channel of a device or stream."""
+
+    key: Key
+    channels: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMuted:
+    """Mute or unmute a device or stream."""
+
+    key: Key
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveStream:
+    """Connect a stream to another device."""
+
+    key: Key
+    device: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDefault:
+    """Make a sink or source the default. `key` is that of the device, `name` its name."""
+
+    key: Key
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPort:
+    """Choose the active port of a device."""
+
+    key: Key
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetProfile:
+    """Choose the active profile of a card."""
+
+    key: Key
+    profile: str
+
+
+Command = SetVolume | SetMuted | MoveStream | SetDefault | SetPort | SetProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who wanted something and why: `kind` is user, app, rule, duck, scene or server; `client` a bus name or program."""
+
+    kind: str
+    client: str = ""
+    context: str = ""
+    quiet: bool = False
+
+
+SERVER = Origin(kind="server")
