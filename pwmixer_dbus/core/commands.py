@@ -1,13 +1,11 @@
 """What we ask of the sound server. Requests from a bus, a socket or a rule all become one of these.
 
-Each knows its `slot`: commands of one slot overwrite each other, so that the latest absolute value wins.
+Commands of one type for one key overwrite each other while they wait: the latest absolute value wins.
 """
 
 from dataclasses import dataclass
 
-from pwmixer_dbus.core.model import Kind
-
-Key = tuple[Kind, int]
+from pwmixer_dbus.core.model import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +55,9 @@ class SetProfile:
     key: Key
     profile: str
 
+
+Slot = tuple[type, Key]
+"""What commands compete for: one type of setting of one object."""
 
 Command = SetVolume | SetMuted | MoveStream | SetDefault | SetPort | SetProfile
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pwmixer_dbus.core.model import Card, Client, Device, Kind, Server, Stream
+from pwmixer_dbus.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,4 +48,11 @@ class AppWanted:
     muted: bool | None
 
 
-Event = Snapshot | Seen | Gone | Disconnected | AppWanted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """The settings that are in force from now on."""
+
+    settings: Settings
+
+
+Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Configured

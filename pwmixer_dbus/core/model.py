@@ -6,7 +6,7 @@ server restarts; a stream's `number` is ours and is never used twice in one run.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -43,6 +43,10 @@ class Kind(StrEnum):
     def devices(self) -> "Kind":
         """The kind of device that a stream of this kind is connected to."""
         return Kind.SINK if self is Kind.PLAYBACK else Kind.SOURCE
+
+
+Key = tuple[Kind, int]
+"""A device's or stream's kind and server index."""
 
 
 class Availability(StrEnum):
@@ -167,6 +171,11 @@ class Stream:
     number: int = 0
     identity: Identity = UNRESOLVED
 
+    @property
+    def is_meter(self) -> bool:
+        """Whether this only measures a level for some mixer's display; no person wants to see it."""
+        return self.properties.get("resample.peaks") == "true"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
@@ -216,7 +225,7 @@ class App:
     app_id: str
     name: str
     icon_name: str = ""
-    streams: tuple[tuple[Kind, int], ...] = field(default=())
+    streams: tuple[Key, ...] = ()
     volume: float | None = None
     muted: bool | None = None
 

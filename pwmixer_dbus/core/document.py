@@ -1,0 +1,217 @@
+"""The state as plain dictionaries: the one projection that every outlet shares.
+
+Keys are stable and only added to; the command line's templates and `Describe` expose them as they stand here.
+"""
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Properties, Stream
+from pwmixer_dbus.core.selectors import Target, selector_of
+from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.verbs import audible_streams, max_volume, muted_of, volume_of
+
+Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
+Document = dict[str, Value]
+
+ABSENT_DEVICE = Device(kind=Kind.SINK, index=0xFFFFFFFF, name="", channels=(), state="absent")
+"""What the alias of a default device shows while there is none."""
+
+_FORM_ICONS = {
+    "headset": "audio-headset",
+    "headphone": "audio-headphones",
+    "headphones": "audio-headphones",
+    "microphone": "audio-input-microphone",
+    "webcam": "camera-web",
+    "speaker": "audio-speakers",
+    "tv": "video-display",
+    "hands-free": "audio-headset",
+    "handset": "phone",
+    "portable": "audio-card",
+}
+
+
+def describe(state: MixerState) -> Document:
+    """Return the whole state."""
+    devices = sorted(state.devices.values(), key=lambda d: d.index)
+    streams = sorted(state.streams.values(), key=lambda s: s.number)
+    apps = sorted(state.apps.values(), key=lambda a: (not a.streams, a.name.casefold(), a.app_id))
+    return {
+        "generation": state.generation,
+        "connected": state.connected,
+        "server": {"name": state.server.name, "version": state.server.version},
+        "defaults": {"sink": state.server.default_sink, "source": state.server.default_source},
+        "settings": {"max_volume": state.settings.max_volume, "step": state.settings.step},
+        "sinks": [describe_device(state, d) for d in devices if d.kind is Kind.SINK],
+        "sources": [describe_device(state, d) for d in devices if d.kind is Kind.SOURCE],
+        "streams": [describe_stream(state, s) for s in streams],
+        "apps": [describe_app(state, a) for a in apps],
+        "groups": [],
+        "cards": [describe_card(c) for c in sorted(state.cards.values(), key=lambda c: c.index)],
+    }
+
+
+def describe_target(state: MixerState, target: Target) -> Document:
+    """Return one object, whatever it is."""
+    match target:
+        case Device():
+            return describe_device(state, target)
+        case Stream():
+            return describe_stream(state, target)
+        case App():
+            return describe_app(state, target)
+        case Card():
+            return describe_card(target)
+    assert_never(target)
+
+
+def describe_device(state: MixerState, device: Device) -> Document:
+    """Return a sink or source."""
+    card = None if device.card is None else state.cards.get(device.card)
+    return {
+        "selector": selector_of(device),
+        "kind": device.kind.value,
+        "index": device.index,
+        "name": device.name,
+        "description": device.description,
+        "icon_name": _device_icon(device),
+        "volume": gain.level(device.channels),
+        "muted": device.muted,
+        "channel_volumes": list(device.channels),
+        "positions": list(device.positions),
+        "state": device.state,
+        "default": bool(device.name) and state.server.default(device.kind) == device.name,
+        "monitor": device.is_monitor,
+        "virtual": device.virtual,
+        "form_factor": device.properties.get("device.form_factor", ""),
+        "bus": device.properties.get("device.bus", ""),
+        "card": None if card is None else card.name,
+        "active_port": device.active_port,
+        "ports": [_option(p) for p in device.ports],
+        "max_volume": max_volume(state, device),
+        "volume_writable": bool(device.channels),
+    }
+
+
+def describe_stream(state: MixerState, stream: Stream) -> Document:
+    """Return a stream. `device` is a name, null between two devices; `pid` is 0 where it is unknown."""
+    device = state.device_of(stream)
+    return {
+        "selector": selector_of(stream),
+        "kind": stream.kind.value,
+        "number": stream.number,
+        "index": stream.index,
+        "name": stream.identity.name,
+        "description": stream.media_name,
+        "direction": stream.kind.value,
+        "app_id": stream.identity.app_id,
+        "app_name": stream.identity.name,
+        "media_name": stream.media_name,
+        "icon_name": stream.identity.icon_name,
+        "role": _property(state, stream, "media.role"),
+        "binary": _property(state, stream, "application.process.binary"),
+        "pid": 0 if stream.process is None else stream.process.pid,
+        "device": None if device is None else device.name,
+        "volume": gain.level(stream.channels),
+        "muted": stream.muted,
+        "channel_volumes": list(stream.channels),
+        "positions": list(stream.positions),
+        "corked": stream.corked,
+        "state": "corked" if stream.corked else "running",
+        "max_volume": max_volume(state, stream),
+        "volume_writable": stream.has_volume and stream.volume_writable,
+        "routed_by": "",
+    }
+
+
+def describe_app(state: MixerState, app: App) -> Document:
+    """Return an application; `streams` are stream numbers."""
+    streams = list(state.streams_of(app))
+    active = any(not s.corked for s in streams)
+    return {
+        "selector": selector_of(app),
+        "kind": Kind.APP.value,
+        "app_id": app.app_id,
+        "name": app.name,
+        "description": app.name,
+        "icon_name": app.icon_name,
+        "streams": [s.number for s in streams],
+        "active": active,
+        "state": "running" if active else "idle",
+        "volume": volume_of(state, {}, app),
+        "muted": muted_of(state, {}, app),
+        "channel_volumes": [],
+        "max_volume": max_volume(state, app),
+        "volume_writable": not streams or any(s.volume_writable for s in audible_streams(state, app)),
+    }
+
+
+def describe_card(card: Card) -> Document:
+    """Return a card."""
+    return {
+        "selector": selector_of(card),
+        "kind": Kind.CARD.value,
+        "index": card.index,
+        "name": card.name,
+        "description": card.description,
+        "icon_name": card.properties.get("device.icon_name") or "audio-card",
+        "active_profile": card.active_profile,
+        "profiles": [_option(p) for p in card.profiles],
+        "ports": [_option(p) for p in card.ports],
+    }
+
+
+def explain_stream(state: MixerState, stream: Stream) -> Document:
+    """Return why a stream is what it is and where it is: the evidence for its application, and its device."""
+    device = state.device_of(stream)
+    evidence: list[Value] = [
+        {"source": e.source, "value": e.value, "verdict": e.verdict} for e in stream.identity.evidence
+    ]
+    return {
+        "stream": selector_of(stream),
+        "media_name": stream.media_name,
+        "app_id": stream.identity.app_id,
+        "app_name": stream.identity.name,
+        "evidence": evidence,
+        "rules": [],
+        "desired_device": None,
+        "actual_device": None if device is None else device.name,
+        "moved_by": "",
+    }
+
+
+def all_properties(state: MixerState, target: Target) -> Properties:
+    """Return the property list of an object; a stream's are completed by its client's."""
+    match target:
+        case Stream():
+            client = state.client_of(target)
+            inherited: Mapping[str, str] = {} if client is None else client.properties
+            return {**inherited, **target.properties}
+        case App():
+            return {}
+        case Device() | Card():
+            return target.properties
+    assert_never(target)
+
+
+def _option(option: Port | Profile) -> Document:
+    return {"name": option.name, "description": option.description, "available": option.available.value}
+
+
+def _property(state: MixerState, stream: Stream, name: str) -> str:
+    value = stream.properties.get(name)
+    if value:
+        return value
+    client = state.client_of(stream)
+    return "" if client is None else client.properties.get(name, "")
+
+
+def _device_icon(device: Device) -> str:
+    named = device.properties.get("device.icon_name") or device.properties.get("device.icon-name")
+    if named:
+        return named
+    form = _FORM_ICONS.get(device.properties.get("device.form_factor", ""))
+    if form:
+        return form
+    return "audio-card" if device.kind is Kind.SINK or device.is_monitor else "audio-input-microphone"

@@ -1,0 +1,189 @@
+"""Target selectors: the words by which people and programs name what they mean, the same on every outlet.
+
+    @sink @source      the default device            stream:N         one stream, by our number
+    sink:NAME          a sink, by name or description    source:NAME      likewise
+    app:ID             an application, by id (app:bin:firefox), by its last part (app:firefox) or by its name
+    card:NAME          a card                        pid:N            the streams of a process, its children or parents
+
+NAME and ID may be globs (`*`, `?`, `[...]`), which may match many. Matching ignores case, an exact match wins.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TypeVar
+
+from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotFoundError
+from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream, clean
+from pwmixer_dbus.core.state import MixerState
+
+Target = Device | Stream | App | Card
+Named = TypeVar("Named", Device, App, Card)
+
+SELECTOR_LIMIT = 512
+FORMS = "@sink, @source, sink:NAME, source:NAME, app:ID, stream:N, card:NAME, pid:N or an object path"
+
+ParentOf = Callable[[int], int | None]
+
+
+def selector_of(target: Target) -> str:
+    """Return the selector that names exactly this object."""
+    match target:
+        case Device():
+            return f"{target.kind}:{target.name}"
+        case Stream():
+            return f"stream:{target.number}"
+        case App():
+            return f"app:{target.app_id}"
+        case Card():
+            return f"card:{target.name}"
+
+
+def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Target, ...]:
+    """Return what a selector means now, at least one object.
+
+    `parent_of` gives the parent of a process id. Raises InvalidArgumentError for what is no selector, NotFoundError
+    where nothing matches, AmbiguousError where a name without a glob fits several.
+    """
+    if len(selector) > SELECTOR_LIMIT:
+        raise InvalidArgumentError(f"A selector has at most {SELECTOR_LIMIT} characters; this one has {len(selector)}.")
+    if selector in {"@sink", "@source"}:
+        return (_default(state, Kind(selector[1:])),)
+    form, colon, name = selector.partition(":")
+    if not colon or not name:
+        raise InvalidArgumentError(f"“{clean(selector)}” is no target; use {FORMS}.{_hint(state, selector)}")
+    match form:
+        case "sink" | "source":
+            devices = [d for d in state.devices.values() if d.kind == form]
+            return _named(devices, name, _device_names, selector)
+        case "app":
+            return _named(state.apps.values(), name, _app_names, selector)
+        case "card":
+            return _named(state.cards.values(), name, _card_names, selector)
+        case "stream":
+            return _streams(state, name, selector)
+        case "pid":
+            return _streams_of_process(state, _number(name, selector), parent_of)
+    raise InvalidArgumentError(f"“{clean(form)}:” is no kind of target; use {FORMS}.{_hint(state, selector)}")
+
+
+def resolve_one(state: MixerState, selector: str, parent_of: ParentOf) -> Target:
+    """Return the one object that a selector means; raises like `resolve`, and AmbiguousError for several."""
+    targets = resolve(state, selector, parent_of)
+    if len(targets) > 1:
+        raise _ambiguous(selector, targets)
+    return targets[0]
+
+
+def _default(state: MixerState, kind: Kind) -> Device:
+    device = state.default(kind)
+    if device is None:
+        raise NotFoundError(f"There is no default {kind} at the moment.")
+    return device
+
+
+def _device_names(device: Device) -> Sequence[Sequence[str]]:
+    return ((device.name,), (device.description,))
+
+
+def _app_names(app: App) -> Sequence[Sequence[str]]:
+    last = app.app_id.partition(":")[2]
+    return ((app.app_id,), (last, app.name, last.rpartition(".")[2]))
+
+
+def _card_names(card: Card) -> Sequence[Sequence[str]]:
+    return ((card.name,), (card.description,))
+
+
+def _named(
+    candidates: Iterable[Named], name: str, names_of: Callable[[Named], Sequence[Sequence[str]]], selector: str
+) -> tuple[Named, ...]:
+    """Find by name: what is named so exactly, else what the glob matches; names come in ranks, better ones first."""
+    folded = name.casefold()
+    known = [(candidate, names_of(candidate)) for candidate in candidates]
+    ranks = max((len(ranked) for _, ranked in known), default=0)
+    for rank in range(ranks):
+        exact = [c for c, ranked in known if any(n.casefold() == folded for n in ranked[rank])]
+        if len(exact) > 1:
+            raise _ambiguous(selector, exact)
+        if exact:
+            return tuple(exact)
+    found = tuple(c for c, ranked in known if any(_glob(n.casefold(), folded) for names in ranked for n in names))
+    if not found:
+        raise NotFoundError(f"Nothing is called “{clean(selector)}” now.{_nearby(folded, known)}")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _is_glob(pattern: str) -> bool:
+    return any(c in pattern for c in "*?[")
+
+
+def _glob(name: str, pattern: str) -> bool:
+    return _is_glob(pattern) and fnmatchcase(name, pattern)
+
+
+def _nearby(folded: str, known: Sequence[tuple[Named, Sequence[Sequence[str]]]]) -> str:
+    """Suggest what holds the words that were given; plain containment is enough to catch what people mistype."""
+    near = [selector_of(c) for c, ranked in known if any(folded in n.casefold() for names in ranked for n in names)]
+    suggested = near or [selector_of(c) for c, _ in known]
+    return f" There is {', '.join(suggested[:5])}." if suggested else ""
+
+
+def _hint(state: MixerState, selector: str) -> str:
+    folded = selector.strip().casefold()
+    if not folded:
+        return ""
+    for app in state.apps.values():
+        if any(folded == name.casefold() for names in _app_names(app) for name in names):
+            return f" Did you mean app:{clean(folded)}?"
+    for device in state.devices.values():
+        if folded in {device.name.casefold(), device.description.casefold()}:
+            return f" Did you mean {selector_of(device)}?"
+    return ""
+
+
+def _number(text: str, selector: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise InvalidArgumentError(f"“{clean(selector)}” needs a whole number after the colon.")
+    return int(text)
+
+
+def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
+    if _is_glob(name):
+        found = tuple(s for s in state.streams.values() if fnmatchcase(str(s.number), name))
+    else:
+        number = _number(name, selector)
+        found = tuple(s for s in state.streams.values() if s.number == number)
+    if not found:
+        raise NotFoundError(f"There is no “{clean(selector)}” now; streams come and go with what is playing.")
+    return found
+
+
+def _streams_of_process(state: MixerState, pid: int, parent_of: ParentOf) -> tuple[Stream, ...]:
+    """Find the streams of a process and all below it, else of the nearest process above it.
+
+    Browsers and games play from a child of the process that owns the window; some from its parent.
+    """
+    owners = [(s, s.process.pid) for s in state.streams.values() if s.process is not None]
+    below = tuple(s for s, owner in owners if pid in _line_of(owner, parent_of))
+    if below:
+        return below
+    for ancestor in _line_of(pid, parent_of)[1:]:
+        found = tuple(s for s, owner in owners if owner == ancestor)
+        if found:
+            return found
+    raise NotFoundError(f"Process {pid}, its children and its parents have no stream now.")
+
+
+def _line_of(pid: int, parent_of: ParentOf) -> list[int]:
+    """List a process and its ancestors, without init, which is everybody's."""
+    line = [pid]
+    while (parent := parent_of(line[-1])) is not None and parent > 1 and parent not in line:
+        line.append(parent)
+    return line
+
+
+def _ambiguous(selector: str, targets: Iterable[Target]) -> AmbiguousError:
+    named = ", ".join(selector_of(t) for t in targets)
+    return AmbiguousError(f"“{clean(selector)}” fits several: {clean(named)}. Name one of them, or use a glob for all.")

@@ -1,0 +1,27 @@
+"""What a person can set, with the defaults. Standard library only: where the values come from is not known here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+def _no_aliases() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings in force. Whoever builds one keeps to the ranges.
+
+    `max_volume`: the highest volume that a request can set, 0.0 to 1.5, where 1.0 is 100 %.
+    `step`: how far one step up or down goes where the caller names no amount, 0.001 to 0.5.
+    `unmute_on_raise`: whether a step up also unmutes; a step down never does.
+    `aliases`: app id to the app id that it counts as; looked up once, so an alias of an alias is not followed.
+    `log_level`: debug, info, warning or error.
+    """
+
+    max_volume: float = 1.0
+    step: float = 0.05
+    unmute_on_raise: bool = True
+    aliases: Mapping[str, str] = field(default_factory=_no_aliases)
+    log_level: str = "info"

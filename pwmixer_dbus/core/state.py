@@ -1,0 +1,348 @@
+"""What is known of the mixer, and `apply`, the only place where it changes.
+
+`apply` is total and idempotent: an unknown index is a no-op, the same event twice changes nothing, and any list of
+events ends in what a fresh snapshot of the final world gives (but for stream numbers and apps that have fallen silent).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, assert_never
+
+from pwmixer_dbus.core.events import AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.identity import identify
+from pwmixer_dbus.core.model import App, Card, Client, Device, Identity, Key, Kind, Record, Server, Stream
+from pwmixer_dbus.core.settings import Settings
+
+KNOWN_APPS = 1000
+"""How many applications are remembered; beyond that, the one that has been silent longest is forgotten."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixerState:
+    """Everything that is known. `generation` grows by one with every change; `connected` is False while stale."""
+
+    connected: bool = False
+    server: Server = Server()
+    devices: Mapping[Key, Device] = field(default_factory=dict)
+    streams: Mapping[Key, Stream] = field(default_factory=dict)
+    clients: Mapping[int, Client] = field(default_factory=dict)
+    cards: Mapping[int, Card] = field(default_factory=dict)
+    apps: Mapping[str, App] = field(default_factory=dict)
+    settings: Settings = Settings()
+    next_number: int = 1
+    generation: int = 0
+
+    def device_named(self, kind: Kind, name: str) -> Device | None:
+        """Find a sink or source by its name."""
+        return next((d for d in self.devices.values() if d.kind is kind and d.name == name), None)
+
+    def default(self, kind: Kind) -> Device | None:
+        """Find the default sink or source; None is a state, not an error."""
+        name = self.server.default(kind)
+        return self.device_named(kind, name) if name else None
+
+    def device_of(self, stream: Stream) -> Device | None:
+        """Find the device that a stream is connected to; None while it is between two."""
+        return None if stream.device is None else self.devices.get((stream.kind.devices, stream.device))
+
+    def client_of(self, stream: Stream) -> Client | None:
+        """Find the client that owns a stream."""
+        return None if stream.client is None else self.clients.get(stream.client)
+
+    def streams_of(self, app: App) -> Iterator[Stream]:
+        """Go through the streams of an application, oldest first."""
+        return (self.streams[key] for key in app.streams if key in self.streams)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One record that is new (no `before`), different, or gone (no `after`).
+
+    For the kind SERVER, connection, defaults or settings may be what differs.
+    """
+
+    kind: Kind
+    before: Record | None
+    after: Record | None
+
+
+Result = tuple[MixerState, tuple[Change, ...]]
+
+
+def apply(state: MixerState, event: Event) -> Result:
+    """Return the state after an event, and what differs from before."""
+    after, changes = _applied(state, event)
+    if not changes:
+        return state, ()
+    return replace(after, generation=state.generation + 1), changes
+
+
+def _applied(state: MixerState, event: Event) -> Result:
+    match event:
+        case Seen(record=record):
+            return _seen(state, record)
+        case Gone(kind=kind, index=index):
+            return _gone(state, kind, index)
+        case Snapshot():
+            after = _from_snapshot(state, event)
+            return after, tuple(_differences(state, after))
+        case Disconnected():
+            return _server_changed(state, replace(state, connected=False))
+        case AppWanted():
+            return _app_wanted(state, event)
+        case Configured(settings=settings):
+            return _configured(state, settings)
+    assert_never(event)
+
+
+def _seen(state: MixerState, record: Device | Stream | Client | Card | Server) -> Result:
+    match record:
+        case Device(is_placeholder=True) | Stream(is_meter=True):
+            return state, ()
+        case Stream():
+            return _stream_seen(state, record, state.streams.get((record.kind, record.index)))
+        case Device():
+            key = (record.kind, record.index)
+            before = state.devices.get(key)
+            if before == record:
+                return state, ()
+            return replace(state, devices=_with(state.devices, key, record)), (_change(before, record),)
+        case Client():
+            return _client_seen(state, record)
+        case Card():
+            known = state.cards.get(record.index)
+            if known == record:
+                return state, ()
+            return replace(state, cards=_with(state.cards, record.index, record)), (_change(known, record),)
+        case Server():
+            return _server_changed(state, replace(state, server=_without_placeholders(record)))
+    assert_never(record)
+
+
+def _gone(state: MixerState, kind: Kind, index: int) -> Result:
+    if kind.is_stream:
+        return _stream_gone(state, (kind, index))
+    if kind.is_device:
+        device = state.devices.get((kind, index))
+        if device is None:
+            return state, ()
+        return replace(state, devices=_without(state.devices, (kind, index))), (_change(device, None),)
+    if kind is Kind.CARD and index in state.cards:
+        return replace(state, cards=_without(state.cards, index)), (_change(state.cards[index], None),)
+    if kind is Kind.CLIENT and index in state.clients:
+        return replace(state, clients=_without(state.clients, index)), (_change(state.clients[index], None),)
+    return state, ()
+
+
+def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Result:
+    if known is not None and _same_evidence(known, stream):
+        identity = known.identity
+    else:
+        identity = identify(stream, state.client_of(stream), state.settings.aliases)
+    number = stream.number or (known.number if known else state.next_number)
+    stream = replace(stream, number=number, identity=identity)
+    if stream == known:
+        return state, ()
+    after = replace(
+        state,
+        streams=_with(state.streams, (stream.kind, stream.index), stream),
+        next_number=max(state.next_number, number + 1),
+    )
+    after, app_changes = _regrouped(after, stream, known.identity if known else None)
+    return after, (_change(known, stream), *app_changes)
+
+
+def _same_evidence(known: Stream, stream: Stream) -> bool:
+    return (
+        known.properties == stream.properties
+        and known.client == stream.client
+        and known.process == stream.process
+        and (known.media_name == stream.media_name or bool(stream.properties))
+    )
+
+
+def _stream_gone(state: MixerState, key: Key) -> Result:
+    stream = state.streams.get(key)
+    if stream is None:
+        return state, ()
+    after = replace(state, streams=_without(state.streams, key))
+    after, app_changes = _left(after, key, stream.identity)
+    return after, (_change(stream, None), *app_changes)
+
+
+def _client_seen(state: MixerState, client: Client) -> Result:
+    known = state.clients.get(client.index)
+    if known == client:
+        return state, ()
+    after = replace(state, clients=_with(state.clients, client.index, client))
+    changes = [_change(known, client)]
+    for stream in [s for s in after.streams.values() if s.client == client.index]:
+        after, more = _identified(after, stream)
+        changes += more
+    return after, tuple(changes)
+
+
+def _identified(state: MixerState, stream: Stream) -> Result:
+    identity = identify(stream, state.client_of(stream), state.settings.aliases)
+    if identity == stream.identity:
+        return state, ()
+    renamed = replace(stream, identity=identity)
+    after = replace(state, streams=_with(state.streams, (stream.kind, stream.index), renamed))
+    after, app_changes = _regrouped(after, renamed, stream.identity)
+    return after, (_change(stream, renamed), *app_changes)
+
+
+def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> Result:
+    """Put a stream under its application, and take it from the one where it stood."""
+    identity = stream.identity
+    if identity == previous:
+        return state, ()
+    key = (stream.kind, stream.index)
+    changes: tuple[Change, ...] = ()
+    if previous is not None and previous.app_id != identity.app_id:
+        state, changes = _left(state, key, previous)
+    known = state.apps.get(identity.app_id)
+    app = known or App(app_id=identity.app_id, name=identity.name)
+    streams = app.streams if key in app.streams else (*app.streams, key)
+    app = replace(app, name=identity.name, icon_name=identity.icon_name or app.icon_name, streams=streams)
+    if app == known:
+        return state, changes
+    state, forgotten = _bounded(replace(state, apps=_with(state.apps, app.app_id, app)))
+    return state, (*changes, _change(known, app), *forgotten)
+
+
+def _left(state: MixerState, key: Key, identity: Identity) -> Result:
+    """Take a stream from its application, which stays known unless nobody could ever recognise it again."""
+    app = state.apps.get(identity.app_id)
+    if app is None or key not in app.streams:
+        return state, ()
+    quieter = replace(app, streams=tuple(k for k in app.streams if k != key))
+    others = _without(state.apps, app.app_id)
+    if not quieter.streams and app.app_id.startswith("stream:"):
+        return replace(state, apps=others), (_change(app, None),)
+    # Put last: the order of `apps` is that in which they fell silent, for `_bounded`.
+    return replace(state, apps=_with(others, app.app_id, quieter)), (_change(app, quieter),)
+
+
+def _bounded(state: MixerState) -> Result:
+    surplus = len(state.apps) - KNOWN_APPS
+    if surplus <= 0:
+        return state, ()
+    forgotten = [app for app in state.apps.values() if not app.streams][:surplus]
+    ids = {app.app_id for app in forgotten}
+    apps = {app_id: app for app_id, app in state.apps.items() if app_id not in ids}
+    return replace(state, apps=apps), tuple(_change(app, None) for app in forgotten)
+
+
+def _app_wanted(state: MixerState, event: AppWanted) -> Result:
+    app = state.apps.get(event.app_id)
+    if app is None:
+        return state, ()
+    wanted = replace(app, volume=event.volume, muted=event.muted)
+    if wanted == app:
+        return state, ()
+    return replace(state, apps=_with(state.apps, app.app_id, wanted)), (_change(app, wanted),)
+
+
+def _configured(state: MixerState, settings: Settings) -> Result:
+    if settings == state.settings:
+        return state, ()
+    after = replace(state, settings=settings)
+    changes = [_change(state.server, state.server)]
+    if settings.aliases != state.settings.aliases:
+        for stream in state.streams.values():
+            after, more = _identified(after, stream)
+            changes += more
+    return after, tuple(changes)
+
+
+def _server_changed(state: MixerState, after: MixerState) -> Result:
+    if after.server == state.server and after.connected == state.connected:
+        return state, ()
+    return after, (_change(state.server, after.server),)
+
+
+def _without_placeholders(server: Server) -> Server:
+    sink = "" if server.default_sink == "auto_null" else server.default_sink
+    source = "" if server.default_source == "auto_null.monitor" else server.default_source
+    return replace(server, default_sink=sink, default_source=source)
+
+
+def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
+    """Build the state anew through the same steps as single events; known apps and their wishes stay."""
+    same_life = snapshot.server.cookie == state.server.cookie
+    after = replace(
+        state,
+        connected=True,
+        server=_without_placeholders(snapshot.server),
+        devices={},
+        streams={},
+        clients={},
+        cards={},
+        apps={
+            app_id: replace(app, streams=())
+            for app_id, app in state.apps.items()
+            if not app_id.startswith("stream:")
+        },
+    )
+    for record in (*snapshot.devices, *snapshot.cards, *snapshot.clients):
+        after, _ = _seen(after, record)
+    for stream in sorted(snapshot.streams, key=lambda s: s.index):
+        known = state.streams.get((stream.kind, stream.index)) if same_life else None
+        after, _ = _seen(after, replace(stream, number=known.number) if known else stream)
+    return after
+
+
+def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:
+    if (before.connected, before.server) != (after.connected, after.server):
+        yield _change(before.server, after.server)
+    yield from _map_differences(before.cards, after.cards)
+    yield from _map_differences(before.devices, after.devices)
+    yield from _map_differences(before.clients, after.clients)
+    same_life = before.server.cookie == after.server.cookie
+    # A new life of the server counts its indexes anew: the same index is another stream.
+    yield from _map_differences(before.streams, {} if not same_life else after.streams)
+    if not same_life:
+        yield from _map_differences({}, after.streams)
+    yield from _map_differences(before.apps, after.apps)
+
+
+def _map_differences(before: Mapping[K, R], after: Mapping[K, R]) -> Iterator[Change]:
+    for key, record in before.items():
+        if key not in after:
+            yield _change(record, None)
+    for key, record in after.items():
+        known = before.get(key)
+        if known != record:
+            yield _change(known, record)
+
+
+def _change(before: Record | None, after: Record | None) -> Change:
+    record = after or before
+    match record:
+        case Device() | Stream():
+            kind = record.kind
+        case Client():
+            kind = Kind.CLIENT
+        case Card():
+            kind = Kind.CARD
+        case App():
+            kind = Kind.APP
+        case _:
+            kind = Kind.SERVER
+    return Change(kind=kind, before=before, after=after)
+
+
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return {**mapping, key: value}
+
+
+def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
+    rest = dict(mapping)
+    del rest[key]
+    return rest
+

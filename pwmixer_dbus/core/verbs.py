@@ -1,0 +1,258 @@
+"""From what somebody asks for to commands: pure planning, with limits, balance and pending values minded.
+
+Every verb returns a `Plan`; nothing happens until it is submitted. A relative step counts from the *pending* value of
+an object, so that ten steps of 5 % in 50 ms are 50 %. Setting an application sets all its streams to the same volume,
+and is kept as its wish for the streams that it opens later.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import (
+    Command,
+    MoveStream,
+    SetDefault,
+    SetMuted,
+    SetPort,
+    SetProfile,
+    SetVolume,
+    Slot,
+)
+from pwmixer_dbus.core.errors import InvalidArgumentError, NotFoundError, NotSupportedError
+from pwmixer_dbus.core.events import AppWanted
+from pwmixer_dbus.core.model import App, Availability, Card, Device, Key, Kind, Port, Profile, Stream, clean
+from pwmixer_dbus.core.selectors import Target, selector_of
+from pwmixer_dbus.core.state import MixerState
+
+Pending = Mapping[Slot, Command]
+Audible = Device | Stream
+
+MUTE_MODES = ("on", "off", "toggle")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clamp:
+    """A volume that could not be had: what was asked for, what is in force instead, and why."""
+
+    target: Target
+    requested: float
+    effective: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Commands to submit, wishes to keep, clamps to tell of, and the value that will be in force."""
+
+    commands: tuple[Command, ...] = ()
+    wishes: tuple[AppWanted, ...] = ()
+    clamps: tuple[Clamp, ...] = ()
+    volume: float = 0.0
+    muted: bool = False
+
+
+def joined(plans: Iterable[Plan]) -> Plan:
+    """Put the plans for several targets together; the value in force is that of the last."""
+    parts = tuple(plans)
+    return Plan(
+        commands=tuple(c for p in parts for c in p.commands),
+        wishes=tuple(w for p in parts for w in p.wishes),
+        clamps=tuple(c for p in parts for c in p.clamps),
+        volume=parts[-1].volume if parts else 0.0,
+        muted=parts[-1].muted if parts else False,
+    )
+
+
+def max_volume(state: MixerState, target: Target) -> float:
+    """Return the highest volume that a target may be set to."""
+    del target  # caps of a device or an app come with the rules
+    return state.settings.max_volume
+
+
+def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
+    """Return a record's channel volumes as they will be when all that is pending is done."""
+    waiting = pending.get((SetVolume, _key(record)))
+    if isinstance(waiting, SetVolume) and len(waiting.channels) == len(record.channels):
+        return waiting.channels
+    return record.channels
+
+
+def volume_of(state: MixerState, pending: Pending, target: Target) -> float:
+    """Return a target's pending volume; an application has that of its loudest stream, else its wish, else 1.0."""
+    match target:
+        case Device() | Stream():
+            return gain.level(channels_of(pending, target))
+        case App():
+            levels = [gain.level(channels_of(pending, s)) for s in audible_streams(state, target)]
+            wish = 1.0 if target.volume is None else target.volume
+            return max(levels) if levels else wish
+        case Card():
+            raise _has_no_volume(target)
+
+
+def muted_of(state: MixerState, pending: Pending, target: Target) -> bool:
+    """Return whether a target will be muted; an application is when all its streams are."""
+    match target:
+        case Device() | Stream():
+            waiting = pending.get((SetMuted, _key(target)))
+            return waiting.muted if isinstance(waiting, SetMuted) else target.muted
+        case App():
+            mutes = [muted_of(state, pending, s) for s in audible_streams(state, target)]
+            return all(mutes) if mutes else bool(target.muted)
+        case Card():
+            raise _has_no_volume(target)
+
+
+def audible_streams(state: MixerState, app: App) -> list[Stream]:
+    """List what an application's volume is about: what it plays, or where it only records, what it records."""
+    streams = [s for s in state.streams_of(app) if s.has_volume]
+    playing = [s for s in streams if s.kind is Kind.PLAYBACK]
+    return playing or streams
+
+
+def set_volume(
+    state: MixerState, pending: Pending, target: Target, volume: float, limit: float = gain.CEILING
+) -> Plan:
+    """Plan one absolute volume. `limit` is the caller's own; the lowest limit counts."""
+    wanted = gain.checked(volume, "A volume")
+    return _at_volume(state, pending, target, wanted, min(limit, max_volume(state, target)))
+
+
+def adjust_volume(
+    state: MixerState, pending: Pending, target: Target, delta: float, limit: float = gain.CEILING
+) -> Plan:
+    """Plan one step relative to the pending value. A step up unmutes, where the settings say so."""
+    step = gain.checked(delta, "A step")
+    wanted = gain.checked(min(max(volume_of(state, pending, target) + step, -1.0), 10.0), "A volume")
+    plan = _at_volume(state, pending, target, wanted, min(limit, max_volume(state, target)))
+    if step > 0 and state.settings.unmute_on_raise and muted_of(state, pending, target):
+        return joined((set_muted(state, pending, target, "off"), plan))
+    return plan
+
+
+def _at_volume(state: MixerState, pending: Pending, target: Target, wanted: float, limit: float) -> Plan:
+    current = volume_of(state, pending, target)
+    effective, reason = gain.limited(wanted, limit, current)
+    clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),) if reason else ()
+    if isinstance(target, App):
+        streams = [s for s in audible_streams(state, target) if s.volume_writable]
+        commands = tuple(_volume_command(pending, s, effective) for s in streams)
+        wish = AppWanted(app_id=target.app_id, volume=effective, muted=target.muted)
+        return Plan(commands=commands, wishes=(wish,), clamps=clamps, volume=effective)
+    if isinstance(target, Card):
+        raise _has_no_volume(target)
+    _require_volume(target)
+    return Plan(commands=(_volume_command(pending, target, effective),), clamps=clamps, volume=effective)
+
+
+def _volume_command(pending: Pending, record: Audible, volume: float) -> SetVolume:
+    return SetVolume(key=_key(record), channels=gain.with_level(channels_of(pending, record), volume))
+
+
+def set_channels(state: MixerState, target: Target, channels: tuple[float, ...]) -> Plan:
+    """Plan a volume for each channel, in the order of the target's `positions`."""
+    if not isinstance(target, Device | Stream):
+        raise NotSupportedError(f"{selector_of(target)} has no channels of its own; set those of a stream or a device.")
+    _require_volume(target)
+    if len(channels) != len(target.channels):
+        raise InvalidArgumentError(
+            f"{selector_of(target)} has {len(target.channels)} channels; {len(channels)} volumes were given."
+        )
+    checked = [gain.checked(c, "A channel volume") for c in channels]
+    limits = [
+        gain.limited(c, max_volume(state, target), now) for c, now in zip(checked, target.channels, strict=True)
+    ]
+    effective = tuple(c for c, _ in limits)
+    reasons = [reason for _, reason in limits if reason]
+    clamps: tuple[Clamp, ...] = ()
+    if reasons:
+        asked, given = gain.level(tuple(checked)), gain.level(effective)
+        clamps = (Clamp(target=target, requested=asked, effective=given, reason=reasons[0]),)
+    command = SetVolume(key=_key(target), channels=effective)
+    return Plan(commands=(command,), clamps=clamps, volume=gain.level(effective))
+
+
+def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) -> Plan:
+    """Plan mute `on`, `off` or `toggle`; for an application, of all its streams."""
+    if mode not in MUTE_MODES:
+        raise InvalidArgumentError(f"A mute mode is on, off or toggle; got “{clean(mode, 40)}”.")
+    muted = not muted_of(state, pending, target) if mode == "toggle" else mode == "on"
+    match target:
+        case App():
+            streams = audible_streams(state, target)
+            wish = AppWanted(app_id=target.app_id, volume=target.volume, muted=muted)
+            commands = tuple(SetMuted(key=_key(s), muted=muted) for s in streams)
+            return Plan(commands=commands, wishes=(wish,), muted=muted)
+        case Device() | Stream():
+            _require_volume(target)
+            return Plan(commands=(SetMuted(key=_key(target), muted=muted),), muted=muted)
+        case Card():
+            raise _has_no_volume(target)
+
+
+def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple[Stream, ...]]:
+    """Plan the move of a stream, or of an application's streams, to a device; also says which streams those are."""
+    match target:
+        case Stream():
+            if target.kind.devices is not device.kind:
+                raise InvalidArgumentError(
+                    f"{selector_of(target)} is a {target.kind} stream; it can be moved to a {target.kind.devices}, "
+                    f"not to {selector_of(device)}."
+                )
+            streams = (target,)
+        case App():
+            streams = tuple(s for s in state.streams_of(target) if s.kind.devices is device.kind)
+            if not streams:
+                raise NotFoundError(f"{selector_of(target)} has no stream now that could be moved to a {device.kind}.")
+        case _:
+            raise NotSupportedError(f"{selector_of(target)} cannot be moved; only streams and applications can.")
+    return Plan(commands=tuple(MoveStream(key=_key(s), device=device.index) for s in streams)), streams
+
+
+def set_default(target: Target) -> Plan:
+    """Plan a new default device."""
+    if not isinstance(target, Device):
+        raise NotSupportedError(f"{selector_of(target)} cannot be the default; only a sink or a source can.")
+    if target.is_monitor:
+        raise NotSupportedError(f"{selector_of(target)} only listens to a sink; choose a real source as the default.")
+    return Plan(commands=(SetDefault(key=_key(target), name=target.name),))
+
+
+def set_port(target: Target, port: str) -> Plan:
+    """Plan the choice of a device's port, by name or description."""
+    if not isinstance(target, Device):
+        raise NotSupportedError(f"{selector_of(target)} has no ports to choose from; only a sink or a source may have.")
+    return Plan(commands=(SetPort(key=_key(target), port=_choice(target, "port", target.ports, port)),))
+
+
+def set_profile(target: Target, profile: str) -> Plan:
+    """Plan the choice of a card's profile, by name or description."""
+    if not isinstance(target, Card):
+        raise NotSupportedError(f"{selector_of(target)} has no profiles; only a card has.")
+    chosen = _choice(target, "profile", target.profiles, profile)
+    return Plan(commands=(SetProfile(key=(Kind.CARD, target.index), profile=chosen),))
+
+
+def _choice(target: Target, what: str, offered: Iterable[Port | Profile], wanted: str) -> str:
+    options = tuple(offered)
+    for option in options:
+        if wanted in {option.name, option.description}:
+            return option.name
+    names = ", ".join(o.name for o in options if o.available is not Availability.NO) or "none"
+    raise NotFoundError(f"{selector_of(target)} has no {what} “{clean(wanted, 80)}”; there is: {clean(names)}.")
+
+
+def _require_volume(record: Audible) -> None:
+    if isinstance(record, Stream) and not (record.has_volume and record.volume_writable):
+        raise NotSupportedError(f"The volume of {selector_of(record)} cannot be set: its program does not allow it.")
+    if not record.channels:
+        raise _has_no_volume(record)
+
+
+def _has_no_volume(target: Target) -> NotSupportedError:
+    return NotSupportedError(f"{selector_of(target)} has no volume.")
+
+
+def _key(record: Audible) -> Key:
+    return record.kind, record.index
