@@ -39,7 +39,10 @@ def parse_sources(text: str) -> Iterator[Source]:
                 name, _, value = line.partition(":")
                 name = name.strip().title()
                 fields[name] = value.strip()
-        if "deb" in fields.pop("Types", "").split() and fields.pop("Enabled", "yes").lower() not in {"no", "false"}:
+        if "deb" in fields.pop("Types", "").split() and fields.pop("Enabled", "yes").lower() not in {
+            "no",
+            "false",
+        }:
             yield Source(
                 uris=tuple(fields.pop("Uris", "").split()),
                 suites=tuple(fields.pop("Suites", "").split()),
@@ -62,7 +65,9 @@ def parse_list(text: str) -> Iterator[Source]:
                 uris=(words[0],),
                 suites=(words[1],),
                 components=tuple(words[2:]),
-                options=tuple((LONG_NAMES.get(key, key.title()), value.replace(",", " ")) for key, _, value in pairs),
+                options=tuple(
+                    (LONG_NAMES.get(key, key.title()), value.replace(",", " ")) for key, _, value in pairs
+                ),
             )
 
 
@@ -76,7 +81,9 @@ def derive(sources: Iterable[Source], *, own: set[tuple[str, str]], codename: st
     bare = {(uri.rstrip("/"), suite) for uri, suite in own}
     base: Source | None = None
     for source in sources:
-        mine = [(uri, suite) for uri in source.uris for suite in source.suites if (uri.rstrip("/"), suite) in bare]
+        mine = [
+            (uri, suite) for uri in source.uris for suite in source.suites if (uri.rstrip("/"), suite) in bare
+        ]
         if any(suite == backports for _, suite in mine):
             return None
         # Of all the distribution's suites only the base one is sure to share its mirror with the backports.

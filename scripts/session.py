@@ -23,18 +23,34 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType, MappingProxyType, TracebackType
 from typing import IO, Self
 
 POLL = 0.01
-STARTUP = 10.0
 RATE = 48000
 
 # Whatever would lead a child to the user's own session, desktop or sound server; XDG_ is set anew below.
-FOREIGN = ("DBUS_", "PULSE_", "PIPEWIRE_", "SPA_", "WIREPLUMBER_", "XDG_", "JACK_", "LISTEN_", "GIO_LAUNCHED_")
-FOREIGN_NAMES = {"DISPLAY", "WAYLAND_DISPLAY", "NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "DESKTOP_SESSION"}
+FOREIGN = (
+    "DBUS_",
+    "PULSE_",
+    "PIPEWIRE_",
+    "SPA_",
+    "WIREPLUMBER_",
+    "XDG_",
+    "JACK_",
+    "LISTEN_",
+    "GIO_LAUNCHED_",
+)
+FOREIGN_NAMES = {
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "NOTIFY_SOCKET",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "DESKTOP_SESSION",
+}
 
 # Service directories of the machine are left out on purpose: activating a portal or a desktop service from
 # here would block its caller for 25 s.  What a test writes to XDG_DATA_HOME/dbus-1/services is activatable.
@@ -80,7 +96,9 @@ class Session:
     Use it from the thread that outlives it: the kernel ends the children with the thread that started them.
     """
 
-    def __init__(self, runtime: Path | None = None, *, prefix: Path | None = None, sound: bool = True) -> None:
+    def __init__(
+        self, runtime: Path | None = None, *, prefix: Path | None = None, sound: bool = True
+    ) -> None:
         self.runtime = runtime or Path(tempfile.mkdtemp(prefix="pwm-"))
         self.env: dict[str, str] = _private_environment(self.runtime)
         self._prefix = prefix
@@ -127,9 +145,11 @@ class Session:
         self.spawn("wireplumber", "wireplumber")
         self.start_pulse()
 
-    def stop_sound(self, kill: bool = False) -> None:  # noqa: FBT001, FBT002 - reads well at the call
+    def stop_sound(self, kill: bool = False) -> None:
         """End the sound server; with `kill` by SIGKILL, as if it crashed."""
-        self._end("pipewire-pulse", "wireplumber", "pipewire", sign=signal.SIGKILL if kill else signal.SIGTERM)
+        self._end(
+            "pipewire-pulse", "wireplumber", "pipewire", sign=signal.SIGKILL if kill else signal.SIGTERM
+        )
 
     def restart_sound(self) -> None:
         """End the sound server, and with it every stream, and start it again."""
@@ -141,16 +161,14 @@ class Session:
 
         pipewire-pulse makes a dummy sink where there is none, so there is one to choose in every session.
         """
-        child = self.spawn("pipewire-pulse", "pipewire-pulse")
+        self.spawn("pipewire-pulse", "pipewire-pulse")
 
         def ready() -> bool:
-            if child.poll() is not None:
-                raise SessionError(f"pipewire-pulse ended at once: {self._log_tail('pipewire-pulse')}")
             info = self.run("pactl", "info", check=False)
             default = next((line for line in info.splitlines() if line.startswith("Default Sink: ")), "")
             return default.removeprefix("Default Sink: ") not in ("", "@DEFAULT_SINK@", "(null)", "n/a")
 
-        self.wait_for(ready, "the sound server with a default sink", STARTUP)
+        self.wait_for_child("pipewire-pulse", ready, "to answer with a default sink")
 
     def stop_pulse(self) -> None:
         """End pipewire-pulse alone."""
@@ -160,8 +178,14 @@ class Session:
         """Run a command in the session and return what it printed; SessionError if it fails and `check`."""
         argv, env = self._resolve(argv)
         try:
-            done = subprocess.run(  # noqa: S603
-                argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=timeout
+            done = subprocess.run(
+                argv,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired as error:
             raise SessionError(f"{shlex.join(argv)} took longer than {timeout:g} s") from error
@@ -199,15 +223,11 @@ class Session:
 
         The stream belongs to an application `name`, unless `properties` say otherwise.
         """
-        arguments = self._stream_arguments(name, sink, properties, channels)
-        if tone:
-            child = self._spawn(f"play-{self._streams}", ("pacat", "--playback", *arguments), stdin=subprocess.PIPE)
-            assert child.stdin is not None
-            threading.Thread(target=_feed, args=(child.stdin, tone, channels), daemon=True).start()
-        else:
-            child = self.spawn(f"play-{self._streams}", "pacat", "--playback", *arguments, "/dev/zero")
-        self._wait_for_stream("sink-inputs", child)
-        return child
+        # Without a tone, pacat reads silence by itself.
+        source = () if tone else ("/dev/zero",)
+        return self._add_stream(
+            "sink-inputs", name, sink, properties, channels, "--playback", *source, tone=tone
+        )
 
     def record(
         self,
@@ -218,10 +238,7 @@ class Session:
         channels: int = 2,
     ) -> subprocess.Popen[bytes]:
         """Record into nothing without end, as application `name`; return when the stream is listed."""
-        arguments = self._stream_arguments(name, source, properties, channels)
-        child = self.spawn(f"record-{self._streams}", "pacat", "--record", *arguments, "/dev/null")
-        self._wait_for_stream("source-outputs", child)
-        return child
+        return self._add_stream("source-outputs", name, source, properties, channels, "--record", "/dev/null")
 
     def wait_for(self, condition: Callable[[], object], what: str, timeout: float = 5) -> None:
         """Return as soon as `condition()` is true; SessionError naming `what` after `timeout` seconds."""
@@ -231,37 +248,49 @@ class Session:
                 raise SessionError(f"waited {timeout:g} s in vain for {what}")
             time.sleep(POLL)
 
+    def wait_for_child(self, name: str, condition: Callable[[], object], what: str) -> None:
+        """Return as soon as `condition()` is true; SessionError if child `name` ends first, or after 10 s."""
+        child = self._children[name]
+
+        def ready() -> object:
+            if child.poll() is not None:
+                raise SessionError(f"{name} ended at once with {child.returncode}: {self.log_tail(name)}")
+            return condition()
+
+        self.wait_for(ready, f"{name} {what}", 10)
+
+    def log_tail(self, name: str, lines: int = 5) -> str:
+        """Return the last lines that child `name` wrote."""
+        text = (self.runtime / f"{name}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:]) or "it said nothing"
+
     def _start_bus(self, kind: str, name: str) -> None:
         path = self.runtime / name
         config = self.runtime / f"{name}.conf"
-        services = Path(self.env["XDG_DATA_HOME"], "dbus-1", "services" if kind == "session" else "system-services")
+        services = Path(
+            self.env["XDG_DATA_HOME"], "dbus-1", "services" if kind == "session" else "system-services"
+        )
         services.mkdir(parents=True, exist_ok=True)
         config.write_text(BUS_CONFIG.format(kind=kind, path=path, services=services))
         self.spawn(name, "dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile")
         self._wait_for_socket(name, path)
 
     def _wait_for_socket(self, name: str, path: Path) -> None:
-        child = self._children[name]
-
-        def ready() -> bool:
-            if child.poll() is not None:
-                raise SessionError(f"{name} ended at once: {self._log_tail(name)}")
+        def answers() -> bool:
             with socket.socket(socket.AF_UNIX) as probe:
                 # A file alone may be left from an earlier run in the same directory.
                 return probe.connect_ex(str(path)) == 0
 
-        self.wait_for(ready, f"{name} to answer at {path}", STARTUP)
-
-    def _log_tail(self, name: str) -> str:
-        lines = (self.runtime / f"{name}.log").read_text(errors="replace").splitlines()
-        return "; ".join(lines[-5:]) or "it said nothing"
+        self.wait_for_child(name, answers, f"to answer at {path}")
 
     def _resolve(self, argv: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
         """Take the program from the prefix, with the libraries there, or else from PATH."""
         if self._prefix and (program := self._prefix / "usr/bin" / argv[0]).exists():
             return (str(program), *argv[1:]), self.env | _prefix_environment(self._prefix)
         if not shutil.which(argv[0], path=self.env["PATH"]):
-            raise SessionError(f"{argv[0]} is not installed here; scripts/setup --test installs what a session needs")
+            raise SessionError(
+                f"{argv[0]} is not installed here; scripts/setup --test installs what a session needs"
+            )
         return argv, self.env
 
     def _spawn(
@@ -271,7 +300,7 @@ class Session:
             raise SessionError(f"{name} runs already")
         argv, own_env = self._resolve(argv)
         with (self.runtime / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603
+            child = subprocess.Popen(
                 argv,
                 env=dict(env) if env is not None else own_env,
                 stdin=stdin,
@@ -301,46 +330,63 @@ class Session:
                 os.killpg(child.pid, signal.SIGKILL)
 
     def _add_null(self, kind: str, name: str, description: str | None, *arguments: str) -> int:
-        properties = f'device.description="{description or name}"'
+        properties = _module_properties(description or name)
         index = self.pactl(
-            "load-module", "module-null-sink", f"sink_name={name}", f"sink_properties='{properties}'", *arguments
+            "load-module",
+            "module-null-sink",
+            f"sink_name={name}",
+            f"sink_properties={properties}",
+            *arguments,
         )
         self.wait_for(lambda: f"\t{name}\t" in self.pactl("list", "short", kind), f"{name} among the {kind}")
         return int(index)
 
-    def _stream_arguments(
-        self, name: str, device: str | None, properties: Mapping[str, str], channels: int
-    ) -> Iterator[str]:
+    def _add_stream(
+        self,
+        kind: str,
+        name: str,
+        device: str | None,
+        properties: Mapping[str, str],
+        channels: int,
+        *arguments: str,
+        tone: int = 0,
+    ) -> subprocess.Popen[bytes]:
         # The mark tells the stream from any other, whatever names and process ids the properties claim.
         self._streams += 1
-        marked = {"application.name": name, "media.name": name, **properties, "pwmixer.session.stream": self._mark}
-        return iter(
-            [
-                "--raw",
-                "--format=s16le",
-                f"--rate={RATE}",
-                f"--channels={channels}",
-                *([f"--device={device}"] if device else []),
-                *(f"--property={key}={value}" for key, value in marked.items()),
-            ]
+        mark = f"stream-{self._streams}"
+        marked = {"application.name": name, "media.name": name, **properties, "pwmixer.session.stream": mark}
+        argv = (
+            "pacat",
+            "--raw",
+            "--format=s16le",
+            f"--rate={RATE}",
+            f"--channels={channels}",
+            *([f"--device={device}"] if device else []),
+            *(f"--property={key}={value}" for key, value in marked.items()),
+            *arguments,
         )
+        child = self._spawn(mark, argv, stdin=subprocess.PIPE if tone else subprocess.DEVNULL)
+        if child.stdin:
+            threading.Thread(target=_feed, args=(child.stdin, tone, channels), daemon=True).start()
+        listed = f'pwmixer.session.stream = "{mark}"'
+        self.wait_for_child(mark, lambda: listed in self.pactl("list", kind), f"({name}) among the {kind}")
+        return child
 
-    @property
-    def _mark(self) -> str:
-        return f"stream-{self._streams}"
 
-    def _wait_for_stream(self, kind: str, child: subprocess.Popen[bytes]) -> None:
-        def listed() -> bool:
-            if child.poll() is not None:
-                raise SessionError(f"the stream ended at once with {child.returncode}")
-            return f'pwmixer.session.stream = "{self._mark}"' in self.pactl("list", kind)
-
-        self.wait_for(listed, f"the new stream among the {kind}")
+def _module_properties(description: str) -> str:
+    """Quote a description for module-null-sink's `sink_properties=`."""
+    escape = str.maketrans({"\\": "\\\\", '"': '\\"'})
+    if description.translate(escape) == description and "'" not in description:
+        # PipeWire 0.3.65 takes a backslash as it is, so there are none where none are needed.
+        return f"'device.description=\"{description}\"'"
+    return '"' + f'device.description="{description.translate(escape)}"'.translate(escape) + '"'
 
 
 def _private_environment(runtime: Path) -> dict[str, str]:
     kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(FOREIGN) and key not in FOREIGN_NAMES
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(FOREIGN) and key not in FOREIGN_NAMES
     }
     return kept | {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -432,29 +478,47 @@ def _populate(session: Session) -> None:
         )
 
 
-def _run_demo(command: list[str]) -> int:
-    """Run a command in a populated session; return its exit status (128 + n for signal n)."""
+def _run_demo(command: list[str], *, beside: str, ready: str) -> int:
+    """Run a command in a populated session; return its exit status (128 + n for signal n).
+
+    beside: a program that runs in the background meanwhile; ready: one that succeeds as soon as it can be used.
+    """
     received: list[int] = []
 
     def note(signum: int, _frame: FrameType | None) -> None:
-        received.append(signum)
-        raise KeyboardInterrupt
+        # Only the first one: a second must not cut the end of the session short, which is bounded in time.
+        if not received:
+            received.append(signum)
+            raise KeyboardInterrupt
 
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, note)
     try:
         with Session() as session:
             _populate(session)
+            if beside:
+                session.spawn("beside", *shlex.split(beside))
+                session.wait_for_child("beside", lambda: _succeeds(session, ready), f"to be ready ({ready})")
             # The command stays in this process group, so that it may use the terminal.
-            with subprocess.Popen(command, env=session.env) as child:  # noqa: S603
+            with subprocess.Popen(command, env=session.env, preexec_fn=_end_with_parent()) as child:  # noqa: PLW1509
                 try:
                     status = child.wait()
                 except KeyboardInterrupt:
                     _pass_on(received[0], child)
                     raise
+            if status and beside:
+                print(f"session.py: {beside} said:\n{session.log_tail('beside', 50)}", file=sys.stderr)
             return status if status >= 0 else 128 - status
     except KeyboardInterrupt:
         return 128 + received[0]
+
+
+def _succeeds(session: Session, command: str) -> bool:
+    try:
+        session.run(*shlex.split(command))
+    except SessionError:
+        return False
+    return True
 
 
 def _pass_on(signum: int, child: subprocess.Popen[bytes]) -> None:
@@ -472,10 +536,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="verb", required=True)
     demo = commands.add_parser("demo", help="run a command in a session with sinks, a source and streams")
+    demo.add_argument("--beside", default="", metavar="COMMAND", help="run this in the background meanwhile")
+    demo.add_argument(
+        "--ready", default="true", metavar="COMMAND", help="wait until this succeeds before CMD"
+    )
     demo.add_argument("command", nargs="+", metavar="CMD", help="after --")
     options = parser.parse_args()
     try:
-        return _run_demo(options.command)
+        return _run_demo(options.command, beside=options.beside, ready=options.ready)
     except (SessionError, FileNotFoundError) as error:
         print(f"session.py: {error}", file=sys.stderr)
         return 1
