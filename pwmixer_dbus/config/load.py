@@ -1,0 +1,197 @@
+"""Read, check, show and start config.toml. Foreign bytes become `Settings`, or a `ConfigError` that says where and why.
+
+pydantic is imported only where there is a file to check or to write: most people have none.
+"""
+
+import os
+import re
+import stat
+import tempfile
+import textwrap
+import tomllib
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import platformdirs
+
+from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of, literal, shortened
+from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.settings import Settings
+
+_SIZE_LIMIT = 1024 * 1024
+_PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
+_LINE_LIMIT = 4096 + 512  # a path and a sentence
+_BOM = b"\xef\xbb\xbf"
+
+# What tomllib says, and what it means for the person who wrote the line.
+_HINTS = {
+    "Invalid value": 'a value is a number such as 0.5, text in quotes such as "info", or true or false',
+    "Expected newline or end of document after a statement": "nothing may follow a value, and text stands in quotes",
+    "Illegal character '\\n'": "the quotes are not closed on this line",
+    "Cannot overwrite a value": "this key is already set above",
+    "Expected '=' after a key in a key/value pair": 'a key is followed by "=" and a value',
+}
+
+
+def config_path() -> Path:
+    """Name the file that is read where no other is asked for, whether it exists or not."""
+    return platformdirs.user_config_path("pwmixer") / "config.toml"
+
+
+def load(path: Path) -> Settings:
+    """Read settings from a file; where there is none, the defaults.
+
+    Raises ConfigError with every problem found, one per line, each as `PATH:LINE: KEY: what would be right`.
+    """
+    data = _read(path)
+    if data is None:
+        return Settings()
+    text = _decoded(path, data)
+    return _settings(path, text, _parsed(path, text))
+
+
+def show(settings: Settings) -> str:
+    """Write settings as TOML, so that `load` gives them back."""
+    from pwmixer_dbus.config.schema import from_settings  # noqa: PLC0415 - see the top of the file
+
+    values = from_settings(settings)
+    return _document(_assignments(path, value) for path, value in values.items())
+
+
+def example() -> str:
+    """Write a configuration in which each key is explained, commented out and at its default."""
+    from pwmixer_dbus.config.schema import keys  # noqa: PLC0415 - see the top of the file
+
+    head = "Settings of pwmixer, each at its default. Take off a # to change one."
+    return f"{_comment(head)}\n\n" + _document(
+        (table, [_comment(f"{key.description} Allowed: {key.allowed}."), *(f"#{line}" for line in lines)])
+        for key in keys()
+        for table, lines in [_assignments(key.path, key.default)]
+    )
+
+
+def write_example(path: Path) -> None:
+    """Write the example to a new file, whole or not at all, with the folders that it needs.
+
+    Raises ConfigError where there is something already, or where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8"
+        ) as file:
+            file.write(example())
+            file.flush()
+            os.fsync(file.fileno())
+            path.hardlink_to(file.name)  # a rename would silently overwrite
+    except FileExistsError as error:
+        raise _problem(path, "exists already and is left as it is") from error
+    except OSError as error:
+        raise _problem(path, f"cannot be written: {error.strerror}") from error
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _problem(path, "is a folder, where a file should be")
+        if not stat.S_ISREG(mode):  # to open a pipe could wait forever
+            raise _problem(path, "is no regular file")
+        with path.open("rb") as file:
+            data = file.read(_SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _problem(path, f"cannot be read: {error.strerror}") from error
+    if len(data) > _SIZE_LIMIT:
+        raise _problem(path, "is larger than 1 MiB, which no configuration needs")
+    return data
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    if data.startswith(_BOM):
+        raise _problem(path, "starts with a byte order mark; save it as UTF-8 without one")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _problem(path, "this line is not UTF-8; save the file as UTF-8", line) from error
+
+
+def _parsed(path: Path, text: str) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise _problem(path, "has brackets nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_problem(path, text, str(error)) from error
+    except ValueError as error:  # Python refuses to read numbers of more than 4300 digits
+        raise _problem(path, "holds a number that is too long") from error
+
+
+def _syntax_problem(path: Path, text: str, message: str) -> ConfigError:
+    """Tell tomllib's `Message (at line 3, column 7)` or `Message (at end of document)` in our form."""
+    where = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    what = message[: where.start()] if where else message
+    line, column = where.groups() if where else (None, None)
+    return _problem(
+        path,
+        f"not valid TOML: {_HINTS.get(what, what)}",
+        int(line) if line else text.rstrip().count("\n") + 1,
+        int(column) if column else None,
+    )
+
+
+def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings:
+    from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
+
+    from pwmixer_dbus.config.schema import Document, problems  # noqa: PLC0415 - likewise
+
+    try:
+        return Document.model_validate(document).to_settings()
+    except ValidationError as error:
+        found = problems(error, _PROBLEM_LIMIT)
+        placed = zip(lines_of(text, [problem.path for problem in found]), found, strict=True)
+        lines = [
+            _told(path, f"{_short_key(problem.path)}: {problem.sentence}", line)
+            for line, problem in sorted(placed, key=lambda pair: pair[0] or 0)
+        ]
+        if error.error_count() > len(found):
+            lines.append(_told(path, f"and {error.error_count() - len(found)} more problems"))
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _short_key(path: KeyPath) -> str:
+    return key_text(tuple(shortened(part) if isinstance(part, str) else part for part in path))
+
+
+def _problem(path: Path, sentence: str, line: int | None = None, column: int | None = None) -> ConfigError:
+    return ConfigError(_told(path, sentence, line, column))
+
+
+def _told(path: Path, sentence: str, line: int | None = None, column: int | None = None) -> str:
+    place = ":".join(str(part) for part in (path, line, column) if part is not None)
+    return clean(f"{place}: {sentence}", _LINE_LIMIT)
+
+
+def _assignments(path: tuple[str, ...], value: object) -> tuple[tuple[str, ...], list[str]]:
+    """Split a key into its table and the lines there: one, or in a table that people fill freely one per entry."""
+    if isinstance(value, Mapping):
+        return path, [f"{key_text((name,))} = {literal(entry)}" for name, entry in value.items()]
+    return path[:-1], [f"{key_text(path[-1:])} = {literal(value)}"]
+
+
+def _document(blocks: Iterator[tuple[tuple[str, ...], list[str]]]) -> str:
+    """Join tables and their lines; neighbours of one table share its header."""
+    tables = []
+    for table, group in groupby(blocks, key=lambda block: block[0]):
+        lines = [line for _, lines in group for line in lines]
+        tables.append("\n".join([f"[{key_text(table)}]", *lines]) + "\n")
+    return "\n".join(tables)
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(
+        text, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False, break_long_words=False
+    )

@@ -1,0 +1,203 @@
+"""The tables and keys of config.toml: types, ranges, descriptions, and the sentence for each way to get one wrong.
+
+Descriptions are written once, here; the commented example and the documentation are made from them. Defaults are
+those of `Settings`. Importing this file imports pydantic (100 ms, 10 MB), so only do that where there is a file.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from pwmixer_dbus.config.errors import KeyPath, key_text, shortened, value_text
+from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.settings import Settings
+
+_DEFAULTS = Settings()
+
+
+def _clean_text(text: str) -> str:
+    if clean(text) != text:
+        raise PydanticCustomError("unprintable", "must be printable")
+    return text
+
+
+AppId = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_clean_text)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Volume(_Table):
+    """How volumes move."""
+
+    max_volume: float = Field(
+        default=_DEFAULTS.max_volume,
+        alias="max",
+        ge=0.0,
+        le=1.5,
+        description="The highest volume that can be set; 1.0 is 100 %.",
+    )
+    step: float = Field(
+        default=_DEFAULTS.step,
+        ge=0.001,
+        le=0.5,
+        description="How far one step up or down goes; 0.05 is five percent of full volume.",
+    )
+    unmute_on_raise: bool = Field(
+        default=_DEFAULTS.unmute_on_raise,
+        description="Whether a step up also unmutes. A step down never does.",
+    )
+
+
+class Apps(_Table):
+    """How applications are told apart."""
+
+    aliases: Mapping[AppId, AppId] = Field(
+        default_factory=lambda: dict(_DEFAULTS.aliases),
+        description=(
+            "Lets one application count as another, one line for each: old id = new id, such as"
+            ' "bin:vesktop" = "flatpak:dev.vencord.Vesktop". An alias of an alias is not followed.'
+        ),
+    )
+
+
+class Log(_Table):
+    """What is written to the journal."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="The least important messages that are logged.",
+    )
+
+
+class Document(_Table):
+    """The whole file."""
+
+    volume: Volume = Volume()
+    apps: Apps = Apps()
+    log: Log = Log()
+
+    def to_settings(self) -> Settings:
+        """Convert to the settings that the program runs on."""
+        return Settings(
+            max_volume=self.volume.max_volume,
+            step=self.volume.step,
+            unmute_on_raise=self.volume.unmute_on_raise,
+            aliases=MappingProxyType(dict(self.apps.aliases)),
+            log_level=self.log.level,
+        )
+
+
+def from_settings(settings: Settings) -> Mapping[tuple[str, ...], object]:
+    """Convert settings back to the keys of the file; the inverse of `Document.to_settings`."""
+    return {
+        ("volume", "max"): settings.max_volume,
+        ("volume", "step"): settings.step,
+        ("volume", "unmute_on_raise"): settings.unmute_on_raise,
+        ("apps", "aliases"): settings.aliases,
+        ("log", "level"): settings.log_level,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of the file. `allowed` says in words what its value, or in a table each value, may be."""
+
+    path: tuple[str, ...]
+    default: object
+    allowed: str
+    description: str
+
+
+def keys(table: type[BaseModel] = Document, path: tuple[str, ...] = ()) -> Iterator[Key]:
+    """List every key of the file in its order; a table that people fill freely is one key."""
+    schemas = table.model_json_schema()["properties"]
+    for name, field in table.model_fields.items():
+        key = field.alias or name
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from keys(kind, (*path, key))
+        else:
+            yield Key(
+                path=(*path, key),
+                default=field.get_default(call_default_factory=True, validated_data={}),
+                allowed=_allowed(schemas[key]),
+                description=field.description or "",
+            )
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """Say in words what a JSON schema allows."""
+    match schema:
+        case {"enum": words}:
+            return "one of " + ", ".join(value_text(word) for word in words)
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"type": "number", "minimum": lowest, "maximum": highest}:
+            return f"a number from {lowest} to {highest}"
+        case {"type": "string", "minLength": shortest, "maxLength": longest}:
+            return f"text in quotes, {shortest} to {longest} printable characters"
+        case {"type": "object", "additionalProperties": values}:
+            return _allowed(values)
+    raise AssertionError(f"no words for {schema}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: at which key, and a sentence that says what would be right."""
+
+    path: KeyPath
+    sentence: str
+
+
+def problems(error: ValidationError, limit: int) -> list[Problem]:
+    """Tell the first problems of a document that did not validate, at most `limit`."""
+    known = list(keys())
+    return [_problem(details, known) for details in error.errors(include_url=False)[:limit]]
+
+
+# By pydantic's type of error; whatever is not here is a value that is not among those allowed.
+_SENTENCES = {
+    "extra_forbidden": "no such key; {suggestion}",
+    "greater_than_equal": "{value} is too small, the lowest is {ge}",
+    "less_than_equal": "{value} is too large, the highest is {le}",
+    "model_type": "must be a table, written [{key}], not {value}",
+    "dict_type": "must be a table, written [{key}], not {value}",
+    "mapping_type": "must be a table, written [{key}], not {value}",
+}
+
+
+def _problem(details: ErrorDetails, known: list[Key]) -> Problem:
+    path = details["loc"]
+    if path[-1:] == ("[key]",):  # a name in a table that people fill freely, not its value
+        path = path[:-1]
+    sentence = _SENTENCES.get(details["type"], "must be {allowed}, not {value}").format(
+        value=value_text(details["input"]),
+        key=key_text(path),
+        allowed=next((key.allowed for key in known if path[: len(key.path)] == key.path), ""),
+        suggestion=_suggestion(path, [key.path for key in known]),
+        **{"ge": "", "le": ""} | details.get("ctx", {}),
+    )
+    return Problem(path=path, sentence=sentence)
+
+
+def _suggestion(path: KeyPath, known: list[tuple[str, ...]]) -> str:
+    """Suggest a key for an unknown one: like it in its table, of its name in another, else all of its table."""
+    *table, name = path
+    depth = len(table)
+    siblings = list(
+        dict.fromkeys(key[depth] for key in known if len(key) > depth and list(key[:depth]) == table)
+    )
+    close = difflib.get_close_matches(shortened(str(name)), siblings, n=1)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    elsewhere = [key for key in known if key[-1] == name]
+    if elsewhere:
+        return f'did you mean "{key_text(elsewhere[0])}"?'
+    return "here may stand " + ", ".join(siblings)
