@@ -1,0 +1,50 @@
+"""`pwmixerctl config`: check, show, find and start the configuration file. Needs only files, never the bus."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pwmixer_dbus.config.errors import ConfigError
+from pwmixer_dbus.config.load import config_path, load, show, write_example
+
+
+def run(argv: list[str]) -> int:
+    """Run what follows `pwmixerctl config`; answer the exit code: 0 fine, 1 a problem (on stderr), 2 wrong usage."""
+    try:
+        options = _parser().parse_args(argv)
+    except SystemExit as leaving:  # argparse has printed the usage or the help
+        return int(leaving.code or 0)
+    try:
+        print(_answer(options.action, options.file or config_path()))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pwmixerctl config", description="Check and show the configuration."
+    )
+    parser.add_argument(
+        "action",
+        choices=["check", "show", "path", "init"],
+        help="check: name every problem of the file; show: print the settings that it gives; path: print where it "
+        "is; init: write a commented example, never over an existing file",
+    )
+    parser.add_argument("--file", type=Path, metavar="PATH", help="another file than the user's own")
+    return parser
+
+
+def _answer(action: str, path: Path) -> str:
+    match action:
+        case "check":
+            load(path)
+            return f"{path}: fine" if path.exists() else f"no file at {path}: the defaults are in force"
+        case "show":
+            return show(load(path)).rstrip("\n")
+        case "init":
+            write_example(path)
+            return f"{path}: written, with every key at its default"
+        case _:
+            return str(path)
