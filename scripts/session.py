@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import math
 import os
 import shlex
@@ -30,6 +29,10 @@ from typing import IO, Self
 
 POLL = 0.01
 RATE = 48000
+
+# The kernel ends the child when the parent dies, however it dies. (A preexec_fn could ask for it without another
+# program, but is unsafe where there are threads, and Python 3.12 warns of it.)
+END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
 
 # Whatever would lead a child to the user's own session, desktop or sound server; XDG_ is set anew below.
 FOREIGN = (
@@ -301,13 +304,12 @@ class Session:
         argv, own_env = self._resolve(argv)
         with (self.runtime / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
-                argv,
+                (*END_WITH_PARENT, *argv),
                 env=dict(env) if env is not None else own_env,
                 stdin=stdin,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),  # noqa: PLW1509 - only calls prctl and getppid
             )
         self._children.pop(name, None)
         self._children[name] = child
@@ -425,20 +427,6 @@ def _prefix_environment(prefix: Path) -> dict[str, str]:
     }
 
 
-def _end_with_parent() -> Callable[[], None]:
-    """For preexec_fn: have the kernel end the child when the parent dies, however it dies."""
-    prctl = ctypes.CDLL(None).prctl
-    pr_set_pdeathsig = 1
-    parent = os.getpid()
-
-    def apply() -> None:
-        prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the call
-            os._exit(1)
-
-    return apply
-
-
 def _feed(pipe: IO[bytes], tone: int, channels: int) -> None:
     """Write one and the same second of a tone, quiet at -30 dB, until the reader has gone."""
     amplitude = 32767 * 10 ** (-30 / 20)
@@ -500,7 +488,7 @@ def _run_demo(command: list[str], *, beside: str, ready: str) -> int:
                 session.spawn("beside", *shlex.split(beside))
                 session.wait_for_child("beside", lambda: _succeeds(session, ready), f"to be ready ({ready})")
             # The command stays in this process group, so that it may use the terminal.
-            with subprocess.Popen(command, env=session.env, preexec_fn=_end_with_parent()) as child:  # noqa: PLW1509
+            with subprocess.Popen((*END_WITH_PARENT, *command), env=session.env) as child:
                 try:
                     status = child.wait()
                 except KeyboardInterrupt:
