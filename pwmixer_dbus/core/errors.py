@@ -43,9 +43,13 @@ class NotConnectedError(MixerError):
 
 
 class AudioServerError(MixerError):
-    """The sound server refused."""
+    """The sound server refused; `is_missing` where that was because the object has gone."""
 
     dbus_name = "org.pwmixer.Error.AudioServer"
+
+    def __init__(self, message: str, *, is_missing: bool = False) -> None:
+        super().__init__(message)
+        self.is_missing = is_missing
 
 
 class AudioTimeoutError(MixerError):

@@ -6,7 +6,7 @@ server restarts; a stream's `number` is ours and is never used twice in one run.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -15,6 +15,10 @@ TEXT_LIMIT = 512
 
 Properties = Mapping[str, str]
 NO_PROPERTIES: Properties = MappingProxyType({})
+
+
+def _no_properties() -> Properties:
+    return NO_PROPERTIES
 
 
 class Kind(StrEnum):
@@ -93,7 +97,7 @@ class Device:
     virtual: bool = True
     ports: tuple[Port, ...] = ()
     active_port: str = ""
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=_no_properties)
 
     @property
     def is_monitor(self) -> bool:
@@ -166,7 +170,7 @@ class Stream:
     corked: bool = False
     has_volume: bool = True
     volume_writable: bool = True
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=_no_properties)
     process: Process | None = None
     number: int = 0
     identity: Identity = UNRESOLVED
@@ -183,7 +187,7 @@ class Client:
 
     index: int
     name: str = ""
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=_no_properties)
     process: Process | None = None
 
 
@@ -197,7 +201,7 @@ class Card:
     profiles: tuple[Profile, ...] = ()
     active_profile: str = ""
     ports: tuple[Port, ...] = ()
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=_no_properties)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

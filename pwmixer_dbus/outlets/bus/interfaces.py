@@ -1,0 +1,328 @@
+"""What the bus offers, as tables: members, signatures, argument names, access, and how a property is read.
+
+`data/dbus-1/interfaces/*.xml` is the documented contract of the same; a test compares the two. Introspection, GetAll
+and PropertiesChanged are all made from these tables.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pwmixer_dbus.core.document import (
+    ABSENT_DEVICE,
+    Document,
+    describe_device,
+    describe_target,
+)
+from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Stream
+from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.outlets.bus.paths import BUS_NAME, NOWHERE, path_of
+
+Argument = tuple[str, str]
+"""A name and a D-Bus signature."""
+
+Read = Callable[[MixerState, Any, Document], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A property: `emits` is the value of its EmitsChangedSignal annotation (true, const or false)."""
+
+    name: str
+    signature: str
+    read: Read
+    writable: bool = False
+    emits: str = "true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A method with its named arguments."""
+
+    name: str
+    takes: tuple[Argument, ...] = ()
+    returns: tuple[Argument, ...] = ()
+
+    @property
+    def signature(self) -> str:
+        """The signature of what it takes."""
+        return "".join(signature for _, signature in self.takes)
+
+    @property
+    def reply_signature(self) -> str:
+        """The signature of what it returns."""
+        return "".join(signature for _, signature in self.returns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A signal with its named arguments."""
+
+    name: str
+    carries: tuple[Argument, ...]
+
+    @property
+    def signature(self) -> str:
+        """The signature of what it carries."""
+        return "".join(signature for _, signature in self.carries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """A named set of members."""
+
+    name: str
+    methods: tuple[Method, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    properties: tuple[Property, ...] = ()
+
+    def property(self, name: str) -> Property | None:
+        """Find a property by its name."""
+        return next((p for p in self.properties if p.name == name), None)
+
+    def method(self, name: str) -> Method | None:
+        """Find a method by its name."""
+        return next((m for m in self.methods if m.name == name), None)
+
+
+def _says(key: str) -> Read:
+    return lambda _state, _target, document: document[key]
+
+
+def _options(options: tuple[Port | Profile, ...]) -> list[list[str]]:
+    return [[o.name, o.description, o.available.value] for o in options]
+
+
+def _card_path(state: MixerState, device: Device, _document: Document) -> str:
+    card = None if device.card is None else state.cards.get(device.card)
+    return NOWHERE if card is None else path_of(card)
+
+
+def _device_path(state: MixerState, stream: Stream, _document: Document) -> str:
+    device = state.device_of(stream)
+    return NOWHERE if device is None else path_of(device)
+
+
+def _app_path(state: MixerState, stream: Stream, _document: Document) -> str:
+    app = state.apps.get(stream.identity.app_id)
+    return NOWHERE if app is None else path_of(app)
+
+
+def _server_index(_state: MixerState, target: Target, _document: Document) -> int:
+    return 0 if isinstance(target, App) else target.index
+
+
+def _constant_name(_state: MixerState, target: Target, _document: Document) -> str:
+    match target:
+        case Stream():
+            return str(target.number)
+        case App():
+            return target.app_id
+        case Device() | Card():
+            return target.name
+
+
+NODE = Interface(
+    name=f"{BUS_NAME}.Node",
+    methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
+    properties=(
+        Property(name="Kind", signature="s", read=_says("kind"), emits="const"),
+        Property(name="Index", signature="u", read=_server_index, emits="const"),
+        Property(name="Name", signature="s", read=_constant_name, emits="const"),
+        Property(name="Description", signature="s", read=_says("description")),
+        Property(name="IconName", signature="s", read=_says("icon_name")),
+        Property(name="Volume", signature="d", read=_says("volume"), writable=True),
+        Property(name="Muted", signature="b", read=_says("muted"), writable=True),
+        Property(name="ChannelVolumes", signature="ad", read=_says("channel_volumes"), writable=True),
+        Property(name="ChannelPositions", signature="as", read=lambda _s, t, _d: list(getattr(t, "positions", ()))),
+        Property(name="State", signature="s", read=_says("state")),
+        Property(name="MaxVolume", signature="d", read=_says("max_volume")),
+        Property(name="VolumeWritable", signature="b", read=_says("volume_writable")),
+    ),
+)
+
+DEVICE = Interface(
+    name=f"{BUS_NAME}.Device",
+    properties=(
+        Property(name="Default", signature="b", read=_says("default")),
+        Property(name="ActivePort", signature="s", read=_says("active_port"), writable=True),
+        Property(name="Ports", signature="a(sss)", read=lambda _s, device, _d: _options(device.ports)),
+        Property(name="Card", signature="o", read=_card_path),
+        Property(name="Monitor", signature="b", read=_says("monitor"), emits="const"),
+        Property(name="Virtual", signature="b", read=_says("virtual"), emits="const"),
+        Property(name="FormFactor", signature="s", read=_says("form_factor"), emits="const"),
+        Property(name="Bus", signature="s", read=_says("bus"), emits="const"),
+    ),
+)
+
+STREAM = Interface(
+    name=f"{BUS_NAME}.Stream",
+    properties=(
+        Property(name="Device", signature="o", read=_device_path, writable=True),
+        Property(name="Corked", signature="b", read=_says("corked")),
+        Property(name="MediaName", signature="s", read=_says("media_name")),
+        Property(name="RoutedBy", signature="s", read=_says("routed_by")),
+        Property(name="App", signature="o", read=_app_path),
+        Property(name="AppName", signature="s", read=_says("app_name")),
+        Property(name="AppId", signature="s", read=_says("app_id")),
+        Property(name="Binary", signature="s", read=_says("binary")),
+        Property(name="Role", signature="s", read=_says("role")),
+        Property(name="ProcessId", signature="u", read=_says("pid")),
+        Property(name="Direction", signature="s", read=_says("direction"), emits="const"),
+    ),
+)
+
+APP = Interface(
+    name=f"{BUS_NAME}.App",
+    properties=(
+        Property(name="AppId", signature="s", read=_says("app_id"), emits="const"),
+        Property(name="AppName", signature="s", read=_says("name")),
+        Property(
+            name="Streams",
+            signature="ao",
+            read=lambda state, app, _d: [path_of(stream) for stream in state.streams_of(app)],
+        ),
+        Property(name="Active", signature="b", read=_says("active")),
+    ),
+)
+
+CARD = Interface(
+    name=f"{BUS_NAME}.Card",
+    methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
+    properties=(
+        Property(name="Index", signature="u", read=_says("index"), emits="const"),
+        Property(name="Name", signature="s", read=_says("name"), emits="const"),
+        Property(name="Description", signature="s", read=_says("description")),
+        Property(name="IconName", signature="s", read=_says("icon_name")),
+        Property(name="Profiles", signature="a(sss)", read=lambda _s, card, _d: _options(card.profiles)),
+        Property(name="ActiveProfile", signature="s", read=_says("active_profile"), writable=True),
+        Property(name="Ports", signature="a(sss)", read=lambda _s, card, _d: _options(card.ports)),
+    ),
+)
+
+_OPTIONS: Argument = ("options", "a{sv}")
+
+MIXER = Interface(
+    name=BUS_NAME,
+    methods=(
+        Method(
+            name="SetVolume",
+            takes=(("target", "s"), ("volume", "d"), _OPTIONS),
+            returns=(("effective", "d"),),
+        ),
+        Method(
+            name="AdjustVolume",
+            takes=(("target", "s"), ("delta", "d"), _OPTIONS),
+            returns=(("effective", "d"),),
+        ),
+        Method(name="SetMuted", takes=(("target", "s"), ("mode", "s"), _OPTIONS), returns=(("muted", "b"),)),
+        Method(name="SetDefault", takes=(("target", "s"),)),
+        Method(
+            name="Move",
+            takes=(("target", "s"), ("device", "s"), _OPTIONS),
+            returns=(("moved", "ao"),),
+        ),
+        Method(name="SetPort", takes=(("target", "s"), ("port", "s"))),
+        Method(name="SetProfile", takes=(("card", "s"), ("profile", "s"))),
+        Method(name="Resolve", takes=(("target", "s"),), returns=(("objects", "ao"),)),
+        Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
+        Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
+        Method(name="ReloadConfig"),
+    ),
+    signals=(
+        Signal(
+            name="ClientChange",
+            carries=(
+                ("object", "o"),
+                ("property", "s"),
+                ("value", "v"),
+                ("client", "s"),
+                ("context", "s"),
+                ("quiet", "b"),
+            ),
+        ),
+        Signal(
+            name="VolumeClamped",
+            carries=(("object", "o"), ("requested", "d"), ("effective", "d"), ("reason", "s")),
+        ),
+    ),
+    properties=(
+        Property(name="Version", signature="s", read=_says("version"), emits="const"),
+        Property(name="InstanceId", signature="s", read=_says("instance_id"), emits="const"),
+        Property(name="Features", signature="as", read=_says("features"), emits="const"),
+        Property(name="Connected", signature="b", read=_says("connected")),
+        Property(name="ServerName", signature="s", read=_says("server_name")),
+        Property(name="ServerVersion", signature="s", read=_says("server_version")),
+        Property(name="DefaultSink", signature="o", read=_says("default_sink")),
+        Property(name="DefaultSource", signature="o", read=_says("default_source")),
+        Property(name="MaxVolume", signature="d", read=_says("max_volume"), writable=True),
+        Property(name="ConfigError", signature="s", read=_says("config_error")),
+        Property(name="Generation", signature="t", read=_says("generation"), emits="false"),
+    ),
+)
+
+OBJECT_MANAGER = Interface(
+    name="org.freedesktop.DBus.ObjectManager",
+    methods=(Method(name="GetManagedObjects", returns=(("objects", "a{oa{sa{sv}}}"),)),),
+    signals=(
+        Signal(name="InterfacesAdded", carries=(("object", "o"), ("interfaces", "a{sa{sv}}"))),
+        Signal(name="InterfacesRemoved", carries=(("object", "o"), ("interfaces", "as"))),
+    ),
+)
+
+PROPERTIES = Interface(
+    name="org.freedesktop.DBus.Properties",
+    methods=(
+        Method(name="Get", takes=(("interface", "s"), ("property", "s")), returns=(("value", "v"),)),
+        Method(name="GetAll", takes=(("interface", "s"),), returns=(("properties", "a{sv}"),)),
+        Method(name="Set", takes=(("interface", "s"), ("property", "s"), ("value", "v"))),
+    ),
+    signals=(
+        Signal(
+            name="PropertiesChanged",
+            carries=(("interface", "s"), ("changed", "a{sv}"), ("invalidated", "as")),
+        ),
+    ),
+)
+
+INTROSPECTABLE = Interface(
+    name="org.freedesktop.DBus.Introspectable",
+    methods=(Method(name="Introspect", returns=(("xml", "s"),)),),
+)
+
+PEER = Interface(
+    name="org.freedesktop.DBus.Peer",
+    methods=(Method(name="Ping"), Method(name="GetMachineId", returns=(("machine_id", "s"),))),
+)
+
+OURS = (MIXER, NODE, DEVICE, STREAM, APP, CARD)
+STANDARD = (PROPERTIES, INTROSPECTABLE, PEER)
+
+
+def interfaces_of(target: Target) -> tuple[Interface, ...]:
+    """Return the interfaces of an object below the root."""
+    match target:
+        case Device():
+            return (NODE, DEVICE)
+        case Stream():
+            return (NODE, STREAM)
+        case App():
+            return (NODE, APP)
+        case Card():
+            return (CARD,)
+
+
+def values_of(state: MixerState, target: Target) -> Mapping[str, Any]:
+    """Return the values of all properties of an object; their names are unique over its interfaces."""
+    document = describe_target(state, target)
+    return {p.name: p.read(state, target, document) for i in interfaces_of(target) for p in i.properties}
+
+
+def alias_values(state: MixerState, kind: Kind) -> Mapping[str, Any]:
+    """Return the values that the alias of a default device shows; State is `absent` where there is none."""
+    device = state.default(kind)
+    if device is not None:
+        return values_of(state, device)
+    document = {**describe_device(state, ABSENT_DEVICE), "kind": kind.value}
+    return {p.name: p.read(state, ABSENT_DEVICE, document) for i in (NODE, DEVICE) for p in i.properties}

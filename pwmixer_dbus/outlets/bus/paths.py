@@ -1,0 +1,88 @@
+"""Object paths: the same object has the same path in every run, but for streams, whose numbers are never used twice.
+
+Names are escaped as systemd does: every byte that is no ASCII letter or digit becomes `_` and two hex digits.
+"""
+
+from typing import assert_never
+
+from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream
+from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.state import MixerState
+
+BUS_NAME = "org.pwmixer.Mixer"
+ROOT = "/org/pwmixer/Mixer"
+NOWHERE = "/"
+"""What a path-valued property says where there is no object to name."""
+
+ALIASES = {Kind.SINK: "/org/pwmixer/Default/sink", Kind.SOURCE: "/org/pwmixer/Default/source"}
+"""Fixed paths that follow the default device; outside the object manager's tree."""
+
+FOLDERS = ("sinks", "sources", "streams", "apps", "cards")
+
+
+def escape(name: str) -> str:
+    """Make one element of an object path from any text; the empty text is `_`."""
+    if name.isascii() and name.isalnum():
+        return name
+    return "".join(chr(b) if _is_plain(b) else f"_{b:02x}" for b in name.encode("utf-8", "replace")) or "_"
+
+
+def unescape(element: str) -> str | None:
+    """Turn an element of a path back into the text; None for what `escape` never makes."""
+    raw, position = bytearray(), 0
+    while position < len(element):
+        if element[position] != "_":
+            raw += element[position].encode()
+            position += 1
+            continue
+        digits = element[position + 1 : position + 3]
+        if len(digits) != 2:  # noqa: PLR2004 - two hex digits
+            return "" if element == "_" else None
+        try:
+            raw.append(int(digits, 16))
+        except ValueError:
+            return None
+        position += 3
+    name = raw.decode("utf-8", "replace")
+    return name if escape(name) == element else None
+
+
+def path_of(target: Target) -> str:
+    """Return the object path of a target."""
+    match target:
+        case Device():
+            return f"{ROOT}/{target.kind}s/{escape(target.name)}"
+        case Stream():
+            return f"{ROOT}/streams/{target.number}"
+        case App():
+            return f"{ROOT}/apps/{escape(target.app_id)}"
+        case Card():
+            return f"{ROOT}/cards/{escape(target.name)}"
+    assert_never(target)
+
+
+def find(state: MixerState, path: str) -> Target | None:
+    """Return the object at a path below the root, or at an alias while there is such a default."""
+    for kind, alias in ALIASES.items():
+        if path == alias:
+            return state.default(kind)
+    folder, _, element = path.removeprefix(f"{ROOT}/").partition("/")
+    name = unescape(element)
+    if not name or not path.startswith(f"{ROOT}/"):
+        return None
+    match folder:
+        case "sinks":
+            return state.device_named(Kind.SINK, name)
+        case "sources":
+            return state.device_named(Kind.SOURCE, name)
+        case "streams":
+            return next((s for s in state.streams.values() if str(s.number) == name), None)
+        case "apps":
+            return state.apps.get(name)
+        case "cards":
+            return next((c for c in state.cards.values() if c.name == name), None)
+    return None
+
+
+def _is_plain(byte: int) -> bool:
+    return 0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A

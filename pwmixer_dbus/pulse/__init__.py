@@ -1,0 +1,1 @@
+"""The sound server's end: the only folder that knows pulsectl and libpulse. Events go out, commands come in."""

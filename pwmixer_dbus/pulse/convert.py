@@ -1,0 +1,301 @@
+"""From libpulse's structs to our records and back. Nothing of a struct is kept: libpulse frees it after the callback.
+
+The hot structs (sinks, sources, streams) are read by one `struct.unpack` each, whose layout is taken from pulsectl's
+own declarations; the rest, which rarely changes, through ctypes.
+"""
+
+import ctypes
+import re
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from pulsectl import _pulsectl as c
+
+from pwmixer_dbus.core.model import (
+    VOLUME_DIGITS,
+    Availability,
+    Card,
+    Client,
+    Device,
+    Kind,
+    Port,
+    Process,
+    Profile,
+    Properties,
+    Server,
+    Stream,
+    clean,
+)
+from pwmixer_dbus.pulse.libpulse import INVALID, property_text
+
+_NORM = 0x10000
+_MAX_CHANNELS = 32
+_HARDWARE = 0x0004
+_STATES = {0: "running", 1: "idle", 2: "suspended"}
+_AVAILABILITY = {0: Availability.UNKNOWN, 1: Availability.NO, 2: Availability.YES}
+_PROPERTY_BYTES = 0x10000
+
+# The value is quoted, with quotes and backslashes escaped, so a hostile value cannot forge another entry.
+_PROPERTY = re.compile(rb'([^\x1f"=]+?) = (?:"((?:[^"\\]|\\.)*)"|hex:[0-9a-f]*)(?:\x1f|$)', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
+    """Return a function that reads these fields of a struct at an address, pointers as numbers, structs as bytes."""
+    codes = {ctypes.c_uint32: "I", ctypes.c_int: "i", ctypes.c_uint8: "B"}
+    pieces, position = ["="], 0
+    types = dict(declared._fields_)
+    for name in sorted(names, key=lambda n: getattr(declared, n).offset):
+        field = getattr(declared, name)
+        pieces.append(f"{field.offset - position}x")
+        is_struct = isinstance(types[name], type) and issubclass(types[name], ctypes.Structure)
+        word = "Q" if field.size == struct.calcsize("=Q") else "I"
+        pieces.append(f"{field.size}s" if is_struct else codes.get(types[name], word))
+        position = field.offset + field.size
+    reader = struct.Struct("".join(pieces))
+    if [name for name in names] != sorted(names, key=lambda n: getattr(declared, n).offset):
+        raise AssertionError(f"name the fields of {declared.__name__} in their order")
+    return lambda address: reader.unpack(ctypes.string_at(address, reader.size))
+
+
+_read_sink_input = _layout(
+    c.PA_SINK_INPUT_INFO,
+    *("index", "name", "client", "sink", "channel_map", "volume"),
+    *("mute", "proplist", "corked", "has_volume", "volume_writable"),
+)
+_read_source_output = _layout(
+    c.PA_SOURCE_OUTPUT_INFO,
+    *("index", "name", "client", "source", "channel_map"),
+    *("proplist", "corked", "volume", "mute", "has_volume", "volume_writable"),
+)
+_DEVICE_FIELDS = ("flags", "proplist", "state", "card", "n_ports", "ports", "active_port")
+_read_sink = _layout(
+    c.PA_SINK_INFO, "name", "index", "description", "channel_map", "volume", "mute", *_DEVICE_FIELDS
+)
+_read_source = _layout(
+    c.PA_SOURCE_INFO,
+    *("name", "index", "description", "channel_map", "volume", "mute", "monitor_of_sink", "monitor_of_sink_name"),
+    *_DEVICE_FIELDS,
+)
+
+
+class PropertyCache:
+    """Keeps the property list of each object, so that it is parsed again only when its bytes differ."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Kind, int], tuple[bytes, Properties]] = {}
+
+    def read(self, kind: Kind, index: int, proplist: int) -> Properties:
+        """Return an object's properties; the same mapping as before where nothing changed."""
+        raw = property_text(proplist)
+        known = self._known.get((kind, index))
+        if known is not None and known[0] == raw:
+            return known[1]
+        properties = parse_properties(raw)
+        self._known[kind, index] = (raw, properties)
+        return properties
+
+    def forget(self, kind: Kind, index: int) -> None:
+        """Drop what is kept of an object that has gone."""
+        self._known.pop((kind, index), None)
+
+    def clear(self) -> None:
+        """Drop everything; a new life of the server counts its indexes anew."""
+        self._known.clear()
+
+
+def parse_properties(raw: bytes) -> Properties:
+    """Parse libpulse's text form of a property list; binary values are left out, text is cleaned."""
+    return MappingProxyType(
+        {
+            clean(_text(match[1])): clean(_text(_ESCAPED.sub(rb"\1", match[2])))
+            for match in _PROPERTY.finditer(raw[:_PROPERTY_BYTES])
+            if match[2] is not None
+        }
+    )
+
+
+def sink(address: int, cache: PropertyCache) -> Device:
+    """Read a `pa_sink_info`."""
+    name, index, description, positions, volume, mute, *rest = _read_sink(address)
+    return _device(Kind.SINK, index, (name, description, positions, volume, mute), (INVALID, 0), rest, cache)
+
+
+def source(address: int, cache: PropertyCache) -> Device:
+    """Read a `pa_source_info`; a sink's monitor says so."""
+    name, index, description, positions, volume, mute, monitored, monitored_name, *rest = _read_source(address)
+    common = (name, description, positions, volume, mute)
+    return _device(Kind.SOURCE, index, common, (monitored, monitored_name), rest, cache)
+
+
+def _device(
+    kind: Kind,
+    index: int,
+    common: tuple[int, int, bytes, bytes, int],
+    monitored: tuple[int, int],
+    rest: list[Any],
+    cache: PropertyCache,
+) -> Device:
+    name, description, positions, volume, mute = common
+    flags, proplist, state, card, port_count, ports, active_port = rest
+    return Device(
+        kind=kind,
+        index=index,
+        name=_string(name),
+        description=_string(description),
+        channels=_volumes(volume),
+        positions=_positions(positions),
+        muted=bool(mute),
+        state=_STATES.get(state, "unknown"),
+        card=_index(card),
+        monitor_of=_index(monitored[0]),
+        monitor_name=_string(monitored[1]),
+        virtual=not flags & _HARDWARE,
+        ports=tuple(_ports(ports, port_count, c.PA_PORT_INFO)) if port_count else (),
+        active_port=_string(_dereference(active_port)) if active_port else "",
+        properties=cache.read(kind, index, proplist),
+    )
+
+
+def sink_input(address: int, cache: PropertyCache) -> Stream:
+    """Read a `pa_sink_input_info`."""
+    fields = _read_sink_input(address)
+    index, name, client, device, positions, volume, mute, proplist, corked, has_volume, writable = fields
+    return Stream(
+        kind=Kind.PLAYBACK,
+        index=index,
+        client=_index(client),
+        device=_index(device),
+        media_name=_string(name),
+        channels=_volumes(volume),
+        positions=_positions(positions),
+        muted=bool(mute),
+        corked=bool(corked),
+        has_volume=bool(has_volume),
+        volume_writable=bool(writable),
+        properties=cache.read(Kind.PLAYBACK, index, proplist),
+    )
+
+
+def source_output(address: int, cache: PropertyCache) -> Stream:
+    """Read a `pa_source_output_info`."""
+    fields = _read_source_output(address)
+    index, name, client, device, positions, proplist, corked, volume, mute, has_volume, writable = fields
+    return Stream(
+        kind=Kind.CAPTURE,
+        index=index,
+        client=_index(client),
+        device=_index(device),
+        media_name=_string(name),
+        channels=_volumes(volume),
+        positions=_positions(positions),
+        muted=bool(mute),
+        corked=bool(corked),
+        has_volume=bool(has_volume),
+        volume_writable=bool(writable),
+        properties=cache.read(Kind.CAPTURE, index, proplist),
+    )
+
+
+def client(address: int, cache: PropertyCache) -> Client:
+    """Read a `pa_client_info`."""
+    info = ctypes.cast(address, ctypes.POINTER(c.PA_CLIENT_INFO)).contents
+    proplist = ctypes.cast(info.proplist, ctypes.c_void_p).value or 0
+    return Client(
+        index=info.index,
+        name=_decoded(info.name),
+        properties=cache.read(Kind.CLIENT, info.index, proplist),
+    )
+
+
+def card(address: int, cache: PropertyCache) -> Card:
+    """Read a `pa_card_info`."""
+    info = ctypes.cast(address, ctypes.POINTER(c.PA_CARD_INFO)).contents
+    properties = cache.read(Kind.CARD, info.index, ctypes.cast(info.proplist, ctypes.c_void_p).value or 0)
+    name = _decoded(info.name)
+    profiles = tuple(
+        Profile(
+            name=_decoded(p.name),
+            description=_decoded(p.description),
+            available=Availability.YES if p.available else Availability.NO,
+        )
+        for p in (info.profiles2[i].contents for i in range(info.n_profiles))
+    )
+    ports = ctypes.cast(info.ports, ctypes.c_void_p).value or 0
+    return Card(
+        index=info.index,
+        name=name,
+        description=properties.get("device.description") or name,
+        profiles=profiles,
+        active_profile=_decoded(info.active_profile2.contents.name) if info.active_profile2 else "",
+        ports=tuple(_ports(ports, info.n_ports, c.PA_CARD_PORT_INFO)) if info.n_ports else (),
+        properties=properties,
+    )
+
+
+def server(address: int) -> Server:
+    """Read a `pa_server_info`."""
+    info = ctypes.cast(address, ctypes.POINTER(c.PA_SERVER_INFO)).contents
+    return Server(
+        name=_decoded(info.server_name),
+        version=_decoded(info.server_version),
+        default_sink=_decoded(info.default_sink_name),
+        default_source=_decoded(info.default_source_name),
+        cookie=info.cookie,
+    )
+
+
+def with_process(record: Stream | Client, process: Process | None) -> Stream | Client:
+    """Put the process behind a stream or client into its record."""
+    return record if process is None else replace(record, process=process)
+
+
+def volume_struct(channels: tuple[float, ...]) -> bytes:
+    """Make a `pa_cvolume`: the number of channels, then 32 volumes where 0x10000 is 100 %."""
+    raw = [round(channel * _NORM) for channel in channels[:_MAX_CHANNELS]]
+    return struct.pack(f"=B3x{_MAX_CHANNELS}I", len(raw), *raw, *[0] * (_MAX_CHANNELS - len(raw)))
+
+
+def _ports(ports: int, count: int, declared: Any) -> Iterator[Port]:
+    pointers = ctypes.cast(ports, ctypes.POINTER(ctypes.POINTER(declared)))
+    for i in range(count):
+        port = pointers[i].contents
+        yield Port(
+            name=_decoded(port.name),
+            description=_decoded(port.description),
+            available=_AVAILABILITY.get(port.available, Availability.UNKNOWN),
+        )
+
+
+def _volumes(raw: bytes) -> tuple[float, ...]:
+    return tuple([round(v / _NORM, VOLUME_DIGITS) for v in struct.unpack_from(f"={raw[0]}I", raw, 4)])
+
+
+@lru_cache(maxsize=64)
+def _positions(raw: bytes) -> tuple[str, ...]:
+    numbers = struct.unpack_from(f"={raw[0]}i", raw, 4)
+    return tuple(c.pa.channel_position_to_string(n) or "unknown" for n in numbers)
+
+
+def _index(index: int) -> int | None:
+    return None if index == INVALID else int(index)
+
+
+def _string(address: int) -> str:
+    return _decoded(ctypes.string_at(address)) if address else ""
+
+
+def _dereference(address: int) -> int:
+    return ctypes.c_void_p.from_address(address).value or 0
+
+
+def _decoded(raw: bytes | None) -> str:
+    return clean(_text(raw)) if raw else ""
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

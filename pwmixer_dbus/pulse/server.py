@@ -1,0 +1,369 @@
+"""The sound server as the core sees it: events come out, commands go in, and it comes back by itself.
+
+The rules: a notice carries no data, so the object is fetched by its index, with one request in flight per object and
+at most one per `REST` seconds while it keeps changing; the first notice is followed at once. Values come from what is
+fetched, never from an acknowledgement. Without notices nothing runs.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any, assert_never
+
+from pulsectl.pulsectl import PulseError
+
+from pwmixer_dbus.core.commands import (
+    Command,
+    MoveStream,
+    SetDefault,
+    SetMuted,
+    SetPort,
+    SetProfile,
+    SetVolume,
+)
+from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedError, NotFoundError
+from pwmixer_dbus.core.events import Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.model import Card, Client, Device, Key, Kind, Process, Properties, Server, Stream
+from pwmixer_dbus.pulse import convert, libpulse
+from pwmixer_dbus.pulse.process import read_process, trusted_pid
+
+log = logging.getLogger(__name__)
+
+REST = 0.005
+FIRST_RETRY, LAST_RETRY = 0.1, 5.0
+CONNECT_TIMEOUT = 5.0
+
+_FACILITIES = {
+    0: Kind.SINK,
+    1: Kind.SOURCE,
+    2: Kind.PLAYBACK,
+    3: Kind.CAPTURE,
+    5: Kind.CLIENT,
+    7: Kind.SERVER,
+    9: Kind.CARD,
+}
+_FACILITY_BITS, _TYPE_BITS = 0x0F, 0x30
+_NEW, _REMOVE = 0x00, 0x20
+
+_FETCH = {
+    Kind.SINK: libpulse.get_sink,
+    Kind.SOURCE: libpulse.get_source,
+    Kind.PLAYBACK: libpulse.get_sink_input,
+    Kind.CAPTURE: libpulse.get_source_output,
+    Kind.CLIENT: libpulse.get_client,
+    Kind.CARD: libpulse.get_card,
+}
+_LIST = {
+    Kind.SINK: libpulse.list_sinks,
+    Kind.SOURCE: libpulse.list_sources,
+    Kind.PLAYBACK: libpulse.list_sink_inputs,
+    Kind.CAPTURE: libpulse.list_source_outputs,
+    Kind.CLIENT: libpulse.list_clients,
+    Kind.CARD: libpulse.list_cards,
+}
+_SET_VOLUME = {
+    Kind.SINK: libpulse.set_sink_volume,
+    Kind.SOURCE: libpulse.set_source_volume,
+    Kind.PLAYBACK: libpulse.set_sink_input_volume,
+    Kind.CAPTURE: libpulse.set_source_output_volume,
+}
+_SET_MUTE = {
+    Kind.SINK: libpulse.set_sink_mute,
+    Kind.SOURCE: libpulse.set_source_mute,
+    Kind.PLAYBACK: libpulse.set_sink_input_mute,
+    Kind.CAPTURE: libpulse.set_source_output_mute,
+}
+_MOVE = {Kind.PLAYBACK: libpulse.move_sink_input, Kind.CAPTURE: libpulse.move_source_output}
+_SET_DEFAULT = {Kind.SINK: libpulse.set_default_sink, Kind.SOURCE: libpulse.set_default_source}
+_SET_PORT = {Kind.SINK: libpulse.set_sink_port, Kind.SOURCE: libpulse.set_source_port}
+
+ALL = -1
+"""In place of an index: the listing of all objects of a kind, which is fetched under the same rules."""
+
+SERVER_KEY: Key = (Kind.SERVER, 0)
+
+Record = Device | Stream | Client | Card | Server
+Done = Callable[[MixerError | None], None]
+
+
+class SoundServer:
+    """A connection that is kept. `emit` gets every event, on the loop's thread; `machine_id` tells local processes."""
+
+    def __init__(self, emit: Callable[[Event], None], *, machine_id: str = "", name: str = "pwmixer") -> None:
+        self._emit = emit
+        self._machine_id = machine_id
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._connection: libpulse.Connection | None = None
+        self._lost = asyncio.Event()
+        self._properties = convert.PropertyCache()
+        self._processes: dict[Key, Process | None] = {}
+        self._gathered: list[Record] | None = None
+        self._held_notices: list[tuple[int, int]] = []
+        self._in_flight: set[Key] = set()
+        self._again: set[Key] = set()
+        self._resting: dict[Key, asyncio.TimerHandle] = {}
+        self._fetched_at: dict[Key, float] = {}
+        self._settling: dict[Key, list[Callable[[], None]]] = {}
+
+    async def run(self) -> None:
+        """Connect, follow and reconnect until cancelled: first at once, then after 0.1 s, doubling to 5 s."""
+        retry = 0.0
+        try:
+            while True:
+                if await self._connect():
+                    retry = 0.0
+                    await self._lost.wait()
+                    self._drop("the sound server went away")
+                retry = min(max(2 * retry, FIRST_RETRY), LAST_RETRY)
+                # Without jitter all clients of a restarted server would come back in the same instant.
+                await asyncio.sleep(retry * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+        finally:
+            self._drop("stopped")
+
+    async def _connect(self) -> bool:
+        self._lost.clear()
+        connection = libpulse.Connection(self._name, self._on_notice, self._lost.set)
+        try:
+            await connection.connect(timeout=CONNECT_TIMEOUT)
+        except (PulseError, TimeoutError, OSError) as error:
+            log.debug("no sound server: %s", error)
+            connection.close()
+            return False
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._take_snapshot(connection)
+        return True
+
+    def _drop(self, reason: str) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        for timer in self._resting.values():
+            timer.cancel()
+        self._gathered = None
+        for held in (self._held_notices, self._in_flight, self._again, self._resting, self._fetched_at, self._processes):
+            held.clear()
+        self._properties.clear()
+        connection.close()
+        self._emit(Disconnected(reason=reason))
+        settling, self._settling = self._settling, {}
+        for waiters in settling.values():
+            for waiter in waiters:
+                waiter()
+
+    def _take_snapshot(self, connection: libpulse.Connection) -> None:
+        """Subscribe first, then list: what changes meanwhile is held back and followed afterwards."""
+        self._gathered = gathered = []
+        connection.command(libpulse.subscribe, libpulse.EVERYTHING, done=partial(self._listed, "subscription"))
+        connection.fetch_single(
+            libpulse.get_server,
+            on_info=lambda address: gathered.append(convert.server(address)),
+            done=partial(self._listed, "server"),
+        )
+        for kind in (Kind.CLIENT, Kind.CARD, Kind.SINK, Kind.SOURCE, Kind.PLAYBACK, Kind.CAPTURE):
+            last = kind is Kind.CAPTURE
+            connection.fetch(
+                _LIST[kind],
+                on_info=lambda address, kind=kind: gathered.append(self._convert(kind, address)),
+                done=self._snapshot_complete if last else partial(self._listed, kind),
+            )
+
+    def _listed(self, what: str, error: MixerError | None) -> None:
+        if error is not None:
+            log.warning("could not list every %s: %s", what, error)
+
+    def _snapshot_complete(self, error: MixerError | None) -> None:
+        gathered, self._gathered = self._gathered or [], None
+        servers = [r for r in gathered if isinstance(r, Server)]
+        if error is not None or not servers:
+            log.warning("the sound server did not answer the first listing: %s", error or "no server information")
+            self._lost.set()
+            return
+        self._emit(
+            Snapshot(
+                server=servers[0],
+                devices=tuple(r for r in gathered if isinstance(r, Device)),
+                streams=tuple(r for r in gathered if isinstance(r, Stream)),
+                clients=tuple(r for r in gathered if isinstance(r, Client)),
+                cards=tuple(r for r in gathered if isinstance(r, Card)),
+            )
+        )
+        held, self._held_notices = self._held_notices, []
+        for event, index in held:
+            self._on_notice(event, index)
+
+    def _on_notice(self, event: int, index: int) -> None:
+        kind = _FACILITIES.get(event & _FACILITY_BITS)
+        if kind is None:
+            return
+        if self._gathered is not None:
+            self._held_notices.append((event, index))
+            return
+        what = event & _TYPE_BITS
+        if what == _REMOVE:
+            self._forget((kind, index))
+            self._emit(Gone(kind=kind, index=index))
+        elif kind is Kind.SERVER:
+            self._touch(SERVER_KEY)
+        else:
+            self._touch((kind, index))
+        self._touch_dependents(kind, what)
+
+    def _touch_dependents(self, kind: Kind, what: int) -> None:
+        """Follow what the server changes without a notice: links after a change of devices, ports after a profile's."""
+        if kind is Kind.SERVER or (kind.is_device and what in {_NEW, _REMOVE}):
+            self._touch((Kind.PLAYBACK, ALL))
+            self._touch((Kind.CAPTURE, ALL))
+        elif kind is Kind.CARD and what != _REMOVE:
+            self._touch((Kind.SINK, ALL))
+            self._touch((Kind.SOURCE, ALL))
+
+    def _forget(self, key: Key) -> None:
+        self._properties.forget(*key)
+        self._processes.pop(key, None)
+        self._fetched_at.pop(key, None)
+        timer = self._resting.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+            self._settled(key)
+
+    def _touch(self, key: Key) -> None:
+        """Note that an object may have changed, and fetch it now or as soon as its rest is over."""
+        if key in self._in_flight:
+            self._again.add(key)
+        elif key not in self._resting:
+            rest = self._fetched_at.get(key, 0.0) + REST - self._loop.time()
+            if rest <= 0:
+                self._fetch(key)
+            else:
+                self._resting[key] = self._loop.call_later(rest, self._rested, key)
+
+    def _rested(self, key: Key) -> None:
+        self._resting.pop(key, None)
+        self._fetch(key)
+
+    def _fetch(self, key: Key) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        self._in_flight.add(key)
+        kind, index = key
+        done = partial(self._fetched, key)
+        if kind is Kind.SERVER:
+            connection.fetch_single(libpulse.get_server, on_info=self._server_seen, done=done)
+        elif index == ALL:
+            connection.fetch(_LIST[kind], on_info=partial(self._object_seen, kind), done=done)
+        else:
+            connection.fetch(_FETCH[kind], index, on_info=partial(self._object_seen, kind), done=done)
+
+    def _object_seen(self, kind: Kind, address: int) -> None:
+        self._emit(Seen(record=self._convert(kind, address)))
+
+    def _server_seen(self, address: int) -> None:
+        self._emit(Seen(record=convert.server(address)))
+
+    def _fetched(self, key: Key, error: MixerError | None) -> None:
+        self._in_flight.discard(key)
+        self._fetched_at[key] = self._loop.time()
+        if error is not None and not _is_missing(error) and self._connection is not None:
+            log.debug("could not fetch %s %s: %s", *key, error)
+        if key in self._again:
+            self._again.discard(key)
+            if key in self._settling:
+                self._fetch(key)
+                return
+            self._touch(key)
+            return
+        self._settled(key)
+
+    def _settled(self, key: Key) -> None:
+        for waiter in self._settling.pop(key, ()):
+            waiter()
+
+    def _settle(self, key: Key, waiter: Callable[[], None]) -> None:
+        """Call back when what is known of an object is as new as the server's last notice about it."""
+        timer = self._resting.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+            self._settling.setdefault(key, []).append(waiter)
+            self._fetch(key)
+        elif key in self._in_flight:
+            self._settling.setdefault(key, []).append(waiter)
+        else:
+            waiter()
+
+    def _convert(self, kind: Kind, address: int) -> Record:
+        match kind:
+            case Kind.SINK:
+                return convert.sink(address, self._properties)
+            case Kind.SOURCE:
+                return convert.source(address, self._properties)
+            case Kind.PLAYBACK | Kind.CAPTURE | Kind.CLIENT:
+                return self._with_process(kind, address)
+            case _:
+                return convert.card(address, self._properties)
+
+    def _with_process(self, kind: Kind, address: int) -> Stream | Client:
+        """Convert what has a process behind it; /proc is read once in the life of an object, at its first sight."""
+        record: Stream | Client
+        if kind is Kind.PLAYBACK:
+            record = convert.sink_input(address, self._properties)
+        elif kind is Kind.CAPTURE:
+            record = convert.source_output(address, self._properties)
+        else:
+            record = convert.client(address, self._properties)
+        key = (kind, record.index)
+        if key not in self._processes:
+            self._processes[key] = self._process_of(record.properties)
+        return convert.with_process(record, self._processes[key])
+
+    def _process_of(self, properties: Properties) -> Process | None:
+        pid = trusted_pid(properties, self._machine_id)
+        return None if pid is None else read_process(pid)
+
+    def send(self, command: Command, done: Done) -> None:
+        """Carry out a command. `done` is called once: with what went wrong, or with None.
+
+        With None, everything that the server had said of the object by then has been emitted, so that a reply that is
+        sent from within `done` follows the events that the command caused.
+        """
+        connection = self._connection
+        if connection is None or self._gathered is not None:
+            done(NotConnectedError("There is no sound server at the moment; it will be followed as soon as it is back."))
+            return
+        function, arguments, key = _request_of(command)
+        connection.command(function, *arguments, done=partial(self._acknowledged, key, done))
+
+    def _acknowledged(self, key: Key, done: Done, error: MixerError | None) -> None:
+        if error is not None:
+            done(NotFoundError("That object has just gone.") if _is_missing(error) else error)
+        else:
+            self._settle(key, partial(done, None))
+
+
+def _is_missing(error: MixerError) -> bool:
+    return isinstance(error, AudioServerError) and error.is_missing
+
+
+def _request_of(command: Command) -> tuple[Any, tuple[Any, ...], Key]:
+    """Return libpulse's function for a command, its arguments, and the object whose change is to be waited for."""
+    kind, index = command.key
+    match command:
+        case SetVolume():
+            return _SET_VOLUME[kind], (index, convert.volume_struct(command.channels)), command.key
+        case SetMuted():
+            return _SET_MUTE[kind], (index, int(command.muted)), command.key
+        case MoveStream():
+            return _MOVE[kind], (index, command.device), command.key
+        case SetDefault():
+            return _SET_DEFAULT[kind], (command.name.encode(),), SERVER_KEY
+        case SetPort():
+            return _SET_PORT[kind], (index, command.port.encode()), command.key
+        case SetProfile():
+            return libpulse.set_card_profile, (index, command.profile.encode()), command.key
+    assert_never(command)
