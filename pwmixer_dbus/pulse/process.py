@@ -1,0 +1,171 @@
+"""What the system says of the process behind a client: small, bounded reads of /proc that never raise.
+
+A process may end at any moment, and its text is its own to choose: every read may find nothing, and all text is cleaned.
+"""
+
+from collections.abc import Iterator
+from io import RawIOBase
+from pathlib import Path
+from typing import Final
+
+from pwmixer_dbus.core.identity import is_sandboxed
+from pwmixer_dbus.core.model import Process, Properties, clean
+
+PROC: Final = Path("/proc")
+READ_LIMIT: Final = 4096
+ENVIRON_LIMIT: Final = 128 * 1024
+WORD_LIMIT: Final = 128
+PID_LIMIT: Final = 1 << 22  # the kernel's own on 64 bits
+ANCESTORS: Final = 4
+
+# Marks of a browser's child process: it was told nothing about the application, its parent was.
+CHILD_ARGUMENTS: Final = (
+    b" --type=utility",
+    b" --type=renderer",
+    b" --type=zygote",
+    b" --type=broker",
+    b" -contentproc",
+)
+# After these an argument is program text or a search path, not a name.
+CODE_ARGUMENTS: Final = frozenset({b"-c", b"-e", b"--eval"})
+VALUE_ARGUMENTS: Final = frozenset(
+    {b"-cp", b"-classpath", b"--class-path", b"-p", b"--module-path", b"-W", b"-X"}
+)
+# File names that many programs share: the directory above says which.
+SHARED_FILES: Final = frozenset({
+    "app.asar", "app", "main.js", "index.js", "main.py", "__main__.py", "app.py", "resources", "bin", "lib", "src",
+    "dist", "build",
+})  # fmt: skip
+STEAM_VARIABLES: Final = (b"SteamAppId", b"SteamGameId")
+UNIT_SUFFIXES: Final = (b".scope", b".service")
+
+
+def read_process(pid: int, proc: Path = PROC) -> Process | None:
+    """Read /proc/PID: comm, the unit of its cgroup (v2), the Steam game of its environment, and what it runs.
+
+    `command` is the program and its first argument that is no option, base names only; of a browser's child process it is
+    the browser's. None if there is no such process or it cannot be read.
+    """
+    comm = _read(proc / str(pid) / "comm")
+    if not comm:
+        return None
+    return Process(
+        pid=pid,
+        comm=_text(comm.rstrip(b"\n")),
+        unit=_unit(_read(proc / str(pid) / "cgroup")),
+        steam_app=_steam_app(_read(proc / str(pid) / "environ", ENVIRON_LIMIT)),
+        command=_command(_own_arguments(pid, proc)),
+    )
+
+
+def parent_of(pid: int, proc: Path = PROC) -> int | None:
+    """Say which process started this one: field 4 of /proc/PID/stat. None if it has ended or has no parent."""
+    # The second field is a name in parentheses that may hold any character, so count from the last parenthesis.
+    stat = _read(proc / str(pid) / "stat")
+    fields = stat[stat.rfind(b")") + 1 :].split()
+    if b")" not in stat or len(fields) < 2:  # noqa: PLR2004  # state and parent
+        return None
+    return _pid(fields[1].decode("ascii", "replace"))
+
+
+def trusted_pid(properties: Properties, machine_id: str) -> int | None:
+    """Say which process of this machine a property list speaks of; None if it need not be one.
+
+    A native client's pid is the kernel's word (`pipewire.sec.pid`). That of a Pulse client is the Pulse server's own, so
+    there `application.process.id` counts, which the client chose: compare its comm with the binary before using it.
+    `machine_id` is the content of /etc/machine-id.
+    """
+    if is_sandboxed(properties):
+        return None
+    is_pulse = properties.get("client.api") == "pipewire-pulse"
+    if not is_pulse and "pipewire.sec.pid" in properties:
+        return _pid(properties["pipewire.sec.pid"])
+    machine = properties.get("application.process.machine_id")
+    is_remote = properties.get("pulse.server.type") == "tcp" and not machine
+    if is_remote or (machine and machine != machine_id):
+        return None
+    return _pid(properties.get("application.process.id", ""))
+
+
+def _pid(text: str) -> int | None:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(PID_LIMIT))):
+        return None
+    return int(text) if 0 < int(text) <= PID_LIMIT else None
+
+
+def _read(path: Path, limit: int = READ_LIMIT) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            return b"".join(_chunks(file, limit))
+    except OSError:
+        return b""
+
+
+def _chunks(file: RawIOBase, limit: int) -> Iterator[bytes]:
+    """Read until the end or the limit: /proc hands out a page at a time."""
+    while limit > 0 and (chunk := file.read(limit)):
+        limit -= len(chunk)
+        yield chunk
+
+
+def _text(raw: bytes) -> str:
+    return clean(raw.decode("utf-8", "replace"), WORD_LIMIT)
+
+
+def _unit(cgroup: bytes) -> str:
+    """Take the innermost unit of the unified hierarchy: the line `0::/user.slice/.../app-gnome-mpv-12.scope`."""
+    for line in cgroup.splitlines():
+        if line.startswith(b"0::"):
+            units = (part for part in reversed(line.split(b"/")) if part.endswith(UNIT_SUFFIXES))
+            return clean(next(units, b"").decode("utf-8", "replace"))
+    return ""
+
+
+def _steam_app(environ: bytes) -> str:
+    """Take the number of the Steam game; 0 marks a program that is none of Steam's, whose shortcut has a number."""
+    variables = dict(
+        pair.partition(b"=")[::2] for pair in environ.split(b"\0")[:-1] if pair.startswith(b"Steam")
+    )
+    numbers = (variables.get(name, b"") for name in STEAM_VARIABLES)
+    return _text(next((number for number in numbers if number.isdigit() and number.strip(b"0")), b""))
+
+
+def _own_arguments(pid: int, proc: Path) -> list[bytes]:
+    """Read the command line, that of the nearest ancestor which is no child process of the same browser."""
+    arguments: list[bytes] = []
+    current: int | None = pid
+    for _ in range(ANCESTORS):
+        if current is None:
+            break
+        arguments = _read(proc / str(current) / "cmdline").rstrip(b"\0").split(b"\0")
+        line = b" ".join(arguments)  # Chromium writes its children's as one argument
+        if not any(mark in line for mark in CHILD_ARGUMENTS):
+            break
+        current = parent_of(current, proc)
+    return arguments
+
+
+def _command(arguments: list[bytes]) -> tuple[str, ...]:
+    """Keep the program and its first argument that is no option, without their folders, which are nobody's business."""
+    program = arguments[0] if arguments else b""
+    # A program that writes its own title may have joined all arguments by spaces.
+    named = (program.partition(b" -")[0], _first_operand(arguments[1:]))
+    return tuple(text for text in map(_base_name, named) if text)
+
+
+def _first_operand(arguments: list[bytes]) -> bytes:
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in CODE_ARGUMENTS:
+            return b""
+        if argument in VALUE_ARGUMENTS:
+            next(rest, None)
+        elif not argument.startswith(b"-"):
+            return argument
+    return b""
+
+
+def _base_name(argument: bytes) -> str:
+    r"""Take the last part of a path, be it C:\Game.exe or, where many programs share it, the part above."""
+    parts = [part for part in _text(argument[-READ_LIMIT:]).replace("\\", "/").split("/") if part]
+    return next((part for part in reversed(parts) if part not in SHARED_FILES), parts[-1] if parts else "")
