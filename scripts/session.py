@@ -24,10 +24,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType, MappingProxyType, TracebackType
+from types import FrameType, MappingProxyType
 from typing import IO, Self
 
 POLL = 0.01
+LONGEST_RUNTIME = 107 - len("/pipewire-0-manager")
 RATE = 48000
 
 # The kernel ends the child when the parent dies, however it dies. (A preexec_fn could ask for it without another
@@ -102,7 +103,7 @@ class Session:
     def __init__(
         self, runtime: Path | None = None, *, prefix: Path | None = None, sound: bool = True
     ) -> None:
-        self.runtime = runtime or Path(tempfile.mkdtemp(prefix="pwm-"))
+        self.runtime = runtime.absolute() if runtime else Path(tempfile.mkdtemp(prefix="pwm-"))
         self.env: dict[str, str] = _private_environment(self.runtime)
         self._prefix = prefix
         self._temporary = runtime is None
@@ -113,13 +114,13 @@ class Session:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> Self:
         """Start both buses and, if wanted, the sound server; return when they answer."""
+        if len(os.fsencode(self.runtime)) > LONGEST_RUNTIME:
+            raise SessionError(f"{self.runtime} is too long a path for the sockets in it")
         try:
             self.runtime.mkdir(parents=True, exist_ok=True)
             self.runtime.chmod(stat.S_IRWXU)
@@ -198,7 +199,10 @@ class Session:
         return done.stdout
 
     def spawn(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a background child that ends with the session; its output goes to NAME.log in the runtime."""
+        """Start a background child that ends with the session; its output goes to NAME.log in the runtime.
+
+        env: a complete environment instead of the session's own.
+        """
         return self._spawn(name, argv, env=env, stdin=subprocess.DEVNULL)
 
     def pactl(self, *args: str) -> str:
