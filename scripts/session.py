@@ -60,8 +60,6 @@ FOREIGN_NAMES = {
 # here would block its caller for 25 s.  What a test writes to XDG_DATA_HOME/dbus-1/services is activatable.
 # The limits are those of dbus-daemon's own session.conf; the built-in ones are the much lower system bus's.
 BUS_CONFIG = """\
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>{kind}</type>
   <listen>unix:path={path}</listen>
