@@ -16,6 +16,11 @@ after a restart, after an update and from whichever menu, terminal or autostart 
 The same program as a Flatpak, as a snap and from the distribution has three ids on purpose: they are installed side by
 side, and only a sandbox's id is proven. An alias joins them. After the colon an id is case-folded (except `flatpak:` and
 `id:`), and whitespace, quotes, globs and other punctuation have become "-", so that a selector needs no quoting.
+
+What a desktop launched (a systemd unit such as app-gnome-obsidian-1.scope) is asked only after the program's own
+properties: it is missing in a terminal, and the same program must not be two applications. What stays impossible: an
+Electron application that runs the system's electron inside a sandbox that hides its process, and a program that a Steam
+game started and that inherited the game's environment.
 """
 
 import re
@@ -109,8 +114,10 @@ VERSION_IN_NAME: Final = re.compile(r"\s+(?:\([^()]*\d[^()]*\)|v?\d+(?:\.\d+)+)$
 
 # What packaging and the kernel hang on to a binary's name.
 BINARY_SUFFIX: Final = re.compile(r"(?: \(deleted\)|\.exe|\.bin|-bin|\.x86_64|\.x86|\.x64)+$", re.IGNORECASE)
+# No word of it may hold a separator: matching stays linear on hostile names.
 APPIMAGE: Final = re.compile(
-    r"(?:[-_. ](?:v?\d[\w.+]*|x86[-_]64|amd64|x64|aarch64|arm64|i[36]86|linux|appimage))*\.appimage$",
+    r"(?:[-_. ](?:v?\d[a-z\d+]*|x86[-_]64|amd64|x64|aarch64|arm64|i[36]86|linux|appimage|alpha|beta|rc\d*|stable|latest))*"
+    r"\.appimage$",
     re.IGNORECASE,
 )
 SCRIPT_SUFFIX: Final = re.compile(
@@ -133,10 +140,15 @@ LAUNCHERS: Final = frozenset({
     "xfce4-terminal", "lxterminal", "qterminal", "mate-terminal", "guake", "tilda", "terminology", "blackbox", "rio",
     "contour", "warp", "hyper", "tabby", "deepin-terminal", "tmux", "screen", "bash", "zsh", "fish", "sh",
     "code", "code-oss", "codium", "vscodium", "cursor", "zed", "emacs", "sublime_text", "builder", "kate",
-    "idea", "pycharm", "webstorm", "clion", "goland", "studio",
+    "idea", "pycharm", "webstorm", "clion", "goland",
     "steam", "lutris", "heroic", "bottles", "itch", "playonlinux", "gamehub", "cartridges", "hgl", "faugus-launcher",
     "nautilus", "dolphin", "nemo", "thunar", "pcmanfm", "pcmanfm-qt", "krunner", "rofi", "wofi", "fuzzel",
     "ulauncher", "albert", "plasmashell", "gnome-shell", "sway", "hyprland", "niri",
+})  # fmt: skip
+# Sandboxes that hold the programs of others: every game of Steam's Flatpak has Steam's id.
+HOSTS: Final = frozenset({
+    "com.valvesoftware.steam", "net.lutris.lutris", "com.heroicgameslauncher.hgl", "com.usebottles.bottles",
+    "org.winehq.wine", "io.itch.itch", "page.kramo.cartridges", "io.github.faugus.faugus-launcher", "steam",
 })  # fmt: skip
 STEAM_UNIT: Final = re.compile(r"app-steam-app(\d+)\b")
 SNAP_UNIT: Final = re.compile(r"snap\.([^.]+)\.")
@@ -191,7 +203,7 @@ def identify(stream: Stream, client: Client | None, aliases: Mapping[str, str] =
 
     `client` is the record of `stream.client`, if it is known: up to PipeWire 1.6 a native stream carries none of its
     client's properties. A property counts on the stream first, then on the client; only the sandbox's id counts on the
-    client first, since PipeWire lets no client write that. Records carry a `process` only if it is of this machine.
+    client first, where the server writes it. Records carry a `process` only if it is of this machine.
 
     `aliases` is the user's: from an app id as this function gives it without aliases, to the app id that is wanted
     instead, such as {"flatpak:com.discordapp.Discord": "bin:discord"}. A value that is no app id is a name of the user's
@@ -316,10 +328,19 @@ def _sandboxes(view: _View) -> Iterator[_Fact]:
     for layer, properties in (("client", view.client), ("stream", view.stream)):
         flatpak = clean(properties.get("pipewire.access.portal.app_id", ""))
         if flatpak:
-            yield _Fact(f"{layer} pipewire.access.portal.app_id", flatpak, _app_id("flatpak", flatpak))
+            yield _sandbox(
+                view, f"{layer} pipewire.access.portal.app_id", flatpak, _app_id("flatpak", flatpak)
+            )
         snap = clean(properties.get("pipewire.snap.id", ""))
         if snap:
-            yield _Fact(f"{layer} pipewire.snap.id", snap, _app_id("snap", _snap_name(snap)))
+            yield _sandbox(view, f"{layer} pipewire.snap.id", snap, _app_id("snap", _snap_name(snap)))
+
+
+def _sandbox(view: _View, source: str, value: str, app_id: str) -> _Fact:
+    name = app_id.partition(":")[2]
+    if name.casefold() in HOSTS and (words := _words(view)) and not _is_plausible(name, words):
+        return _Fact(source, value, "", "generic: a sandbox that holds other programs")
+    return _Fact(source, value, app_id)
 
 
 def _snap_name(text: str) -> str:
@@ -341,7 +362,8 @@ def _process_facts(view: _View) -> Iterator[_Fact]:
     if steam := STEAM_UNIT.match(unit):
         yield _Fact("process unit", unit, _steam_app_id(steam[1]))
     elif snap := SNAP_UNIT.match(unit):
-        is_ours = _is_plausible(snap[1], view)
+        words = _words(view)
+        is_ours = _is_plausible(snap[1], words) if words else not _is_launcher(snap[1])
         yield _Fact(
             "process unit", unit, _app_id("snap", snap[1]) if is_ours else "", "another program's unit"
         )
@@ -355,11 +377,8 @@ def _steam_app_id(number: str) -> str:
     return _app_id("steam", number) if is_game else ""
 
 
-def _is_plausible(application: str, view: _View) -> bool:
-    """Whether a unit's application can be this process: another name contradicts, a launcher's unit holds anything."""
-    words = _words(view)
-    if not words:
-        return not _is_launcher(application)
+def _is_plausible(application: str, words: frozenset[str]) -> bool:
+    """Whether an application goes by one of these words: as its id, a part of it, or the beginning of its last part."""
     folded = application.casefold()
     last = folded.rpartition(".")[2]
     parts = {folded, *folded.split(".")} - EMPTY_WORDS
@@ -421,8 +440,12 @@ def _unit_facts(view: _View) -> Iterator[_Fact]:
         return
     if not application:
         yield _Fact("process unit", unit, "", "no application's unit")
-    elif _words(view) or _is_launcher(application):
-        verdict = "weaker" if _is_plausible(application, view) else "another program's unit"
+    elif (words := _words(view)) or _is_launcher(application):
+        verdict = (
+            "agrees, but is not there from a terminal"
+            if _is_plausible(application, words)
+            else "another program's unit"
+        )
         yield _Fact("process unit", unit, "", verdict)
     else:
         yield _Fact("process unit", unit, _desktop_app_id(application), GENERIC)
@@ -541,7 +564,8 @@ def _app_id(prefix: str, text: str) -> str:
 
 def _undecorated(binary: str) -> str:
     """Take path, packaging and version off a binary's name, and keep its case."""
-    name = BINARY_SUFFIX.sub("", binary.replace("\\", "/").rpartition("/")[2])
+    base = binary.replace("\\", "/").rpartition("/")[2]
+    name = BINARY_SUFFIX.sub("", base[:NAME_LIMIT])
     if name[-9:].casefold() == ".appimage":
         name = APPIMAGE.sub("", name)
     if name.startswith("."):  # NixOS: .firefox-wrapped
@@ -569,7 +593,7 @@ def _script(argument: str) -> str:
 
 def _name_word(name: str) -> str:
     """Reduce an application's name to what a person would call it; "" if it is generic."""
-    text = name.strip()
+    text = name[:NAME_LIMIT].strip()
     if wrapped := WRAPPED_NAME.fullmatch(text):
         text = _undecorated(wrapped[1] or wrapped[2] or "")
     text = NAME_TRANSLATIONS.get(text.casefold(), text)

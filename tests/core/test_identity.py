@@ -1,6 +1,7 @@
 """Which application a stream belongs to: what real programs show of themselves, and what has gone wrong elsewhere."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,17 @@ def test_a_native_flatpak_is_known_by_its_client_alone() -> None:
 def test_a_sandboxed_stream_cannot_claim_another_flatpak_than_its_clients() -> None:
     mine, other = ({"pipewire.access.portal.app_id": app} for app in ("org.me.Me", "org.other.Other"))
     assert who(other, mine).app_id == "flatpak:org.me.Me"
+
+
+def test_a_game_in_steams_flatpak_is_the_game_and_steam_is_steam() -> None:
+    steam = {"pipewire.access.portal.app_id": "com.valvesoftware.Steam"}
+    assert who(steam | props(app="Half-Life", binary="hl2_linux")).app_id == "bin:hl2_linux"
+    assert who(steam | props(app="Game.exe", binary="wine64-preloader")).app_id == "name:game"
+    assert (
+        who(steam | props(app="Chromium", binary="steamwebhelper")).app_id
+        == "flatpak:com.valvesoftware.Steam"
+    )
+    assert who(steam | props(app="", binary="wine64-preloader")).app_id == "flatpak:com.valvesoftware.Steam"
 
 
 @pytest.mark.parametrize("snap", ["spotify", "snap.spotify.spotify"])
@@ -479,6 +491,40 @@ def test_hostile_text_is_cut_and_cleaned(key: str) -> None:
         *(text for fact in found.evidence for text in (fact.value, fact.verdict)),
     ]
     assert all(len(text) <= 512 and clean(text) == text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "-1.1",
+        ".1_1",
+        " (1",
+        "(",
+        " ",
+        "-1-1",
+        ".exe",
+        " (deleted)",
+        "-x86_64",
+        ".a",
+        "wine-preloader",
+        "libav1",
+        "\\x2d",
+    ],
+)
+@pytest.mark.parametrize("end", ["", "!", ".AppImage", "!.AppImage"])
+def test_no_hostile_name_takes_long(unit: str, end: str) -> None:
+    hostile = "a" + unit * (512 // len(unit)) + end
+    keys = [
+        "application.name",
+        "application.process.binary",
+        "application.id",
+        "application.icon_name",
+        "node.name",
+    ]
+    process = started(hostile, f"app-gnome-{hostile}-1.scope", command=(hostile, hostile))
+    before = time.process_time()
+    who(dict.fromkeys(keys, hostile[-512:]), None, process)
+    assert time.process_time() - before < 0.2
 
 
 # --- for any properties at all ---
