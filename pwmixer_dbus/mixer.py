@@ -7,12 +7,14 @@ nothing here waits for any of them.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetDefault, SetVolume, Slot
 from pwmixer_dbus.core.errors import AudioTimeoutError, MixerError, NotFoundError
-from pwmixer_dbus.core.events import AppWanted, Event, Gone
+from pwmixer_dbus.core.events import AppWanted, Configured, Event, Gone
 from pwmixer_dbus.core.model import Key, Stream
 from pwmixer_dbus.core.plan import plan
 from pwmixer_dbus.core.settings import Settings
@@ -117,6 +119,12 @@ class Mixer:
 
         for command in wanted.commands:
             self._enqueue(command, origin, one_done)
+
+    def limit_volume(self, limit: float) -> float:
+        """Set the highest volume until the configuration is read again; return it as it is in force."""
+        effective = min(max(gain.checked(limit, "The highest volume"), 0.0), gain.CEILING)
+        self.on_event(Configured(settings=replace(self.state.settings, max_volume=effective)))
+        return effective
 
     def _enqueue(self, command: Command, origin: Origin, done: Done) -> None:
         slot = _slot_of(command)

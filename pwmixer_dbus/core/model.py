@@ -139,8 +139,8 @@ class Identity:
     """Which application a stream belongs to, and every fact that led there, strongest first.
 
     `app_id` is stable over restarts, updates and packaging: `flatpak:com.spotify.Client`, `steam:1091500`,
-    `bin:vesktop`, `id:org.mozilla.firefox`, `name:my sdl game`, `tag:music`, or `stream:17` for an unknown one, which
-    is never merged with another.
+    `bin:vesktop`, `id:org.mozilla.firefox`, `name:my-sdl-game`, `tag:music`, or `stream:playback-17` for an unknown one,
+    which is never merged with another.
     """
 
     app_id: str

@@ -289,7 +289,8 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
             if not app_id.startswith("stream:")
         },
     )
-    for record in (*snapshot.devices, *snapshot.cards, *snapshot.clients):
+    records: list[Device | Card | Client] = [*snapshot.devices, *snapshot.cards, *snapshot.clients]
+    for record in records:
         after, _ = _seen(after, record)
     for stream in sorted(snapshot.streams, key=lambda s: s.index):
         known = state.streams.get((stream.kind, stream.index)) if same_life else None
@@ -300,15 +301,21 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
 def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:
     if (before.connected, before.server) != (after.connected, after.server):
         yield _change(before.server, after.server)
-    yield from _map_differences(before.cards, after.cards)
-    yield from _map_differences(before.devices, after.devices)
+    yield from _map_differences(_by_name(before.cards), _by_name(after.cards))
+    yield from _map_differences(_by_name(before.devices), _by_name(after.devices))
     yield from _map_differences(before.clients, after.clients)
-    same_life = before.server.cookie == after.server.cookie
-    # A new life of the server counts its indexes anew: the same index is another stream.
-    yield from _map_differences(before.streams, {} if not same_life else after.streams)
-    if not same_life:
-        yield from _map_differences({}, after.streams)
+    # Numbers, not indexes: a new life of the server counts its indexes anew.
+    yield from _map_differences(_by_number(before.streams), _by_number(after.streams))
     yield from _map_differences(before.apps, after.apps)
+
+
+def _by_name(mapping: Mapping[K, Device] | Mapping[K, Card]) -> Mapping[tuple[str, str], Device | Card]:
+    """Key what outlives a restart of the server by what stays the same over it."""
+    return {(getattr(record, "kind", Kind.CARD), record.name): record for record in mapping.values()}
+
+
+def _by_number(streams: Mapping[Key, Stream]) -> Mapping[int, Stream]:
+    return {stream.number: stream for stream in streams.values()}
 
 
 def _map_differences(before: Mapping[K, R], after: Mapping[K, R]) -> Iterator[Change]:

@@ -193,6 +193,7 @@ def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) ->
 
 def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple[Stream, ...]]:
     """Plan the move of a stream, or of an application's streams, to a device; also says which streams those are."""
+    streams: tuple[Stream, ...]
     match target:
         case Stream():
             if target.kind.devices is not device.kind:

@@ -177,6 +177,9 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
     `on_notice` is called with (event bits, index) for each notice; `on_lost` once, when the server has gone.
     """
 
+    _ctx: Any
+    _loop: Any
+
     def __init__(self, name: str, on_notice: OnNotice, on_lost: Callable[[], None]) -> None:
         self._on_notice = on_notice
         self._on_lost = on_lost
@@ -230,7 +233,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._start(function, (), self._single_pointer, on_info, done)
 
     def _start(
-        self, function: Any, arguments: tuple[Any, ...], callback: int, on_info: OnInfo | None, done: Done
+        self, function: Any, arguments: tuple[Any, ...], callback: ctypes.c_void_p, on_info: OnInfo | None, done: Done
     ) -> None:
         if not self._connected.is_set() or self._loop is None:
             done(NotConnectedError("There is no sound server at the moment."))

@@ -158,20 +158,20 @@ class SoundServer:
 
     def _take_snapshot(self, connection: libpulse.Connection) -> None:
         """Subscribe first, then list: what changes meanwhile is held back and followed afterwards."""
-        self._gathered = gathered = []
+        gathered: list[Record] = []
+        self._gathered = gathered
+
+        def gather(kind: Kind, address: int) -> None:
+            gathered.append(self._convert(kind, address))
+
         connection.command(libpulse.subscribe, libpulse.EVERYTHING, done=partial(self._listed, "subscription"))
         connection.fetch_single(
-            libpulse.get_server,
-            on_info=lambda address: gathered.append(convert.server(address)),
-            done=partial(self._listed, "server"),
+            libpulse.get_server, on_info=partial(gather, Kind.SERVER), done=partial(self._listed, "server")
         )
-        for kind in (Kind.CLIENT, Kind.CARD, Kind.SINK, Kind.SOURCE, Kind.PLAYBACK, Kind.CAPTURE):
-            last = kind is Kind.CAPTURE
-            connection.fetch(
-                _LIST[kind],
-                on_info=lambda address, kind=kind: gathered.append(self._convert(kind, address)),
-                done=self._snapshot_complete if last else partial(self._listed, kind),
-            )
+        for kind in _LIST:
+            last = kind is Kind.CARD
+            done = self._snapshot_complete if last else partial(self._listed, kind)
+            connection.fetch(_LIST[kind], on_info=partial(gather, kind), done=done)
 
     def _listed(self, what: str, error: MixerError | None) -> None:
         if error is not None:
@@ -255,7 +255,7 @@ class SoundServer:
         kind, index = key
         done = partial(self._fetched, key)
         if kind is Kind.SERVER:
-            connection.fetch_single(libpulse.get_server, on_info=self._server_seen, done=done)
+            connection.fetch_single(libpulse.get_server, on_info=partial(self._object_seen, kind), done=done)
         elif index == ALL:
             connection.fetch(_LIST[kind], on_info=partial(self._object_seen, kind), done=done)
         else:
@@ -263,9 +263,6 @@ class SoundServer:
 
     def _object_seen(self, kind: Kind, address: int) -> None:
         self._emit(Seen(record=self._convert(kind, address)))
-
-    def _server_seen(self, address: int) -> None:
-        self._emit(Seen(record=convert.server(address)))
 
     def _fetched(self, key: Key, error: MixerError | None) -> None:
         self._in_flight.discard(key)
@@ -305,8 +302,10 @@ class SoundServer:
                 return convert.source(address, self._properties)
             case Kind.PLAYBACK | Kind.CAPTURE | Kind.CLIENT:
                 return self._with_process(kind, address)
-            case _:
+            case Kind.CARD:
                 return convert.card(address, self._properties)
+            case _:
+                return convert.server(address)
 
     def _with_process(self, kind: Kind, address: int) -> Stream | Client:
         """Convert what has a process behind it; /proc is read once in the life of an object, at its first sight."""

@@ -1,0 +1,168 @@
+"""One connection to the session bus that survives a full socket; the only file that leans on dbus-fast's private names.
+
+dbus-fast treats a full socket as a lost connection. The shim under its writer turns EAGAIN into "nothing written yet",
+upon which the writer waits until the socket can be written again. What it leans on (`_writer.sock`,
+`_writer.messages`) is checked by a test.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply, Variant
+from dbus_fast.aio import MessageBus
+
+log = logging.getLogger(__name__)
+
+DAEMON = "org.freedesktop.DBus"
+DAEMON_PATH = "/org/freedesktop/DBus"
+
+BACKLOG = 5_000
+"""Messages waiting for the bus daemon beyond which property signals are held back (they merge meanwhile)."""
+
+OVERFLOW = 100_000
+"""Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
+
+Handler = Callable[[Message], bool]
+
+
+class TakenError(Exception):
+    """Somebody else owns the bus name."""
+
+
+class _PatientSocket:
+    """A socket on which `send` returns 0 where it would block."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+
+    def send(self, data: Any) -> int:
+        """Send what fits now."""
+        try:
+            return int(self._socket.send(data))
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class BusConnection:
+    """The session bus: calls come in through a handler, replies and signals go out without ever waiting."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        self._bus = bus
+
+    @classmethod
+    async def open(cls) -> "BusConnection":
+        """Connect to the session bus of the environment; raises OSError and dbus-fast's errors where there is none."""
+        bus = await MessageBus(bus_type=BusType.SESSION).connect()
+        writer: Any = bus._writer  # noqa: SLF001 - see the head of this file
+        writer.sock = _PatientSocket(writer.sock)
+        return cls(bus)
+
+    @property
+    def unique_name(self) -> str:
+        """Our name on the bus, such as `:1.42`."""
+        return self._bus.unique_name or ""
+
+    @property
+    def backlog(self) -> int:
+        """How many messages wait for the bus daemon to read."""
+        writer: Any = self._bus._writer  # noqa: SLF001 - see the head of this file
+        return 0 if writer is None else len(writer.messages)
+
+    def serve(self, on_call: Handler, on_name_lost: Callable[[str], None]) -> None:
+        """Hand every method call to `on_call`, which says whether it was for it."""
+
+        def handle(message: Message) -> bool:
+            if message.message_type is MessageType.METHOD_CALL:
+                return on_call(message)
+            if message.member == "NameLost" and message.sender == DAEMON and message.path == DAEMON_PATH:
+                on_name_lost(message.body[0])
+            return False
+
+        self._bus.add_message_handler(handle)
+
+    def send(self, message: Message) -> None:
+        """Queue a message; it is written at once where the socket has room."""
+        if not self._bus.connected:
+            return
+        if self.backlog > OVERFLOW:
+            log.error("the bus daemon has stopped reading; giving up the connection")
+            self._bus.disconnect()
+            return
+        future = self._bus.send(message)
+        if not future.done():
+            future.add_done_callback(_look_at)
+
+    def reply(self, call: Message, signature: str = "", body: list[Any] | None = None) -> None:
+        """Answer a call, unless its sender does not want to know."""
+        if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self.send(Message.new_method_return(call, signature, body or []))
+
+    def fail(self, call: Message, error_name: str, text: str) -> None:
+        """Answer a call with an error, unless its sender does not want to know."""
+        if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self.send(Message.new_error(call, error_name, text))
+
+    def signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
+        """Send a signal to everybody who listens."""
+        self.send(
+            Message(
+                message_type=MessageType.SIGNAL,
+                path=path,
+                interface=interface,
+                member=member,
+                signature=signature,
+                body=body,
+            )
+        )
+
+    async def own(self, name: str, *, replace: bool) -> None:
+        """Become the owner of a name, from another one where `replace`; raises TakenError."""
+        flags = NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT
+        if replace:
+            flags |= NameFlag.REPLACE_EXISTING
+        if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
+            raise TakenError(name)
+
+    async def process_behind(self, name: str) -> int | None:
+        """Return the process id of whoever owns a name."""
+        reply = await self._bus.call(
+            Message(
+                destination=DAEMON,
+                path=DAEMON_PATH,
+                interface=DAEMON,
+                member="GetConnectionUnixProcessID",
+                signature="s",
+                body=[name],
+            )
+        )
+        return int(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else None
+
+    async def wait_closed(self) -> None:
+        """Return when the connection has ended, for whatever reason."""
+        try:
+            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        except (OSError, EOFError) as error:
+            log.debug("the bus went away: %s", error)
+
+    def close(self) -> None:
+        """Disconnect; what is queued and fits into the socket has been written."""
+        if self._bus.connected:
+            self._bus.disconnect()
+
+
+def variant(signature: str, value: Any) -> Variant:
+    """Wrap a value in its type."""
+    return Variant(signature, value)
+
+
+def _look_at(future: "asyncio.Future[Any]") -> None:
+    """Retrieve the failure of a write; the end of the connection is noticed elsewhere."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,273 @@
+"""The verbs of the root, and what writing a property shares with them: resolve, plan, submit, announce, answer.
+
+Whatever may refuse a call raises before anything is submitted. A reply follows the signals that its call caused.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dbus_fast import Message, Variant
+
+from pwmixer_dbus.core import document, gain, verbs
+from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError, NotFoundError
+from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream, clean
+from pwmixer_dbus.core.selectors import ParentOf, Target, resolve, resolve_one, selector_of
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method
+from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
+from pwmixer_dbus.outlets.bus.publisher import ROOT_SUBJECT, Publisher, Subject, subject_of
+
+OPEN_CALLS = 10_000
+CONTEXT_LIMIT = 128
+ERROR_TEXT_LIMIT = 2000
+
+_BY_CLIENT = {"context": "s", "quiet": "b"}
+
+
+class Call:
+    """One method call that will be answered exactly once, perhaps later."""
+
+    __slots__ = ("_connection", "_signature", "arguments", "message")
+
+    def __init__(self, connection: BusConnection, message: Message, method: Method) -> None:
+        self._connection = connection
+        self._signature = method.reply_signature
+        self.message = message
+        self.arguments: list[Any] = message.body
+
+    @property
+    def client(self) -> str:
+        """The unique name of the caller."""
+        return self.message.sender or ""
+
+    def reply(self, *values: Any) -> None:
+        """Answer."""
+        self._connection.reply(self.message, self._signature, list(values))
+
+    def fail(self, error: MixerError) -> None:
+        """Answer with an error, under its D-Bus name."""
+        self._connection.fail(self.message, error.dbus_name, clean(str(error), ERROR_TEXT_LIMIT))
+
+
+class Methods:
+    """Carries out the methods of the root by name; see BusService for the parameters."""
+
+    def __init__(
+        self,
+        mixer: Mixer,
+        connection: BusConnection,
+        publisher: Publisher,
+        *,
+        parent_of: ParentOf,
+        reload: Callable[[], None],
+    ) -> None:
+        self._mixer = mixer
+        self._connection = connection
+        self._publisher = publisher
+        self._parent_of = parent_of
+        self._reload = reload
+        self._open_calls = 0
+        self._by_name: Mapping[str, Callable[[Call], None]] = {
+            "SetVolume": self._set_volume,
+            "AdjustVolume": self._adjust_volume,
+            "SetMuted": self._set_muted,
+            "SetDefault": self._set_default,
+            "Move": self._move,
+            "SetPort": self._set_port,
+            "SetProfile": self._set_profile,
+            "Resolve": self._resolve,
+            "Describe": self._describe,
+            "ExplainStream": self._explain_stream,
+            "ReloadConfig": self._reload_config,
+        }
+
+    def carry_out(self, name: str, call: Call) -> None:
+        """Carry out a method; raises MixerError for what is refused at once."""
+        self._by_name[name](call)
+
+    def _set_volume(self, call: Call) -> None:
+        selector, volume, options = call.arguments
+        self._volume_verb(call, verbs.set_volume, selector, volume, options)
+
+    def _adjust_volume(self, call: Call) -> None:
+        selector, delta, options = call.arguments
+        self._volume_verb(call, verbs.adjust_volume, selector, delta, options)
+
+    def _volume_verb(
+        self,
+        call: Call,
+        verb: Callable[..., verbs.Plan],
+        selector: str,
+        number: float,
+        options: Mapping[str, Variant],
+    ) -> None:
+        chosen = options_of(options, {**_BY_CLIENT, "limit": "d"})
+        limit = max(gain.checked(chosen.get("limit", gain.CEILING), "The option limit"), 0.0)
+        targets = self._resolved(selector)
+        state, pending = self._mixer.state, self._mixer.pending
+        plan = verbs.joined(verb(state, pending, t, number, limit) for t in targets)
+        value = Variant("d", plan.volume)
+        self.run(call, plan, targets, "Volume", value, lambda: call.reply(plan.volume), chosen)
+
+    def _set_muted(self, call: Call) -> None:
+        selector, mode, options = call.arguments
+        chosen = options_of(options, _BY_CLIENT)
+        targets = self._resolved(selector)
+        state, pending = self._mixer.state, self._mixer.pending
+        plan = verbs.joined(verbs.set_muted(state, pending, t, mode) for t in targets)
+        value = Variant("b", plan.muted)
+        self.run(call, plan, targets, "Muted", value, lambda: call.reply(plan.muted), chosen)
+
+    def _set_default(self, call: Call) -> None:
+        target = self._one(call.arguments[0])
+        plan = verbs.set_default(target)
+        self.run(call, plan, [target], "Default", Variant("b", True), call.reply)  # noqa: FBT003 - a D-Bus value
+
+    def _move(self, call: Call) -> None:
+        selector, device_selector, options = call.arguments
+        chosen = options_of(options, _BY_CLIENT)
+        device = self._device(device_selector)
+        moves = [verbs.move(self._mixer.state, target, device) for target in self._resolved(selector)]
+        moved: list[Target] = [stream for _, streams in moves for stream in streams]
+        paths = [path_of(stream) for stream in moved]
+        value = Variant("o", path_of(device))
+        plan = verbs.joined(plan for plan, _ in moves)
+        self.run(call, plan, moved, "Device", value, lambda: call.reply(paths), chosen)
+
+    def _set_port(self, call: Call) -> None:
+        selector, port = call.arguments
+        target = self._one(selector)
+        self.run(call, verbs.set_port(target, port), [target], "ActivePort", Variant("s", port), call.reply)
+
+    def _set_profile(self, call: Call) -> None:
+        selector, profile = call.arguments
+        target = self._one(selector)
+        plan = verbs.set_profile(target, profile)
+        self.run(call, plan, [target], "ActiveProfile", Variant("s", profile), call.reply)
+
+    def _resolve(self, call: Call) -> None:
+        call.reply([path_of(target) for target in self._resolved(call.arguments[0])])
+
+    def _describe(self, call: Call) -> None:
+        from json import dumps  # noqa: PLC0415 - nobody else needs it, and many sessions never ask
+
+        options_of(call.arguments[0], {})
+        self._publisher.flush()
+        call.reply(dumps(document.describe(self._mixer.state), ensure_ascii=False))
+
+    def _explain_stream(self, call: Call) -> None:
+        from json import dumps  # noqa: PLC0415 - likewise
+
+        target = self._one(call.arguments[0])
+        streams = list(self._mixer.state.streams_of(target)) if isinstance(target, App) else [target]
+        if len(streams) != 1 or not isinstance(streams[0], Stream):
+            raise InvalidArgumentError(f"{selector_of(target)} is not one stream; use stream:N.")
+        call.reply(dumps(document.explain_stream(self._mixer.state, streams[0]), ensure_ascii=False))
+
+    def _reload_config(self, call: Call) -> None:
+        self._reload()
+        call.reply()
+
+    def run(
+        self,
+        call: Call,
+        plan: verbs.Plan,
+        targets: list[Target],
+        name: str,
+        value: Variant,
+        succeed: Callable[[], None],
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Submit a plan, and when it is in force: announce, say who it was, and answer, in this order.
+
+        `name` and `value` are the property that changes, for ClientChange and for healing what a client believes.
+        """
+        if self._open_calls >= OPEN_CALLS:
+            raise LimitsExceededError(f"{OPEN_CALLS} calls wait for the sound server already; wait for their answers.")
+        self._open_calls += 1
+        options = options or {}
+        context, quiet = clean(options.get("context", ""), CONTEXT_LIMIT), bool(options.get("quiet", False))
+        subjects = self._subjects_of(targets)
+
+        def done(error: MixerError | None) -> None:
+            self._open_calls -= 1
+            if error is not None:
+                self.heal(subjects, name)
+                call.fail(error)
+                return
+            self._publisher.flush(subjects)
+            for clamp in plan.clamps:
+                self._publisher.heal(subject_of(clamp.target), ["Volume"])
+                self._signal("VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason)
+            for target in targets:
+                self._signal("ClientChange", path_of(target), name, value, call.client, context, quiet)
+            succeed()
+
+        self._mixer.submit(plan, Origin(kind="user", client=call.client, context=context, quiet=quiet), done)
+
+    def heal(self, subjects: Iterable[Subject], name: str) -> None:
+        """Announce the true value: a client such as gjs has put the refused one into its cache already."""
+        for subject in subjects:
+            self._publisher.heal(subject, [name])
+
+    def _signal(self, member: str, *body: Any) -> None:
+        signature = next(s.signature for s in MIXER.signals if s.name == member)
+        self._connection.signal(ROOT, MIXER.name, member, signature, list(body))
+
+    def _subjects_of(self, targets: Iterable[Target]) -> list[Subject]:
+        """List what a command for these may change, so that it is announced before the reply."""
+        subjects: list[Subject] = [ROOT_SUBJECT]
+        for target in targets:
+            subjects.append(subject_of(target))
+            match target:
+                case Device():
+                    subjects.append((target.kind, None))
+                case Stream():
+                    subjects.append((Kind.APP, target.identity.app_id))
+                case App():
+                    subjects += [subject_of(s) for s in self._mixer.state.streams_of(target)]
+                case Card():
+                    subjects += [subject_of(d) for d in self._mixer.state.devices.values() if d.card == target.index]
+        return subjects
+
+    def _resolved(self, selector: str) -> list[Target]:
+        if selector.startswith("/"):
+            return [object_at(self._mixer, selector)]
+        return list(resolve(self._mixer.state, selector, self._parent_of))
+
+    def _one(self, selector: str) -> Target:
+        if selector.startswith("/"):
+            return object_at(self._mixer, selector)
+        return resolve_one(self._mixer.state, selector, self._parent_of)
+
+    def _device(self, selector: str) -> Device:
+        """Find the device that a move names: by selector, or simply by its name."""
+        named = [d for d in self._mixer.state.devices.values() if d.name == selector]
+        target = named[0] if named else self._one(selector)
+        if not isinstance(target, Device):
+            raise InvalidArgumentError(f"{selector_of(target)} is no sink or source to move to.")
+        return target
+
+
+def object_at(mixer: Mixer, path: str) -> Target:
+    """Find the object at a path; raises NotFoundError with a sentence for each way in which there can be none."""
+    target = find(mixer.state, path)
+    if target is not None:
+        return target
+    for kind, alias in ALIASES.items():
+        if path == alias:
+            raise NotFoundError(f"There is no default {kind} at the moment.")
+    raise NotFoundError(f"There is no object at {clean(path, 200)} (any more).")
+
+
+def options_of(options: Mapping[str, Variant], known: Mapping[str, str]) -> Mapping[str, Any]:
+    """Check the options of a call against what it knows, name and type; return their plain values."""
+    for name, value in options.items():
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise InvalidArgumentError(f"There is no option “{clean(name, 80)}”; there is: {there}.")
+        if value.signature != known[name]:
+            raise InvalidArgumentError(f"The option {name} has the type “{known[name]}”, not “{value.signature}”.")
+    return {name: value.value for name, value in options.items()}

@@ -1,0 +1,297 @@
+"""The object tree: every method call comes in here, and is answered from the state as it is at that moment.
+
+No object is kept for an object: what is at a path, its interfaces and its properties are derived at each call. Reads
+announce first what is pending of what they read, so that a reply and a later signal never contradict each other.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dbus_fast import Message, Variant
+
+from pwmixer_dbus import __version__
+from pwmixer_dbus.core import document, verbs
+from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotFoundError, NotSupportedError
+from pwmixer_dbus.core.model import Device, Kind, clean
+from pwmixer_dbus.core.selectors import ParentOf, Target
+from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.interfaces import (
+    INTROSPECTABLE,
+    MIXER,
+    OBJECT_MANAGER,
+    PEER,
+    PROPERTIES,
+    Interface,
+    Method,
+    Property,
+    alias_values,
+    interfaces_of,
+    values_of,
+)
+from pwmixer_dbus.outlets.bus.introspect import node_xml
+from pwmixer_dbus.outlets.bus.methods import ERROR_TEXT_LIMIT, Call, Methods, object_at
+from pwmixer_dbus.outlets.bus.paths import ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
+from pwmixer_dbus.outlets.bus.publisher import (
+    ROOT_SUBJECT,
+    Publisher,
+    Subject,
+    interfaces_with_values,
+    subject_of,
+    typed,
+)
+
+log = logging.getLogger(__name__)
+
+FEATURES = ("apps", "selectors", "describe", "explain")
+
+_STANDARD = (PROPERTIES, INTROSPECTABLE)
+
+
+class UnknownObjectError(MixerError):
+    """A path at which there is nothing."""
+
+    dbus_name = "org.freedesktop.DBus.Error.UnknownObject"
+
+
+class UnknownInterfaceError(MixerError):
+    """An interface that the object does not have."""
+
+    dbus_name = "org.freedesktop.DBus.Error.UnknownInterface"
+
+
+class UnknownMethodError(MixerError):
+    """A method that the interface does not have."""
+
+    dbus_name = "org.freedesktop.DBus.Error.UnknownMethod"
+
+
+class UnknownPropertyError(MixerError):
+    """A property that the interface does not have."""
+
+    dbus_name = "org.freedesktop.DBus.Error.UnknownProperty"
+
+
+class PropertyReadOnlyError(MixerError):
+    """A property that cannot be written."""
+
+    dbus_name = "org.freedesktop.DBus.Error.PropertyReadOnly"
+
+
+class BusService:
+    """What the mixer is on the bus.
+
+    `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem;
+    `parent_of` gives the parent of a process.
+    """
+
+    def __init__(
+        self,
+        mixer: Mixer,
+        connection: BusConnection,
+        *,
+        instance_id: str,
+        parent_of: ParentOf,
+        reload: Callable[[], None],
+        config_error: Callable[[], str],
+    ) -> None:
+        self._mixer = mixer
+        self._connection = connection
+        self._instance_id = instance_id
+        self._config_error = config_error
+        self.publisher = Publisher(connection, lambda: mixer.state, self.root_values)
+        self._methods = Methods(mixer, connection, self.publisher, parent_of=parent_of, reload=reload)
+        mixer.subscribe(self.publisher.on_change)
+
+    def root_values(self, state: MixerState) -> Mapping[str, Any]:
+        """Return the values of the root's properties in a state."""
+        sink, source = state.default(Kind.SINK), state.default(Kind.SOURCE)
+        values: dict[str, Any] = {
+            "version": __version__,
+            "instance_id": self._instance_id,
+            "features": list(FEATURES),
+            "connected": state.connected,
+            "server_name": state.server.name,
+            "server_version": state.server.version,
+            "default_sink": NOWHERE if sink is None else path_of(sink),
+            "default_source": NOWHERE if source is None else path_of(source),
+            "max_volume": state.settings.max_volume,
+            "config_error": self._config_error(),
+            "generation": state.generation,
+        }
+        return {p.name: p.read(state, None, values) for p in MIXER.properties}
+
+    def config_changed(self) -> None:
+        """Announce what the root says of the configuration, good or bad."""
+        self.publisher.heal(ROOT_SUBJECT, ["ConfigError"])
+
+    def on_call(self, message: Message) -> bool:
+        """Answer a method call, now or later. Calls of the Peer interface are left to the library."""
+        if message.interface == PEER.name:
+            return False
+        try:
+            self._dispatch(message)
+        except MixerError as error:
+            self._connection.fail(message, error.dbus_name, clean(str(error), ERROR_TEXT_LIMIT))
+        except Exception:
+            log.exception("a call of %s.%s failed", message.interface, message.member)
+            self._connection.fail(message, MixerError.dbus_name, "Something went wrong inside; the journal says what.")
+        return True
+
+    def _dispatch(self, message: Message) -> None:
+        path = message.path or ""
+        interface, method = self._member(path, message.interface or "", message.member or "")
+        if message.signature != method.signature:
+            takes = f"the signature “{method.signature}”" if method.signature else "no arguments"
+            raise InvalidArgumentError(f"{method.name} takes {takes}, not “{message.signature}”.")
+        call = Call(self._connection, message, method)
+        if interface is MIXER:
+            self._methods.carry_out(method.name, call)
+        elif interface is PROPERTIES:
+            self._property_call(path, method.name, call)
+        elif interface is INTROSPECTABLE:
+            call.reply(self._introspection(path))
+        elif interface is OBJECT_MANAGER:
+            self.publisher.flush()
+            call.reply({path_of(t): interfaces_with_values(self._mixer.state, t) for t in self._targets()})
+        else:
+            call.reply(dict(document.all_properties(self._mixer.state, object_at(self._mixer, path))))
+
+    def _member(self, path: str, interface_name: str, name: str) -> tuple[Interface, Method]:
+        """Find what is called; an interface need not be named, as the D-Bus specification has it."""
+        offered = self._interfaces_at(path)
+        if interface_name and interface_name not in {i.name for i in offered}:
+            raise UnknownInterfaceError(f"{path} has no interface {interface_name}.")
+        for interface in offered:
+            method = interface.method(name)
+            if method is not None and interface_name in {"", interface.name}:
+                return interface, method
+        raise UnknownMethodError(f"{path} has no method {name}.")
+
+    def _own_interfaces_at(self, path: str) -> tuple[Interface, ...]:
+        if path == ROOT:
+            return (MIXER, OBJECT_MANAGER)
+        target = document.ABSENT_DEVICE if path in ALIASES.values() else find(self._mixer.state, path)
+        return () if target is None else interfaces_of(target)
+
+    def _interfaces_at(self, path: str) -> tuple[Interface, ...]:
+        own = self._own_interfaces_at(path)
+        if not own and not self._is_above(path):
+            raise UnknownObjectError(f"There is no object at {path} (any more).")
+        return (*own, *_STANDARD)
+
+    @staticmethod
+    def _is_above(path: str) -> bool:
+        """Whether this path only leads to objects, as `/org` does, or holds them, as `.../sinks` does."""
+        leads = any(place.startswith(path.rstrip("/") + "/") for place in (ROOT, *ALIASES.values()))
+        return leads or path in {f"{ROOT}/{folder}" for folder in FOLDERS}
+
+    def _introspection(self, path: str) -> str:
+        places = [*ALIASES.values(), ROOT, *(f"{ROOT}/{folder}" for folder in FOLDERS)]
+        prefix = path.rstrip("/") + "/"
+        below = {p.removeprefix(prefix).partition("/")[0] for p in places if p.startswith(prefix)}
+        if not below:
+            below = {p.removeprefix(prefix) for p in map(path_of, self._targets()) if p.startswith(prefix)}
+        return node_xml(self._own_interfaces_at(path), sorted(below))
+
+    def _targets(self) -> Iterable[Target]:
+        state = self._mixer.state
+        yield from state.devices.values()
+        yield from state.streams.values()
+        yield from state.apps.values()
+        yield from state.cards.values()
+
+    def _property_call(self, path: str, name: str, call: Call) -> None:
+        interface = self._interface_at(path, call.arguments[0])
+        if name == "Set":
+            self._set(path, interface, _property_of(interface, call.arguments[1]), call)
+            return
+        self.publisher.flush(self._subjects_at(path))
+        values = self._values_at(path)
+        if name == "GetAll":
+            call.reply(typed(interface, values))
+        else:
+            prop = _property_of(interface, call.arguments[1])
+            call.reply(Variant(prop.signature, values[prop.name]))
+
+    def _interface_at(self, path: str, name: str) -> Interface:
+        for interface in self._interfaces_at(path):
+            if interface.name == name:
+                return interface
+        raise UnknownInterfaceError(f"{path} has no interface “{clean(name, 100)}”.")
+
+    def _subjects_at(self, path: str) -> tuple[Subject, ...]:
+        if path == ROOT:
+            return (ROOT_SUBJECT,)
+        for kind, alias in ALIASES.items():
+            if path == alias:
+                return ((kind, None),)
+        target = find(self._mixer.state, path)
+        return () if target is None else (subject_of(target),)
+
+    def _values_at(self, path: str) -> Mapping[str, Any]:
+        state = self._mixer.state
+        if path == ROOT:
+            return self.root_values(state)
+        for kind, alias in ALIASES.items():
+            if path == alias:
+                return alias_values(state, kind)
+        target = find(state, path)
+        return {} if target is None else values_of(state, target)
+
+    def _set(self, path: str, interface: Interface, prop: Property, call: Call) -> None:
+        value: Variant = call.arguments[2]
+        try:
+            if not prop.writable:
+                raise PropertyReadOnlyError(f"{interface.name}.{prop.name} cannot be written.")
+            if value.signature != prop.signature:
+                raise InvalidArgumentError(f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”.")
+            if interface is MIXER:
+                self._set_max_volume(value.value)
+                call.reply()
+                return
+            target = object_at(self._mixer, path)
+            plan = self._plan_of_write(target, prop.name, value.value)
+            written = Variant("d", plan.volume) if prop.name == "Volume" else value
+            self._methods.run(call, plan, [target], prop.name, written, call.reply)
+        except MixerError:
+            self._methods.heal(self._subjects_at(path), prop.name)
+            raise
+
+    def _set_max_volume(self, value: float) -> None:
+        effective = self._mixer.limit_volume(value)
+        self.publisher.flush()
+        if effective != value:
+            self._methods.heal((ROOT_SUBJECT,), "MaxVolume")
+
+    def _plan_of_write(self, target: Target, name: str, value: Any) -> verbs.Plan:
+        state, pending = self._mixer.state, self._mixer.pending
+        match name:
+            case "Volume":
+                return verbs.set_volume(state, pending, target, value)
+            case "Muted":
+                return verbs.set_muted(state, pending, target, "on" if value else "off")
+            case "ChannelVolumes":
+                return verbs.set_channels(state, target, tuple(value))
+            case "ActivePort":
+                return verbs.set_port(target, value)
+            case "ActiveProfile":
+                return verbs.set_profile(target, value)
+            case "Device":
+                return verbs.move(state, target, self._device_at(value))[0]
+        raise NotSupportedError(f"{name} cannot be written.")
+
+    def _device_at(self, path: str) -> Device:
+        target = find(self._mixer.state, path)
+        if not isinstance(target, Device):
+            raise NotFoundError(f"There is no sink or source at {clean(path, 200)}.")
+        return target
+
+
+def _property_of(interface: Interface, name: str) -> Property:
+    prop = interface.property(name)
+    if prop is None:
+        raise UnknownPropertyError(f"{interface.name} has no property “{clean(name, 100)}”.")
+    return prop
