@@ -64,7 +64,10 @@ async def serve(configuration: Configuration, *, replace: bool) -> int:
     try:
         connection = await BusConnection.open()
     except Exception as error:  # noqa: BLE001 - dbus-fast raises half a dozen kinds; each means the same to a person
-        log.error("there is no session bus to serve on (%s); start from within a session, or use dbus-run-session", error)
+        log.error(
+            "there is no session bus to serve on (%s); start from within a session, or use dbus-run-session",
+            error,
+        )
         return EXIT_FAILED
     stopping = asyncio.Event()
     status = EXIT_OK
@@ -101,7 +104,9 @@ async def serve(configuration: Configuration, *, replace: bool) -> int:
         await connection.own(BUS_NAME, replace=replace)
     except TakenError:
         pid = await connection.process_behind(BUS_NAME)
-        log.error("pwmixer is running already, as process %s; use --replace to take over from it", pid or "unknown")
+        log.error(
+            "pwmixer is running already, as process %s; use --replace to take over from it", pid or "unknown"
+        )
         connection.close()
         return EXIT_TAKEN
     loop = asyncio.get_running_loop()
@@ -181,9 +186,13 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=f"pwmixer-dbus {__version__}")
     parser.add_argument("--replace", action="store_true", help="take over from an instance that is running")
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file in place of config.toml")
-    parser.add_argument("--verbose", action="store_const", dest="level", const="info", help="say what is done")
+    parser.add_argument(
+        "--verbose", action="store_const", dest="level", const="info", help="say what is done"
+    )
     parser.add_argument("--debug", action="store_const", dest="level", const="debug", help="say everything")
-    parser.add_argument("--dump-events", action="store_true", help="only print what the sound server says, as JSON lines")
+    parser.add_argument(
+        "--dump-events", action="store_true", help="only print what the sound server says, as JSON lines"
+    )
     options = parser.parse_args()
     journal.set_up(options.level or "info")
     run: Callable[[], Any] = dump_events

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Protocol
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetDefault, SetVolume, Slot
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetDefault, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.errors import AudioTimeoutError, MixerError, NotFoundError
 from pwmixer_dbus.core.events import AppWanted, Configured, Event, Gone
-from pwmixer_dbus.core.model import Key, Stream
+from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.plan import plan
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, apply
@@ -28,6 +28,16 @@ GIVE_UP = 2.0
 
 PACE = 1 / 60
 """Least seconds between two volumes for one object: WirePlumber is the bottleneck of the stack."""
+
+LINGER = 1.0
+"""Seconds for which an acknowledged value counts as pending while the server does not show it yet.
+
+A device that is just starting acknowledges a volume at once and applies it when it runs; without this, the next relative
+step would count from the old value.
+"""
+
+SAME_VOLUME = 0.0003
+"""The server keeps linear floats; on the way back a volume may differ in the last digit."""
 
 GRACE = 2.0
 """Seconds after its birth in which a stream's own volume says nothing about what a person wants."""
@@ -67,6 +77,7 @@ class Mixer:
         self._listeners: list[Listener] = []
         self._lanes: dict[Slot, _Lane] = {}
         self._pending: dict[Slot, Command] = {}
+        self._lingering: dict[Slot, asyncio.TimerHandle] = {}
         self._sent_at: dict[Slot, float] = {}
         self._born_at: dict[Key, float] = {}
 
@@ -89,6 +100,7 @@ class Mixer:
             return
         if origin is SERVER:
             origin = self._origin_of(changes)
+        self._let_go_of_what_is_shown(changes)
         for listener in self._listeners:
             try:
                 listener(before, changes, origin)
@@ -132,6 +144,7 @@ class Mixer:
         if lane is None:
             lane = self._lanes[slot] = _Lane()
         self._pending[slot] = command
+        self._stop_lingering(slot)
         lane.waiting, lane.waiting_origin = command, origin
         lane.done_waiting.append(done)
         if lane.running is None and lane.timer is None:
@@ -169,15 +182,38 @@ class Mixer:
             self._advance(slot, lane)
         else:
             del self._lanes[slot]
-            del self._pending[slot]
+            if error is None and not _is_shown(self.state, command):
+                self._lingering[slot] = self._loop.call_later(LINGER, self._let_go, slot)
+            else:
+                del self._pending[slot]
         for waiter in waiters:
             waiter(error)
+
+    def _let_go_of_what_is_shown(self, changes: Iterable[Change]) -> None:
+        if not self._lingering:
+            return
+        for change in changes:
+            key = _key_of(change)
+            for slot in [
+                s for s in self._lingering if s[1] == key and _is_shown(self.state, self._pending[s])
+            ]:
+                self._let_go(slot)
+
+    def _let_go(self, slot: Slot) -> None:
+        self._stop_lingering(slot)
+        self._pending.pop(slot, None)
+
+    def _stop_lingering(self, slot: Slot) -> None:
+        timer = self._lingering.pop(slot, None)
+        if timer is not None:
+            timer.cancel()
 
     def _forget(self, key: Key) -> None:
         """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
         self._born_at.pop(key, None)
         for slot in [slot for slot in self._sent_at if slot[1] == key]:
             del self._sent_at[slot]
+            self._let_go(slot)
             lane = self._lanes.pop(slot, None)
             if lane is None:
                 continue
@@ -191,7 +227,7 @@ class Mixer:
     def _origin_of(self, changes: Iterable[Change]) -> Origin:
         """Say who is behind a change: whoever has a command for that object with the server now."""
         for change in changes:
-            key = getattr(change.after, "kind", None), getattr(change.after, "index", None)
+            key = _key_of(change)
             for slot, lane in self._lanes.items():
                 if slot[1] == key and lane.running is not None:
                     return lane.origin
@@ -214,18 +250,39 @@ class Mixer:
             if app is None or is_young:
                 continue
             volume_overruled = app.volume is not None and _is_foreign(
-                before.channels != after.channels, max(after.channels, default=0.0) == app.volume, (SetVolume, key) in self._lanes
+                before.channels != after.channels,
+                max(after.channels, default=0.0) == app.volume,
+                (SetVolume, key) in self._lanes,
             )
             mute_overruled = app.muted is not None and _is_foreign(
                 before.muted != after.muted, after.muted == app.muted, any(s[1] == key for s in self._lanes)
             )
             if volume_overruled or mute_overruled:
                 volume = None if volume_overruled else app.volume
-                self.on_event(AppWanted(app_id=app.app_id, volume=volume, muted=None if mute_overruled else app.muted))
+                self.on_event(
+                    AppWanted(app_id=app.app_id, volume=volume, muted=None if mute_overruled else app.muted)
+                )
 
 
 def _is_foreign(changed: bool, as_wished: bool, ours: bool) -> bool:
     return changed and not as_wished and not ours
+
+
+def _key_of(change: Change) -> Key | None:
+    record = change.after
+    return (record.kind, record.index) if isinstance(record, Device | Stream) else None
+
+
+def _is_shown(state: MixerState, command: Command) -> bool:
+    """Whether the server shows what a command asked for; only volume and mute are counted from."""
+    record = state.devices.get(command.key) or state.streams.get(command.key)
+    match command:
+        case SetVolume(channels=channels) if record is not None:
+            pairs = zip(channels, record.channels, strict=False)
+            return all(abs(asked - shown) < SAME_VOLUME for asked, shown in pairs)
+        case SetMuted(muted=muted) if record is not None:
+            return record.muted is muted
+    return True
 
 
 def _slot_of(command: Command) -> Slot:

@@ -33,5 +33,7 @@ def _welcome(state: MixerState, stream: Stream) -> list[Reasoned]:
         channels = gain.with_level(stream.channels, app.volume)
         commands.append((SetVolume(key=key, channels=channels), f"{app.name} was set to {app.volume:.0%}"))
     if app.muted is not None and stream.muted != app.muted:
-        commands.append((SetMuted(key=key, muted=app.muted), f"{app.name} was {'' if app.muted else 'un'}muted"))
+        commands.append(
+            (SetMuted(key=key, muted=app.muted), f"{app.name} was {'' if app.muted else 'un'}muted")
+        )
     return commands

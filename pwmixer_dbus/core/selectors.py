@@ -46,7 +46,9 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
     where nothing matches, AmbiguousError where a name without a glob fits several.
     """
     if len(selector) > SELECTOR_LIMIT:
-        raise InvalidArgumentError(f"A selector has at most {SELECTOR_LIMIT} characters; this one has {len(selector)}.")
+        raise InvalidArgumentError(
+            f"A selector has at most {SELECTOR_LIMIT} characters; this one has {len(selector)}."
+        )
     if selector in {"@sink", "@source"}:
         return (_default(state, Kind(selector[1:])),)
     form, colon, name = selector.partition(":")
@@ -96,7 +98,10 @@ def _card_names(card: Card) -> Sequence[Sequence[str]]:
 
 
 def _named(
-    candidates: Iterable[Named], name: str, names_of: Callable[[Named], Sequence[Sequence[str]]], selector: str
+    candidates: Iterable[Named],
+    name: str,
+    names_of: Callable[[Named], Sequence[Sequence[str]]],
+    selector: str,
 ) -> tuple[Named, ...]:
     """Find by name: what is named so exactly, else what the glob matches; names come in ranks, better ones first."""
     folded = name.casefold()
@@ -108,7 +113,9 @@ def _named(
             raise _ambiguous(selector, exact)
         if exact:
             return tuple(exact)
-    found = tuple(c for c, ranked in known if any(_glob(n.casefold(), folded) for names in ranked for n in names))
+    found = tuple(
+        c for c, ranked in known if any(_glob(n.casefold(), folded) for names in ranked for n in names)
+    )
     if not found:
         raise NotFoundError(f"Nothing is called “{clean(selector)}” now.{_nearby(folded, known)}")
     return found
@@ -125,7 +132,11 @@ def _glob(name: str, pattern: str) -> bool:
 
 def _nearby(folded: str, known: Sequence[tuple[Named, Sequence[Sequence[str]]]]) -> str:
     """Suggest what holds the words that were given; plain containment is enough to catch what people mistype."""
-    near = [selector_of(c) for c, ranked in known if any(folded in n.casefold() for names in ranked for n in names)]
+    near = [
+        selector_of(c)
+        for c, ranked in known
+        if any(folded in n.casefold() for names in ranked for n in names)
+    ]
     suggested = near or [selector_of(c) for c, _ in known]
     return f" There is {', '.join(suggested[:5])}." if suggested else ""
 
@@ -186,4 +197,6 @@ def _line_of(pid: int, parent_of: ParentOf) -> list[int]:
 
 def _ambiguous(selector: str, targets: Iterable[Target]) -> AmbiguousError:
     named = ", ".join(selector_of(t) for t in targets)
-    return AmbiguousError(f"“{clean(selector)}” fits several: {clean(named)}. Name one of them, or use a glob for all.")
+    return AmbiguousError(
+        f"“{clean(selector)}” fits several: {clean(named)}. Name one of them, or use a glob for all."
+    )

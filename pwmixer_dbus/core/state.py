@@ -352,4 +352,3 @@ def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
     rest = dict(mapping)
     del rest[key]
     return rest
-

@@ -153,7 +153,9 @@ def _volume_command(pending: Pending, record: Audible, volume: float) -> SetVolu
 def set_channels(state: MixerState, target: Target, channels: tuple[float, ...]) -> Plan:
     """Plan a volume for each channel, in the order of the target's `positions`."""
     if not isinstance(target, Device | Stream):
-        raise NotSupportedError(f"{selector_of(target)} has no channels of its own; set those of a stream or a device.")
+        raise NotSupportedError(
+            f"{selector_of(target)} has no channels of its own; set those of a stream or a device."
+        )
     _require_volume(target)
     if len(channels) != len(target.channels):
         raise InvalidArgumentError(
@@ -161,7 +163,8 @@ def set_channels(state: MixerState, target: Target, channels: tuple[float, ...])
         )
     checked = [gain.checked(c, "A channel volume") for c in channels]
     limits = [
-        gain.limited(c, max_volume(state, target), now) for c, now in zip(checked, target.channels, strict=True)
+        gain.limited(c, max_volume(state, target), now)
+        for c, now in zip(checked, target.channels, strict=True)
     ]
     effective = tuple(c for c, _ in limits)
     reasons = [reason for _, reason in limits if reason]
@@ -205,9 +208,13 @@ def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple
         case App():
             streams = tuple(s for s in state.streams_of(target) if s.kind.devices is device.kind)
             if not streams:
-                raise NotFoundError(f"{selector_of(target)} has no stream now that could be moved to a {device.kind}.")
+                raise NotFoundError(
+                    f"{selector_of(target)} has no stream now that could be moved to a {device.kind}."
+                )
         case _:
-            raise NotSupportedError(f"{selector_of(target)} cannot be moved; only streams and applications can.")
+            raise NotSupportedError(
+                f"{selector_of(target)} cannot be moved; only streams and applications can."
+            )
     return Plan(commands=tuple(MoveStream(key=_key(s), device=device.index) for s in streams)), streams
 
 
@@ -216,14 +223,18 @@ def set_default(target: Target) -> Plan:
     if not isinstance(target, Device):
         raise NotSupportedError(f"{selector_of(target)} cannot be the default; only a sink or a source can.")
     if target.is_monitor:
-        raise NotSupportedError(f"{selector_of(target)} only listens to a sink; choose a real source as the default.")
+        raise NotSupportedError(
+            f"{selector_of(target)} only listens to a sink; choose a real source as the default."
+        )
     return Plan(commands=(SetDefault(key=_key(target), name=target.name),))
 
 
 def set_port(target: Target, port: str) -> Plan:
     """Plan the choice of a device's port, by name or description."""
     if not isinstance(target, Device):
-        raise NotSupportedError(f"{selector_of(target)} has no ports to choose from; only a sink or a source may have.")
+        raise NotSupportedError(
+            f"{selector_of(target)} has no ports to choose from; only a sink or a source may have."
+        )
     return Plan(commands=(SetPort(key=_key(target), port=_choice(target, "port", target.ports, port)),))
 
 
@@ -241,12 +252,16 @@ def _choice(target: Target, what: str, offered: Iterable[Port | Profile], wanted
         if wanted in {option.name, option.description}:
             return option.name
     names = ", ".join(o.name for o in options if o.available is not Availability.NO) or "none"
-    raise NotFoundError(f"{selector_of(target)} has no {what} “{clean(wanted, 80)}”; there is: {clean(names)}.")
+    raise NotFoundError(
+        f"{selector_of(target)} has no {what} “{clean(wanted, 80)}”; there is: {clean(names)}."
+    )
 
 
 def _require_volume(record: Audible) -> None:
     if isinstance(record, Stream) and not (record.has_volume and record.volume_writable):
-        raise NotSupportedError(f"The volume of {selector_of(record)} cannot be set: its program does not allow it.")
+        raise NotSupportedError(
+            f"The volume of {selector_of(record)} cannot be set: its program does not allow it."
+        )
     if not record.channels:
         raise _has_no_volume(record)
 

@@ -78,7 +78,16 @@ _read_sink = _layout(
 )
 _read_source = _layout(
     c.PA_SOURCE_INFO,
-    *("name", "index", "description", "channel_map", "volume", "mute", "monitor_of_sink", "monitor_of_sink_name"),
+    *(
+        "name",
+        "index",
+        "description",
+        "channel_map",
+        "volume",
+        "mute",
+        "monitor_of_sink",
+        "monitor_of_sink_name",
+    ),
     *_DEVICE_FIELDS,
 )
 
@@ -127,7 +136,9 @@ def sink(address: int, cache: PropertyCache) -> Device:
 
 def source(address: int, cache: PropertyCache) -> Device:
     """Read a `pa_source_info`; a sink's monitor says so."""
-    name, index, description, positions, volume, mute, monitored, monitored_name, *rest = _read_source(address)
+    name, index, description, positions, volume, mute, monitored, monitored_name, *rest = _read_source(
+        address
+    )
     common = (name, description, positions, volume, mute)
     return _device(Kind.SOURCE, index, common, (monitored, monitored_name), rest, cache)
 

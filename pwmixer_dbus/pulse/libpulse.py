@@ -206,7 +206,9 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._loop = CMainLoop(loop)
         self._ctx_init()
 
-    async def connect(self, autospawn: bool = False, wait: bool = False, timeout: float | None = None) -> None:  # noqa: ASYNC109 - PulseAsync's signature
+    async def connect(
+        self, autospawn: bool = False, wait: bool = False, timeout: float | None = None
+    ) -> None:  # noqa: ASYNC109 - PulseAsync's signature
         """Connect; raises PulseError where there is no server, TimeoutError where it does not answer."""
         # The handshake starts in a deferred event of libpulse's loop, which somebody has to run once.
         asyncio.get_running_loop().call_soon(self._run)
@@ -233,7 +235,12 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._start(function, (), self._single_pointer, on_info, done)
 
     def _start(
-        self, function: Any, arguments: tuple[Any, ...], callback: ctypes.c_void_p, on_info: OnInfo | None, done: Done
+        self,
+        function: Any,
+        arguments: tuple[Any, ...],
+        callback: ctypes.c_void_p,
+        on_info: OnInfo | None,
+        done: Done,
     ) -> None:
         if not self._connected.is_set() or self._loop is None:
             done(NotConnectedError("There is no sound server at the moment."))

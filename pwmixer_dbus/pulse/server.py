@@ -146,7 +146,14 @@ class SoundServer:
         for timer in self._resting.values():
             timer.cancel()
         self._gathered = None
-        for held in (self._held_notices, self._in_flight, self._again, self._resting, self._fetched_at, self._processes):
+        for held in (
+            self._held_notices,
+            self._in_flight,
+            self._again,
+            self._resting,
+            self._fetched_at,
+            self._processes,
+        ):
             held.clear()
         self._properties.clear()
         connection.close()
@@ -164,7 +171,9 @@ class SoundServer:
         def gather(kind: Kind, address: int) -> None:
             gathered.append(self._convert(kind, address))
 
-        connection.command(libpulse.subscribe, libpulse.EVERYTHING, done=partial(self._listed, "subscription"))
+        connection.command(
+            libpulse.subscribe, libpulse.EVERYTHING, done=partial(self._listed, "subscription")
+        )
         connection.fetch_single(
             libpulse.get_server, on_info=partial(gather, Kind.SERVER), done=partial(self._listed, "server")
         )
@@ -181,7 +190,9 @@ class SoundServer:
         gathered, self._gathered = self._gathered or [], None
         servers = [r for r in gathered if isinstance(r, Server)]
         if error is not None or not servers:
-            log.warning("the sound server did not answer the first listing: %s", error or "no server information")
+            log.warning(
+                "the sound server did not answer the first listing: %s", error or "no server information"
+            )
             self._lost.set()
             return
         self._emit(
@@ -333,7 +344,11 @@ class SoundServer:
         """
         connection = self._connection
         if connection is None or self._gathered is not None:
-            done(NotConnectedError("There is no sound server at the moment; it will be followed as soon as it is back."))
+            done(
+                NotConnectedError(
+                    "There is no sound server at the moment; it will be followed as soon as it is back."
+                )
+            )
             return
         function, arguments, key = _request_of(command)
         connection.command(function, *arguments, done=partial(self._acknowledged, key, done))

@@ -135,7 +135,9 @@ NODE = Interface(
         Property(name="Volume", signature="d", read=_says("volume"), writable=True),
         Property(name="Muted", signature="b", read=_says("muted"), writable=True),
         Property(name="ChannelVolumes", signature="ad", read=_says("channel_volumes"), writable=True),
-        Property(name="ChannelPositions", signature="as", read=lambda _s, t, _d: list(getattr(t, "positions", ()))),
+        Property(
+            name="ChannelPositions", signature="as", read=lambda _s, t, _d: list(getattr(t, "positions", ()))
+        ),
         Property(name="State", signature="s", read=_says("state")),
         Property(name="MaxVolume", signature="d", read=_says("max_volume")),
         Property(name="VolumeWritable", signature="b", read=_says("volume_writable")),

@@ -47,4 +47,6 @@ def _member(tag: str, name: str, arguments: list[str]) -> list[str]:
 
 def _arguments(arguments: Iterable[Argument], direction: str) -> list[str]:
     way = f' direction="{direction}"' if direction else ""
-    return [f"      <arg name={quoteattr(n)} type={quoteattr(signature)}{way}/>" for n, signature in arguments]
+    return [
+        f"      <arg name={quoteattr(n)} type={quoteattr(signature)}{way}/>" for n, signature in arguments
+    ]

@@ -185,7 +185,9 @@ class Methods:
         `name` and `value` are the property that changes, for ClientChange and for healing what a client believes.
         """
         if self._open_calls >= OPEN_CALLS:
-            raise LimitsExceededError(f"{OPEN_CALLS} calls wait for the sound server already; wait for their answers.")
+            raise LimitsExceededError(
+                f"{OPEN_CALLS} calls wait for the sound server already; wait for their answers."
+            )
         self._open_calls += 1
         options = options or {}
         context, quiet = clean(options.get("context", ""), CONTEXT_LIMIT), bool(options.get("quiet", False))
@@ -200,7 +202,9 @@ class Methods:
             self._publisher.flush(subjects)
             for clamp in plan.clamps:
                 self._publisher.heal(subject_of(clamp.target), ["Volume"])
-                self._signal("VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason)
+                self._signal(
+                    "VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason
+                )
             for target in targets:
                 self._signal("ClientChange", path_of(target), name, value, call.client, context, quiet)
             succeed()
@@ -229,7 +233,9 @@ class Methods:
                 case App():
                     subjects += [subject_of(s) for s in self._mixer.state.streams_of(target)]
                 case Card():
-                    subjects += [subject_of(d) for d in self._mixer.state.devices.values() if d.card == target.index]
+                    subjects += [
+                        subject_of(d) for d in self._mixer.state.devices.values() if d.card == target.index
+                    ]
         return subjects
 
     def _resolved(self, selector: str) -> list[Target]:
@@ -269,5 +275,7 @@ def options_of(options: Mapping[str, Variant], known: Mapping[str, str]) -> Mapp
             there = ", ".join(known) or "none"
             raise InvalidArgumentError(f"There is no option “{clean(name, 80)}”; there is: {there}.")
         if value.signature != known[name]:
-            raise InvalidArgumentError(f"The option {name} has the type “{known[name]}”, not “{value.signature}”.")
+            raise InvalidArgumentError(
+                f"The option {name} has the type “{known[name]}”, not “{value.signature}”."
+            )
     return {name: value.value for name, value in options.items()}

@@ -40,7 +40,9 @@ RootValues = Callable[[MixerState], Mapping[str, Any]]
 class Publisher:
     """Turns changes of state into signals. `root_values` gives the properties of the root in a state."""
 
-    def __init__(self, connection: BusConnection, state: Callable[[], MixerState], root_values: RootValues) -> None:
+    def __init__(
+        self, connection: BusConnection, state: Callable[[], MixerState], root_values: RootValues
+    ) -> None:
         self._connection = connection
         self._state = state
         self._root_values = root_values
@@ -87,7 +89,9 @@ class Publisher:
                 yield record.kind, None
                 if change.before is None or change.after is None:
                     yield ROOT_SUBJECT
-                    yield from (subject_of(s) for s in state.streams.values() if s.kind.devices is record.kind)
+                    yield from (
+                        subject_of(s) for s in state.streams.values() if s.kind.devices is record.kind
+                    )
             case Stream():
                 yield subject_of(record)
                 ids = {r.identity.app_id for r in (change.before, change.after) if isinstance(r, Stream)}

@@ -137,7 +137,9 @@ class BusService:
             self._connection.fail(message, error.dbus_name, clean(str(error), ERROR_TEXT_LIMIT))
         except Exception:
             log.exception("a call of %s.%s failed", message.interface, message.member)
-            self._connection.fail(message, MixerError.dbus_name, "Something went wrong inside; the journal says what.")
+            self._connection.fail(
+                message, MixerError.dbus_name, "Something went wrong inside; the journal says what."
+            )
         return True
 
     def _dispatch(self, message: Message) -> None:
@@ -247,7 +249,9 @@ class BusService:
             if not prop.writable:
                 raise PropertyReadOnlyError(f"{interface.name}.{prop.name} cannot be written.")
             if value.signature != prop.signature:
-                raise InvalidArgumentError(f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”.")
+                raise InvalidArgumentError(
+                    f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”."
+                )
             if interface is MIXER:
                 self._set_max_volume(value.value)
                 call.reply()

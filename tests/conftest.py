@@ -1,0 +1,43 @@
+"""Fixtures of all integration tests: a private session, and the real service in it. Nothing may be skipped."""
+
+from collections.abc import Iterator
+
+import pytest
+from service import Service
+from session import Session
+
+
+@pytest.fixture
+def bare_session() -> Iterator[Session]:
+    """A session with a bus and a sound server, but without any device."""
+    with Session() as session:
+        yield session
+
+
+@pytest.fixture
+def session(bare_session: Session) -> Session:
+    """A session with two sinks, of which `speakers` is the default, and a microphone."""
+    bare_session.add_null_sink("speakers", "Speakers")
+    bare_session.add_null_sink("headset", "Headset")
+    bare_session.add_null_source("microphone", "Microphone")
+    bare_session.pactl("set-default-sink", "speakers")
+    bare_session.pactl("set-default-source", "microphone")
+    return bare_session
+
+
+@pytest.fixture
+def service(session: Session) -> Iterator[Service]:
+    """The service, connected; it has to end cleanly and without a traceback in its log."""
+    service = Service(session).start()
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in which anything was skipped: here, what cannot run is broken."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,161 @@
+"""The service under test: the real one, in a private session, called as a foreign program would."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from session import Session
+
+NAME = "org.pwmixer.Mixer"
+ROOT = "/org/pwmixer/Mixer"
+ALIAS = "/org/pwmixer/Default"
+
+Json = Any
+"""A JSON document; what is in it is what the test says."""
+
+
+class CallError(Exception):
+    """A D-Bus error: its message as a person at a terminal reads it."""
+
+
+class Service:
+    """`pwmixer-dbus` in a session. Calls go through busctl, so that nothing of ours talks to itself."""
+
+    def __init__(self, session: Session, *arguments: str, name: str = "pwmixer") -> None:
+        self.session = session
+        self.name = name
+        self.arguments = arguments
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, connected: bool = True) -> "Service":
+        """Start it; return when it owns its name and, where `connected`, has seen the sound server."""
+        command = (sys.executable, "-X", "dev", "-m", "pwmixer_dbus.daemon", "--debug", *self.arguments)
+        self.process = self.session.spawn(self.name, *command)
+        self.session.wait_for_child(self.name, self.is_owner, "to own its name")
+        if connected:
+            self.wait_connected()
+        return self
+
+    def is_owner(self) -> bool:
+        """Whether our process owns the bus name."""
+        assert self.process is not None
+        try:
+            answer = self.call_daemon("GetConnectionUnixProcessID", "s", NAME)
+        except CallError:
+            return False
+        return bool(answer == self.process.pid)
+
+    def wait_connected(self, wanted: bool = True) -> None:
+        """Wait until the property Connected says so."""
+        self.session.wait_for(
+            lambda: self.get("Connected") is wanted, f"Connected to be {wanted}", timeout=15
+        )
+
+    def stop(self) -> None:
+        """End it as systemd would; it has to end cleanly, and without ever having logged a traceback."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(5)
+        said = self.log()
+        self.process = None
+        assert "Traceback" not in said, said
+        assert "ERROR" not in said, said
+        assert "never awaited" not in said, said
+        assert status == 0, f"it ended with {status}: {said[-2000:]}"
+
+    def log(self) -> str:
+        """Return all that it has logged."""
+        return Path(self.session.runtime / f"{self.name}.log").read_text(errors="replace")
+
+    def call(self, member: str, signature: str = "", *arguments: object) -> Any:
+        """Call a method of the root; return its only value, or all of them, or None."""
+        return self.busctl("call", NAME, ROOT, NAME, member, *_arguments(signature, arguments))
+
+    def get(self, prop: str, *, path: str = ROOT, interface: str = "") -> Any:
+        """Read a property."""
+        return self.busctl("get-property", NAME, path, _interface(interface), prop)
+
+    def set(self, prop: str, signature: str, *value: object, path: str, interface: str) -> None:
+        """Write a property."""
+        self.busctl("set-property", NAME, path, _interface(interface), prop, *_arguments(signature, value))
+
+    def describe(self) -> Json:
+        """Return the whole state."""
+        return json.loads(self.call("Describe", "a{sv}", 0))
+
+    def stream_of(self, app: str) -> Json:
+        """Return the only stream of an application, by its name."""
+        (stream,) = [s for s in self.describe()["streams"] if s["app_name"] == app]
+        return stream
+
+    def wait_for_stream(self, app: str, **wanted: object) -> Json:
+        """Wait until an application has one stream, and that looks as wanted; return it."""
+        found: list[Json] = []
+
+        def is_there() -> bool:
+            found[:] = [s for s in self.describe()["streams"] if s["app_name"] == app]
+            return len(found) == 1 and all(found[0][key] == value for key, value in wanted.items())
+
+        self.session.wait_for(is_there, f"{app} with {wanted}")
+        return found[0]
+
+    def call_daemon(self, member: str, signature: str = "", *arguments: object) -> Any:
+        """Call the bus itself."""
+        bus = "org.freedesktop.DBus"
+        return self.busctl(
+            "call", bus, "/org/freedesktop/DBus", bus, member, *_arguments(signature, arguments)
+        )
+
+    def busctl(self, *arguments: str) -> Any:
+        """Run busctl and return its answer as plain values; raises CallError."""
+        done = subprocess.run(
+            ("busctl", "--user", "--json=short", *arguments),
+            env=self.session.env,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        if done.returncode:
+            raise CallError(re.sub(r"^Call failed: ", "", done.stderr.strip()))
+        if not done.stdout.strip():
+            return None
+        answer = _plain(json.loads(done.stdout))
+        return (
+            answer[0] if arguments[0] == "call" and isinstance(answer, list) and len(answer) == 1 else answer
+        )
+
+    def environment(self) -> Mapping[str, str]:
+        """Return what a program needs to talk to it."""
+        return self.session.env
+
+
+def _interface(name: str) -> str:
+    return f"{NAME}.{name}" if name else NAME
+
+
+def _arguments(signature: str, values: tuple[object, ...]) -> list[str]:
+    if not signature:
+        return []
+    return ["--", signature, *(_word(v) for v in values)]
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Take the types out of busctl's JSON."""
+    if isinstance(value, dict) and set(value) == {"type", "data"}:
+        return _plain(value["data"])
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return value
