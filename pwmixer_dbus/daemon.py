@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ from pwmixer_dbus.pulse.server import SoundServer
 
 log = logging.getLogger("pwmixer")
 
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TAKEN = 0, 1, 2, 3
+EXIT_OK, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 
 
 class Configuration:
-    """The settings in force: a bad file leaves the last good ones, and its problems can be read."""
+    """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
+
+    `level` is the log level that the command line asks for, "" to leave it to the file.
+    """
 
     def __init__(self, path: Path, level: str) -> None:
         self._path = path
@@ -50,91 +53,99 @@ class Configuration:
         journal.set_up(self._level or self.settings.log_level)
         return self.settings
 
-    def read_or_keep(self) -> Settings:
-        """Read the file; a problem is logged, and the last good settings stay in force."""
+
+class Daemon:
+    """One run of the service: the mixer, the bus and the sound server, from the first connection to the last."""
+
+    def __init__(self, connection: BusConnection, configuration: Configuration) -> None:
+        self._connection = connection
+        self._configuration = configuration
+        self._stopping = asyncio.Event()
+        self._mixer = Mixer(configuration.settings)
+        self._service = BusService(
+            self._mixer,
+            connection,
+            instance_id=os.urandom(8).hex(),
+            parent_of=parent_of,
+            reload=self.reload,
+            config_error=lambda: configuration.error,
+        )
+        connection.serve(self._service.on_call, self._name_lost)
+
+    async def run(self, *, replace: bool) -> int:
+        """Own the name, then follow the sound server until told to stop, replaced, or left by the bus."""
         try:
-            return self.read()
+            await self._connection.own(BUS_NAME, replace=replace)
+        except TakenError:
+            pid = await self._connection.process_behind(BUS_NAME)
+            log.error(
+                "pwmixer is running already, as process %s; use --replace to take over from it",
+                pid or "unknown",
+            )
+            self._connection.close()
+            return EXIT_TAKEN
+        log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
+        stop_on_signals(self._stopping)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
+        self._mixer.server = server = SoundServer(self._mixer.on_event, machine_id=machine_id())
+        following = asyncio.create_task(server.run())
+        left = asyncio.create_task(self._connection.wait_closed())
+        stopped = asyncio.create_task(self._stopping.wait())
+        # What start-up made stays for good; not to look at it again makes every later collection short.
+        gc.collect()
+        gc.freeze()
+        await asyncio.wait((following, left, stopped), return_when=asyncio.FIRST_COMPLETED)
+        status = EXIT_OK
+        if not stopped.done():
+            status = EXIT_FAILED
+            log.error(
+                "the session bus has gone; stopping"
+                if left.done()
+                else "following the sound server failed; stopping"
+            )
+        await self._end(following, left, stopped)
+        return status
+
+    async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
+        """Leave the sound server first, so that what that changes can still be told."""
+        for task in (following, *waiting):
+            task.cancel()
+            results: tuple[Any, ...] = await asyncio.gather(task, return_exceptions=True)
+            if isinstance(results[0], Exception):
+                log.error("while stopping", exc_info=results[0])
+        self._service.publisher.close()
+        self._connection.close()
+
+    def reload(self) -> None:
+        """Read the configuration again; raises MixerError for a bad one, and the last good one stays in force."""
+        try:
+            self._mixer.on_event(Configured(settings=self._configuration.read()))
+        finally:
+            self._service.config_changed()
+        log.info("the configuration has been read again")
+
+    def _reload_or_keep(self) -> None:
+        try:
+            self.reload()
         except MixerError as error:
             log.error("%s\nthe last good settings stay in force", error)
-            return self.settings
+
+    def _name_lost(self, name: str) -> None:
+        if name == BUS_NAME:
+            log.info("another instance has taken over")
+            self._stopping.set()
 
 
 async def serve(configuration: Configuration, *, replace: bool) -> int:
-    """Run until told to stop, until replaced, or until the bus goes away; return the exit status."""
+    """Connect to the session bus and run; return the exit status."""
     try:
         connection = await BusConnection.open()
     except Exception as error:  # noqa: BLE001 - dbus-fast raises half a dozen kinds; each means the same to a person
         log.error(
-            "there is no session bus to serve on (%s); start from within a session, or use dbus-run-session",
-            error,
+            "there is no session bus to serve on (%s); start within a session, or use dbus-run-session", error
         )
         return EXIT_FAILED
-    stopping = asyncio.Event()
-    status = EXIT_OK
-    mixer = Mixer(configuration.settings)
-
-    def reload() -> None:
-        try:
-            mixer.on_event(Configured(settings=configuration.read()))
-        finally:
-            service.config_changed()
-        log.info("the configuration has been read again")
-
-    def reload_or_keep() -> None:
-        try:
-            reload()
-        except MixerError as error:
-            log.error("%s\nthe last good settings stay in force", error)
-
-    def name_lost(name: str) -> None:
-        if name == BUS_NAME:
-            log.info("another instance has taken over")
-            stopping.set()
-
-    service = BusService(
-        mixer,
-        connection,
-        instance_id=os.urandom(8).hex(),
-        parent_of=parent_of,
-        reload=reload,
-        config_error=lambda: configuration.error,
-    )
-    connection.serve(service.on_call, name_lost)
-    try:
-        await connection.own(BUS_NAME, replace=replace)
-    except TakenError:
-        pid = await connection.process_behind(BUS_NAME)
-        log.error(
-            "pwmixer is running already, as process %s; use --replace to take over from it", pid or "unknown"
-        )
-        connection.close()
-        return EXIT_TAKEN
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, reload_or_keep)
-    mixer.server = server = SoundServer(mixer.on_event, machine_id=machine_id())
-    following = asyncio.create_task(server.run())
-    closed = asyncio.create_task(connection.wait_closed())
-    stopped = asyncio.create_task(stopping.wait())
-    log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, connection.unique_name)
-    # What start-up made stays for good; not to look at it again makes every later collection short.
-    gc.collect()
-    gc.freeze()
-    done, _ = await asyncio.wait((following, closed, stopped), return_when=asyncio.FIRST_COMPLETED)
-    if following in done:
-        following.result()
-    if closed in done and stopped not in done:
-        log.error("the session bus has gone; stopping")
-        status = EXIT_FAILED
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
-    service.publisher.close()
-    for task in (closed, stopped):
-        task.cancel()
-    await asyncio.gather(closed, stopped, return_exceptions=True)
-    connection.close()
-    return status
+    return await Daemon(connection, configuration).run(replace=replace)
 
 
 async def dump_events() -> int:
@@ -145,14 +156,18 @@ async def dump_events() -> int:
         print(json.dumps(line, ensure_ascii=False), flush=True)  # noqa: T201 - this is what was asked for
 
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stop_on_signals(stopping)
     following = asyncio.create_task(SoundServer(show, machine_id=machine_id()).run())
     await stopping.wait()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     return EXIT_OK
+
+
+def stop_on_signals(stopping: asyncio.Event) -> None:
+    """Set an event on SIGTERM and SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
 
 
 def plain(value: Any) -> Any:
@@ -193,17 +208,19 @@ def main() -> None:
     parser.add_argument(
         "--dump-events", action="store_true", help="only print what the sound server says, as JSON lines"
     )
-    options = parser.parse_args()
+    sys.exit(asyncio.run(_chosen(parser.parse_args())()))
+
+
+def _chosen(options: argparse.Namespace) -> Callable[[], Coroutine[Any, Any, int]]:
     journal.set_up(options.level or "info")
-    run: Callable[[], Any] = dump_events
-    if not options.dump_events:
-        configuration = Configuration(options.config or config_path(), options.level or "")
-        configuration.read_or_keep()
-        run = lambda: serve(configuration, replace=options.replace)  # noqa: E731 - two lines for one are no clearer
+    if options.dump_events:
+        return dump_events
+    configuration = Configuration(options.config or config_path(), options.level or "")
     try:
-        sys.exit(asyncio.run(run()))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_OK)
+        configuration.read()
+    except MixerError as error:
+        log.error("%s\nthe defaults are in force", error)
+    return lambda: serve(configuration, replace=options.replace)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Volumes are floats on Pulse's cubic scale, 1.0 = 100 %, rounded to `VOLUME_DIGIT
 server restarts; a stream's `number` is ours and is never used twice in one run.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +23,7 @@ def _no_properties() -> Properties:
 
 
 class Kind(StrEnum):
-    """What a record is, and with an index or a name: which one."""
+    """What a record is; with an index or a name it says which one."""
 
     SINK = "sink"
     SOURCE = "source"
@@ -63,7 +64,7 @@ class Availability(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """A connector or path of a device, such as headphones. (PipeWire calls it a route.)"""
+    """A connector or path of a device, such as headphones; PipeWire calls it a route."""
 
     name: str
     description: str = ""
@@ -237,20 +238,23 @@ class App:
 Record = Device | Stream | Client | Card | Server | App
 
 
+_ILLEGAL = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # control characters
+    "\ud800-\udfff"  # lone surrogates
+    "\ufdd0-\ufdef"
+    + "".join(
+        f"{chr(plane | 0xFFFE)}{chr(plane | 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
+    )  # noncharacters
+    + "\u202a-\u202e\u2066-\u2069"  # what turns the direction of text around, and so forges what stands beside it
+    + "]"
+)
+
+
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     """Make text legal for every D-Bus library and harmless on a terminal, at most `limit` characters long.
 
     Control characters, lone surrogates and Unicode non-characters go; those make libdbus, GLib or sd-bus drop the
     message or the connection.
     """
-    if text.isascii() and text.isprintable():
-        return text[:limit]
-    return "".join(c for c in text[: 2 * limit] if _is_legal(ord(c)))[:limit]
-
-
-def _is_legal(code: int) -> bool:
-    is_control = code < 0x20 or 0x7F <= code < 0xA0
-    is_surrogate = 0xD800 <= code <= 0xDFFF
-    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    reorders_text = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069
-    return not (is_control or is_surrogate or is_noncharacter or reorders_text)
+    return _ILLEGAL.sub("", text[: 2 * limit])[:limit]

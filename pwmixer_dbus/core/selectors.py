@@ -21,6 +21,7 @@ Target = Device | Stream | App | Card
 Named = TypeVar("Named", Device, App, Card)
 
 SELECTOR_LIMIT = 512
+NUMBER_DIGITS = 10
 FORMS = "@sink, @source, sink:NAME, source:NAME, app:ID, stream:N, card:NAME, pid:N or an object path"
 
 ParentOf = Callable[[int], int | None]
@@ -155,7 +156,7 @@ def _hint(state: MixerState, selector: str) -> str:
 
 
 def _number(text: str, selector: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS):
         raise InvalidArgumentError(f"“{clean(selector)}” needs a whole number after the colon.")
     return int(text)
 

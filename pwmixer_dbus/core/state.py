@@ -26,13 +26,13 @@ class MixerState:
     """Everything that is known. `generation` grows by one with every change; `connected` is False while stale."""
 
     connected: bool = False
-    server: Server = Server()
+    server: Server = field(default_factory=Server)
     devices: Mapping[Key, Device] = field(default_factory=dict)
     streams: Mapping[Key, Stream] = field(default_factory=dict)
     clients: Mapping[int, Client] = field(default_factory=dict)
     cards: Mapping[int, Card] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     next_number: int = 1
     generation: int = 0
 

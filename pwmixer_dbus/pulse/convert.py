@@ -45,11 +45,11 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
-    """Return a function that reads these fields of a struct at an address, pointers as numbers, structs as bytes."""
+    """Return a function that reads fields of a struct, named in their order: pointers as numbers, structs as bytes."""
     codes = {ctypes.c_uint32: "I", ctypes.c_int: "i", ctypes.c_uint8: "B"}
     pieces, position = ["="], 0
     types = dict(declared._fields_)
-    for name in sorted(names, key=lambda n: getattr(declared, n).offset):
+    for name in names:
         field = getattr(declared, name)
         pieces.append(f"{field.offset - position}x")
         is_struct = isinstance(types[name], type) and issubclass(types[name], ctypes.Structure)
@@ -57,8 +57,6 @@ def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
         pieces.append(f"{field.size}s" if is_struct else codes.get(types[name], word))
         position = field.offset + field.size
     reader = struct.Struct("".join(pieces))
-    if [name for name in names] != sorted(names, key=lambda n: getattr(declared, n).offset):
-        raise AssertionError(f"name the fields of {declared.__name__} in their order")
     return lambda address: reader.unpack(ctypes.string_at(address, reader.size))
 
 
@@ -130,28 +128,19 @@ def parse_properties(raw: bytes) -> Properties:
 
 def sink(address: int, cache: PropertyCache) -> Device:
     """Read a `pa_sink_info`."""
-    name, index, description, positions, volume, mute, *rest = _read_sink(address)
-    return _device(Kind.SINK, index, (name, description, positions, volume, mute), (INVALID, 0), rest, cache)
+    return _device(Kind.SINK, _read_sink(address), (INVALID, 0), cache)
 
 
 def source(address: int, cache: PropertyCache) -> Device:
     """Read a `pa_source_info`; a sink's monitor says so."""
-    name, index, description, positions, volume, mute, monitored, monitored_name, *rest = _read_source(
-        address
-    )
-    common = (name, description, positions, volume, mute)
-    return _device(Kind.SOURCE, index, common, (monitored, monitored_name), rest, cache)
+    fields = _read_source(address)
+    at = len(fields) - len(_DEVICE_FIELDS)
+    monitored, monitored_name = fields[at - 2 : at]
+    return _device(Kind.SOURCE, fields[: at - 2] + fields[at:], (monitored, monitored_name), cache)
 
 
-def _device(
-    kind: Kind,
-    index: int,
-    common: tuple[int, int, bytes, bytes, int],
-    monitored: tuple[int, int],
-    rest: list[Any],
-    cache: PropertyCache,
-) -> Device:
-    name, description, positions, volume, mute = common
+def _device(kind: Kind, fields: tuple[Any, ...], monitored: tuple[int, int], cache: PropertyCache) -> Device:
+    name, index, description, positions, volume, mute, *rest = fields
     flags, proplist, state, card, port_count, ports, active_port = rest
     return Device(
         kind=kind,

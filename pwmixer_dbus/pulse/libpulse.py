@@ -207,8 +207,11 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._ctx_init()
 
     async def connect(
-        self, autospawn: bool = False, wait: bool = False, timeout: float | None = None
-    ) -> None:  # noqa: ASYNC109 - PulseAsync's signature
+        self,
+        autospawn: bool = False,
+        wait: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is PulseAsync's
+    ) -> None:
         """Connect; raises PulseError where there is no server, TimeoutError where it does not answer."""
         # The handshake starts in a deferred event of libpulse's loop, which somebody has to run once.
         asyncio.get_running_loop().call_soon(self._run)

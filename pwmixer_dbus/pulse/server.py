@@ -177,10 +177,10 @@ class SoundServer:
         connection.fetch_single(
             libpulse.get_server, on_info=partial(gather, Kind.SERVER), done=partial(self._listed, "server")
         )
-        for kind in _LIST:
-            last = kind is Kind.CARD
-            done = self._snapshot_complete if last else partial(self._listed, kind)
-            connection.fetch(_LIST[kind], on_info=partial(gather, kind), done=done)
+        for kind, list_all in _LIST.items():
+            is_last = kind is Kind.CARD
+            done = self._snapshot_complete if is_last else partial(self._listed, kind)
+            connection.fetch(list_all, on_info=partial(gather, kind), done=done)
 
     def _listed(self, what: str, error: MixerError | None) -> None:
         if error is not None:

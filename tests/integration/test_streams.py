@@ -7,6 +7,22 @@ from session import Session
 pytestmark = pytest.mark.integration
 
 
+def move_with_pactl(session: Session, index: int, sink: str) -> None:
+    """Move a stream as a person does: again, where WirePlumber has swallowed the move of a very young stream."""
+
+    def is_moved() -> bool:
+        device = next(
+            line.split()[0] for line in session.pactl("list", "short", "sinks").splitlines() if sink in line
+        )
+        streams = [line.split() for line in session.pactl("list", "short", "sink-inputs").splitlines()]
+        if [str(index), device] in [s[:2] for s in streams]:
+            return True
+        session.pactl("move-sink-input", str(index), sink)
+        return False
+
+    session.wait_for(is_moved, f"pactl to move stream {index} to {sink}")
+
+
 def test_a_stream_appears_is_changed_moved_and_dies(service: Service) -> None:
     session = service.session
     player = session.play("Radio", sink="speakers")
@@ -16,7 +32,7 @@ def test_a_stream_appears_is_changed_moved_and_dies(service: Service) -> None:
     service.wait_for_stream("Radio", volume=0.4)
     session.pactl("set-sink-input-mute", str(stream["index"]), "1")
     service.wait_for_stream("Radio", muted=True)
-    session.pactl("move-sink-input", str(stream["index"]), "headset")
+    move_with_pactl(session, stream["index"], "headset")
     service.wait_for_stream("Radio", device="headset")
     player.kill()
     session.wait_for(lambda: not service.describe()["streams"], "the stream to go")

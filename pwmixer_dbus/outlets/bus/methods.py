@@ -4,6 +4,7 @@ Whatever may refuse a call raises before anything is submitted. A reply follows 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from dbus_fast import Message, Variant
@@ -108,8 +109,14 @@ class Methods:
         targets = self._resolved(selector)
         state, pending = self._mixer.state, self._mixer.pending
         plan = verbs.joined(verb(state, pending, t, number, limit) for t in targets)
-        value = Variant("d", plan.volume)
-        self.run(call, plan, targets, "Volume", value, lambda: call.reply(plan.volume), chosen)
+        self.run(
+            call,
+            plan,
+            targets,
+            wrote=("Volume", Variant("d", plan.volume)),
+            succeed=lambda: call.reply(plan.volume),
+            options=chosen,
+        )
 
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
@@ -117,13 +124,19 @@ class Methods:
         targets = self._resolved(selector)
         state, pending = self._mixer.state, self._mixer.pending
         plan = verbs.joined(verbs.set_muted(state, pending, t, mode) for t in targets)
-        value = Variant("b", plan.muted)
-        self.run(call, plan, targets, "Muted", value, lambda: call.reply(plan.muted), chosen)
+        self.run(
+            call,
+            plan,
+            targets,
+            wrote=("Muted", Variant("b", plan.muted)),
+            succeed=lambda: call.reply(plan.muted),
+            options=chosen,
+        )
 
     def _set_default(self, call: Call) -> None:
         target = self._one(call.arguments[0])
         plan = verbs.set_default(target)
-        self.run(call, plan, [target], "Default", Variant("b", True), call.reply)  # noqa: FBT003 - a D-Bus value
+        self.run(call, plan, [target], wrote=("Default", Variant("b", True)), succeed=call.reply)
 
     def _move(self, call: Call) -> None:
         selector, device_selector, options = call.arguments
@@ -132,20 +145,26 @@ class Methods:
         moves = [verbs.move(self._mixer.state, target, device) for target in self._resolved(selector)]
         moved: list[Target] = [stream for _, streams in moves for stream in streams]
         paths = [path_of(stream) for stream in moved]
-        value = Variant("o", path_of(device))
-        plan = verbs.joined(plan for plan, _ in moves)
-        self.run(call, plan, moved, "Device", value, lambda: call.reply(paths), chosen)
+        self.run(
+            call,
+            verbs.joined(plan for plan, _ in moves),
+            moved,
+            wrote=("Device", Variant("o", path_of(device))),
+            succeed=lambda: call.reply(paths),
+            options=chosen,
+        )
 
     def _set_port(self, call: Call) -> None:
         selector, port = call.arguments
         target = self._one(selector)
-        self.run(call, verbs.set_port(target, port), [target], "ActivePort", Variant("s", port), call.reply)
+        plan = verbs.set_port(target, port)
+        self.run(call, plan, [target], wrote=("ActivePort", Variant("s", port)), succeed=call.reply)
 
     def _set_profile(self, call: Call) -> None:
         selector, profile = call.arguments
         target = self._one(selector)
         plan = verbs.set_profile(target, profile)
-        self.run(call, plan, [target], "ActiveProfile", Variant("s", profile), call.reply)
+        self.run(call, plan, [target], wrote=("ActiveProfile", Variant("s", profile)), succeed=call.reply)
 
     def _resolve(self, call: Call) -> None:
         call.reply([path_of(target) for target in self._resolved(call.arguments[0])])
@@ -175,21 +194,21 @@ class Methods:
         call: Call,
         plan: verbs.Plan,
         targets: list[Target],
-        name: str,
-        value: Variant,
+        *,
+        wrote: tuple[str, Variant],
         succeed: Callable[[], None],
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Submit a plan, and when it is in force: announce, say who it was, and answer, in this order.
 
-        `name` and `value` are the property that changes, for ClientChange and for healing what a client believes.
+        `wrote` is the property that changes and its value, for ClientChange and for healing what a client believes.
         """
         if self._open_calls >= OPEN_CALLS:
             raise LimitsExceededError(
                 f"{OPEN_CALLS} calls wait for the sound server already; wait for their answers."
             )
         self._open_calls += 1
-        options = options or {}
+        name, value = wrote
         context, quiet = clean(options.get("context", ""), CONTEXT_LIMIT), bool(options.get("quiet", False))
         subjects = self._subjects_of(targets)
 

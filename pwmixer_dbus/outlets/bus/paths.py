@@ -3,6 +3,7 @@
 Names are escaped as systemd does: every byte that is no ASCII letter or digit becomes `_` and two hex digits.
 """
 
+from string import ascii_letters, digits
 from typing import assert_never
 
 from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream
@@ -17,6 +18,8 @@ NOWHERE = "/"
 ALIASES = {Kind.SINK: "/org/pwmixer/Default/sink", Kind.SOURCE: "/org/pwmixer/Default/source"}
 """Fixed paths that follow the default device; outside the object manager's tree."""
 
+_PLAIN = frozenset(f"{ascii_letters}{digits}".encode())
+
 FOLDERS = ("sinks", "sources", "streams", "apps", "cards")
 
 
@@ -24,7 +27,7 @@ def escape(name: str) -> str:
     """Make one element of an object path from any text; the empty text is `_`."""
     if name.isascii() and name.isalnum():
         return name
-    return "".join(chr(b) if _is_plain(b) else f"_{b:02x}" for b in name.encode("utf-8", "replace")) or "_"
+    return "".join(chr(b) if b in _PLAIN else f"_{b:02x}" for b in name.encode("utf-8", "replace")) or "_"
 
 
 def unescape(element: str) -> str | None:
@@ -35,11 +38,8 @@ def unescape(element: str) -> str | None:
             raw += element[position].encode()
             position += 1
             continue
-        digits = element[position + 1 : position + 3]
-        if len(digits) != 2:  # noqa: PLR2004 - two hex digits
-            return "" if element == "_" else None
         try:
-            raw.append(int(digits, 16))
+            raw += bytes.fromhex(element[position + 1 : position + 3])
         except ValueError:
             return None
         position += 3
@@ -82,7 +82,3 @@ def find(state: MixerState, path: str) -> Target | None:
         case "cards":
             return next((c for c in state.cards.values() if c.name == name), None)
     return None
-
-
-def _is_plain(byte: int) -> bool:
-    return 0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A

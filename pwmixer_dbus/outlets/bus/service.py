@@ -259,7 +259,7 @@ class BusService:
             target = object_at(self._mixer, path)
             plan = self._plan_of_write(target, prop.name, value.value)
             written = Variant("d", plan.volume) if prop.name == "Volume" else value
-            self._methods.run(call, plan, [target], prop.name, written, call.reply)
+            self._methods.run(call, plan, [target], wrote=(prop.name, written), succeed=call.reply)
         except MixerError:
             self._methods.heal(self._subjects_at(path), prop.name)
             raise
