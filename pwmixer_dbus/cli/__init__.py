@@ -1,0 +1,86 @@
+"""The command line `pwmixerctl`: finds the module of a command and turns every failure into a sentence and an exit code.
+
+A key binding starts this program at each press, so nothing is imported here but what every command needs.
+"""
+
+import sys
+
+DONE, REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class CommandError(Exception):
+    """The service or the sound server said no. The text is one sentence for a person."""
+
+    exit_code = REFUSED
+
+
+class UsageError(CommandError):
+    """The command line is not one that can ever work."""
+
+    exit_code = USAGE
+
+
+class UnreachableError(CommandError):
+    """There is no bus, or no service behind it. The text says what to do."""
+
+    exit_code = UNREACHABLE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 refused, 2 usage, 3 the service cannot be reached."""
+    try:
+        code = _dispatch(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except CommandError as error:
+        print(f"pwmixerctl: {printable(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`pwmixerctl list | head -1`). Python would flush once more at its end and complain.
+        import os  # noqa: PLC0415
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    else:
+        return code
+    return DONE
+
+
+def printable(text: str) -> str:
+    """Drop what could move the cursor, recolour or reorder a terminal: names come from programs that we do not know."""
+    return (
+        text if text.isprintable() else "".join(c if c.isprintable() else " " * (c in "\n\t") for c in text)
+    )
+
+
+def _dispatch(argv: list[str]) -> int:
+    from pwmixer_dbus.cli.commands import COMMANDS  # noqa: PLC0415
+
+    name, words = (argv[0], argv[1:]) if argv else ("status", [])
+    command = COMMANDS.get(name)
+    # `config` has a parser of its own, help and all; it needs no speed.
+    is_help = ("--help" in words or "-h" in words) and name != "config"
+    if command is None or is_help or command.module == "usage":
+        from pwmixer_dbus.cli.usage import run as run_usage  # noqa: PLC0415
+
+        return run_usage(name, words)
+    if command.module == "config":
+        from pwmixer_dbus.cli.config import run as run_config  # noqa: PLC0415
+
+        return run_config(words)
+    if command.module == "completion":
+        from pwmixer_dbus.cli.completion import run as run_completion  # noqa: PLC0415
+
+        return run_completion(name, words)
+    options, arguments = command.parse(words)
+    if command.module == "hot":
+        from pwmixer_dbus.cli.hot import run as run_hot  # noqa: PLC0415
+
+        return run_hot(name, options, arguments)
+    if command.module == "watch":
+        from pwmixer_dbus.cli.watch import run as run_watch  # noqa: PLC0415
+
+        return run_watch(options)
+    from pwmixer_dbus.cli.show import run as run_show  # noqa: PLC0415
+
+    return run_show(name, options, arguments)

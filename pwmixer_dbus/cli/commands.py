@@ -1,0 +1,333 @@
+"""Every command of `pwmixerctl` as plain data: dispatch, help, completions and manual pages are made from this table.
+
+Loaded by every command, so it stays free of imports that cost.
+"""
+
+from pwmixer_dbus.cli import UsageError
+
+
+class Option:
+    """One option: its spellings, the name of its value ("" for a switch), what it does, and the values it may take."""
+
+    def __init__(
+        self, names: tuple[str, ...], value: str, meaning: str, choices: tuple[str, ...] = ()
+    ) -> None:
+        self.names = names
+        self.value = value
+        self.meaning = meaning
+        self.choices = choices
+
+    def check(self, spelling: str, value: str) -> str:
+        """Return the value if it is one that this option can take. Raises UsageError."""
+        if value and not self.value:
+            raise UsageError(f"{spelling} takes no value.")
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{spelling} takes {', '.join(self.choices)}, not '{value}'.")
+        return value
+
+
+class Command:
+    """One command. `arguments` in square brackets may be left out; `examples` pair a line with what it does."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        summary: str,
+        *,
+        module: str,
+        text: str = "",
+        options: tuple[Option, ...] = (),
+        examples: tuple[tuple[str, str], ...] = (),
+        hidden: bool = False,
+    ) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.summary = summary
+        self.module = module
+        self.text = text
+        self.options = options
+        self.examples = examples
+        self.hidden = hidden
+
+    def parse(self, words: list[str]) -> tuple[dict[str, str], list[str]]:
+        """Split words into options, under their long names, and arguments. Raises UsageError."""
+        options: dict[str, str] = {}
+        arguments: list[str] = []
+        rest = list(words)
+        while rest:
+            word = rest.pop(0)
+            if word == "--":
+                arguments += rest
+                break
+            if not _is_option(word):
+                arguments.append(word)
+                continue
+            spelling, has_value, value = word.partition("=")
+            option = self._option(spelling)
+            if option.value and not has_value:
+                if not rest:
+                    raise UsageError(f"{spelling} needs a value: {spelling} {option.value}.")
+                value = rest.pop(0)
+            options[option.names[-1]] = option.check(spelling, value)
+        self._check_count(arguments)
+        return options, arguments
+
+    def usage(self) -> str:
+        """Write the command as it is typed."""
+        words = ["pwmixerctl", self.name, *self.arguments]
+        return " ".join([*words, "[OPTIONS]"] if self.options else words)
+
+    def _option(self, spelling: str) -> Option:
+        for option in self.options:
+            if spelling in option.names:
+                return option
+        known = ", ".join(option.names[-1] for option in self.options) or "no options"
+        raise UsageError(f"'{self.name}' does not know {spelling}; it takes {known}.")
+
+    def _check_count(self, arguments: list[str]) -> None:
+        least = sum(not argument.startswith("[") for argument in self.arguments)
+        if least <= len(arguments) <= len(self.arguments):
+            return
+        problem = "is missing an argument" if len(arguments) < least else "has an argument too many"
+        raise UsageError(f"'{self.name}' {problem}; it is used as: {self.usage()}")
+
+
+def _is_option(word: str) -> bool:
+    """Tell an option from a volume such as -5% and from a lone dash."""
+    return word[:1] == "-" and len(word) > 1 and word[1] not in "0123456789."
+
+
+_TARGET = (
+    "A TARGET is a selector; without one it is the default output, @sink. See 'pwmixerctl help selectors'."
+)
+_VOLUMES = (
+    "Volumes are written as 50% or 0.5, steps as +5%, -5%, 5%+, 5%- or with a fraction, +0.05. A number over 1.5 "
+    "without a percent sign is refused, since 50 may mean 50% or fifty times as loud."
+)
+_QUIET = Option(("-q", "--quiet"), "", "print nothing but errors")
+_NO_OSD = Option(("--no-osd",), "", "ask the desktop to show no on-screen display for this change")
+_LIMIT = Option(("-l", "--limit"), "VOLUME", "do not go over this volume, such as 100%")
+_JSON = Option(("--json",), "", "print JSON")
+_FORMAT = Option(("-f", "--format"), "TEMPLATE", "print each by a template; see 'pwmixerctl help templates'")
+_COLOR = Option(("--color",), "WHEN", "auto (the default), always or never", ("auto", "always", "never"))
+
+KINDS = ("apps", "streams", "sinks", "sources", "cards")
+SHELLS = ("bash", "zsh", "fish")
+
+_ALL = (
+    Command(
+        "status",
+        (),
+        "show outputs, inputs and applications with their volumes",
+        module="show",
+        text="The default devices are marked. This is also what pwmixerctl does without a command.",
+        options=(Option(("-a", "--all"), "", "show monitors of outputs, too"), _COLOR),
+        examples=(("pwmixerctl status", "everything at a glance"),),
+    ),
+    Command(
+        "list",
+        ("KIND",),
+        "list apps, streams, sinks, sources or cards",
+        module="show",
+        text="KIND is apps, streams, sinks, sources or cards. One line for each, with the selector first.",
+        options=(
+            Option(("-a", "--all"), "", "list monitors of outputs among the sources, too"),
+            _FORMAT,
+            _JSON,
+        ),
+        examples=(
+            ("pwmixerctl list sinks", "the outputs"),
+            (
+                "pwmixerctl list streams --format '{app_name}: {percent}%'",
+                "one line of your own for each stream",
+            ),
+        ),
+    ),
+    Command(
+        "get",
+        ("[TARGET]",),
+        "print the volume, and whether it is muted",
+        module="show",
+        text=_TARGET,
+        options=(_FORMAT, _JSON),
+        examples=(
+            ("pwmixerctl get", "the default output, such as: 45%"),
+            ("pwmixerctl get @source --format '{percent} {muted}'", "the default input, for a status bar"),
+        ),
+    ),
+    Command(
+        "set",
+        ("[TARGET]", "VOLUME"),
+        "set the volume, or change it by a step",
+        module="hot",
+        text=f"{_VOLUMES} Prints the volume that is now in force. {_TARGET}",
+        options=(_LIMIT, _QUIET, _NO_OSD),
+        examples=(
+            ("pwmixerctl set @sink 50%", "half way"),
+            ("pwmixerctl set app:firefox -5%", "a little quieter"),
+        ),
+    ),
+    Command(
+        "up",
+        ("[TARGET]", "[AMOUNT]"),
+        "raise the volume by 5%, or by AMOUNT",
+        module="hot",
+        text=f"A step up also unmutes. Prints the volume that is now in force. {_TARGET}",
+        options=(_LIMIT, _QUIET, _NO_OSD),
+        examples=(
+            ("pwmixerctl up", "the default output, 5% louder"),
+            ("pwmixerctl up @source 2%", "the default input, 2% louder"),
+        ),
+    ),
+    Command(
+        "down",
+        ("[TARGET]", "[AMOUNT]"),
+        "lower the volume by 5%, or by AMOUNT",
+        module="hot",
+        text=f"Prints the volume that is now in force. {_TARGET}",
+        options=(_QUIET, _NO_OSD),
+        examples=(("pwmixerctl down app:spotify 10%", "one application, 10% quieter"),),
+    ),
+    Command(
+        "mute",
+        ("[TARGET]",),
+        "mute",
+        module="hot",
+        text=_TARGET,
+        options=(_QUIET, _NO_OSD),
+        examples=(("pwmixerctl mute @source", "the default input"),),
+    ),
+    Command(
+        "unmute",
+        ("[TARGET]",),
+        "unmute",
+        module="hot",
+        text=_TARGET,
+        options=(_QUIET, _NO_OSD),
+        examples=(("pwmixerctl unmute", "the default output"),),
+    ),
+    Command(
+        "toggle",
+        ("[TARGET]",),
+        "mute, or unmute what is muted",
+        module="hot",
+        text=f"Prints 'muted' or 'unmuted'. {_TARGET}",
+        options=(_QUIET, _NO_OSD),
+        examples=(("pwmixerctl toggle @source", "a key for the microphone"),),
+    ),
+    Command(
+        "default",
+        ("DEVICE",),
+        "make a device the default output or input",
+        module="hot",
+        text="DEVICE is a selector of one sink or source.",
+        examples=(("pwmixerctl default 'sink:*headset*'", "the output whose name holds 'headset'"),),
+    ),
+    Command(
+        "move",
+        ("STREAMS", "DEVICE"),
+        "move streams to a device",
+        module="hot",
+        text="STREAMS is a selector of streams or applications. Prints the streams that moved, one a line.",
+        options=(Option(("-r", "--remember"), "", "play there the next time, too"), _QUIET),
+        examples=(("pwmixerctl move app:firefox sink:headset", "all of Firefox"),),
+    ),
+    Command(
+        "port",
+        ("DEVICE", "PORT"),
+        "choose the port of a device, such as headphones",
+        module="hot",
+        text="'pwmixerctl describe DEVICE' shows the names of its ports.",
+        examples=(
+            ("pwmixerctl port @sink analog-output-headphones", "the headphones of the default output"),
+        ),
+    ),
+    Command(
+        "profile",
+        ("CARD", "PROFILE"),
+        "choose the profile of a card",
+        module="hot",
+        text="'pwmixerctl describe CARD' shows the names of its profiles.",
+        examples=(("pwmixerctl profile card:alsa_card.usb output:analog-stereo", "stereo output only"),),
+    ),
+    Command(
+        "watch",
+        (),
+        "print one line for each change until interrupted",
+        module="watch",
+        text="Goes on while the service or the sound server is away, and says so.",
+        options=(Option(("--json",), "", "print one JSON object a line"),),
+        examples=(("pwmixerctl watch --json", "to be read by a program"),),
+    ),
+    Command(
+        "explain",
+        ("STREAM",),
+        "say which application a stream belongs to, where it plays, and why",
+        module="show",
+        options=(_JSON,),
+        examples=(("pwmixerctl explain stream:5", "the evidence, the rules tried and the devices"),),
+    ),
+    Command(
+        "describe",
+        ("[TARGET]",),
+        "print everything that is known as JSON",
+        module="show",
+        text="With a TARGET, an array of what it stands for; without, the whole state.",
+        examples=(("pwmixerctl describe @sink", "the default output"),),
+    ),
+    Command(
+        "resolve",
+        ("SELECTOR",),
+        "print the object paths that a selector stands for now",
+        module="show",
+        examples=(("pwmixerctl resolve 'app:*fire*'", "one path a line"),),
+    ),
+    Command(
+        "config",
+        ("check|show|path|init",),
+        "check, show, locate or create the configuration file",
+        module="config",
+        examples=(("pwmixerctl config check", "say what is wrong in it, and where"),),
+    ),
+    Command(
+        "reload",
+        (),
+        "read the configuration file again",
+        module="hot",
+        examples=(("pwmixerctl reload", "after an edit"),),
+    ),
+    Command(
+        "completion",
+        ("SHELL",),
+        "print the completion script for bash, zsh or fish",
+        module="completion",
+        examples=(
+            ("source <(pwmixerctl completion bash)", "in ~/.bashrc"),
+            ("source <(pwmixerctl completion zsh)", "in ~/.zshrc, after compinit"),
+            ("pwmixerctl completion fish | source", "in ~/.config/fish/config.fish"),
+        ),
+    ),
+    Command(
+        "help",
+        ("[TOPIC]",),
+        "show help on a command, on selectors or on templates",
+        module="usage",
+        examples=(("pwmixerctl help selectors", "how targets are written"),),
+    ),
+    Command(
+        "complete-words", ("WORD...",), "what the completion scripts call", module="completion", hidden=True
+    ),
+)
+
+COMMANDS = {command.name: command for command in _ALL}
+
+SELECTORS = (
+    ("@sink, @source", "the default output or input"),
+    ("sink:NAME, source:NAME", "a device; a glob such as 'sink:*usb*' may stand for the name"),
+    ("app:ID", "an application with all its streams, such as app:firefox; globs work here, too"),
+    ("stream:N", "one stream, by the number that 'pwmixerctl list streams' shows"),
+    ("card:NAME", "a card, for profiles"),
+    ("pid:N", "the streams of a process, or of the process that started it"),
+    ("/org/pwmixer/Mixer/...", "an object path"),
+)

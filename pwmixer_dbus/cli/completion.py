@@ -1,0 +1,152 @@
+"""Completion for bash, zsh and fish: the scripts hand the words to `complete-words`, which knows the table and what lives.
+
+So the three shells agree, and a script that was installed once never grows old. Nothing is ever printed but candidates:
+without a service there are fewer.
+"""
+
+from collections.abc import Iterator
+
+from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
+from pwmixer_dbus.cli.commands import COMMANDS, KINDS, SHELLS, Command
+from pwmixer_dbus.cli.render import Document
+from pwmixer_dbus.cli.show import document, records
+
+Candidate = tuple[str, str]
+
+_WORDS = {
+    "KIND": KINDS,
+    "SHELL": SHELLS,
+    "check|show|path|init": ("check", "show", "path", "init"),
+}
+_COLLECTIONS = {
+    "TARGET": ("sinks", "sources", "apps", "streams"),
+    "DEVICE": ("sinks", "sources"),
+    "STREAMS": ("apps", "streams"),
+    "STREAM": ("streams",),
+    "CARD": ("cards",),
+    "SELECTOR": ("sinks", "sources", "apps", "streams", "cards"),
+}
+_DEFAULTS = (("@sink", "the default output"), ("@source", "the default input"))
+
+# bash breaks words at colons, and completes only what follows the last one.
+_BASH = r"""_pwmixerctl() {
+    local IFS=$'\n' word head=
+    local line=${COMP_LINE:0:COMP_POINT}
+    local -a words
+    IFS=$' \t' read -a words <<< "$line"
+    [[ $line == *[[:space:]] && $line != *\\[[:space:]] ]] && words+=("")
+    local current=${words[${#words[@]}-1]}
+    [[ $COMP_WORDBREAKS == *:* && $current == *:* ]] && head=${current%"${current##*:}"}
+    COMPREPLY=()
+    while IFS= read -r word; do
+        word=${word%%$'\t'*}
+        printf -v word %q "${word#"$head"}"
+        COMPREPLY+=("$word")
+    done < <("${words[0]}" complete-words -- "${words[@]:1}" 2>/dev/null)
+    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace
+}
+complete -F _pwmixerctl pwmixerctl
+"""
+
+_ZSH = r"""#compdef pwmixerctl
+_pwmixerctl() {
+    local -a values shown
+    local line
+    for line in ${(f)"$(_call_program targets ${(q)words[1]} complete-words -- ${(q)${(Q)words[2,CURRENT]}} 2>/dev/null)"}; do
+        values+=("${line%%$'\t'*}")
+        shown+=("${line/$'\t'/  -- }")
+    done
+    compadd -l -d shown -a values
+}
+if [[ $funcstack[1] == _pwmixerctl ]]; then _pwmixerctl "$@"; else compdef _pwmixerctl pwmixerctl; fi
+"""
+
+_FISH = r"""function __pwmixerctl_words
+    set -l words (commandline -opc) (commandline -ct)
+    $words[1] complete-words -- $words[2..-1] 2>/dev/null
+end
+complete -c pwmixerctl -f -a '(__pwmixerctl_words)'
+"""
+
+SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+
+
+def run(name: str, words: list[str]) -> int:
+    """Print the script of a shell, or complete the last of the words behind `--`. Raises UsageError."""
+    if name == "complete-words":
+        try:
+            for value, meaning in complete(words[1:]):
+                print(f"{value}\t{meaning}" if meaning else value)
+        except CommandError:
+            pass  # a shell waits at its prompt; it has no place for a sentence
+        return DONE
+    if len(words) != 1 or words[0] not in SCRIPTS:
+        raise UsageError(f"'completion' is used as: pwmixerctl completion {'|'.join(SHELLS)}")
+    print(SCRIPTS[words[0]], end="")
+    return DONE
+
+
+def complete(words: list[str]) -> Iterator[Candidate]:
+    """Yield what the last word may become, each with its meaning. Raises what the wire raises."""
+    *before, current = words or [""]
+    return (found for found in _candidates(before, current) if found[0].startswith(current))
+
+
+def _candidates(before: list[str], current: str) -> Iterator[Candidate]:
+    if not before:
+        yield from ((c.name, c.summary) for c in COMMANDS.values() if not c.hidden)
+        yield from (("--help", "show help"), ("--version", "show the version"))
+        return
+    command = COMMANDS.get(before[0])
+    if command is None:
+        return
+    pending = next((o for o in command.options if o.value and before[-1] in o.names), None)
+    if pending is not None:
+        yield from ((choice, pending.meaning) for choice in pending.choices)
+    elif current.startswith("-"):
+        yield from ((option.names[-1], option.meaning) for option in command.options)
+        yield ("--help", "show help")
+    else:
+        yield from _arguments(command, _given(command, before[1:]))
+
+
+def _given(command: Command, words: list[str]) -> list[str]:
+    """Keep the arguments among words that may not be complete yet."""
+    valued = [name for option in command.options if option.value for name in option.names]
+    return [
+        w for i, w in enumerate(words) if not w.startswith("-") and (i == 0 or words[i - 1] not in valued)
+    ]
+
+
+def _arguments(command: Command, given: list[str]) -> Iterator[Candidate]:
+    if len(given) >= len(command.arguments):
+        return
+    argument = command.arguments[len(given)].strip("[]")
+    if argument == "TOPIC":
+        yield from ((c.name, c.summary) for c in COMMANDS.values() if not c.hidden)
+        yield from (("selectors", "how targets are written"), ("templates", "what --format takes"))
+    elif argument in _WORDS:
+        yield from ((word, "") for word in _WORDS[argument])
+    elif argument in _COLLECTIONS or argument in {"PORT", "PROFILE"}:
+        yield from _living(argument, given)
+
+
+def _living(argument: str, given: list[str]) -> Iterator[Candidate]:
+    # A key pressed at a prompt shall not start a service.
+    bus = wire.Connection(auto_start=False)
+    whole = document(bus)
+    if argument in {"PORT", "PROFILE"}:
+        for record in records(bus, whole, given[0]):
+            choices = record.get(f"{argument.lower()}s", [])
+            yield from ((printable(choice["name"]), printable(choice["description"])) for choice in choices)
+        return
+    if argument in {"TARGET", "DEVICE", "SELECTOR"}:
+        yield from _DEFAULTS
+    for collection in _COLLECTIONS[argument]:
+        yield from ((printable(r["selector"]), _meaning(r)) for r in whole[collection])
+
+
+def _meaning(record: Document) -> str:
+    """Say what a record is: a stream's application and title, anything else's name for people."""
+    parts = (record.get("app_name"), record.get("media_name")) if "media_name" in record else ()
+    return printable(" - ".join(filter(None, parts)) or record.get("description") or record["name"])

@@ -1,0 +1,100 @@
+"""The commands that change something. Each is one call on the bus, and what hangs on key bindings must start fast."""
+
+from pwmixer_dbus.cli import DONE, UsageError, wire
+
+STEP = 0.05
+_LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely meant as percent
+_MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
+_CLAMPED = 0.001
+
+Answer = tuple[list[str], str]
+
+
+def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
+    """Run one command. Raises UsageError, and what the wire raises."""
+    lines = _execute(name, options, arguments)
+    if "--quiet" not in options:
+        for line in lines:
+            print(line)
+    return DONE
+
+
+def parse_amount(text: str) -> float:
+    """Read a volume such as 50% or 0.5 as a number, 1.0 = 100 %. Raises UsageError."""
+    number = text.removesuffix("%")
+    if not number or number.strip("0123456789.") or number.count(".") > 1 or number == ".":
+        raise UsageError(f"'{text}' is not a volume; write it as 50% or 0.5.")
+    if text.endswith("%"):
+        return round(float(number) / 100, 4)
+    if float(number) > _LOUDEST_BARE:
+        raise UsageError(
+            f"'{text}' could be percent or a factor; write {text}% or a number up to {_LOUDEST_BARE}."
+        )
+    return round(float(number), 4)
+
+
+def parse_change(text: str) -> tuple[float, bool]:
+    """Read a volume or a step (+5%, 5%-), and say whether it is a step. Raises UsageError."""
+    for sign in "+-":
+        if text.startswith(sign) or text.endswith(sign):
+            amount = parse_amount(
+                text.removeprefix(sign) if text.startswith(sign) else text.removesuffix(sign)
+            )
+            return (-amount if sign == "-" else amount), True
+    return parse_amount(text), False
+
+
+def percent(volume: float) -> str:
+    """Write a volume for people."""
+    return f"{volume * 100:.0f}%"
+
+
+def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[str]:
+    """Submit the call of a command, and return the lines that it prints."""
+    if name in {"set", "up", "down"}:
+        return _change(name, options, arguments)
+    if name in _MODES:
+        target = arguments[0] if arguments else "@sink"
+        muted = wire.call("SetMuted", "ssa{sv}", target, _MODES[name], _call_options(options))
+        return ["muted" if muted else "unmuted"]
+    if name == "move":
+        moved = wire.call("Move", "ssa{sv}", *arguments, _call_options(options))
+        return ["stream:" + path.rpartition("/")[2] for path in moved] if isinstance(moved, list) else []
+    method, signature = {
+        "default": ("SetDefault", "s"),
+        "port": ("SetPort", "ss"),
+        "profile": ("SetProfile", "ss"),
+        "reload": ("ReloadConfig", ""),
+    }[name]
+    wire.call(method, signature, *arguments)
+    return []
+
+
+def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[str]:
+    """Set or step a volume. A lone argument that begins like a number is the volume; a selector never does."""
+    words = list(arguments)
+    target = "@sink" if not words or words[0][:1] in "0123456789.+-" else words.pop(0)
+    if len(words) > 1 or (name == "set" and not words):
+        raise UsageError(f"'{name}' is used as: pwmixerctl {name} TARGET 5%")
+    if name == "set":
+        volume, is_step = parse_change(words[0])
+    else:
+        volume, is_step = (parse_amount(words[0]) if words else STEP), True
+    volume = -volume if name == "down" else volume
+    method = "AdjustVolume" if is_step else "SetVolume"
+    now = wire.call(method, "sda{sv}", target, volume, _call_options(options))
+    if not isinstance(now, float):
+        return []
+    is_clamped = not is_step and abs(now - volume) > _CLAMPED
+    return [f"{percent(now)} (limited; {percent(volume)} was asked)" if is_clamped else percent(now)]
+
+
+def _call_options(options: dict[str, str]) -> dict[str, wire.Value]:
+    given: dict[str, wire.Value] = {"context": "pwmixerctl"}
+    if "--no-osd" in options:
+        given["quiet"] = True
+    if "--remember" in options:
+        given["remember"] = True
+    if "--limit" in options:
+        given["limit"] = parse_amount(options["--limit"])
+    return given

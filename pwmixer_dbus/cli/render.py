@@ -1,0 +1,222 @@
+"""What `status` and `list` look like: pure functions from what `Describe` says to lines of text.
+
+Colour only repeats what a word or a mark says already. Widths count in terminal cells.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from unicodedata import category, east_asian_width
+
+from pwmixer_dbus.cli import printable
+from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.template import Record
+
+Document = dict[str, Any]
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_CODES = {"heading": "1", "good": "32", "loud": "31", "muted": "33", "dim": "2"}
+_NARROW = 72
+_LONGEST_NAME = 40
+_SHORTEST_NAME = 12
+_LOUD = 1.0005
+_PERCENT = 4  # cells, as in 150%
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """What the output can show: its width in cells, whether colours, whether more than ASCII."""
+
+    width: int = 80
+    color: bool = False
+    unicode: bool = True
+
+    def paint(self, text: str, style: str) -> str:
+        """Colour text, where there are colours."""
+        return f"\033[{_CODES[style]}m{text}\033[0m" if self.color and style and text.strip() else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line with a bar. `mark` is set for a default device; `notes` are words such as muted."""
+
+    name: str
+    volume: float | None
+    muted: bool = False
+    notes: tuple[str, ...] = ()
+    selector: str = ""
+    depth: int = 0
+    mark: bool = False
+    idle: bool = False
+
+
+def status(document: Document, terminal: Terminal, *, monitors: bool = False) -> str:
+    """Draw the whole state: outputs, inputs, applications with their streams."""
+    sources = [source for source in document["sources"] if monitors or not source["monitor"]]
+    sections = (
+        ("Outputs", [_device_row(sink) for sink in document["sinks"]], "There is no output device."),
+        ("Inputs", [_device_row(source) for source in sources], "There is no input device."),
+        ("Applications", list(_app_rows(document)), "No application plays or records."),
+    )
+    rows = [row for _, rows, _ in sections for row in rows]
+    layout = _Layout.fit(rows, terminal)
+    lines = [_server_line(document)]
+    for title, section, nothing in sections:
+        lines += ["", terminal.paint(title, "heading")]
+        lines += [layout.draw(row) for row in section] or [f"  {nothing}"]
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows of cells into columns, two cells apart."""
+    widths = [max(cells(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(pad(c, w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def bar(volume: float, width: int, *, unicode: bool) -> str:
+    """Draw a volume over `width` cells, a full bar being 100 % or more."""
+    share = min(max(volume, 0.0), 1.0) * width
+    if not unicode:
+        return "#" * round(share) + "-" * (width - round(share))
+    eighths = round(share * 8)
+    full, part = divmod(eighths, 8)
+    drawn = "█" * full + (_EIGHTHS[part] if part else "")
+    return drawn + "·" * (width - len(drawn))
+
+
+def cells(text: str) -> int:
+    """Count the terminal cells that text takes: wide characters are two, combining ones none."""
+    return len(text) if text.isascii() else sum(_cell(c) for c in text)
+
+
+def shorten(text: str, width: int, *, unicode: bool = True) -> str:
+    """Cut text to at most `width` cells, with an ellipsis where something is missing."""
+    if cells(text) <= width:
+        return text
+    ellipsis = "…" if unicode else "..."
+    kept, used = "", len(ellipsis)
+    for character in text:
+        used += _cell(character)
+        if used > width:
+            break
+        kept += character
+    return kept.rstrip() + ellipsis
+
+
+def pad(text: str, width: int) -> str:
+    """Fill text up to `width` cells."""
+    return text + " " * (width - cells(text))
+
+
+def _cell(character: str) -> int:
+    if category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if east_asian_width(character) in {"W", "F"} else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """How the columns share the width: mark, name, bar, percent, notes, and the selector where there is room."""
+
+    terminal: Terminal
+    name: int
+    bar: int
+    notes: int
+    selector: int
+
+    @classmethod
+    def fit(cls, rows: Sequence[Row], terminal: Terminal) -> "_Layout":
+        """Give the bar what is wide enough to read, the selector what is left, and cut names before either."""
+        notes = max((cells(", ".join(row.notes)) for row in rows), default=0)
+        longest = max((cells(row.name) + 2 * row.depth for row in rows), default=0)
+        bar_width = 10 if terminal.width < _NARROW else 20
+        room = terminal.width - 2 - 2 - bar_width - 1 - _PERCENT - (notes + 2 if notes else 0)
+        selector = max((cells(row.selector) + 2 for row in rows), default=0)
+        fits = terminal.width >= _NARROW and room - selector >= min(longest, _SHORTEST_NAME * 2)
+        selector = selector if fits else 0
+        name = max(min(longest, room - selector, _LONGEST_NAME), _SHORTEST_NAME)
+        return cls(terminal=terminal, name=name, bar=bar_width, notes=notes, selector=selector)
+
+    def draw(self, row: Row) -> str:
+        """Write one row."""
+        paint, unicode = self.terminal.paint, self.terminal.unicode
+        mark = ("●" if unicode else "*") if row.mark else " "
+        indent = "  " * row.depth
+        name = pad(indent + shorten(row.name, self.name - len(indent), unicode=unicode), self.name)
+        drawn, level = " " * self.bar, " " * _PERCENT
+        if row.volume is not None:
+            drawn = paint(bar(row.volume, self.bar, unicode=unicode), _style(row))
+            level = f"{percent(row.volume):>{_PERCENT}}"
+        notes = paint(pad(", ".join(row.notes), self.notes), "muted" if row.muted else "dim")
+        line = f"{mark} {paint(name, 'dim' if row.idle else '')}  {drawn} {level}  {notes}"
+        return (f"{line}  {paint(row.selector, 'dim')}" if self.selector else line).rstrip()
+
+
+def _style(row: Row) -> str:
+    if row.muted or row.idle:
+        return "muted" if row.muted else "dim"
+    return "loud" if (row.volume or 0.0) > _LOUD else "good"
+
+
+def _server_line(document: Document) -> str:
+    if not document["connected"]:
+        return "The sound server is not there at the moment; this is what was known last."
+    server = document["server"]
+    return printable(f"Connected to {server['name']} {server['version']}".rstrip())
+
+
+def _device_row(device: Record) -> Row:
+    port = next(
+        (p["description"] or p["name"] for p in device["ports"] if p["name"] == device["active_port"]), ""
+    )
+    return Row(
+        name=printable(device["description"] or device["name"]),
+        volume=device["volume"],
+        muted=device["muted"],
+        notes=tuple(
+            _words({"default": device["default"], "muted": device["muted"], printable(port): bool(port)})
+        ),
+        selector=printable(device["selector"]),
+        mark=device["default"],
+    )
+
+
+def _app_rows(document: Document) -> Iterator[Row]:
+    streams = {stream["number"]: stream for stream in document["streams"]}
+    devices = {d["name"]: d["description"] or d["name"] for d in (*document["sinks"], *document["sources"])}
+    defaults = set(document["defaults"].values())
+    for app in document["apps"]:
+        yield Row(
+            name=printable(app["name"] or app["app_id"]),
+            volume=app["volume"],
+            muted=app["muted"],
+            notes=tuple(_words({"muted": app["muted"], "not playing": not app["streams"]})),
+            selector=printable(app["selector"]),
+            idle=not app["streams"],
+        )
+        for stream in (streams[number] for number in app["streams"] if number in streams):
+            elsewhere = stream["device"] is not None and stream["device"] not in defaults
+            where = f"on {shorten(printable(devices.get(stream['device'], stream['device'] or '')), 20)}"
+            records = stream["kind"] == "capture"
+            yield Row(
+                name=printable(stream["media_name"]) or "(no title)",
+                volume=stream["volume"],
+                muted=stream["muted"],
+                notes=tuple(
+                    _words(
+                        {
+                            "muted": stream["muted"],
+                            "paused": stream["corked"],
+                            "records": records,
+                            where: elsewhere,
+                            "no device": stream["device"] is None,
+                        }
+                    )
+                ),
+                selector=printable(stream["selector"]),
+                depth=1,
+            )
+
+
+def _words(words: dict[str, bool]) -> Iterable[str]:
+    return (word for word, holds in words.items() if holds)

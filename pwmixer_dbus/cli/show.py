@@ -1,0 +1,179 @@
+"""The commands that only look: each asks the service for its document, and prints a view of it."""
+
+import json
+import os
+import sys
+from shutil import get_terminal_size
+
+from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
+from pwmixer_dbus.cli.commands import KINDS
+from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.render import Document, Terminal, status, table
+from pwmixer_dbus.cli.template import Record, fill
+
+_COLLECTIONS = ("sinks", "sources", "streams", "apps", "cards")
+
+
+def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
+    """Run one command. Raises UsageError, and what the wire raises."""
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal that cannot show a title shall show the rest.
+        sys.stdout.reconfigure(errors="replace")
+    match name:
+        case "status":
+            print(status(document(wire.Connection()), _terminal(options), monitors="--all" in options))
+        case "list":
+            _list(options, arguments[0])
+        case "get":
+            _get(options, arguments[0] if arguments else "@sink")
+        case "describe":
+            bus = wire.Connection()
+            whole = document(bus)
+            _print_json(records(bus, whole, arguments[0]) if arguments else whole)
+        case "explain":
+            _explain(options, arguments[0])
+        case _:
+            for path in _paths(wire.Connection(), arguments[0]):
+                print(printable(path))
+    return DONE
+
+
+def document(bus: wire.Connection) -> Document:
+    """Ask for the whole state."""
+    found = json.loads(str(bus.call("Describe", "a{sv}", {})))
+    return found if isinstance(found, dict) else {}
+
+
+def records(bus: wire.Connection, whole: Document, selector: str) -> list[Record]:
+    """Find what a selector stands for; only what is no plain selector is asked of the service. Raises CommandError."""
+    everything = [record for collection in _COLLECTIONS for record in whole[collection]]
+    default = whole["defaults"].get(selector.removeprefix("@"))
+    wanted = f"{selector[1:]}:{default}" if selector.startswith("@") and default else selector
+    found = [record for record in everything if record["selector"] == wanted]
+    if not found:
+        paths = set(_paths(bus, selector))
+        found = [record for record in everything if object_path(record["selector"]) in paths]
+    if not found:
+        raise CommandError(f"Nothing is called '{selector}' now.")
+    return found
+
+
+def object_path(selector: str) -> str:
+    """Say where the object of a plain selector stands on the bus: sink:a.b is /org/pwmixer/Mixer/sinks/a_2eb."""
+    kind, _, name = selector.partition(":")
+    return f"{wire.PATH}/{kind}s/" + "".join(
+        c if c.isascii() and c.isalnum() else "".join(f"_{byte:02x}" for byte in c.encode()) for c in name
+    )
+
+
+def wants_color(options: dict[str, str]) -> bool:
+    """Decide on colours: what was asked for, else the terminal, unless NO_COLOR is set (no-color.org)."""
+    asked = options.get("--color", "auto")
+    if asked != "auto":
+        return asked == "always"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def explanation(found: Record) -> str:
+    """Write what ExplainStream says as sentences and a table."""
+    lines = [f"{found['stream']} belongs to {found['app_name']} ({found['app_id']})."]
+    if found["evidence"]:
+        rows = [(f"  {e['source']}", str(e["value"]) or "-", e["verdict"]) for e in found["evidence"]]
+        lines += ["", "Evidence, strongest first:", table([[printable(c) for c in row] for row in rows])]
+    if found["rules"]:
+        lines += [
+            "",
+            "Rules tried:",
+            *(f"  {printable(json.dumps(rule, ensure_ascii=False))}" for rule in found["rules"]),
+        ]
+    lines += ["", f"It is on {found['actual_device'] or 'no device at the moment'}."]
+    if found["desired_device"] and found["desired_device"] != found["actual_device"]:
+        lines.append(f"It should be on {found['desired_device']}.")
+    if found["moved_by"]:
+        lines.append(f"It was last moved by {found['moved_by']}.")
+    return "\n".join(line if "\n" in line else printable(line) for line in lines)
+
+
+def _list(options: dict[str, str], kind: str) -> None:
+    if kind not in KINDS:
+        raise UsageError(f"'list' takes {', '.join(KINDS)}, not '{kind}'.")
+    found = [r for r in document(wire.Connection())[kind] if "--all" in options or not r.get("monitor")]
+    if "--json" in options:
+        _print_json(found)
+    elif "--format" in options:
+        for record in found:
+            print(fill(options["--format"], record))
+    elif found:
+        print(table([_cells(kind, record) for record in found]))
+
+
+def _cells(kind: str, record: Record) -> list[str]:
+    """Choose the columns of a kind: the selector, the volume, the name for people, and what stands out."""
+    match kind:
+        case "cards":
+            row = [record["selector"], record["active_profile"] or "-", record["description"]]
+        case "streams":
+            title = " - ".join(filter(None, (record["app_name"], record["media_name"])))
+            row = [record["selector"], _level(record), title, record["device"] or "no device"]
+        case "apps":
+            row = [
+                record["selector"],
+                _level(record),
+                record["name"],
+                "" if record["streams"] else "not playing",
+            ]
+        case _:
+            row = [
+                record["selector"],
+                _level(record),
+                record["description"],
+                "default" if record["default"] else "",
+            ]
+    return [printable(cell) for cell in row]
+
+
+def _get(options: dict[str, str], selector: str) -> None:
+    bus = wire.Connection()
+    found = records(bus, document(bus), selector)
+    if "--json" in options:
+        _print_json(found)
+        return
+    for record in found:
+        if "--format" in options:
+            print(fill(options["--format"], record))
+        elif "volume" not in record:
+            raise CommandError(f"{record['selector']} has no volume.")
+        else:
+            print(_level(record) if len(found) == 1 else f"{printable(record['selector'])}  {_level(record)}")
+
+
+def _level(record: Record) -> str:
+    """Write a volume, and that it is muted."""
+    return percent(record["volume"] or 0.0) + (" muted" if record["muted"] else "")
+
+
+def _explain(options: dict[str, str], selector: str) -> None:
+    found = json.loads(str(wire.call("ExplainStream", "s", selector)))
+    if "--json" in options:
+        _print_json(found)
+    else:
+        print(explanation(found))
+
+
+def _paths(bus: wire.Connection, selector: str) -> list[str]:
+    found = bus.call("Resolve", "s", selector)
+    return found if isinstance(found, list) else []
+
+
+def _print_json(value: object) -> None:
+    """Print JSON; what a terminal could not show, or could obey, is escaped, which JSON can do without loss."""
+    text = json.dumps(value, indent=2, ensure_ascii=not _is_unicode())
+    print(text if all(line.isprintable() for line in text.split("\n")) else json.dumps(value, indent=2))
+
+
+def _is_unicode() -> bool:
+    return sys.stdout.encoding.lower().startswith("utf")
+
+
+def _terminal(options: dict[str, str]) -> Terminal:
+    return Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())

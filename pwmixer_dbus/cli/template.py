@@ -1,0 +1,103 @@
+"""Templates for `--format`: which fields a record has, and how they are put into a line.
+
+The fields are those of `Describe`, as they are named there, and the few below that people want ready-made.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pwmixer_dbus.cli import UsageError, printable
+from pwmixer_dbus.cli.hot import percent
+
+Record = Mapping[str, Any]
+
+_ESCAPES = (("\\t", "\t"), ("\\n", "\n"))
+_MADE = (
+    ("percent", "the volume in percent, without the sign: 45"),
+    ("mute", "'muted', or nothing"),
+)
+_VOLUME = (("volume", "the volume as a fraction: 0.45"), ("muted", "yes or no"), *_MADE)
+FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "sinks and sources": (
+        ("selector", "what names it on the command line"),
+        ("name", "the name that stays the same"),
+        ("description", "the name for people"),
+        *_VOLUME,
+        ("default", "yes or no"),
+        ("active_port", "the name of the port in use"),
+        ("state", "running, idle or suspended"),
+    ),
+    "streams": (
+        ("selector", "such as stream:5"),
+        ("app_name, app_id", "the application"),
+        ("media_name", "what is playing, as the application says"),
+        *_VOLUME,
+        ("device", "the name of the device"),
+        ("corked", "whether it is paused: yes or no"),
+        ("pid, binary", "the process"),
+    ),
+    "apps": (
+        ("selector", "such as app:bin:firefox"),
+        ("name", "the name for people"),
+        *_VOLUME,
+        ("active", "whether it has a stream that is not paused: yes or no"),
+        ("streams", "the numbers of its streams"),
+    ),
+    "cards": (
+        ("selector", "such as card:NAME"),
+        ("name, description", "the names"),
+        ("active_profile", "the name of the profile in use"),
+    ),
+}
+
+_INTRODUCTION = (
+    "A template is text with fields in braces, filled for each record:\n\n"
+    "  pwmixerctl list streams --format '{app_name:<20} {percent:>3}%'\n\n"
+    "A width may follow a colon, as in Python. \\t and \\n stand for tab and line end."
+)
+
+
+def fill(template: str, record: Record) -> str:
+    r"""Fill a template such as `{app_name:<20} {percent}%`; \t and \n stand for tab and line end. Raises UsageError."""
+    for escape, character in _ESCAPES:
+        template = template.replace(escape, character)
+    fields = fields_of(record)
+    try:
+        return template.format_map(fields)
+    except KeyError as error:
+        raise UsageError(f"There is no field {error}; there are {', '.join(fields)}.") from None
+    except (ValueError, AttributeError, IndexError, TypeError) as error:
+        raise UsageError(f"The template '{template}' cannot be filled: {error}.") from None
+
+
+def fields_of(record: Record) -> dict[str, str | int | float]:
+    """Make the fields of a record: text is made printable, truth becomes yes or no, lists are joined by commas."""
+    fields = {key: _plain(value) for key, value in record.items()}
+    if "volume" in record:
+        fields["percent"] = int(percent(record["volume"] or 0.0).removesuffix("%"))
+        fields["mute"] = "muted" if record.get("muted") else ""
+    return fields
+
+
+def manual() -> str:
+    """Write the help on templates."""
+    parts = [_INTRODUCTION]
+    for kind, fields in FIELDS.items():
+        width = max(len(name) for name, _ in fields)
+        parts.append(
+            f"Fields of {kind}:\n" + "\n".join(f"  {name:<{width}}  {meaning}" for name, meaning in fields)
+        )
+    parts.append("Every other key that 'pwmixerctl describe' shows can be used, too.")
+    return "\n\n".join(parts)
+
+
+def _plain(value: Any) -> str | int | float:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, list):
+        return ",".join(
+            str(_plain(item.get("name", "") if isinstance(item, dict) else item)) for item in value
+        )
+    return "" if value is None else printable(str(value))

@@ -1,0 +1,85 @@
+"""Help: everything that it says is made from the table of commands."""
+
+from pwmixer_dbus.cli import DONE, UsageError
+from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command
+
+_SYNTAX_INTRO = "A target is one of these selectors; quote a glob, so that the shell leaves it alone:"
+_CODES = (
+    ("0", "done"),
+    ("1", "the service or the sound server said no; one sentence on standard error says why"),
+    ("2", "the command line is wrong"),
+    ("3", "the service cannot be reached"),
+)
+
+
+def run(name: str, words: list[str]) -> int:
+    """Print the help or the version that was asked for; refuse a command that does not exist. Raises UsageError."""
+    topics = [word for word in words if not word.startswith("-")] if name == "help" else []
+    topic = topics[0] if topics else name
+    if topic in {"--version", "-V"}:
+        from pwmixer_dbus import __version__  # noqa: PLC0415
+
+        print(f"pwmixerctl {__version__}")
+    elif topic in {"--help", "-h", "help"}:
+        print(overview())
+    elif topic == "selectors":
+        print(f"{_SYNTAX_INTRO}\n\n{columns(SELECTORS)}")
+    elif topic == "templates":
+        from pwmixer_dbus.cli.template import manual  # noqa: PLC0415
+
+        print(manual())
+    elif topic in COMMANDS:
+        print(command_help(COMMANDS[topic]))
+    else:
+        raise UsageError(unknown(topic))
+    return DONE
+
+
+def overview() -> str:
+    """Write the help of the whole program."""
+    commands = [(" ".join((c.name, *c.arguments)), c.summary) for c in COMMANDS.values() if not c.hidden]
+    return "\n\n".join(
+        (
+            "usage: pwmixerctl COMMAND [ARGUMENTS] [OPTIONS]\n\nSee and change the volumes of the desktop.",
+            "Commands:\n" + columns(commands),
+            "Selectors, for TARGET, DEVICE, STREAM and CARD:\n" + columns(SELECTORS),
+            "Exit codes:\n" + columns(_CODES),
+            "'pwmixerctl COMMAND --help' says more, with examples.",
+        )
+    )
+
+
+def command_help(command: Command) -> str:
+    """Write the help of one command."""
+    parts = [f"usage: {command.usage()}", f"{command.summary[0].upper()}{command.summary[1:]}."]
+    if command.text:
+        parts.append(_fill(command.text))
+    if command.options:
+        rows = [(" ".join(filter(None, (", ".join(o.names), o.value))), o.meaning) for o in command.options]
+        parts.append("Options:\n" + columns(rows))
+    if command.examples:
+        parts.append(
+            "Examples:\n" + "\n".join(f"  {line}\n      {meaning}" for line, meaning in command.examples)
+        )
+    return "\n\n".join(parts)
+
+
+def unknown(name: str) -> str:
+    """Say that there is no such command, and which one may have been meant."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    close = get_close_matches(name, [c.name for c in COMMANDS.values() if not c.hidden], n=1)
+    hint = f"did you mean '{close[0]}'?" if close else "'pwmixerctl --help' lists them."
+    return f"There is no command '{name}'; {hint}"
+
+
+def columns(rows: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> str:
+    """Align pairs of a term and its meaning."""
+    width = max(len(term) for term, _ in rows)
+    return "\n".join(f"  {term:<{width}}  {meaning}" for term, meaning in rows)
+
+
+def _fill(text: str) -> str:
+    from textwrap import fill  # noqa: PLC0415
+
+    return fill(text, width=78, break_long_words=False)
