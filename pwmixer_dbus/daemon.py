@@ -62,6 +62,8 @@ class Daemon:
         self._configuration = configuration
         self._stopping = asyncio.Event()
         self._mixer = Mixer(configuration.settings)
+        self._server = SoundServer(self._mixer.on_event, machine_id=machine_id())
+        self._mixer.server = self._server
         self._service = BusService(
             self._mixer,
             connection,
@@ -87,8 +89,7 @@ class Daemon:
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
-        self._mixer.server = server = SoundServer(self._mixer.on_event, machine_id=machine_id())
-        following = asyncio.create_task(server.run())
+        following = asyncio.create_task(self._server.run())
         left = asyncio.create_task(self._connection.wait_closed())
         stopped = asyncio.create_task(self._stopping.wait())
         # What start-up made stays for good; not to look at it again makes every later collection short.

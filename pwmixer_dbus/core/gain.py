@@ -8,12 +8,19 @@ from pwmixer_dbus.core.model import VOLUME_DIGITS
 CEILING = 1.5
 """No volume is ever set above this, whatever a configuration says (11 dB on the cubic scale)."""
 
+_NOISE = 0.0003
+
 Channels = tuple[float, ...]
 
 
 def level(channels: Channels) -> float:
     """Return the volume of the loudest channel, which is what one slider shows; 0.0 without channels."""
     return max(channels, default=0.0)
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two volumes are the same but for the way through the server, which keeps linear floats."""
+    return abs(one - other) < _NOISE
 
 
 def with_level(channels: Channels, volume: float) -> Channels:

@@ -1,12 +1,14 @@
 """What the service does of its own accord when something changed, each command with its reason.
 
-So far: a new stream of an application gets the volume and mute that a person asked of that application.
+So far: a new stream of an application gets the volume and mute that a person asked of that application, until a person
+sets one of its streams otherwise with another program.
 """
 
 from collections.abc import Iterable
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, SetMuted, SetVolume
+from pwmixer_dbus.core.events import AppWanted
 from pwmixer_dbus.core.model import Stream
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -21,6 +23,31 @@ def plan(state: MixerState, changes: Iterable[Change]) -> list[Reasoned]:
         if change.before is None and isinstance(change.after, Stream)
         for reasoned in _welcome(state, change.after)
     ]
+
+
+def overruled(state: MixerState, changes: Iterable[Change]) -> list[AppWanted]:
+    """Return the wishes to give up, given changes that nobody made through us and that were not made at birth."""
+    given_up = []
+    for change in changes:
+        before, after = change.before, change.after
+        if not (isinstance(before, Stream) and isinstance(after, Stream)):
+            continue
+        app = state.apps.get(after.identity.app_id)
+        if app is None:
+            continue
+        level = gain.level(after.channels)
+        keeps_volume = before.channels == after.channels or (
+            app.volume is not None and gain.same(level, app.volume)
+        )
+        keeps_mute = after.muted in {before.muted, app.muted}
+        given_up.append(
+            AppWanted(
+                app_id=app.app_id,
+                volume=app.volume if keeps_volume else None,
+                muted=app.muted if keeps_mute else None,
+            )
+        )
+    return given_up
 
 
 def _welcome(state: MixerState, stream: Stream) -> list[Reasoned]:

@@ -1,0 +1,247 @@
+"""Commands on their way to the sound server: one lane per setting of an object, and the latest absolute value wins.
+
+A lane has one command with the server and at most one waiting, which later ones replace; whoever asked for a replaced
+one is answered with the one that replaced it. Nothing here is ever cancelled, only no longer waited for.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Protocol, assert_never
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import (
+    SERVER,
+    Command,
+    MoveStream,
+    Origin,
+    SetDefault,
+    SetMuted,
+    SetPort,
+    SetProfile,
+    SetVolume,
+    Slot,
+)
+from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
+from pwmixer_dbus.core.model import Key
+from pwmixer_dbus.core.state import MixerState
+
+GIVE_UP = 2.0
+"""Seconds after which an answer of the sound server is no longer waited for."""
+
+ASK_AGAIN = 0.5
+"""Seconds after which a move, default, port or profile is asked for again that was acknowledged but did not happen.
+
+The session manager carries these out after the acknowledgement, and drops a move of a stream that it has only just
+linked (seen in one of five moves, 50 ms after birth, WirePlumber 0.5.8).
+"""
+
+PACE = 1 / 60
+"""Least seconds between two volumes for one object: WirePlumber is the bottleneck of the stack."""
+
+LINGER = 1.0
+"""Seconds for which an acknowledged value counts as pending while the server does not show it yet.
+
+A device that is just starting acknowledges a volume at once and applies it when it runs; without this, the next relative
+step would count from the old value.
+"""
+
+Done = Callable[[MixerError | None], None]
+
+
+class SoundServer(Protocol):
+    """Where commands go; see `pulse.server.SoundServer`."""
+
+    def send(self, command: Command, done: Done) -> None:
+        """Carry out a command and call back once."""
+
+
+class _Lane:
+    """The commands of one slot."""
+
+    __slots__ = (
+        "acknowledged",
+        "done_running",
+        "done_waiting",
+        "give_up",
+        "origin",
+        "running",
+        "timer",
+        "waiting",
+        "waiting_origin",
+    )
+
+    def __init__(self) -> None:
+        self.running: Command | None = None
+        self.waiting: Command | None = None
+        self.origin = self.waiting_origin = SERVER
+        self.done_running: list[Done] = []
+        self.done_waiting: list[Done] = []
+        self.acknowledged = False
+        self.timer: asyncio.TimerHandle | None = None
+        self.give_up: asyncio.TimerHandle | None = None
+
+    def stop_timers(self) -> None:
+        """Stop waiting for the right moment and for an answer."""
+        for timer in (self.timer, self.give_up):
+            if timer is not None:
+                timer.cancel()
+        self.timer = self.give_up = None
+
+
+class Lanes:
+    """All commands that are not in force yet. `state` tells what the server shows now."""
+
+    def __init__(self, state: Callable[[], MixerState]) -> None:
+        self.server: SoundServer | None = None
+        self._state = state
+        self._loop = asyncio.get_running_loop()
+        self._lanes: dict[Slot, _Lane] = {}
+        self._pending: dict[Slot, Command] = {}
+        self._lingering: dict[Slot, asyncio.TimerHandle] = {}
+        self._sent_at: dict[Slot, float] = {}
+
+    @property
+    def pending(self) -> Mapping[Slot, Command]:
+        """What has been submitted and is not in force yet; relative steps count from it."""
+        return self._pending
+
+    def enqueue(self, command: Command, origin: Origin, done: Done) -> None:
+        """Send a command as soon as its lane is free; `done` is called once."""
+        slot = _slot_of(command)
+        lane = self._lanes.get(slot)
+        if lane is None:
+            lane = self._lanes[slot] = _Lane()
+        self._pending[slot] = command
+        self._stop_lingering(slot)
+        lane.waiting, lane.waiting_origin = command, origin
+        lane.done_waiting.append(done)
+        if lane.acknowledged and lane.running is not None:
+            self._finish(slot, lane, lane.running, None)  # nobody waits for what is overruled to happen
+        elif lane.running is None and lane.timer is None:
+            self._advance(slot, lane)
+
+    def on_change(self) -> None:
+        """Finish what the server shows by now, after every change of state."""
+        state = self._state()
+        for slot in [slot for slot in self._lingering if _is_shown(state, self._pending[slot])]:
+            self._let_go(slot)
+        for slot, lane in list(self._lanes.items()):
+            if lane.acknowledged and lane.running is not None and _is_shown(state, lane.running):
+                self._finish(slot, lane, lane.running, None)
+
+    def forget(self, key: Key) -> None:
+        """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
+        for slot in [slot for slot in self._sent_at if slot[1] == key]:
+            del self._sent_at[slot]
+            self._let_go(slot)
+            lane = self._lanes.pop(slot, None)
+            if lane is not None:
+                lane.stop_timers()
+                lane.running = None
+                for waiter in (*lane.done_running, *lane.done_waiting):
+                    waiter(NotFoundError("That object has just gone."))
+
+    def origin_of(self, keys: Iterable[Key]) -> Origin:
+        """Say who is behind a change of these objects: whoever has a command for one with the server now."""
+        wanted = set(keys)
+        running = (
+            lane.origin
+            for (_, key), lane in self._lanes.items()
+            if key in wanted and lane.running is not None
+        )
+        return next(running, SERVER)
+
+    def _advance(self, slot: Slot, lane: _Lane) -> None:
+        command, server = lane.waiting, self.server
+        if command is None or server is None:
+            return
+        now = self._loop.time()
+        early = self._sent_at.get(slot, 0.0) + PACE - now if isinstance(command, SetVolume) else 0.0
+        if early > 0:
+            lane.timer = self._loop.call_later(early, self._paced, slot, lane)
+            return
+        lane.running, lane.origin, lane.done_running = command, lane.waiting_origin, lane.done_waiting
+        lane.waiting, lane.done_waiting, lane.acknowledged = None, [], False
+        self._sent_at[slot] = now
+        lane.give_up = self._loop.call_later(GIVE_UP, self._gave_up, slot, lane, command)
+        server.send(command, partial(self._acknowledged, slot, lane, command))
+
+    def _paced(self, slot: Slot, lane: _Lane) -> None:
+        lane.timer = None
+        self._advance(slot, lane)
+
+    def _acknowledged(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
+        if lane.running is not command:
+            return  # the answer comes after we gave up, or after it was seen to have happened
+        is_over = error is not None or lane.waiting is not None or isinstance(command, SetVolume | SetMuted)
+        if is_over or _is_shown(self._state(), command):
+            self._finish(slot, lane, command, error)
+            return
+        lane.acknowledged = True
+        lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
+
+    def _ask_again(self, slot: Slot, lane: _Lane, command: Command) -> None:
+        lane.timer = None
+        if self.server is not None:
+            self.server.send(command, partial(self._acknowledged, slot, lane, command))
+
+    def _gave_up(self, slot: Slot, lane: _Lane, command: Command) -> None:
+        error: MixerError = AudioTimeoutError(f"The sound server did not answer within {GIVE_UP:g} s.")
+        if lane.acknowledged:
+            error = AudioServerError(
+                "The session manager left it as it is, although it was asked several times; "
+                "perhaps its program or a rule of the session manager does not allow it."
+            )
+        self._finish(slot, lane, command, error)
+
+    def _finish(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
+        lane.stop_timers()
+        waiters, lane.done_running = lane.done_running, []
+        lane.running, lane.acknowledged = None, False
+        if lane.waiting is not None:
+            self._advance(slot, lane)
+        else:
+            del self._lanes[slot]
+            if error is None and not _is_shown(self._state(), command):
+                self._lingering[slot] = self._loop.call_later(LINGER, self._let_go, slot)
+            else:
+                del self._pending[slot]
+        for waiter in waiters:
+            waiter(error)
+
+    def _let_go(self, slot: Slot) -> None:
+        self._stop_lingering(slot)
+        self._pending.pop(slot, None)
+
+    def _stop_lingering(self, slot: Slot) -> None:
+        timer = self._lingering.pop(slot, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _slot_of(command: Command) -> Slot:
+    if isinstance(command, SetDefault):
+        return SetDefault, (command.key[0], -1)  # there is one default of a kind, whichever device is named
+    return type(command), command.key
+
+
+def _is_shown(state: MixerState, command: Command) -> bool:
+    """Whether the server shows what a command asked for; what has gone shows everything."""
+    kind, index = command.key
+    device, stream = state.devices.get(command.key), state.streams.get(command.key)
+    match command:
+        case SetVolume(channels=channels):
+            shown = (device or stream or command).channels
+            return all(gain.same(a, b) for a, b in zip(channels, shown, strict=False))
+        case SetMuted(muted=muted):
+            return (device or stream or command).muted is muted
+        case MoveStream():
+            return stream is None or stream.device == command.device
+        case SetDefault(name=name):
+            return state.server.default(kind) == name
+        case SetPort(port=port):
+            return device is None or device.active_port == port
+        case SetProfile(profile=profile):
+            return index not in state.cards or state.cards[index].active_profile == profile
+    assert_never(command)
