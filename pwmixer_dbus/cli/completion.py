@@ -133,10 +133,11 @@ def _arguments(command: Command, given: list[str]) -> Iterator[Candidate]:
 
 def _living(argument: str, given: list[str]) -> Iterator[Candidate]:
     # A key pressed at a prompt shall not start a service.
-    bus = wire.Connection(auto_start=False)
-    whole = document(bus)
+    with wire.Connection(auto_start=False) as bus:
+        whole = document(bus)
+        chosen = records(bus, whole, given[0]) if argument in {"PORT", "PROFILE"} else []
     if argument in {"PORT", "PROFILE"}:
-        for record in records(bus, whole, given[0]):
+        for record in chosen:
             choices = record.get(f"{argument.lower()}s", [])
             yield from ((printable(choice["name"]), printable(choice["description"])) for choice in choices)
         return

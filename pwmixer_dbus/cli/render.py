@@ -127,10 +127,12 @@ class _Layout:
     @classmethod
     def fit(cls, rows: Sequence[Row], terminal: Terminal) -> "_Layout":
         """Give the bar what is wide enough to read, the selector what is left, and cut names before either."""
-        notes = max((cells(", ".join(row.notes)) for row in rows), default=0)
         longest = max((cells(row.name) + 2 * row.depth for row in rows), default=0)
         bar_width = 10 if terminal.width < _NARROW else 20
-        room = terminal.width - 2 - 2 - bar_width - 1 - _PERCENT - (notes + 2 if notes else 0)
+        room = terminal.width - 2 - 2 - bar_width - 1 - _PERCENT
+        notes = max((cells(", ".join(row.notes)) for row in rows), default=0)
+        notes = max(min(notes, room - 2 - min(longest, _SHORTEST_NAME)), 0)
+        room -= notes + 2 if notes else 0
         selector = max((cells(row.selector) + 2 for row in rows), default=0)
         fits = terminal.width >= _NARROW and room - selector >= min(longest, _SHORTEST_NAME * 2)
         selector = selector if fits else 0
@@ -147,7 +149,8 @@ class _Layout:
         if row.volume is not None:
             drawn = paint(bar(row.volume, self.bar, unicode=unicode), _style(row))
             level = f"{percent(row.volume):>{_PERCENT}}"
-        notes = paint(pad(", ".join(row.notes), self.notes), "muted" if row.muted else "dim")
+        said = shorten(", ".join(row.notes), self.notes, unicode=unicode)
+        notes = paint(pad(said, self.notes), "muted" if row.muted else "dim")
         line = f"{mark} {paint(name, 'dim' if row.idle else '')}  {drawn} {level}  {notes}"
         return (f"{line}  {paint(row.selector, 'dim')}" if self.selector else line).rstrip()
 

@@ -21,20 +21,19 @@ def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
         sys.stdout.reconfigure(errors="replace")
     match name:
         case "status":
-            print(status(document(wire.Connection()), _terminal(options), monitors="--all" in options))
+            print(status(_whole(), _terminal(options), monitors="--all" in options))
         case "list":
             _list(options, arguments[0])
         case "get":
             _get(options, arguments[0] if arguments else "@sink")
         case "describe":
-            bus = wire.Connection()
-            whole = document(bus)
-            _print_json(records(bus, whole, arguments[0]) if arguments else whole)
+            _print_json(_found(arguments[0]) if arguments else _whole())
         case "explain":
             _explain(options, arguments[0])
         case _:
-            for path in _paths(wire.Connection(), arguments[0]):
-                print(printable(path))
+            with wire.Connection() as bus:
+                for path in _paths(bus, arguments[0]):
+                    print(printable(path))
     return DONE
 
 
@@ -97,7 +96,7 @@ def explanation(found: Record) -> str:
 def _list(options: dict[str, str], kind: str) -> None:
     if kind not in KINDS:
         raise UsageError(f"'list' takes {', '.join(KINDS)}, not '{kind}'.")
-    found = [r for r in document(wire.Connection())[kind] if "--all" in options or not r.get("monitor")]
+    found = [r for r in _whole()[kind] if "--all" in options or not r.get("monitor")]
     if "--json" in options:
         _print_json(found)
     elif "--format" in options:
@@ -133,8 +132,7 @@ def _cells(kind: str, record: Record) -> list[str]:
 
 
 def _get(options: dict[str, str], selector: str) -> None:
-    bus = wire.Connection()
-    found = records(bus, document(bus), selector)
+    found = _found(selector)
     if "--json" in options:
         _print_json(found)
         return
@@ -158,6 +156,16 @@ def _explain(options: dict[str, str], selector: str) -> None:
         _print_json(found)
     else:
         print(explanation(found))
+
+
+def _whole() -> Document:
+    with wire.Connection() as bus:
+        return document(bus)
+
+
+def _found(selector: str) -> list[Record]:
+    with wire.Connection() as bus:
+        return records(bus, document(bus), selector)
 
 
 def _paths(bus: wire.Connection, selector: str) -> list[str]:

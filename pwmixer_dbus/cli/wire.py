@@ -42,17 +42,18 @@ class Connection:
         self._received = b""
         self._socket = _connect(bus_addresses(dict(os.environ)))
         self._socket.settimeout(_TIMEOUT)
-        # One exchange to sign in, then Hello travels with the first call. To send all at once would save 50 µs, but
-        # xdg-dbus-proxy and GDBus servers hang on it (flatpak/xdg-dbus-proxy#21, systemd/systemd#26375).
-        self._send(b"\0AUTH EXTERNAL %s\r\n" % str(os.getuid()).encode().hex().encode())
-        while b"\r\n" not in self._received:
-            self._receive()
-        answer, _, self._received = self._received.partition(b"\r\n")
-        if not answer.startswith(b"OK "):
-            raise UnreachableError(
-                "The session bus refuses this user; DBUS_SESSION_BUS_ADDRESS may be another user's."
-            )
+        try:
+            self._sign_in()
+        except UnreachableError:
+            self._socket.close()
+            raise
         self._unsent = b"BEGIN\r\n" + encode_call(1, "Hello", name=BUS_NAME, path=BUS_PATH)
+
+    def __enter__(self) -> "Connection":  # noqa: PYI034 - Self would cost the import of typing
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
 
     def call(
         self, method: str, signature: str = "", *arguments: Argument, name: str = NAME, path: str = PATH
@@ -73,6 +74,18 @@ class Connection:
                 return values[0] if values else None
             if serial == self._serial and kind == _ERROR:
                 raise failure(error, str(values[0]) if values else "")
+
+    def _sign_in(self) -> None:
+        # One exchange of its own; Hello then travels with the first call. To send all at once would save 50 µs, but
+        # xdg-dbus-proxy and GDBus servers hang on it (flatpak/xdg-dbus-proxy#21, systemd/systemd#26375).
+        self._send(b"\0AUTH EXTERNAL %s\r\n" % str(os.getuid()).encode().hex().encode())
+        while b"\r\n" not in self._received:
+            self._receive()
+        answer, _, self._received = self._received.partition(b"\r\n")
+        if not answer.startswith(b"OK "):
+            raise UnreachableError(
+                "The session bus refuses this user; DBUS_SESSION_BUS_ADDRESS may be another user's."
+            )
 
     def _message(self) -> bytes:
         self._fill(_HEADER)
@@ -107,7 +120,8 @@ class Connection:
 
 def call(method: str, signature: str = "", *arguments: Argument) -> Result | None:
     """Make one call to the service. Raises as Connection does."""
-    return Connection().call(method, signature, *arguments)
+    with Connection() as bus:
+        return bus.call(method, signature, *arguments)
 
 
 def bus_addresses(environment: dict[str, str]) -> list[str]:

@@ -1,0 +1,226 @@
+"""What the command line accepts, calls and returns, run as a program against a stand-in for the service."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from cli_rig import Ctl, FakeService
+
+from pwmixer_dbus.cli import UsageError, printable
+from pwmixer_dbus.cli.commands import COMMANDS
+from pwmixer_dbus.cli.hot import parse_amount, parse_change
+
+HEAVY = {
+    "re",
+    "json",
+    "enum",
+    "socket",
+    "asyncio",
+    "pydantic",
+    "argparse",
+    "dataclasses",
+    "typing",
+    "collections",
+}
+CONTEXT = {"context": "pwmixerctl"}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("50%", (0.5, False)),
+        ("0.5", (0.5, False)),
+        ("1", (1.0, False)),
+        ("150%", (1.5, False)),
+        ("12.5%", (0.125, False)),
+        (".5", (0.5, False)),
+        ("0", (0.0, False)),
+        ("+5%", (0.05, True)),
+        ("5%+", (0.05, True)),
+        ("-5%", (-0.05, True)),
+        ("5%-", (-0.05, True)),
+        ("+0.05", (0.05, True)),
+        ("0.05-", (-0.05, True)),
+    ],
+)
+def test_volumes_are_written_as_in_wpctl_and_pactl(written: str, meant: tuple[float, bool]) -> None:
+    assert parse_change(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["50", "2", "", "%", ".", "1.2.3", "nan", "inf", "1e3", "0,5", "५०%", "+-5%", "5%%"]
+)
+def test_what_is_ambiguous_or_no_volume_is_refused(written: str) -> None:
+    with pytest.raises(UsageError):
+        parse_change(written)
+
+
+def test_the_refusal_of_a_bare_number_says_what_to_write() -> None:
+    with pytest.raises(UsageError, match="write 50%"):
+        parse_amount("50")
+
+
+def test_control_characters_never_reach_the_terminal() -> None:
+    assert printable("a\x1b[2Jb\x9b1m\u202ec\nd") == "a[2Jb1mc d"
+
+
+@pytest.mark.parametrize(
+    ("words", "call", "printed"),
+    [
+        (["up"], ["AdjustVolume", "@sink", 0.05, CONTEXT], "50%\n"),
+        (["up", "10%"], ["AdjustVolume", "@sink", 0.1, CONTEXT], "50%\n"),
+        (["down", "app:firefox"], ["AdjustVolume", "app:firefox", -0.05, CONTEXT], "50%\n"),
+        (["set", "30%"], ["SetVolume", "@sink", 0.3, CONTEXT], "30%\n"),
+        (["set", "@sink", "-5%"], ["AdjustVolume", "@sink", -0.05, CONTEXT], "50%\n"),
+        (["set", "@sink", "120%"], ["SetVolume", "@sink", 1.2, CONTEXT], "100% (limited; 120% was asked)\n"),
+        (["set", "@sink", "1", "-q"], ["SetVolume", "@sink", 1.0, CONTEXT], ""),
+        (["up", "--no-osd"], ["AdjustVolume", "@sink", 0.05, {**CONTEXT, "quiet": True}], "50%\n"),
+        (["up", "--limit=80%"], ["AdjustVolume", "@sink", 0.05, {**CONTEXT, "limit": 0.8}], "50%\n"),
+        (["mute"], ["SetMuted", "@sink", "on", CONTEXT], "muted\n"),
+        (["unmute", "@source"], ["SetMuted", "@source", "off", CONTEXT], "unmuted\n"),
+        (["toggle"], ["SetMuted", "@sink", "toggle", CONTEXT], "unmuted\n"),
+        (["default", "sink:usb.dac"], ["SetDefault", "sink:usb.dac"], ""),
+        (["move", "app:firefox", "@sink"], ["Move", "app:firefox", "@sink", CONTEXT], "stream:5\n"),
+        (
+            ["move", "-r", "pid:7", "@sink"],
+            ["Move", "pid:7", "@sink", {**CONTEXT, "remember": True}],
+            "stream:5\n",
+        ),
+        (["port", "@sink", "hp"], ["SetPort", "@sink", "hp"], ""),
+        (["profile", "card:pci", "off"], ["SetProfile", "card:pci", "off"], ""),
+        (["reload"], ["ReloadConfig"], ""),
+        (["resolve", "pid:7"], ["Resolve", "pid:7"], "/org/pwmixer/Mixer/streams/5\n"),
+        (["get"], ["Describe", {}], "45%\n"),
+        (["get", "sink:usb.dac"], ["Describe", {}], "120% muted\n"),
+        (["get", "app:*fire*", "--format", r"{name}\t{percent}"], ["Describe", {}], "Firefox\t45\n"),
+        (
+            ["list", "apps", "-f", "{selector:<22}{mute}|{streams}"],
+            ["Describe", {}],
+            "app:bin:firefox       |5,6\napp:name:my sdl game  |\n",
+        ),
+    ],
+)
+def test_each_command_makes_its_call(
+    ctl: Ctl, fake_service: FakeService, words: list[str], call: list[object], printed: str
+) -> None:
+    result = ctl(*words)
+    assert (result.stdout, result.stderr, result.returncode) == (printed, "", 0)
+    assert fake_service.last_call() == call
+
+
+def test_a_refusal_is_one_clean_sentence_and_exit_code_1(ctl: Ctl, fake_service: FakeService) -> None:
+    result = ctl("up", "app:nobody")
+    assert result.returncode == 1
+    assert result.stderr == "pwmixerctl: Nothing is called “app:nobody” now.[31m\n"
+    assert fake_service.last_call()[0] == "AdjustVolume"
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_a_selector_that_means_nothing_is_exit_code_1(ctl: Ctl) -> None:
+    assert ctl("get", "pid:12").returncode == 1
+    assert ctl("get", "card:pci").returncode == 1
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_json_is_json(ctl: Ctl) -> None:
+    assert json.loads(ctl("describe").stdout)["generation"] == 12
+    assert [s["name"] for s in json.loads(ctl("list", "sinks", "--json").stdout)] == ["speakers", "usb.dac"]
+    assert json.loads(ctl("get", "--json").stdout)[0]["selector"] == "sink:speakers"
+    assert json.loads(ctl("explain", "stream:5", "--json").stdout)["moved_by"] == "pactl"
+    assert "\x1b" not in ctl("describe").stdout
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
+    told = ctl("explain", "stream:5").stdout
+    assert "stream:5 belongs to Firefox (bin:firefox)." in told
+    assert "It is on speakers.\nIt should be on usb.dac." in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stauts"],
+        ["up", "@sink", "5%", "more"],
+        ["up", "@sink", "50"],
+        ["set"],
+        ["set", "@sink"],
+        ["move", "app:x"],
+        ["list", "things"],
+        ["up", "--loud"],
+        ["up", "--quiet=yes"],
+        ["get", "--format"],
+        ["status", "--color", "blue"],
+        ["completion", "tcsh"],
+        ["help", "nothing"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) -> None:
+    result = ctl(*words, DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("pwmixerctl: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("fake_service")
+@pytest.mark.parametrize("template", ["{nothing}", "{volume", "{volume.x}", "{}", "{volume:q}"])
+def test_a_wrong_template_is_exit_code_2(ctl: Ctl, template: str) -> None:
+    result = ctl("get", "--format", template)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_misspelt_command_gets_a_suggestion(ctl: Ctl) -> None:
+    assert "did you mean 'status'?" in ctl("stauts").stderr
+
+
+@pytest.mark.parametrize("words", [["up"], ["status"], ["get"]])
+def test_no_service_and_no_bus_are_exit_code_3(ctl: Ctl, words: list[str]) -> None:
+    without_service = ctl(*words)
+    without_bus = ctl(*words, DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent")
+    assert (without_service.returncode, without_bus.returncode) == (3, 3)
+    assert "systemctl --user start pwmixer-dbus" in without_service.stderr
+    assert "no session bus" in without_bus.stderr
+
+
+def test_every_command_has_help_with_an_example(ctl: Ctl) -> None:
+    overview = ctl("--help").stdout
+    for command in COMMANDS.values():
+        assert command.hidden or command.examples
+        assert command.hidden or command.summary in overview
+    assert "pwmixerctl up @source 2%" in ctl("up", "--help").stdout
+    assert ctl("help", "up").stdout == ctl("up", "-h").stdout
+    assert "{app_name" in ctl("help", "templates").stdout
+    assert "pid:N" in ctl("help", "selectors").stdout
+    assert ctl("--version").stdout.startswith("pwmixerctl ")
+
+
+def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str]) -> None:
+    line = "pwmixerctl --help | true; echo ${PIPESTATUS[0]}"
+    result = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("0\n", "")
+
+
+@pytest.mark.usefixtures("fake_service")
+@pytest.mark.parametrize("words", ["up", "down", "set 50%", "mute", "toggle", "move a b", "default x"])
+def test_a_key_binding_imports_nothing_heavy(environment: dict[str, str], words: str) -> None:
+    program = (
+        "import sys; before = set(sys.modules); from pwmixer_dbus.cli import main; "
+        f"main({words.split()!r}); print(*sorted(set(sys.modules) - before))"
+    )
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path.append({environment['PYTHONPATH']!r}); {program}",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(result.stdout.splitlines()[-1].split())
+    assert not loaded & HEAVY
+    assert len(loaded) < 20, loaded

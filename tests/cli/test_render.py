@@ -1,0 +1,79 @@
+"""How `status` looks: pure functions over documents."""
+
+import copy
+
+import pytest
+from documents import DOCUMENT
+
+from pwmixer_dbus.cli.render import Terminal, bar, cells, shorten, status, table
+
+
+def test_status_shows_devices_applications_and_their_streams() -> None:
+    drawn = status(DOCUMENT, Terminal(width=110))
+    lines = drawn.splitlines()
+    assert lines[0] == "Connected to PulseAudio (on PipeWire 1.4.2) 15.0.0"
+    assert any(line.startswith("● Speakers") and "45%" in line and "default" in line for line in lines)
+    assert any("USB DAC" in line and "120%" in line and "muted" in line for line in lines)
+    assert lines.index("Applications") < next(i for i, line in enumerate(lines) if "    A song" in line)
+    assert "paused, on USB DAC" in drawn
+    assert "not playing" in drawn
+    assert "stream:5" in drawn
+
+
+def test_monitors_are_shown_when_asked_for() -> None:
+    assert "Monitor of Speakers" not in status(DOCUMENT, Terminal())
+    assert "Monitor of" in status(DOCUMENT, Terminal(), monitors=True)
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 200])
+def test_status_keeps_within_the_terminal_and_its_columns_aligned(width: int) -> None:
+    lines = [line for line in status(DOCUMENT, Terminal(width=width)).splitlines() if "%" in line]
+    assert all(cells(line) <= width for line in lines)
+    assert len({cells(line.partition("%")[0]) for line in lines}) == 1
+
+
+def test_a_plain_terminal_gets_ascii_marks_and_no_colour() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["sinks"][1]["description"] = "USB DAC"
+    drawn = status(document, Terminal(unicode=False))
+    assert drawn.isascii()
+    assert "\x1b" not in drawn
+    assert "* Speakers" in drawn
+
+
+def test_colour_only_repeats_what_is_said() -> None:
+    colored = status(DOCUMENT, Terminal(color=True))
+    assert "\x1b[33m" in colored
+    assert "muted" in colored
+
+
+def test_an_escape_in_a_title_is_disarmed() -> None:
+    assert "\x1b" not in status(DOCUMENT, Terminal())
+
+
+def test_a_server_that_is_gone_and_empty_lists_are_said() -> None:
+    empty = {**DOCUMENT, "connected": False, "sinks": [], "sources": [], "streams": [], "apps": []}
+    drawn = status(empty, Terminal())
+    assert drawn.startswith("The sound server is not there at the moment")
+    assert "There is no output device." in drawn
+    assert "No application plays or records." in drawn
+
+
+@pytest.mark.parametrize(
+    ("volume", "drawn"),
+    [(0.0, "····"), (0.5, "██··"), (0.53, "██▏·"), (1.0, "████"), (1.5, "████")],
+)
+def test_a_bar_counts_eighths(volume: float, drawn: str) -> None:
+    assert bar(volume, 4, unicode=True) == drawn
+
+
+def test_an_ascii_bar_counts_cells() -> None:
+    assert bar(0.5, 4, unicode=False) == "##--"
+
+
+def test_wide_and_combining_characters_count_as_the_terminal_does() -> None:
+    assert cells("日本") == 4
+    assert cells("e\u0301") == 1
+    assert shorten("日本語", 5) == "日本…"
+    assert shorten("abcdef", 5, unicode=False) == "ab..."
+    assert table([["日本", "x"], ["a", "y"]]) == "日本  x\na     y"
