@@ -21,6 +21,7 @@ from pwmixer_dbus.core.commands import (
     SetProfile,
     SetVolume,
     Slot,
+    slot_of,
 )
 from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
 from pwmixer_dbus.core.model import Key
@@ -108,7 +109,7 @@ class Lanes:
 
     def enqueue(self, command: Command, origin: Origin, done: Done) -> None:
         """Send a command as soon as its lane is free; `done` is called once."""
-        slot = _slot_of(command)
+        slot = slot_of(command)
         lane = self._lanes.get(slot)
         if lane is None:
             lane = self._lanes[slot] = _Lane()
@@ -218,12 +219,6 @@ class Lanes:
         timer = self._lingering.pop(slot, None)
         if timer is not None:
             timer.cancel()
-
-
-def _slot_of(command: Command) -> Slot:
-    if isinstance(command, SetDefault):
-        return SetDefault, (command.key[0], -1)  # there is one default of a kind, whichever device is named
-    return type(command), command.key
 
 
 def _is_shown(state: MixerState, command: Command) -> bool:

@@ -14,6 +14,7 @@ from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
+from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.plan import overruled, plan
 from pwmixer_dbus.core.settings import Settings
@@ -41,6 +42,7 @@ class Mixer:
         self._lanes = Lanes(lambda: self.state)
         self._listeners: list[Listener] = []
         self._born_at: dict[Key, float] = {}
+        self._history: tuple[Step, ...] = ()
 
     @property
     def server(self) -> SoundServer | None:
@@ -64,6 +66,8 @@ class Mixer:
         """Apply an event, tell the listeners, and do what follows from it."""
         before = self.state
         self.state, changes = apply(before, event)
+        if before.server.cookie != self.state.server.cookie:
+            self._history = ()  # its indexes mean other objects in another life of the server
         if not changes:
             return
         if origin is SERVER:
@@ -84,6 +88,17 @@ class Mixer:
 
     def submit(self, wanted: Plan, origin: Origin, done: Done) -> None:
         """Keep a plan's wishes and send its commands; `done` is called once, when all are in force or one failed."""
+        if origin.kind == "user":
+            step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
+            self._history = recorded(self._history, step)
+        self._carry_out(wanted, origin, done)
+
+    def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
+        """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""
+        self._history, wanted, taken = undone(self.state, self._history, count)
+        self._carry_out(wanted, origin, partial(done, taken))
+
+    def _carry_out(self, wanted: Plan, origin: Origin, done: Done) -> None:
         for wish in wanted.wishes:
             self.on_event(wish, origin)
         remaining = len(wanted.commands)

@@ -73,3 +73,10 @@ class Origin:
 
 
 SERVER = Origin(kind="server")
+
+
+def slot_of(command: Command) -> Slot:
+    """Return what a command competes for. There is one default of a kind, whichever device is named."""
+    if isinstance(command, SetDefault):
+        return SetDefault, (command.key[0], -1)
+    return type(command), command.key

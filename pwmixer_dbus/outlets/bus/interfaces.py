@@ -228,6 +228,12 @@ MIXER = Interface(
         Method(name="SetPort", takes=(("target", "s"), ("port", "s"))),
         Method(name="SetProfile", takes=(("card", "s"), ("profile", "s"))),
         Method(name="Resolve", takes=(("target", "s"),), returns=(("objects", "ao"),)),
+        Method(
+            name="Apply",
+            takes=(("generation", "t"), ("changes", "a(oa{sv})"), _OPTIONS),
+            returns=(("generation", "t"),),
+        ),
+        Method(name="Undo", takes=(("steps", "u"),), returns=(("undone", "u"),)),
         Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
         Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
         Method(name="ReloadConfig"),

@@ -11,18 +11,29 @@ from dbus_fast import Message, Variant
 
 from pwmixer_dbus.core import document, gain, verbs
 from pwmixer_dbus.core.commands import Origin
-from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError, NotFoundError
+from pwmixer_dbus.core.errors import (
+    InvalidArgumentError,
+    LimitsExceededError,
+    MixerError,
+    NotFoundError,
+    StaleError,
+)
 from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, resolve, resolve_one, selector_of
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
-from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method
+from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
+from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import ROOT_SUBJECT, Publisher, Subject, subject_of
 
 OPEN_CALLS = 10_000
 CONTEXT_LIMIT = 128
+CHANGES_LIMIT = 1000
 ERROR_TEXT_LIMIT = 2000
+
+Write = tuple[Target, str, Variant]
+"""A property of an object, and its new value."""
 
 _BY_CLIENT = {"context": "s", "quiet": "b"}
 
@@ -78,6 +89,8 @@ class Methods:
             "Move": self._move,
             "SetPort": self._set_port,
             "SetProfile": self._set_profile,
+            "Apply": self._apply,
+            "Undo": self._undo,
             "Resolve": self._resolve,
             "Describe": self._describe,
             "ExplainStream": self._explain_stream,
@@ -109,14 +122,8 @@ class Methods:
         targets = self._resolved(selector)
         state, pending = self._mixer.state, self._mixer.pending
         plan = verbs.joined(verb(state, pending, t, number, limit) for t in targets)
-        self.run(
-            call,
-            plan,
-            targets,
-            wrote=("Volume", Variant("d", plan.volume)),
-            succeed=lambda: call.reply(plan.volume),
-            options=chosen,
-        )
+        writes: list[Write] = [(target, "Volume", Variant("d", plan.volume)) for target in targets]
+        self._run(call, plan, writes, lambda: call.reply(plan.volume), chosen)
 
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
@@ -124,47 +131,103 @@ class Methods:
         targets = self._resolved(selector)
         state, pending = self._mixer.state, self._mixer.pending
         plan = verbs.joined(verbs.set_muted(state, pending, t, mode) for t in targets)
-        self.run(
-            call,
-            plan,
-            targets,
-            wrote=("Muted", Variant("b", plan.muted)),
-            succeed=lambda: call.reply(plan.muted),
-            options=chosen,
-        )
+        writes: list[Write] = [(target, "Muted", Variant("b", plan.muted)) for target in targets]
+        self._run(call, plan, writes, lambda: call.reply(plan.muted), chosen)
 
     def _set_default(self, call: Call) -> None:
         target = self._one(call.arguments[0])
         plan = verbs.set_default(target)
-        self.run(call, plan, [target], wrote=("Default", Variant("b", True)), succeed=call.reply)
+        self._run(call, plan, [(target, "Default", Variant("b", True))], call.reply)
 
     def _move(self, call: Call) -> None:
         selector, device_selector, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
         device = self._device(device_selector)
         moves = [verbs.move(self._mixer.state, target, device) for target in self._resolved(selector)]
-        moved: list[Target] = [stream for _, streams in moves for stream in streams]
+        moved = [stream for _, streams in moves for stream in streams]
         paths = [path_of(stream) for stream in moved]
-        self.run(
-            call,
-            verbs.joined(plan for plan, _ in moves),
-            moved,
-            wrote=("Device", Variant("o", path_of(device))),
-            succeed=lambda: call.reply(paths),
-            options=chosen,
-        )
+        writes: list[Write] = [(stream, "Device", Variant("o", path_of(device))) for stream in moved]
+        self._run(call, verbs.joined(plan for plan, _ in moves), writes, lambda: call.reply(paths), chosen)
 
     def _set_port(self, call: Call) -> None:
         selector, port = call.arguments
         target = self._one(selector)
         plan = verbs.set_port(target, port)
-        self.run(call, plan, [target], wrote=("ActivePort", Variant("s", port)), succeed=call.reply)
+        self._run(call, plan, [(target, "ActivePort", Variant("s", port))], call.reply)
 
     def _set_profile(self, call: Call) -> None:
         selector, profile = call.arguments
         target = self._one(selector)
         plan = verbs.set_profile(target, profile)
-        self.run(call, plan, [target], wrote=("ActiveProfile", Variant("s", profile)), succeed=call.reply)
+        self._run(call, plan, [(target, "ActiveProfile", Variant("s", profile))], call.reply)
+
+    def _apply(self, call: Call) -> None:
+        generation, changes, options = call.arguments
+        chosen = options_of(options, _BY_CLIENT)
+        now = self._mixer.state.generation
+        if generation not in {0, now}:
+            raise StaleError(
+                f"The state has moved on from generation {generation} to {now}; look again and decide anew."
+            )
+        if len(changes) > CHANGES_LIMIT:
+            raise LimitsExceededError(
+                f"At most {CHANGES_LIMIT} objects can be changed at once, not {len(changes)}."
+            )
+        writes = [
+            (target, name, value)
+            for path, properties in changes
+            for target in (object_at(self._mixer, path),)
+            for name, value in properties.items()
+        ]
+        self.write(call, writes, lambda: call.reply(self._mixer.state.generation), chosen)
+
+    def _undo(self, call: Call) -> None:
+        (steps,) = call.arguments
+
+        def done(count: int, error: MixerError | None) -> None:
+            self._publisher.flush()
+            if error is None:
+                call.reply(count)
+            else:
+                call.fail(error)
+
+        self._mixer.undo(steps, Origin(kind="undo", client=call.client), done)
+
+    def write(
+        self,
+        call: Call,
+        writes: list[Write],
+        succeed: Callable[[], None],
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Write properties of objects below the root as one request; raises MixerError if any of them is refused."""
+        plans = [self._plan_of_write(*write) for write in writes]
+        written = [
+            (target, name, Variant("d", plan.volume) if name == "Volume" else value)
+            for (target, name, value), plan in zip(writes, plans, strict=True)
+        ]
+        self._run(call, verbs.joined(plans), written, succeed, options)
+
+    def _plan_of_write(self, target: Target, name: str, value: Variant) -> verbs.Plan:
+        _check_write(target, name, value)
+        state, pending, new = self._mixer.state, self._mixer.pending, value.value
+        match name:
+            case "Volume":
+                return verbs.set_volume(state, pending, target, new)
+            case "Muted":
+                return verbs.set_muted(state, pending, target, "on" if new else "off")
+            case "ChannelVolumes":
+                return verbs.set_channels(state, target, tuple(new))
+            case "ActivePort":
+                return verbs.set_port(target, new)
+            case "ActiveProfile":
+                return verbs.set_profile(target, new)
+            case "Device":
+                device = object_at(self._mixer, new)
+                if not isinstance(device, Device):
+                    raise InvalidArgumentError(f"{selector_of(device)} is no sink or source to move to.")
+                return verbs.move(state, target, device)[0]
+        raise PropertyReadOnlyError(f"{name} cannot be written.")
 
     def _resolve(self, call: Call) -> None:
         call.reply([path_of(target) for target in self._resolved(call.arguments[0])])
@@ -189,42 +252,40 @@ class Methods:
         self._reload()
         call.reply()
 
-    def run(
+    def _run(
         self,
         call: Call,
         plan: verbs.Plan,
-        targets: list[Target],
-        *,
-        wrote: tuple[str, Variant],
+        writes: list[Write],
         succeed: Callable[[], None],
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Submit a plan, and when it is in force: announce, say who it was, and answer, in this order.
 
-        `wrote` is the property that changes and its value, for ClientChange and for healing what a client believes.
+        `writes` are the properties that change, for ClientChange and for healing what a client believes of them.
         """
         if self._open_calls >= OPEN_CALLS:
             raise LimitsExceededError(
                 f"{OPEN_CALLS} calls wait for the sound server already; wait for their answers."
             )
         self._open_calls += 1
-        name, value = wrote
         context, quiet = clean(options.get("context", ""), CONTEXT_LIMIT), bool(options.get("quiet", False))
-        subjects = self._subjects_of(targets)
 
         def done(error: MixerError | None) -> None:
             self._open_calls -= 1
             if error is not None:
-                self.heal(subjects, name)
+                for target, name, _ in writes:
+                    self.heal(self._subjects_of(target), name)
                 call.fail(error)
                 return
-            self._publisher.flush(subjects)
+            for target, *_ in writes:
+                self._publisher.flush(self._subjects_of(target))
             for clamp in plan.clamps:
-                self._publisher.heal(subject_of(clamp.target), ["Volume"])
+                self.heal(self._subjects_of(clamp.target), "Volume")
                 self._signal(
                     "VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason
                 )
-            for target in targets:
+            for target, name, value in writes:
                 self._signal("ClientChange", path_of(target), name, value, call.client, context, quiet)
             succeed()
 
@@ -239,22 +300,20 @@ class Methods:
         signature = next(s.signature for s in MIXER.signals if s.name == member)
         self._connection.signal(ROOT, MIXER.name, member, signature, list(body))
 
-    def _subjects_of(self, targets: Iterable[Target]) -> list[Subject]:
-        """List what a command for these may change, so that it is announced before the reply."""
-        subjects: list[Subject] = [ROOT_SUBJECT]
-        for target in targets:
-            subjects.append(subject_of(target))
-            match target:
-                case Device():
-                    subjects.append((target.kind, None))
-                case Stream():
-                    subjects.append((Kind.APP, target.identity.app_id))
-                case App():
-                    subjects += [subject_of(s) for s in self._mixer.state.streams_of(target)]
-                case Card():
-                    subjects += [
-                        subject_of(d) for d in self._mixer.state.devices.values() if d.card == target.index
-                    ]
+    def _subjects_of(self, target: Target) -> list[Subject]:
+        """List what a command for a target may change, so that it is announced before the reply."""
+        subjects = [ROOT_SUBJECT, subject_of(target)]
+        match target:
+            case Device():
+                subjects.append((target.kind, None))
+            case Stream():
+                subjects.append((Kind.APP, target.identity.app_id))
+            case App():
+                subjects += [subject_of(s) for s in self._mixer.state.streams_of(target)]
+            case Card():
+                subjects += [
+                    subject_of(d) for d in self._mixer.state.devices.values() if d.card == target.index
+                ]
         return subjects
 
     def _resolved(self, selector: str) -> list[Target]:
@@ -285,6 +344,16 @@ def object_at(mixer: Mixer, path: str) -> Target:
         if path == alias:
             raise NotFoundError(f"There is no default {kind} at the moment.")
     raise NotFoundError(f"There is no object at {clean(path, 200)} (any more).")
+
+
+def _check_write(target: Target, name: str, value: Variant) -> None:
+    prop = next((p for i in interfaces_of(target) for p in i.properties if p.name == name), None)
+    if prop is None:
+        raise UnknownPropertyError(f"{path_of(target)} has no property “{clean(name, 100)}”.")
+    if not prop.writable:
+        raise PropertyReadOnlyError(f"{prop.name} cannot be written.")
+    if value.signature != prop.signature:
+        raise InvalidArgumentError(f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”.")
 
 
 def options_of(options: Mapping[str, Variant], known: Mapping[str, str]) -> Mapping[str, Any]:

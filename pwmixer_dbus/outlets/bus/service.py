@@ -11,13 +11,20 @@ from typing import Any
 from dbus_fast import Message, Variant
 
 from pwmixer_dbus import __version__
-from pwmixer_dbus.core import document, verbs
-from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotFoundError, NotSupportedError
-from pwmixer_dbus.core.model import Device, Kind, clean
+from pwmixer_dbus.core import document
+from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError
+from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.errors import (
+    PropertyReadOnlyError,
+    UnknownInterfaceError,
+    UnknownMethodError,
+    UnknownObjectError,
+    UnknownPropertyError,
+)
 from pwmixer_dbus.outlets.bus.interfaces import (
     INTROSPECTABLE,
     MIXER,
@@ -45,39 +52,9 @@ from pwmixer_dbus.outlets.bus.publisher import (
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("apps", "selectors", "describe", "explain")
+FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo")
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
-
-
-class UnknownObjectError(MixerError):
-    """A path at which there is nothing."""
-
-    dbus_name = "org.freedesktop.DBus.Error.UnknownObject"
-
-
-class UnknownInterfaceError(MixerError):
-    """An interface that the object does not have."""
-
-    dbus_name = "org.freedesktop.DBus.Error.UnknownInterface"
-
-
-class UnknownMethodError(MixerError):
-    """A method that the interface does not have."""
-
-    dbus_name = "org.freedesktop.DBus.Error.UnknownMethod"
-
-
-class UnknownPropertyError(MixerError):
-    """A property that the interface does not have."""
-
-    dbus_name = "org.freedesktop.DBus.Error.UnknownProperty"
-
-
-class PropertyReadOnlyError(MixerError):
-    """A property that cannot be written."""
-
-    dbus_name = "org.freedesktop.DBus.Error.PropertyReadOnly"
 
 
 class BusService:
@@ -246,20 +223,18 @@ class BusService:
     def _set(self, path: str, interface: Interface, prop: Property, call: Call) -> None:
         value: Variant = call.arguments[2]
         try:
+            if interface is not MIXER:
+                target = object_at(self._mixer, path)
+                self._methods.write(call, [(target, prop.name, value)], call.reply)
+                return
             if not prop.writable:
                 raise PropertyReadOnlyError(f"{interface.name}.{prop.name} cannot be written.")
             if value.signature != prop.signature:
                 raise InvalidArgumentError(
                     f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”."
                 )
-            if interface is MIXER:
-                self._set_max_volume(value.value)
-                call.reply()
-                return
-            target = object_at(self._mixer, path)
-            plan = self._plan_of_write(target, prop.name, value.value)
-            written = Variant("d", plan.volume) if prop.name == "Volume" else value
-            self._methods.run(call, plan, [target], wrote=(prop.name, written), succeed=call.reply)
+            self._set_max_volume(value.value)
+            call.reply()
         except MixerError:
             self._methods.heal(self._subjects_at(path), prop.name)
             raise
@@ -269,29 +244,6 @@ class BusService:
         self.publisher.flush()
         if effective != value:
             self._methods.heal((ROOT_SUBJECT,), "MaxVolume")
-
-    def _plan_of_write(self, target: Target, name: str, value: Any) -> verbs.Plan:
-        state, pending = self._mixer.state, self._mixer.pending
-        match name:
-            case "Volume":
-                return verbs.set_volume(state, pending, target, value)
-            case "Muted":
-                return verbs.set_muted(state, pending, target, "on" if value else "off")
-            case "ChannelVolumes":
-                return verbs.set_channels(state, target, tuple(value))
-            case "ActivePort":
-                return verbs.set_port(target, value)
-            case "ActiveProfile":
-                return verbs.set_profile(target, value)
-            case "Device":
-                return verbs.move(state, target, self._device_at(value))[0]
-        raise NotSupportedError(f"{name} cannot be written.")
-
-    def _device_at(self, path: str) -> Device:
-        target = find(self._mixer.state, path)
-        if not isinstance(target, Device):
-            raise NotFoundError(f"There is no sink or source at {clean(path, 200)}.")
-        return target
 
 
 def _property_of(interface: Interface, name: str) -> Property:

@@ -1,0 +1,107 @@
+"""What people did, so that it can be undone: for each request, the commands that bring back what was before.
+
+A drag of a slider is one step: requests of one client for the same settings, each within `SAME_STEP` seconds of the one
+before, are put together, and the first one's way back counts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pwmixer_dbus.core.commands import (
+    Command,
+    MoveStream,
+    SetDefault,
+    SetMuted,
+    SetPort,
+    SetProfile,
+    SetVolume,
+    Slot,
+    slot_of,
+)
+from pwmixer_dbus.core.events import AppWanted
+from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.verbs import Plan
+
+STEPS = 100
+"""How many steps are kept; the oldest go first."""
+
+SAME_STEP = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that a person did: by which client, when (seconds of a monotonic clock), what it set, and the way back."""
+
+    client: str
+    at: float
+    slots: frozenset[Slot]
+    commands: tuple[Command, ...]
+    wishes: tuple[AppWanted, ...] = ()
+
+
+def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, client: str, at: float) -> Step:
+    """Return the step that a plan is, as seen before it is carried out."""
+    slots = frozenset(slot_of(c) for c in wanted.commands)
+    back = tuple(
+        b for c in wanted.commands if (b := pending.get(slot_of(c)) or _as_it_is(state, c)) is not None
+    )
+    wishes = tuple(
+        AppWanted(app_id=app.app_id, volume=app.volume, muted=app.muted)
+        for wish in wanted.wishes
+        if (app := state.apps.get(wish.app_id)) is not None
+    )
+    return Step(client=client, at=at, slots=slots, commands=back, wishes=wishes)
+
+
+def recorded(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
+    """Return the history with one more step, or with the last one gone on."""
+    if not step.commands and not step.wishes:
+        return steps
+    last = steps[-1] if steps else None
+    if last is not None and _goes_on(last, step):
+        return (*steps[:-1], replace(last, at=step.at))
+    return (*steps[-(STEPS - 1) :], step)
+
+
+def undone(state: MixerState, steps: tuple[Step, ...], count: int) -> tuple[tuple[Step, ...], Plan, int]:
+    """Return the history without its last steps, the plan that undoes them, and how many they are.
+
+    What has gone since is left out. Where two steps set the same, the older one's way back is the last word.
+    """
+    kept, taken = steps[: max(len(steps) - count, 0)], steps[max(len(steps) - count, 0) :]
+    commands = {slot_of(c): c for step in reversed(taken) for c in step.commands if _is_there(state, c)}
+    wishes = {wish.app_id: wish for step in reversed(taken) for wish in step.wishes}
+    return kept, Plan(commands=tuple(commands.values()), wishes=tuple(wishes.values())), len(taken)
+
+
+def _goes_on(last: Step, step: Step) -> bool:
+    is_same = last.client == step.client and last.slots == step.slots
+    return (
+        is_same
+        and step.at - last.at <= SAME_STEP
+        and {w.app_id for w in last.wishes} == {w.app_id for w in step.wishes}
+    )
+
+
+def _as_it_is(state: MixerState, command: Command) -> Command | None:
+    """Return the command that sets what a command sets to what it is now; None where that is nothing to go back to."""
+    kind, index = key = command.key
+    device, stream = state.devices.get(key), state.streams.get(key)
+    match command:
+        case SetVolume() if (record := device or stream) is not None:
+            return SetVolume(key=key, channels=record.channels)
+        case SetMuted() if (record := device or stream) is not None:
+            return SetMuted(key=key, muted=record.muted)
+        case MoveStream() if stream is not None and stream.device is not None:
+            return MoveStream(key=key, device=stream.device)
+        case SetDefault() if (default := state.default(kind)) is not None:
+            return SetDefault(key=(kind, default.index), name=default.name)
+        case SetPort() if device is not None and device.active_port:
+            return SetPort(key=key, port=device.active_port)
+        case SetProfile() if index in state.cards and state.cards[index].active_profile:
+            return SetProfile(key=key, profile=state.cards[index].active_profile)
+    return None
+
+
+def _is_there(state: MixerState, command: Command) -> bool:
+    return command.key in state.devices or command.key in state.streams or command.key[1] in state.cards
