@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
 from pwmixer_dbus.cli.commands import COMMANDS, KINDS, SHELLS, Command
-from pwmixer_dbus.cli.render import Document
-from pwmixer_dbus.cli.show import document, records
+from pwmixer_dbus.cli.show import Document, document, records
 
 Candidate = tuple[str, str]
 

@@ -3,13 +3,15 @@
 import json
 import os
 import sys
-from shutil import get_terminal_size
+from typing import Any
 
 from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
 from pwmixer_dbus.cli.commands import KINDS
 from pwmixer_dbus.cli.hot import percent
-from pwmixer_dbus.cli.render import Document, Terminal, status, table
 from pwmixer_dbus.cli.template import Record, fill
+
+# `get` is what status bars call; drawing, and what it imports, is left to those that draw.
+Document = dict[str, Any]
 
 _COLLECTIONS = ("sinks", "sources", "streams", "apps", "cards")
 
@@ -21,7 +23,7 @@ def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
         sys.stdout.reconfigure(errors="replace")
     match name:
         case "status":
-            print(status(_whole(), _terminal(options), monitors="--all" in options))
+            _status(options)
         case "list":
             _list(options, arguments[0])
         case "get":
@@ -75,6 +77,8 @@ def wants_color(options: dict[str, str]) -> bool:
 
 def explanation(found: Record) -> str:
     """Write what ExplainStream says as sentences and a table."""
+    from pwmixer_dbus.cli.render import table  # noqa: PLC0415
+
     lines = [f"{found['stream']} belongs to {found['app_name']} ({found['app_id']})."]
     if found["evidence"]:
         rows = [(f"  {e['source']}", str(e["value"]) or "-", e["verdict"]) for e in found["evidence"]]
@@ -103,6 +107,8 @@ def _list(options: dict[str, str], kind: str) -> None:
         for record in found:
             print(fill(options["--format"], record))
     elif found:
+        from pwmixer_dbus.cli.render import table  # noqa: PLC0415
+
         print(table([_cells(kind, record) for record in found]))
 
 
@@ -183,5 +189,10 @@ def _is_unicode() -> bool:
     return sys.stdout.encoding.lower().startswith("utf")
 
 
-def _terminal(options: dict[str, str]) -> Terminal:
-    return Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())
+def _status(options: dict[str, str]) -> None:
+    from shutil import get_terminal_size  # noqa: PLC0415
+
+    from pwmixer_dbus.cli.render import Terminal, status  # noqa: PLC0415
+
+    terminal = Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())
+    print(status(_whole(), terminal, monitors="--all" in options))

@@ -188,6 +188,9 @@ def _change(selector: str, name: str, value: Any) -> str:
         case "Muted", bool():
             words = "muted" if value else "unmuted"
         case "ChannelVolumes", list():
+            # Equal channels say nothing that the volume beside them does not.
+            if len(set(value)) <= 1:
+                return ""
             words = f"channels {' '.join(percent(level) for level in value)}"
         case "Device", str():
             words = f"device {selector_of(value) or value or 'none'}"
@@ -196,7 +199,7 @@ def _change(selector: str, name: str, value: Any) -> str:
         case _, bool():
             words = f"{_kebab(name)} {'yes' if value else 'no'}"
         case _, (str() | int() | float()):
-            words = f"{_kebab(name)} {value}"
+            words = f"{_kebab(name)} {'none' if value == '' else value}"
         case _:
             words = f"{_kebab(name)} changed"
     return f"{selector} {words}".strip()
