@@ -1,0 +1,63 @@
+"""The files that let the bus and systemd start the service agree with it and with each other."""
+
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+from pwmixer_dbus.daemon import EXIT_TAKEN
+from pwmixer_dbus.outlets.bus.paths import BUS_NAME
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+UNIT = DATA / "systemd" / "user" / "pwmixer-dbus.service"
+ACTIVATION = DATA / "dbus-1" / "services" / f"{BUS_NAME}.service"
+
+
+class CaseKept(ConfigParser):
+    """A parser whose keys are written as they stand."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
+def read(file: Path) -> ConfigParser:
+    """Parse a file; a key that stands twice is an error."""
+    parser = CaseKept(interpolation=None)
+    parser.read_string(file.read_text(encoding="utf-8"))
+    return parser
+
+
+def test_the_bus_starts_the_unit_that_owns_the_name() -> None:
+    activation, unit = read(ACTIVATION)["D-BUS Service"], read(UNIT)["Service"]
+    assert activation["Name"] == unit["BusName"] == BUS_NAME
+    assert activation["SystemdService"] == UNIT.name
+    assert activation["Exec"] == unit["ExecStart"]
+    assert unit["Type"] == "dbus"
+
+
+def test_the_unit_restarts_after_a_fault_but_not_beside_another_instance() -> None:
+    unit = read(UNIT)["Service"]
+    assert unit["Restart"] == "on-failure"
+    assert unit["RestartPreventExitStatus"] == str(EXIT_TAKEN)
+
+
+def test_the_unit_needs_no_sound_server() -> None:
+    unit = read(UNIT)
+    assert unit["Unit"]["After"] == "pipewire-pulse.service"
+    assert not {"Requires", "Requisite", "BindsTo", "PartOf", "Wants"} & set(unit["Unit"])
+    assert unit["Install"]["WantedBy"] == "default.target"
+
+
+def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+    there = UNIT.read_text().replace(read(UNIT)["Service"]["ExecStart"], sys.executable)
+    copy = tmp_path / UNIT.name
+    copy.write_text(there)
+    done = subprocess.run(
+        ("systemd-analyze", "--user", "verify", str(copy)),
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
