@@ -30,37 +30,46 @@ def said(service: Service, *words: str) -> str:
     return result.stdout.strip()
 
 
-def test_volumes_are_set_stepped_and_read(service: Service) -> None:
-    assert said(service, "set", "50%") == "50%"
-    assert said(service, "up") == "55%"
-    assert said(service, "down", "@sink", "10%") == "45%"
-    assert said(service, "set", "sink:head*", "0.3") == "30%"
-    service.session.wait_for(lambda: said(service, "get") == "45%", "the volume to be read back")
-    service.session.wait_for(
-        lambda: said(service, "get", "sink:headset", "-f", "{name} {percent}") == "headset 30",
-        "the other device's, too",
+@pytest.fixture
+def playing(service: Service) -> Service:
+    """Play on both sinks: PipeWire takes the volume of a sink that has never played, but does not report it."""
+    for sink in ("speakers", "headset"):
+        service.session.play(f"Radio of {sink}", sink=sink)
+        service.session.wait_for(
+            lambda sink=sink: f"  {sink}" in said(service, "list", "streams"), f"a stream on {sink}"
+        )
+    return service
+
+
+def test_volumes_are_set_stepped_and_read_back_at_once(playing: Service) -> None:
+    assert said(playing, "set", "50%") == "50%"
+    assert said(playing, "get") == "50%"
+    assert said(playing, "up") == "55%"
+    assert said(playing, "down", "@sink", "10%") == "45%"
+    assert said(playing, "get") == "45%"
+    assert said(playing, "set", "sink:head*", "0.3") == "30%"
+    assert said(playing, "get", "sink:headset", "-f", "{name} {percent}") == "headset 30"
+
+
+def test_streams_move_and_explain_themselves(playing: Service) -> None:
+    stream = said(playing, "list", "streams", "-f", "{selector} {device}").splitlines()[0].split()[0]
+    assert said(playing, "move", stream, "sink:headset") == stream
+    playing.session.wait_for(
+        lambda: "It is on headset." in said(playing, "explain", stream), "the stream to have moved"
     )
-
-
-@pytest.mark.xfail(
-    reason="Describe shows the server's last word, not yet the value that is on its way", strict=False
-)
-def test_a_value_that_was_set_is_read_back_at_once(service: Service) -> None:
-    assert said(service, "set", "50%") == "50%"
-    assert said(service, "get") == "50%"
 
 
 def test_a_volume_over_the_limit_is_clamped_and_said(service: Service) -> None:
     assert said(service, "set", "150%") == "100% (limited; 150% was asked)"
 
 
-def test_mute_and_default(service: Service) -> None:
-    assert said(service, "toggle") == "muted"
-    service.session.wait_for(lambda: said(service, "get").endswith(" muted"), "the mute to be read back")
-    assert said(service, "unmute") == "unmuted"
-    assert said(service, "default", "sink:headset") == ""
-    service.session.wait_for(
-        lambda: json.loads(said(service, "describe"))["defaults"]["sink"] == "headset", "the new default"
+def test_mute_and_default(playing: Service) -> None:
+    assert said(playing, "toggle") == "muted"
+    assert said(playing, "get").endswith(" muted")
+    assert said(playing, "unmute") == "unmuted"
+    assert said(playing, "default", "sink:headset") == ""
+    playing.session.wait_for(
+        lambda: json.loads(said(playing, "describe"))["defaults"]["sink"] == "headset", "the new default"
     )
 
 
