@@ -1,0 +1,160 @@
+"""The one projection of the state: plain JSON, with keys that scripts can rely on."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from build import after, app, capture, card, client, no_parents, playback, process, sink, source, state_of
+from build import stream as stream_of
+
+from pwmixer_dbus.core.document import (
+    ABSENT_DEVICE,
+    all_properties,
+    describe,
+    describe_device,
+    describe_target,
+    explain_stream,
+)
+from pwmixer_dbus.core.events import Disconnected, Gone
+from pwmixer_dbus.core.model import Availability, Kind, Port, Profile
+from pwmixer_dbus.core.selectors import resolve_one
+from pwmixer_dbus.core.state import MixerState
+
+NODE = {"selector", "kind", "name", "description", "icon_name", "state", "volume", "muted", "channel_volumes"}
+KEYS = {
+    "": {"generation", "connected", "server", "defaults", "settings", "sinks", "sources", "streams", "apps"}
+    | {"groups", "cards"},
+    "server": {"name", "version"},
+    "defaults": {"sink", "source"},
+    "settings": {"max_volume", "step"},
+    "sinks": NODE
+    | {"index", "positions", "default", "monitor", "virtual", "form_factor", "bus", "card", "active_port"}
+    | {"ports", "max_volume", "volume_writable"},
+    "streams": NODE
+    | {"number", "index", "direction", "app_id", "app_name", "media_name", "role", "binary", "pid", "device"}
+    | {"positions", "corked", "max_volume", "volume_writable", "routed_by"},
+    "apps": NODE | {"app_id", "streams", "active", "max_volume", "volume_writable"},
+    "cards": {"selector", "kind", "index", "name", "description", "icon_name", "active_profile", "profiles"}
+    | {"ports"},
+}
+"""Keys are only added to; whoever takes one away breaks somebody's bar."""
+
+
+def world() -> MixerState:
+    port = Port(name="line", description="Line", available=Availability.YES)
+    state = state_of(
+        sink(1, ports=(port,), card=7),
+        source(2),
+        card(7, profiles=(Profile(name="duplex"),)),
+        client(5),
+        playback(10, client=5, device=1, process=process(42), media_name="Song"),
+        capture(20, binary="", device=2),
+        playback(11, binary="video", device=None),
+    )
+    return after(state, Gone(kind=Kind.PLAYBACK, index=11))
+
+
+def documents(state: MixerState) -> list[dict[str, Any]]:
+    whole: Any = describe(state)
+    return [d for kind in ("sinks", "sources", "streams", "apps", "cards") for d in whole[kind]]
+
+
+def plain(value: Any) -> bool:
+    """Whether a value is what JSON can carry to any language."""
+    if isinstance(value, dict):
+        return all(type(k) is str and plain(v) for k, v in value.items())
+    if isinstance(value, list):
+        return all(plain(v) for v in value)
+    return type(value) in {str, int, float, bool, type(None)} and not (
+        isinstance(value, float) and not math.isfinite(value)
+    )
+
+
+@pytest.mark.parametrize(
+    "state", [world(), MixerState(), after(world(), Disconnected(reason="x"))], ids=["full", "empty", "stale"]
+)
+def test_the_document_is_plain_json(state: MixerState) -> None:
+    whole = describe(state)
+    assert plain(whole)
+    assert json.loads(json.dumps(whole, allow_nan=False)) == whole
+
+
+@pytest.mark.parametrize("kind", sorted(KEYS))
+def test_no_key_is_ever_taken_away(kind: str) -> None:
+    whole: Any = describe(world())
+    found = whole if not kind else whole[kind][0] if isinstance(whole[kind], list) else whole[kind]
+    assert set(found) >= KEYS[kind]
+
+
+def test_sources_look_like_sinks() -> None:
+    whole: Any = describe(world())
+    assert list(whole["sources"][0]) == list(whole["sinks"][0])
+
+
+def test_every_selector_in_the_document_leads_back_to_its_object() -> None:
+    state = world()
+    assert len(documents(state)) == 8
+    for document in documents(state):
+        target = resolve_one(state, document["selector"], no_parents)
+        assert describe_target(state, target) == document
+
+
+def test_values_are_those_that_are_in_force() -> None:
+    state = state_of(sink(1, channels=(0.2, 0.4), muted=True), playback(10, device=1, corked=True))
+    whole: Any = describe(state)
+    device, stream, known = whole["sinks"][0], whole["streams"][0], whole["apps"][0]
+    assert (device["volume"], device["channel_volumes"], device["muted"]) == (0.4, [0.2, 0.4], True)
+    assert (device["default"], whole["defaults"]["sink"]) == (True, "speakers")
+    assert (stream["device"], stream["state"], stream["number"]) == ("speakers", "corked", 1)
+    assert (known["streams"], known["active"], known["state"]) == ([1], False, "idle")
+
+
+def test_a_stream_between_two_devices_has_none() -> None:
+    state = state_of(playback(device=None))
+    whole: Any = describe(state)
+    assert whole["streams"][0]["device"] is None
+
+
+def test_applications_that_play_come_first() -> None:
+    state = after(
+        state_of(playback(10, "aaa"), playback(11, "bbb"), playback(12, "ccc")),
+        Gone(kind=Kind.PLAYBACK, index=10),
+    )
+    whole: Any = describe(state)
+    assert [a["app_id"] for a in whole["apps"]] == ["bin:bbb", "bin:ccc", "bin:aaa"]
+
+
+def test_a_stream_is_completed_by_its_client() -> None:
+    owner = client(5, binary="music", name="x")
+    state = state_of(owner, playback(binary="", client=5, properties={"media.role": "game"}))
+    whole: Any = describe(state)
+    assert whole["streams"][0]["binary"] == "music"
+    assert whole["streams"][0]["role"] == "game"
+    assert all_properties(state, stream_of(state)) == {
+        "application.process.binary": "music",
+        "media.role": "game",
+    }
+    assert all_properties(state, app(state)) == {}
+
+
+def test_why_a_stream_is_what_it_is_can_be_asked() -> None:
+    state = state_of(sink(1), playback(device=1))
+    explained: Any = explain_stream(state, stream_of(state))
+    assert plain(explained)
+    assert explained["evidence"][0] == {
+        "source": "stream application.process.binary",
+        "value": "music",
+        "verdict": "used",
+    }
+    assert (explained["app_id"], explained["actual_device"]) == ("bin:music", "speakers")
+
+
+def test_a_default_that_is_not_there_can_be_shown() -> None:
+    shown = describe_device(MixerState(), ABSENT_DEVICE)
+    assert (shown["state"], shown["volume"], shown["default"], shown["volume_writable"]) == (
+        "absent",
+        0.0,
+        False,
+        False,
+    )
