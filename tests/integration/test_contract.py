@@ -9,6 +9,7 @@ from gen_dbus_docs import Interface, Member, contract, parse
 from service import ALIAS, NAME, ROOT, CallError, Service
 
 from pwmixer_dbus.outlets.bus.interfaces import OBJECT_MANAGER, OURS, STANDARD
+from pwmixer_dbus.outlets.bus.interfaces import Interface as Offered
 from pwmixer_dbus.outlets.bus.introspect import node_xml
 
 pytestmark = pytest.mark.integration
@@ -43,10 +44,9 @@ def test_each_interface_has_its_file_and_each_file_its_interface() -> None:
 
 
 @pytest.mark.parametrize("interface", OURS, ids=lambda interface: interface.name)
-def test_the_contract_is_what_is_offered(interface: object) -> None:
-    (offered,) = [i for i in OURS if i is interface]
-    described = parse(node_xml([offered]))[offered.name]
-    assert same(described) == same(contract()[offered.name])
+def test_the_contract_is_what_is_offered(interface: Offered) -> None:
+    offered = parse(node_xml([interface]))[interface.name]
+    assert same(offered) == same(contract()[interface.name])
 
 
 def test_the_running_service_introspects_as_the_contract_says(service: Service) -> None:
