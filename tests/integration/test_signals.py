@@ -1,0 +1,263 @@
+"""What is announced, when, and in which order; recorded by `busctl monitor` as the bus has seen it."""
+
+import asyncio
+import json
+import os
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
+from client import with_speakers_running
+from compare import wait_until_equal
+from dbus_fast import BusType, Message, MessageType
+from dbus_fast.aio import MessageBus
+from recorder import Recorder, announced, calls_with_replies, changed
+from service import ALIAS, NAME, ROOT, Json, Service
+
+pytestmark = pytest.mark.integration
+
+SPEAKERS = f"{ROOT}/sinks/speakers"
+NODE = f"{NAME}.Node"
+OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+Answer = TypeVar("Answer")
+STORM = "i=0; while [ $i -lt 60 ]; do pactl set-sink-volume speakers $((20 + i))%; i=$((i + 1)); done"
+
+
+@pytest.fixture
+def playing(service: Service) -> Service:
+    """Make a service whose speakers run."""
+    return with_speakers_running(service)
+
+
+@pytest.fixture
+def recorder(playing: Service) -> Recorder:
+    """Record the bus."""
+    return Recorder(playing)
+
+
+def test_what_a_call_moves_is_announced_before_its_reply(playing: Service, recorder: Recorder) -> None:
+    headset = f"{ROOT}/sinks/headset"
+    playing.call("Move", "ssa{sv}", "app:radio", "headset", 0)
+    recorder.assert_announced_before_the_reply("Move", (f"{ROOT}/streams/1", "Device"))
+    playing.call("SetDefault", "s", "sink:headset")
+    recorder.assert_announced_before_the_reply(
+        "SetDefault",
+        *((ROOT, "DefaultSink"), (SPEAKERS, "Default"), (headset, "Default")),
+        (f"{ALIAS}/sink", "Description"),
+    )
+    playing.set("Device", "o", SPEAKERS, path=f"{ROOT}/streams/1", interface="Stream")
+    recorder.assert_announced_before_the_reply("Set", (f"{ROOT}/streams/1", "Device"))
+
+
+def test_a_storm_of_changes_is_at_most_thirty_signals_a_second_and_ends_with_the_last_value(
+    playing: Service, recorder: Recorder
+) -> None:
+    session = playing.session
+    storms = [session.spawn(f"storm-{i}", "sh", "-c", STORM) for i in range(3)]
+    assert [storm.wait(20) for storm in storms] == [0, 0, 0]
+    session.pactl("set-sink-volume", "speakers", "33%")
+    wait_until_equal(playing)
+    for path in (SPEAKERS, f"{ALIAS}/sink"):
+        signals = [m for m in recorder.signals("PropertiesChanged") if announced(m, path, "Volume")]
+        assert changed(signals[-1])["Volume"] == 0.33
+        assert_at_most_thirty_a_second(signals)
+
+
+def assert_at_most_thirty_a_second(signals: list[Json]) -> None:
+    assert len(signals) > 10, "this was no storm"
+    times = [m["timestamp-realtime"] / 1e6 for m in signals]
+    # The first comes at once and the last may be flushed by a read; the rest keeps to the rate.
+    assert len(signals) <= 30 * (times[-1] - times[0]) + 3
+
+
+def test_a_storm_of_calls_is_paced_as_well(playing: Service, recorder: Recorder) -> None:
+    async def storm(bus: MessageBus) -> list[Message]:
+        numbers = (0.2 + i / 1000 for i in range(500))
+        return await asyncio.gather(*(call(bus, "SetVolume", "sda{sv}", ["@sink", n, {}]) for n in numbers))
+
+    replies = on_the_bus(playing, storm)
+    assert {reply.message_type for reply in replies} == {MessageType.METHOD_RETURN}
+    wait_until_equal(playing)
+    assert " 70%" in playing.session.pactl("get-sink-volume", "speakers")
+    volumes = [c["Volume"] for c in recorder.changes(SPEAKERS) if "Volume" in c]
+    assert volumes[-1] == 0.699
+    assert len(volumes) < 10, "what is overtaken while it waits is never sent"
+
+
+def test_reads_never_tell_what_was_not_announced_before(playing: Service, recorder: Recorder) -> None:
+    session = playing.session
+    last = playing.get("Volume", path=SPEAKERS, interface="Node")
+    storm = session.spawn("storm", "sh", "-c", STORM)
+    reads = 0
+    while storm.poll() is None:
+        playing.get("Volume", path=SPEAKERS, interface="Node")
+        playing.busctl("call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
+        playing.describe()
+        reads += 3
+    messages = recorder.messages()
+    replies = {reply: messages[call]["member"] for call, reply in calls_with_replies(messages)}
+    compared = 0
+    for position, message in enumerate(messages):
+        if announced(message, SPEAKERS, "Volume"):
+            last = changed(message)["Volume"]
+        told = volume_told(replies.get(position, ""), message)
+        if told is not None:
+            assert told == last
+            compared += 1
+    assert compared >= reads > 10
+
+
+def volume_told(member: str, reply: Json) -> float | None:
+    """Return the volume of the speakers in the reply to a read."""
+    data = reply["payload"]["data"]
+    match member:
+        case "Get" if data[0]["type"] == "d":
+            return float(data[0]["data"])
+        case "GetManagedObjects":
+            return float(data[0][SPEAKERS][NODE]["Volume"]["data"])
+        case "Describe":
+            (volume,) = (s["volume"] for s in json.loads(data[0])["sinks"] if s["name"] == "speakers")
+            return float(volume)
+    return None
+
+
+def test_a_change_by_a_client_says_who_and_why(playing: Service, recorder: Recorder) -> None:
+    playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 2, "context", "s", "wheel", "quiet", "b", True)
+    playing.set("Muted", "b", True, path=f"{ROOT}/streams/1", interface="Node")
+    first, second = (m["payload"]["data"] for m in recorder.signals("ClientChange"))
+    senders = [m["sender"] for m in recorder.messages() if m.get("member") in {"SetVolume", "Set"}]
+    assert first == [SPEAKERS, "Volume", {"type": "d", "data": 0.5}, senders[0], "wheel", True]
+    assert second == [
+        *(f"{ROOT}/streams/1", "Muted", {"type": "b", "data": True}),
+        *(senders[1], "", False),
+    ]
+
+
+def test_a_clamp_says_what_was_asked_what_is_in_force_and_why(playing: Service, recorder: Recorder) -> None:
+    assert playing.call("SetVolume", "sda{sv}", "@sink", 1.3, 0) == 1.0
+    assert playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 0) == 0.5
+    assert playing.call("SetVolume", "sda{sv}", "@sink", 0.9, 1, "limit", "d", 0.6) == 0.6
+    assert playing.call("AdjustVolume", "sda{sv}", "@sink", -1, 0) == 0.0
+    clamps = [m["payload"]["data"] for m in recorder.signals("VolumeClamped")]
+    assert clamps == [
+        [SPEAKERS, 1.3, 1.0, "above the limit of 100%"],
+        [SPEAKERS, 0.9, 0.6, "above the limit of 60%"],
+        [SPEAKERS, -0.4, 0.0, "below 0 %"],
+    ]
+
+
+def test_nothing_is_announced_of_a_change_that_is_none(playing: Service, recorder: Recorder) -> None:
+    session = playing.session
+    playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)
+    index = str(playing.stream_of("Radio")["index"])
+    wait_until_equal(playing)
+    before = len(recorder.signals("PropertiesChanged"))
+    session.pactl("set-sink-volume", "speakers", "50%")
+    session.pactl("set-sink-mute", "speakers", "0")
+    session.pactl("set-default-sink", "speakers")
+    session.pactl("move-sink-input", index, "speakers")
+    assert playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 0) == 0.5
+    playing.call("SetMuted", "ssa{sv}", "@sink", "off", 0)
+    session.pactl("set-sink-volume", "speakers", "60%")
+    wait_until_equal(playing)
+    after = [m for m in recorder.signals("PropertiesChanged") if m["path"] == SPEAKERS][-1:]
+    assert [changed(m) for m in after] == [{"Volume": 0.6, "ChannelVolumes": [0.6, 0.6]}]
+    assert len(recorder.signals("PropertiesChanged")) == before + 2, "the sink and its alias, once"
+
+
+def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals(playing: Service) -> None:
+    session = playing.session
+    streams, calls = 10, 1000
+    for i in range(streams - 1):
+        session.play(f"Player {i}", tone=0)
+    session.wait_for(lambda: len(playing.describe()["streams"]) == streams, "all streams")
+
+    async def storm(bus: MessageBus) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        complete = asyncio.Event()
+
+        def count(message: Message) -> None:
+            counted[message.member or ""] += 1
+            if counted["ClientChange"] == streams * calls:
+                complete.set()
+
+        bus.add_message_handler(count)
+        await call(
+            bus, "AddMatch", "s", [f"type='signal',sender='{NAME}'"], destination="org.freedesktop.DBus"
+        )
+        few = asyncio.Semaphore(100)  # dbus-fast takes a full socket for a lost connection
+
+        async def set_volume() -> None:
+            async with few:
+                reply = await call(bus, "SetVolume", "sda{sv}", ["stream:*", 9.0, {}])
+            assert reply.message_type is MessageType.METHOD_RETURN
+
+        await asyncio.gather(*(set_volume() for _ in range(calls)))
+        await asyncio.wait_for(complete.wait(), 5)
+        return counted
+
+    with deaf_client(playing), deaf_client(playing):
+        counted = on_the_bus(playing, storm)
+        assert counted["ClientChange"] == counted["VolumeClamped"] == streams * calls
+        assert playing.call("SetVolume", "sda{sv}", "@sink", 0.3, 0) == 0.3
+        wait_until_equal(playing)
+
+
+@contextmanager
+def deaf_client(service: Service) -> Iterator[None]:
+    """Connect a client that wants every signal and never reads one."""
+    address = service.environment()["DBUS_SESSION_BUS_ADDRESS"].removeprefix("unix:path=")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        connection.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+        assert connection.recv(100).startswith(b"OK")
+        bus = "org.freedesktop.DBus"
+        hello = Message(destination=bus, path="/org/freedesktop/DBus", interface=bus, member="Hello")
+        match = Message(
+            destination=bus,
+            path="/org/freedesktop/DBus",
+            interface=bus,
+            member="AddMatch",
+            signature="s",
+            body=["type='signal'"],
+        )
+        hello.serial, match.serial = 1, 2
+        connection.sendall(b"BEGIN\r\n" + hello._marshall(False) + match._marshall(False))
+        yield
+
+
+def on_the_bus(service: Service, work: Callable[[MessageBus], Awaitable[Answer]]) -> Answer:
+    """Do some work with a connection of its own."""
+
+    async def connected() -> Answer:
+        address = service.environment()["DBUS_SESSION_BUS_ADDRESS"]
+        bus = await MessageBus(address, BusType.SESSION).connect()
+        try:
+            return await work(bus)
+        finally:
+            bus.disconnect()
+            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    return asyncio.run(connected())
+
+
+async def call(
+    bus: MessageBus, member: str, signature: str, body: list[object], *, destination: str = NAME
+) -> Message:
+    """Call a method of the service's root, or of the bus."""
+    on_root = destination == NAME
+    reply = await bus.call(
+        Message(
+            destination=destination,
+            path=ROOT if on_root else "/org/freedesktop/DBus",
+            interface=destination,
+            member=member,
+            signature=signature,
+            body=body,
+        )
+    )
+    assert reply is not None
+    return reply
