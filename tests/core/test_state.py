@@ -303,7 +303,7 @@ class World:
                 self.records.pop((kind, index), None)
             case Snapshot():
                 self.server, self.connected = event.server, True
-                listed = (*event.devices, *event.streams, *event.clients, *event.cards)
+                listed: tuple[Record, ...] = (*event.devices, *event.streams, *event.clients, *event.cards)
                 self.records = {key_of(record): record for record in listed}
             case Disconnected():
                 self.connected = False

@@ -1,0 +1,124 @@
+"""The arrows: who may import whom, and who may import what from outside. A new file or folder needs a place here."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
+
+CORE = ["errors", "model", "settings", "gain", "identity", "commands", "events", "state", "selectors"]
+CORE += ["verbs", "plan", "history", "document"]
+"""In the order in which they build on each other: each may import only what stands before it."""
+
+MAY_IMPORT = {
+    "core": {"core"},
+    "lanes": {"core"},
+    "mixer": {"core", "lanes"},
+    "config": {"core", "config"},
+    "pulse": {"core", "pulse"},
+    "outlets/bus": {"core", "mixer", "outlets/bus", "__init__"},
+    "journal": set[str](),
+    "daemon": {"core", "lanes", "mixer", "config", "pulse", "outlets/bus", "journal", "__init__"},
+    "cli": {"cli", "config", "__init__"},
+}
+ONLY_IN = {
+    "pulsectl": ["pulse"],
+    "pulsectl_asyncio": ["pulse"],
+    "ctypes": ["pulse"],
+    "dbus_fast": ["outlets/bus", "cli/watch"],
+    "pydantic": ["config"],
+    "pydantic_core": ["config"],
+    "platformdirs": ["config"],
+    "tomllib": ["config"],
+}
+IMPURE = {
+    "asyncio",
+    "os",
+    "io",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+    "datetime",
+    "logging",
+    "pathlib",
+}
+IMPURE |= {
+    "random",
+    "secrets",
+    "uuid",
+    "sys",
+    "ctypes",
+    "signal",
+    "shutil",
+    "tempfile",
+    "urllib",
+    "importlib",
+}
+
+FILES = sorted(
+    str(p.relative_to(PACKAGE).with_suffix(""))
+    for p in PACKAGE.rglob("*.py")
+    if p.name != "__init__.py" or p.stat().st_size > 200
+)
+
+
+def imports_of(name: str) -> Iterator[tuple[str, str]]:
+    """Yield what a file imports, wherever it does: the dotted module, and the name taken from it."""
+    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def inner(name: str) -> set[str]:
+    """Return which files of ours a file imports."""
+    found = set()
+    for module, taken in imports_of(name):
+        if module.split(".")[0] == PACKAGE.name:
+            path = "/".join(module.split(".")[1:])
+            deeper = f"{path}/{taken}" if path else taken
+            is_file = (PACKAGE / f"{deeper}.py").exists() or (PACKAGE / deeper / "__init__.py").exists()
+            found.add(deeper if is_file else path or "__init__")
+    return found
+
+
+def layer(name: str) -> str:
+    return next((place for place in MAY_IMPORT if name == place or name.startswith(f"{place}/")), name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_imports_only_what_its_layer_may(name: str) -> None:
+    assert layer(name) in MAY_IMPORT, "this file has no place in the picture yet"
+    assert {layer(other) for other in inner(name)} <= MAY_IMPORT[layer(name)]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_foreign_packages_stay_in_their_places(name: str) -> None:
+    for module, _ in imports_of(name):
+        outside = module.split(".")[0]
+        assert outside in sys.stdlib_module_names or outside in {*ONLY_IN, PACKAGE.name}
+        assert any(name == p or name.startswith(f"{p}/") for p in ONLY_IN.get(outside, [name])), outside
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if layer(name) == "core"])
+def test_core_is_pure_and_has_no_circles(name: str) -> None:
+    before = CORE[: CORE.index(name.removeprefix("core/"))]
+    assert inner(name) <= {f"core/{other}" for other in before}
+    assert not {module.split(".")[0] for module, _ in imports_of(name)} & IMPURE
+
+
+def test_there_is_one_writer() -> None:
+    takers = [n for n in FILES if ("pwmixer_dbus.core.state", "apply") in imports_of(n)]
+    assert takers == ["mixer"]
+    assert not [n for n in FILES if ("pwmixer_dbus.core", "state") in imports_of(n)]
+
+
+def test_the_picture_has_no_place_that_is_empty() -> None:
+    assert {layer(name) for name in FILES} == set(MAY_IMPORT)
+    assert {f"core/{name}" for name in CORE} == {name for name in FILES if layer(name) == "core"}
