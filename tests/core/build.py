@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import settings
 
-from pwmixer_dbus.core.events import AppWanted, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import KEEP, AppWanted, Event, Gone, Keep, Seen, Snapshot
 from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Process, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState, apply
@@ -94,7 +94,9 @@ def crowd(count: int) -> list[Event]:
     ]
 
 
-def wanted(volume: float | None = None, muted: bool | None = None, app_id: str = MUSIC) -> AppWanted:
+def wanted(
+    volume: float | Keep | None = KEEP, muted: bool | Keep | None = KEEP, app_id: str = MUSIC
+) -> AppWanted:
     """Make the wish for an application."""
     return AppWanted(app_id=app_id, volume=volume, muted=muted)
 

@@ -23,6 +23,7 @@ def newcomer(wish: AppWanted, **fields: Any) -> list[Reasoned]:
 
 def test_a_new_stream_of_an_application_without_a_wish_is_left_alone() -> None:
     assert newcomer(wanted()) == []
+    assert newcomer(wanted(None, None)) == []
 
 
 def test_a_new_stream_gets_the_volume_of_its_application_and_keeps_its_balance() -> None:
@@ -78,7 +79,7 @@ def test_another_volume_ends_the_wish_for_the_volume_only() -> None:
 
 
 def test_another_mute_ends_the_wish_for_mute_only() -> None:
-    assert given_up(wanted(0.4, muted=False), volume=0.4, muted=True) == wanted(0.4)
+    assert given_up(wanted(0.4, muted=False), volume=0.4, muted=True) == wanted(0.4, muted=None)
 
 
 def test_what_comes_as_wished_ends_nothing() -> None:
@@ -86,7 +87,7 @@ def test_what_comes_as_wished_ends_nothing() -> None:
 
 
 def test_a_change_of_anything_else_ends_nothing() -> None:
-    assert given_up(wanted(0.7), volume=0.4, corked=True) == wanted(0.7)
+    assert given_up(wanted(0.7), volume=0.4, corked=True) == wanted(0.7, muted=None)
 
 
 def test_nothing_is_overruled_where_nothing_was_wished() -> None:

@@ -26,7 +26,7 @@ from build import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwmixer_dbus.core.events import AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import KEEP, AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
 from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply
@@ -163,6 +163,13 @@ def test_the_wish_for_an_unknown_stream_dies_with_the_server_that_counted_it() -
     assert app(state, "stream:playback-10").volume is None
 
 
+def test_a_wish_for_one_setting_leaves_the_other() -> None:
+    state = after(state_of(playback()), wanted(0.4), wanted(muted=True))
+    assert (app(state).volume, app(state).muted) == (0.4, True)
+    state = after(state, wanted(None))
+    assert (app(state).volume, app(state).muted) == (None, True)
+
+
 def test_nothing_can_be_wanted_of_what_was_never_seen() -> None:
     state = state_of()
     assert apply(state, wanted(0.4)) == (state, ())
@@ -273,8 +280,8 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(
         AppWanted,
         app_id=st.sampled_from(APP_IDS),
-        volume=st.sampled_from([None, 0.3, 0.6]),
-        muted=st.sampled_from([None, True, False]),
+        volume=st.sampled_from([KEEP, None, 0.3, 0.6]),
+        muted=st.sampled_from([KEEP, None, True, False]),
     ),
     st.builds(
         lambda aliases: Configured(settings=Settings(aliases=aliases)),
@@ -460,11 +467,15 @@ def test_each_stream_is_in_its_application_and_nowhere_else(history: list[Event]
 @STEADY
 @given(HISTORIES)
 def test_wishes_survive_everything_but_a_new_one(history: list[Event]) -> None:
-    state, wishes = MixerState(), dict[str, AppWanted]()
+    state, wishes = MixerState(), dict[str, tuple[float | None, bool | None]]()
     for event in history:
         if isinstance(event, AppWanted) and event.app_id in state.apps:
-            wishes[event.app_id] = event
+            volume, muted = wishes.get(event.app_id, (None, None))
+            wishes[event.app_id] = (
+                volume if event.volume is KEEP else event.volume,
+                muted if event.muted is KEEP else event.muted,
+            )
         state = after(state, event)
         for app_id, wish in wishes.items():
             if not app_id.startswith("stream:"):
-                assert (app(state, app_id).volume, app(state, app_id).muted) == (wish.volume, wish.muted)
+                assert (app(state, app_id).volume, app(state, app_id).muted) == wish

@@ -33,6 +33,7 @@ from pwmixer_dbus.core.commands import (
     Slot,
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotFoundError, NotSupportedError
+from pwmixer_dbus.core.events import AppWanted
 from pwmixer_dbus.core.model import App, Availability, Device, Kind, Port, Profile
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
@@ -223,7 +224,7 @@ def test_setting_an_application_sets_all_that_it_plays_and_is_kept_as_its_wish()
     state = state_of(playback(10), playback(11, channels=(0.1, 0.2)), capture(20))
     plan = verbs.set_volume(state, {}, app(state), 0.4)
     assert volumes(plan) == [(0.4, 0.4), (0.2, 0.4)]
-    assert plan.wishes == (wanted(0.4),)
+    assert plan.wishes == (AppWanted(app_id=MUSIC, volume=0.4),)
 
 
 def test_an_application_that_only_records_is_set_where_it_records() -> None:
@@ -235,7 +236,7 @@ def test_a_silent_application_can_be_set_beforehand() -> None:
     state = state_of()
     silent = App(app_id=MUSIC, name="Music", volume=0.8, muted=True)
     plan = verbs.set_volume(state, {}, silent, 0.4)
-    assert plan == verbs.Plan(wishes=(wanted(0.4, muted=True),), volume=0.4)
+    assert plan == verbs.Plan(wishes=(AppWanted(app_id=MUSIC, volume=0.4),), volume=0.4)
     assert verbs.volume_of(state, {}, silent) == 0.8
     assert verbs.muted_of(state, {}, silent)
 
@@ -250,13 +251,13 @@ def test_an_application_is_muted_when_all_that_it_plays_is() -> None:
     assert not verbs.muted_of(state, {}, app(state))
     plan = verbs.set_muted(state, {}, app(state), "toggle")
     assert verbs.muted_of(state, pending(*plan.commands), app(state))
-    assert plan.wishes == (wanted(muted=True),)
+    assert plan.wishes == (AppWanted(app_id=MUSIC, muted=True),)
 
 
 def test_a_wish_for_the_volume_leaves_that_for_mute_alone_and_the_other_way_round() -> None:
     state = after(state_of(playback()), wanted(0.8, muted=True))
-    assert verbs.set_volume(state, {}, app(state), 0.4).wishes == (wanted(0.4, muted=True),)
-    assert verbs.set_muted(state, {}, app(state), "off").wishes == (wanted(0.8, muted=False),)
+    assert verbs.set_volume(state, {}, app(state), 0.4).wishes == (AppWanted(app_id=MUSIC, volume=0.4),)
+    assert verbs.set_muted(state, {}, app(state), "off").wishes == (AppWanted(app_id=MUSIC, muted=False),)
 
 
 def test_plans_for_several_targets_become_one() -> None:
@@ -266,6 +267,12 @@ def test_plans_for_several_targets_become_one() -> None:
     assert len(plan.clamps) == 2
     assert plan.volume == 1.0
     assert verbs.joined([]) == verbs.Plan()
+
+
+def test_a_step_up_unmutes_an_application_for_its_next_stream_too() -> None:
+    state = after(state_of(playback(muted=True)), wanted(0.5, muted=True))
+    state = after(state, *verbs.adjust_volume(state, {}, app(state), 0.05).wishes)
+    assert (app(state).volume, app(state).muted) == (0.55, False)
 
 
 # --- moves, defaults, ports and profiles

@@ -1,0 +1,553 @@
+"""The one writer, on a real loop whose time jumps: only the sound server is a double, which answers when a test says so."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pwmixer_dbus.core import verbs
+from pwmixer_dbus.core.commands import Command, MoveStream, Origin, SetDefault, SetMuted, SetVolume
+from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
+from pwmixer_dbus.core.events import AppWanted, Disconnected, Gone, Seen, Snapshot
+from pwmixer_dbus.core.model import Device, Kind, Server, Stream
+from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.lanes import ASK_AGAIN, GIVE_UP, OWN_ECHO, PACE, SHOWN_SOON
+from pwmixer_dbus.mixer import GRACE, Mixer
+
+SINK = (Kind.SINK, 1)
+STREAM = (Kind.PLAYBACK, 10)
+USER = Origin(kind="user", client=":1.7", context="a slider")
+MUSIC = "bin:music"
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """A real loop that does not wait for its timers: where it would, its clock jumps to the next one."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__(_Impatient(self))
+
+    def time(self) -> float:
+        return self.now
+
+
+class _Impatient(selectors.DefaultSelector):
+    def __init__(self, loop: JumpingLoop) -> None:
+        super().__init__()
+        self._owner = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        found = super().select(0)
+        if not found and timeout:
+            self._owner.now += timeout
+        assert found or timeout is not None, "the test waits for what never comes"
+        return found
+
+
+class Desk:
+    """A mixer with a sink, a stream of `music`, and a sound server that does what the test says."""
+
+    def __init__(self, **chosen: Any) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.sent: list[tuple[float, Command]] = []
+        self.unanswered: list[tuple[Command, Callable[[MixerError | None], None]]] = []
+        self.answers: list[MixerError | None] = []
+        self.mixer = Mixer(Settings(**chosen))
+        self.mixer.server = self
+        self.mixer.on_event(snapshot())
+
+    def send(self, command: Command, done: Callable[[MixerError | None], None]) -> None:
+        self.sent.append((self.loop.time(), command))
+        self.unanswered.append((command, done))
+
+    def answer(self, error: MixerError | None = None) -> None:
+        """Answer the oldest request; what it asked of the sink is not shown yet."""
+        self.unanswered.pop(0)[1](error)
+
+    def obey(self) -> None:
+        """Do what the oldest request asks of the sink, show it, and answer."""
+        command, done = self.unanswered.pop(0)
+        shown = self.mixer.state.devices[SINK]
+        if isinstance(command, SetVolume):
+            shown = replace(shown, channels=command.channels)
+        if isinstance(command, SetMuted):
+            shown = replace(shown, muted=command.muted)
+        self.mixer.on_event(Seen(record=shown))
+        done(None)
+
+    def show(self, **fields: Any) -> None:
+        """Let the server show the sink like this."""
+        self.mixer.on_event(Seen(record=sink(**fields)))
+
+    def set_volume(self, volume: float, origin: Origin = USER) -> None:
+        device = self.mixer.state.devices[SINK]
+        plan = verbs.set_volume(self.mixer.state, self.mixer.pending, device, volume)
+        self.mixer.submit(plan, origin, self.answers.append)
+
+    def step(self, delta: float) -> None:
+        device = self.mixer.state.devices[SINK]
+        plan = verbs.adjust_volume(self.mixer.state, self.mixer.pending, device, delta)
+        self.mixer.submit(plan, USER, self.answers.append)
+
+    def ask(self, command: Command) -> None:
+        self.mixer.submit(verbs.Plan(commands=(command,)), USER, self.answers.append)
+
+    @property
+    def volumes(self) -> list[float]:
+        """The volumes that the server was asked for, in order."""
+        return [max(c.channels) for _, c in self.sent if isinstance(c, SetVolume)]
+
+
+def sink(index: int = 1, volume: float = 0.5, **fields: Any) -> Device:
+    name = f"sink{index}"
+    return Device(**{"kind": Kind.SINK, "index": index, "name": name, "channels": (volume, volume), **fields})
+
+
+def stream(index: int = 10, volume: float = 0.5, **fields: Any) -> Stream:
+    properties = {"application.process.binary": "music"}
+    made = {"kind": Kind.PLAYBACK, "index": index, "channels": (volume, volume), "properties": properties}
+    return Stream(**{**made, **fields})
+
+
+def snapshot(**server: Any) -> Snapshot:
+    found = Server(**{"default_sink": "sink1", "cookie": 1, **server})
+    return Snapshot(server=found, devices=(sink(), sink(3)), streams=(stream(device=1),))
+
+
+def on_a_desk(test: Callable[[Desk], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run a test on a desk of its own; nothing may be left over on the loop, and no time passes for people."""
+
+    def run() -> None:
+        async def main() -> None:
+            await test(Desk())
+
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            runner.run(main())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+# --- the latest absolute value wins
+
+
+@on_a_desk
+async def test_while_one_value_is_on_its_way_only_the_latest_waits(desk: Desk) -> None:
+    for volume in (0.1, 0.2, 0.3, 0.4):
+        desk.set_volume(volume)
+    assert desk.volumes == [0.1]
+    desk.obey()
+    await asyncio.sleep(PACE)
+    assert desk.volumes == [0.1, 0.4]
+
+
+@on_a_desk
+async def test_everybody_who_asked_is_answered_exactly_once(desk: Desk) -> None:
+    for volume in (0.1, 0.2, 0.3, 0.4):
+        desk.set_volume(volume)
+    assert desk.answers == []
+    desk.obey()
+    assert desk.answers == [None]
+    await asyncio.sleep(PACE)
+    desk.obey()
+    await asyncio.sleep(5)
+    assert desk.answers == [None] * 4
+
+
+@on_a_desk
+async def test_those_whose_value_was_overtaken_hear_how_the_latest_fared(desk: Desk) -> None:
+    for volume in (0.1, 0.2, 0.3):
+        desk.set_volume(volume)
+    desk.obey()
+    await asyncio.sleep(PACE)
+    error = AudioServerError("No.")
+    desk.answer(error)
+    assert desk.answers == [None, error, error]
+
+
+@on_a_desk
+async def test_a_plan_of_several_commands_is_answered_when_all_are_done(desk: Desk) -> None:
+    commands = (SetVolume(key=SINK, channels=(0.1,)), SetMuted(key=SINK, muted=True))
+    desk.mixer.submit(verbs.Plan(commands=commands), USER, desk.answers.append)
+    desk.answer(AudioServerError("No."))
+    assert desk.answers == []
+    desk.obey()
+    assert [str(e) for e in desk.answers] == ["No."]
+
+
+@on_a_desk
+async def test_a_plan_without_commands_is_answered_at_once(desk: Desk) -> None:
+    desk.mixer.submit(verbs.Plan(), USER, desk.answers.append)
+    assert desk.answers == [None]
+
+
+@on_a_desk
+async def test_different_settings_do_not_wait_for_each_other(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    desk.ask(SetMuted(key=SINK, muted=True))
+    desk.ask(SetVolume(key=STREAM, channels=(0.1, 0.1)))
+    assert len(desk.sent) == 3
+
+
+@on_a_desk
+async def test_there_is_one_default_whichever_device_is_named(desk: Desk) -> None:
+    desk.ask(SetDefault(key=SINK, name="sink1"))
+    desk.ask(SetDefault(key=(Kind.SINK, 3), name="sink3"))
+    assert len(desk.sent) == 1
+
+
+# --- pace
+
+
+@on_a_desk
+async def test_a_lone_value_is_sent_at_once(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    assert [at for at, _ in desk.sent] == [desk.loop.time()]
+
+
+@on_a_desk
+async def test_a_slider_drag_is_sent_sixty_times_a_second(desk: Desk) -> None:
+    begin = desk.loop.time()
+    for i in range(1000):
+        desk.set_volume(i / 1000)
+        while desk.unanswered:
+            desk.obey()
+        await asyncio.sleep(0.001)
+    assert 55 <= len([at for at, _ in desk.sent if at < begin + 1]) <= 61
+    await asyncio.sleep(PACE)
+    assert desk.volumes[-1] == 0.999
+
+
+@on_a_desk
+async def test_mute_has_no_pace(desk: Desk) -> None:
+    for muted in (True, False, True):
+        desk.ask(SetMuted(key=SINK, muted=muted))
+        desk.obey()
+    assert len({at for at, _ in desk.sent}) == 1
+    assert len(desk.sent) == 3
+
+
+# --- giving up
+
+
+@on_a_desk
+async def test_an_answer_is_waited_for_two_seconds(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    await asyncio.sleep(GIVE_UP - 0.1)
+    assert desk.answers == []
+    await asyncio.sleep(0.2)
+    assert [type(e) for e in desk.answers] == [AudioTimeoutError]
+    assert desk.mixer.pending == {}
+
+
+@on_a_desk
+async def test_an_answer_that_comes_late_is_ignored(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    await asyncio.sleep(GIVE_UP + 0.1)
+    desk.set_volume(0.2)
+    desk.answer()
+    assert len(desk.answers) == 1
+    assert desk.mixer.pending
+    desk.obey()
+    assert [type(e) for e in desk.answers] == [AudioTimeoutError, type(None)]
+
+
+@on_a_desk
+async def test_after_giving_up_what_waits_is_sent(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    desk.set_volume(0.2)
+    await asyncio.sleep(GIVE_UP + 0.1)
+    assert desk.volumes == [0.1, 0.2]
+
+
+@on_a_desk
+async def test_a_server_that_refuses_at_once_is_no_trouble(desk: Desk) -> None:
+    refused = AudioServerError("There is no server.")
+    desk.mixer.server = Refusing(refused)
+    for volume in (0.1, 0.2):
+        desk.set_volume(volume)
+    await asyncio.sleep(PACE)
+    assert desk.answers == [refused, refused]
+    assert desk.mixer.pending == {}
+
+
+class Refusing:
+    """A sound server that is not there."""
+
+    def __init__(self, error: MixerError) -> None:
+        self.error = error
+
+    def send(self, command: Command, done: Callable[[MixerError | None], None]) -> None:
+        del command
+        done(self.error)
+
+
+# --- pending values
+
+
+@on_a_desk
+async def test_steps_count_from_what_is_pending(desk: Desk) -> None:
+    for _ in range(5):
+        desk.step(0.05)
+    desk.obey()
+    await asyncio.sleep(PACE)
+    assert desk.volumes == [0.55, 0.75]
+
+
+@on_a_desk
+async def test_a_request_is_answered_when_its_value_is_shown(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    assert desk.answers == []
+    desk.show(volume=0.8001)
+    assert desk.answers == [None]
+    assert desk.mixer.pending == {}
+
+
+@on_a_desk
+async def test_a_value_that_is_shown_before_the_answer_is_pending_until_then(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.show(volume=0.8)
+    assert desk.mixer.pending
+    desk.answer()
+    assert desk.answers == [None]
+    assert desk.mixer.pending == {}
+
+
+@on_a_desk
+async def test_a_value_that_is_not_shown_is_not_waited_for_but_stays_pending(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + 0.01)
+    assert desk.answers == [None]
+    await asyncio.sleep(60)
+    desk.step(0.05)
+    assert desk.volumes == [0.8, 0.85]
+
+
+@on_a_desk
+async def test_a_value_that_is_shown_late_is_pending_no_more(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    await asyncio.sleep(60)
+    desk.show(volume=0.8)
+    assert desk.mixer.pending == {}
+
+
+@on_a_desk
+async def test_a_value_that_somebody_else_overrules_is_pending_no_more(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + OWN_ECHO + 0.01)
+    desk.show(volume=0.5, muted=True)
+    assert desk.mixer.pending
+    desk.show(volume=0.3, muted=True)
+    assert desk.mixer.pending == {}
+
+
+@on_a_desk
+async def test_an_echo_of_an_earlier_value_overrules_nothing(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + 0.01)
+    desk.show(volume=0.6)
+    assert desk.mixer.pending
+
+
+@on_a_desk
+async def test_an_object_that_goes_takes_its_requests_along(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    desk.set_volume(0.2)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    assert [type(e) for e in desk.answers] == [NotFoundError, NotFoundError]
+    assert desk.mixer.pending == {}
+    desk.answer()
+    await asyncio.sleep(5)
+    assert len(desk.answers) == 2
+    assert desk.volumes == [0.1]
+
+
+@on_a_desk
+async def test_an_object_that_goes_while_its_value_lingers_is_forgotten(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + 0.01)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    assert desk.mixer.pending == {}
+    await asyncio.sleep(60)
+    assert desk.answers == [None]
+
+
+@on_a_desk
+async def test_an_object_that_goes_while_its_next_value_waits_for_its_turn(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    desk.obey()
+    desk.set_volume(0.2)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    await asyncio.sleep(1)
+    assert [type(e) for e in desk.answers] == [type(None), NotFoundError]
+    assert desk.volumes == [0.1]
+
+
+# --- what the session manager carries out later
+
+
+@on_a_desk
+async def test_a_move_is_done_when_it_is_shown(desk: Desk) -> None:
+    desk.ask(MoveStream(key=STREAM, device=3))
+    desk.answer()
+    assert desk.answers == []
+    desk.mixer.on_event(Seen(record=stream(device=3)))
+    assert desk.answers == [None]
+    assert desk.mixer.pending == {}
+
+
+@on_a_desk
+async def test_a_move_that_does_not_happen_is_asked_for_again_and_then_given_up(desk: Desk) -> None:
+    desk.ask(MoveStream(key=STREAM, device=3))
+    for _ in range(3):
+        desk.answer()
+        await asyncio.sleep(ASK_AGAIN + 0.01)
+    assert len(desk.sent) == 4
+    desk.answer()
+    await asyncio.sleep(GIVE_UP)
+    assert [type(e) for e in desk.answers] == [AudioServerError]
+    assert str(desk.answers[0]).endswith(".")
+
+
+@on_a_desk
+async def test_a_second_move_does_not_wait_for_the_first_to_happen(desk: Desk) -> None:
+    desk.ask(MoveStream(key=STREAM, device=3))
+    desk.answer()
+    desk.ask(MoveStream(key=STREAM, device=1))
+    assert [c.device for _, c in desk.sent if isinstance(c, MoveStream)] == [3, 1]
+    desk.answer()
+    assert desk.answers == [None, None]
+
+
+# --- listeners
+
+
+@on_a_desk
+async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> None:
+    heard: list[tuple[MixerState, tuple[Change, ...], Origin]] = []
+    desk.mixer.subscribe(lambda *told: heard.append(told))
+    before = desk.mixer.state
+    desk.show(volume=0.7)
+    desk.show(volume=0.7)
+    ((state, changes, origin),) = heard
+    assert state is before
+    assert changes == (Change(kind=Kind.SINK, before=sink(), after=sink(volume=0.7)),)
+    assert origin.kind == "server"
+
+
+@on_a_desk
+async def test_a_listener_that_fails_does_not_stop_the_others(desk: Desk) -> None:
+    heard: list[Any] = []
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    desk.mixer.subscribe(fail)
+    desk.mixer.subscribe(lambda *told: heard.append(told))
+    desk.mixer.on_event(AppWanted(app_id=MUSIC, volume=0.2, muted=None))
+    desk.mixer.on_event(Seen(record=stream(11)))
+    assert len(heard) == 2
+    assert desk.volumes == [0.2]
+
+
+@on_a_desk
+async def test_a_change_is_said_to_be_that_of_whoever_asked_for_it(desk: Desk) -> None:
+    heard: list[Origin] = []
+    desk.mixer.subscribe(lambda _before, _changes, origin: heard.append(origin))
+    desk.set_volume(0.8)
+    desk.show(volume=0.8)
+    desk.answer()
+    desk.show(volume=0.3)
+    assert [origin.kind for origin in heard] == ["user", "server"]
+
+
+# --- wishes
+
+
+def wish(desk: Desk, volume: float | None = 0.4, *, muted: bool | None = None) -> None:
+    desk.mixer.on_event(AppWanted(app_id=MUSIC, volume=volume, muted=muted), USER)
+
+
+@on_a_desk
+async def test_a_new_stream_of_an_application_gets_what_was_wished(desk: Desk) -> None:
+    wish(desk, 0.4, muted=True)
+    desk.mixer.on_event(Seen(record=stream(11)))
+    key = (Kind.PLAYBACK, 11)
+    assert [c for _, c in desk.sent] == [
+        SetVolume(key=key, channels=(0.4, 0.4)),
+        SetMuted(key=key, muted=True),
+    ]
+
+
+@on_a_desk
+async def test_a_wish_is_kept_when_it_is_in_force(desk: Desk) -> None:
+    state = desk.mixer.state
+    desk.mixer.submit(verbs.set_volume(state, {}, state.apps[MUSIC], 0.3), USER, desk.answers.append)
+    assert desk.mixer.state.apps[MUSIC].volume is None
+    desk.mixer.on_event(Seen(record=stream(device=1, volume=0.3)))
+    desk.answer()
+    assert desk.mixer.state.apps[MUSIC].volume == 0.3
+
+
+@on_a_desk
+async def test_a_wish_that_is_refused_is_not_kept(desk: Desk) -> None:
+    state = desk.mixer.state
+    desk.mixer.submit(verbs.set_volume(state, {}, state.apps[MUSIC], 0.3), USER, desk.answers.append)
+    desk.answer(AudioServerError("No."))
+    assert desk.mixer.state.apps[MUSIC].volume is None
+
+
+@on_a_desk
+async def test_a_wish_is_overruled_by_what_a_person_does_with_another_program(desk: Desk) -> None:
+    wish(desk, 0.4, muted=False)
+    await asyncio.sleep(GRACE + 0.1)
+    desk.mixer.on_event(Seen(record=stream(device=1, volume=0.9)))
+    known = desk.mixer.state.apps[MUSIC]
+    assert (known.volume, known.muted) == (None, False)
+
+
+@on_a_desk
+async def test_what_a_program_does_right_after_its_birth_overrules_nothing(desk: Desk) -> None:
+    wish(desk)
+    desk.mixer.on_event(Seen(record=stream(11)))
+    await asyncio.sleep(GRACE - 0.1)
+    desk.mixer.on_event(Seen(record=stream(11, volume=1.0)))
+    assert desk.mixer.state.apps[MUSIC].volume == 0.4
+
+
+@on_a_desk
+async def test_our_own_write_overrules_nothing(desk: Desk) -> None:
+    wish(desk)
+    await asyncio.sleep(GRACE + 0.1)
+    desk.ask(SetVolume(key=STREAM, channels=(0.9, 0.9)))
+    desk.mixer.on_event(Seen(record=stream(device=1, volume=0.9)))
+    assert desk.mixer.state.apps[MUSIC].volume == 0.4
+
+
+@on_a_desk
+async def test_a_wish_outlives_the_server(desk: Desk) -> None:
+    wish(desk)
+    desk.mixer.on_event(Disconnected(reason="x"))
+    desk.mixer.on_event(snapshot(cookie=2))
+    assert desk.mixer.state.apps[MUSIC].volume == 0.4
+    assert desk.volumes == [0.4]
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0.8, 0.8), (-1.0, 0.0), (9.0, 1.5)])
+def test_the_highest_volume_stays_in_its_range(asked: float, given: float) -> None:
+    async def main() -> None:
+        desk = Desk()
+        assert desk.mixer.limit_volume(asked) == given
+        assert desk.mixer.state.settings.max_volume == given
+
+    asyncio.run(main())
