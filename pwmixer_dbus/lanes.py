@@ -24,8 +24,8 @@ from pwmixer_dbus.core.commands import (
     slot_of,
 )
 from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
-from pwmixer_dbus.core.model import Key
-from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.model import Device, Key, Stream
+from pwmixer_dbus.core.state import Change, MixerState
 
 GIVE_UP = 2.0
 """Seconds after which an answer of the sound server is no longer waited for."""
@@ -40,12 +40,14 @@ linked (seen in one of five moves, 50 ms after birth, WirePlumber 0.5.8).
 PACE = 1 / 60
 """Least seconds between two volumes for one object: WirePlumber is the bottleneck of the stack."""
 
-LINGER = 1.0
-"""Seconds for which an acknowledged value counts as pending while the server does not show it yet.
+SHOWN_SOON = 0.1
+"""Seconds in which a volume or mute that was acknowledged is shown, or else is not waited for any more.
 
-A device that is just starting acknowledges a volume at once and applies it when it runs; without this, the next relative
-step would count from the old value.
+On a busy machine 30 ms were seen. A null sink that is suspended acknowledges at once and applies it when it runs again.
 """
+
+OWN_ECHO = 1.0
+"""Seconds after an acknowledgement in which another value may still be an echo of our own earlier commands."""
 
 Done = Callable[[MixerError | None], None]
 
@@ -99,7 +101,7 @@ class Lanes:
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[Slot, _Lane] = {}
         self._pending: dict[Slot, Command] = {}
-        self._lingering: dict[Slot, asyncio.TimerHandle] = {}
+        self._lingering: dict[Slot, float] = {}
         self._sent_at: dict[Slot, float] = {}
 
     @property
@@ -114,7 +116,7 @@ class Lanes:
         if lane is None:
             lane = self._lanes[slot] = _Lane()
         self._pending[slot] = command
-        self._stop_lingering(slot)
+        self._lingering.pop(slot, None)
         lane.waiting, lane.waiting_origin = command, origin
         lane.done_waiting.append(done)
         if lane.acknowledged and lane.running is not None:
@@ -122,11 +124,13 @@ class Lanes:
         elif lane.running is None and lane.timer is None:
             self._advance(slot, lane)
 
-    def on_change(self) -> None:
-        """Finish what the server shows by now, after every change of state."""
-        state = self._state()
-        for slot in [slot for slot in self._lingering if _is_shown(state, self._pending[slot])]:
-            self._let_go(slot)
+    def on_change(self, changes: Iterable[Change]) -> None:
+        """Finish what the server shows by now, and stop counting on what somebody else has overruled."""
+        state, now = self._state(), self._loop.time()
+        for slot, since in list(self._lingering.items()):
+            is_late = now - since > OWN_ECHO
+            if _is_shown(state, self._pending[slot]) or (is_late and any(_sets(slot, c) for c in changes)):
+                self._let_go(slot)
         for slot, lane in list(self._lanes.items()):
             if lane.acknowledged and lane.running is not None and _is_shown(state, lane.running):
                 self._finish(slot, lane, lane.running, None)
@@ -175,12 +179,14 @@ class Lanes:
     def _acknowledged(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
         if lane.running is not command:
             return  # the answer comes after we gave up, or after it was seen to have happened
-        is_over = error is not None or lane.waiting is not None or isinstance(command, SetVolume | SetMuted)
-        if is_over or _is_shown(self._state(), command):
+        if error is not None or lane.waiting is not None or _is_shown(self._state(), command):
             self._finish(slot, lane, command, error)
             return
         lane.acknowledged = True
-        lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
+        if isinstance(command, SetVolume | SetMuted):
+            lane.timer = self._loop.call_later(SHOWN_SOON, self._finish, slot, lane, command, None)
+        else:
+            lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
 
     def _ask_again(self, slot: Slot, lane: _Lane, command: Command) -> None:
         lane.timer = None
@@ -205,20 +211,28 @@ class Lanes:
         else:
             del self._lanes[slot]
             if error is None and not _is_shown(self._state(), command):
-                self._lingering[slot] = self._loop.call_later(LINGER, self._let_go, slot)
+                self._lingering[slot] = self._loop.time()
             else:
                 del self._pending[slot]
         for waiter in waiters:
             waiter(error)
 
     def _let_go(self, slot: Slot) -> None:
-        self._stop_lingering(slot)
+        self._lingering.pop(slot, None)
         self._pending.pop(slot, None)
 
-    def _stop_lingering(self, slot: Slot) -> None:
-        timer = self._lingering.pop(slot, None)
-        if timer is not None:
-            timer.cancel()
+
+def _sets(slot: Slot, change: Change) -> bool:
+    """Whether a change is one of the setting that a slot is about."""
+    setting, key = slot
+    before, after = change.before, change.after
+    if not (isinstance(before, Device | Stream) and isinstance(after, Device | Stream)):
+        return False
+    if (after.kind, after.index) != key:
+        return False
+    if setting is SetVolume:
+        return before.channels != after.channels
+    return setting is SetMuted and before.muted != after.muted
 
 
 def _is_shown(state: MixerState, command: Command) -> bool:

@@ -77,7 +77,7 @@ class Mixer:
                 listener(before, changes, origin)
             except Exception:
                 log.exception("an outlet failed on a change")
-        self._lanes.on_change()
+        self._lanes.on_change(changes)
         self._follow_births_and_deaths(changes)
         for command, reason in plan(self.state, changes):
             log.info("%s: %s", command, reason)
@@ -87,21 +87,29 @@ class Mixer:
                 self.on_event(wish)
 
     def submit(self, wanted: Plan, origin: Origin, done: Done) -> None:
-        """Keep a plan's wishes and send its commands; `done` is called once, when all are in force or one failed."""
-        if origin.kind == "user":
-            step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
-            self._history = recorded(self._history, step)
-        self._carry_out(wanted, origin, done)
+        """Send a plan's commands; `done` is called once, when all are in force or one failed.
+
+        Its wishes are kept, and a person's request can be undone, once it is in force.
+        """
+        step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
+
+        def keep(error: MixerError | None) -> None:
+            if error is None:
+                for wish in wanted.wishes:
+                    self.on_event(wish, origin)
+                if origin.kind == "user":
+                    self._history = recorded(self._history, step)
+            done(error)
+
+        self._send(wanted.commands, origin, keep)
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""
         self._history, wanted, taken = undone(self.state, self._history, count)
-        self._carry_out(wanted, origin, partial(done, taken))
+        self.submit(wanted, origin, partial(done, taken))
 
-    def _carry_out(self, wanted: Plan, origin: Origin, done: Done) -> None:
-        for wish in wanted.wishes:
-            self.on_event(wish, origin)
-        remaining = len(wanted.commands)
+    def _send(self, commands: tuple[Command, ...], origin: Origin, done: Done) -> None:
+        remaining = len(commands)
         if not remaining:
             done(None)
             return
@@ -114,7 +122,7 @@ class Mixer:
             if not remaining:
                 done(failure)
 
-        for command in wanted.commands:
+        for command in commands:
             self._lanes.enqueue(command, origin, one_done)
 
     def limit_volume(self, limit: float) -> float:

@@ -171,19 +171,22 @@ _ALL = (
     Command(
         "up",
         ("[TARGET]", "[AMOUNT]"),
-        "raise the volume by 5%, or by AMOUNT",
+        "raise the volume by one step, or by AMOUNT",
         module="hot",
         text=f"A step up also unmutes. Prints the volume that is now in force. {_TARGET}",
         options=(_LIMIT, _QUIET, _NO_OSD),
         examples=(
-            ("pwmixerctl up", "the default output, 5% louder"),
+            (
+                "pwmixerctl up",
+                "the default output, one step louder: 5%, unless the configuration says otherwise",
+            ),
             ("pwmixerctl up @source 2%", "the default input, 2% louder"),
         ),
     ),
     Command(
         "down",
         ("[TARGET]", "[AMOUNT]"),
-        "lower the volume by 5%, or by AMOUNT",
+        "lower the volume by one step, or by AMOUNT",
         module="hot",
         text=f"Prints the volume that is now in force. {_TARGET}",
         options=(_QUIET, _NO_OSD),
@@ -230,7 +233,7 @@ _ALL = (
         "move streams to a device",
         module="hot",
         text="STREAMS is a selector of streams or applications. Prints the streams that moved, one a line.",
-        options=(Option(("-r", "--remember"), "", "play there the next time, too"), _QUIET),
+        options=(_QUIET,),
         examples=(("pwmixerctl move app:firefox sink:headset", "all of Firefox"),),
     ),
     Command(

@@ -2,7 +2,6 @@
 
 from pwmixer_dbus.cli import DONE, UsageError, wire
 
-STEP = 0.05
 _LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely meant as percent
 _MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
 _CLAMPED = 0.001
@@ -76,13 +75,20 @@ def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[st
     target = "@sink" if not words or words[0][:1] in "0123456789.+-" else words.pop(0)
     if len(words) > 1 or (name == "set" and not words):
         raise UsageError(f"'{name}' is used as: pwmixerctl {name} TARGET 5%")
+    given = _call_options(options)
     if name == "set":
         volume, is_step = parse_change(words[0])
+    elif words:
+        volume, is_step = parse_amount(words[0]), True
     else:
-        volume, is_step = (parse_amount(words[0]) if words else STEP), True
+        volume, is_step, given["steps"] = (
+            1.0,
+            True,
+            True,
+        )  # one step of the size that the service is configured for
     volume = -volume if name == "down" else volume
     method = "AdjustVolume" if is_step else "SetVolume"
-    now = wire.call(method, "sda{sv}", target, volume, _call_options(options))
+    now = wire.call(method, "sda{sv}", target, volume, given)
     if not isinstance(now, float):
         return []
     is_clamped = not is_step and abs(now - volume) > _CLAMPED
@@ -93,8 +99,6 @@ def _call_options(options: dict[str, str]) -> dict[str, wire.Value]:
     given: dict[str, wire.Value] = {"context": "pwmixerctl"}
     if "--no-osd" in options:
         given["quiet"] = True
-    if "--remember" in options:
-        given["remember"] = True
     if "--limit" in options:
         given["limit"] = parse_amount(options["--limit"])
     return given

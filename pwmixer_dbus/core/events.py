@@ -1,6 +1,7 @@
 """What the sound server said, as facts. Every change of state enters through one of these."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from pwmixer_dbus.core.model import Card, Client, Device, Kind, Server, Stream
 from pwmixer_dbus.core.settings import Settings
@@ -39,13 +40,22 @@ class Disconnected:
     reason: str
 
 
+class Keep(Enum):
+    """Leave it as it is; where None says that nothing is wanted any more."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppWanted:
-    """What a person asked of a whole application; None leaves or makes it undecided."""
+    """What a person asked of a whole application; None gives up what was asked before."""
 
     app_id: str
-    volume: float | None
-    muted: bool | None
+    volume: float | Keep | None = KEEP
+    muted: bool | Keep | None = KEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

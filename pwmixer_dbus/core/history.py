@@ -18,7 +18,7 @@ from pwmixer_dbus.core.commands import (
     Slot,
     slot_of,
 )
-from pwmixer_dbus.core.events import AppWanted
+from pwmixer_dbus.core.events import KEEP, AppWanted
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Plan
 
@@ -46,7 +46,11 @@ def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, cl
         b for c in wanted.commands if (b := pending.get(slot_of(c)) or _as_it_is(state, c)) is not None
     )
     wishes = tuple(
-        AppWanted(app_id=app.app_id, volume=app.volume, muted=app.muted)
+        AppWanted(
+            app_id=app.app_id,
+            volume=KEEP if wish.volume is KEEP else app.volume,
+            muted=KEEP if wish.muted is KEEP else app.muted,
+        )
         for wish in wanted.wishes
         if (app := state.apps.get(wish.app_id)) is not None
     )
@@ -70,8 +74,8 @@ def undone(state: MixerState, steps: tuple[Step, ...], count: int) -> tuple[tupl
     """
     kept, taken = steps[: max(len(steps) - count, 0)], steps[max(len(steps) - count, 0) :]
     commands = {slot_of(c): c for step in reversed(taken) for c in step.commands if _is_there(state, c)}
-    wishes = {wish.app_id: wish for step in reversed(taken) for wish in step.wishes}
-    return kept, Plan(commands=tuple(commands.values()), wishes=tuple(wishes.values())), len(taken)
+    wishes = tuple(wish for step in reversed(taken) for wish in step.wishes)
+    return kept, Plan(commands=tuple(commands.values()), wishes=wishes), len(taken)
 
 
 def _goes_on(last: Step, step: Step) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, assert_never
 
-from pwmixer_dbus.core.events import AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import KEEP, AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
 from pwmixer_dbus.core.identity import identify
 from pwmixer_dbus.core.model import App, Card, Client, Device, Identity, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.settings import Settings
@@ -242,7 +242,9 @@ def _app_wanted(state: MixerState, event: AppWanted) -> Result:
     app = state.apps.get(event.app_id)
     if app is None:
         return state, ()
-    wanted = replace(app, volume=event.volume, muted=event.muted)
+    volume = app.volume if event.volume is KEEP else event.volume
+    muted = app.muted if event.muted is KEEP else event.muted
+    wanted = replace(app, volume=volume, muted=muted)
     if wanted == app:
         return state, ()
     return replace(state, apps=_with(state.apps, app.app_id, wanted)), (_change(app, wanted),)

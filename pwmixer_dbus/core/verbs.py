@@ -136,9 +136,14 @@ def _at_volume(state: MixerState, pending: Pending, target: Target, wanted: floa
     effective, reason = gain.limited(wanted, limit, current)
     clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),) if reason else ()
     if isinstance(target, App):
-        streams = [s for s in audible_streams(state, target) if s.volume_writable]
+        audible = audible_streams(state, target)
+        streams = [s for s in audible if s.volume_writable]
+        if audible and not streams:
+            raise NotSupportedError(
+                f"The volume of {selector_of(target)} cannot be set: it does not allow it."
+            )
         commands = tuple(_volume_command(pending, s, effective) for s in streams)
-        wish = AppWanted(app_id=target.app_id, volume=effective, muted=target.muted)
+        wish = AppWanted(app_id=target.app_id, volume=effective)
         return Plan(commands=commands, wishes=(wish,), clamps=clamps, volume=effective)
     if isinstance(target, Card):
         raise _has_no_volume(target)
@@ -184,11 +189,12 @@ def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) ->
     match target:
         case App():
             streams = audible_streams(state, target)
-            wish = AppWanted(app_id=target.app_id, volume=target.volume, muted=muted)
+            wish = AppWanted(app_id=target.app_id, muted=muted)
             commands = tuple(SetMuted(key=_key(s), muted=muted) for s in streams)
             return Plan(commands=commands, wishes=(wish,), muted=muted)
         case Device() | Stream():
-            _require_volume(target)
+            if isinstance(target, Stream) and not target.has_volume:
+                raise _has_no_volume(target)
             return Plan(commands=(SetMuted(key=_key(target), muted=muted),), muted=muted)
         case Card():
             raise _has_no_volume(target)

@@ -24,6 +24,7 @@ HEAVY = {
     "collections",
 }
 CONTEXT = {"context": "pwmixerctl"}
+STEPS = {**CONTEXT, "steps": True}
 
 
 @pytest.mark.parametrize(
@@ -68,25 +69,20 @@ def test_control_characters_never_reach_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("words", "call", "printed"),
     [
-        (["up"], ["AdjustVolume", "@sink", 0.05, CONTEXT], "50%\n"),
+        (["up"], ["AdjustVolume", "@sink", 1.0, STEPS], "50%\n"),
         (["up", "10%"], ["AdjustVolume", "@sink", 0.1, CONTEXT], "50%\n"),
-        (["down", "app:firefox"], ["AdjustVolume", "app:firefox", -0.05, CONTEXT], "50%\n"),
+        (["down", "app:firefox"], ["AdjustVolume", "app:firefox", -1.0, STEPS], "50%\n"),
         (["set", "30%"], ["SetVolume", "@sink", 0.3, CONTEXT], "30%\n"),
         (["set", "@sink", "-5%"], ["AdjustVolume", "@sink", -0.05, CONTEXT], "50%\n"),
         (["set", "@sink", "120%"], ["SetVolume", "@sink", 1.2, CONTEXT], "100% (limited; 120% was asked)\n"),
         (["set", "@sink", "1", "-q"], ["SetVolume", "@sink", 1.0, CONTEXT], ""),
-        (["up", "--no-osd"], ["AdjustVolume", "@sink", 0.05, {**CONTEXT, "quiet": True}], "50%\n"),
-        (["up", "--limit=80%"], ["AdjustVolume", "@sink", 0.05, {**CONTEXT, "limit": 0.8}], "50%\n"),
+        (["up", "--no-osd"], ["AdjustVolume", "@sink", 1.0, {**STEPS, "quiet": True}], "50%\n"),
+        (["up", "--limit=80%"], ["AdjustVolume", "@sink", 1.0, {**STEPS, "limit": 0.8}], "50%\n"),
         (["mute"], ["SetMuted", "@sink", "on", CONTEXT], "muted\n"),
         (["unmute", "@source"], ["SetMuted", "@source", "off", CONTEXT], "unmuted\n"),
         (["toggle"], ["SetMuted", "@sink", "toggle", CONTEXT], "unmuted\n"),
         (["default", "sink:usb.dac"], ["SetDefault", "sink:usb.dac"], ""),
         (["move", "app:firefox", "@sink"], ["Move", "app:firefox", "@sink", CONTEXT], "stream:5\n"),
-        (
-            ["move", "-r", "pid:7", "@sink"],
-            ["Move", "pid:7", "@sink", {**CONTEXT, "remember": True}],
-            "stream:5\n",
-        ),
         (["port", "@sink", "hp"], ["SetPort", "@sink", "hp"], ""),
         (["profile", "card:pci", "off"], ["SetProfile", "card:pci", "off"], ""),
         (["reload"], ["ReloadConfig"], ""),

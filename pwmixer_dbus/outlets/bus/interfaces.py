@@ -128,7 +128,7 @@ NODE = Interface(
     methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
     properties=(
         Property(name="Kind", signature="s", read=_says("kind"), emits="const"),
-        Property(name="Index", signature="u", read=_server_index, emits="const"),
+        Property(name="Index", signature="u", read=_server_index),
         Property(name="Name", signature="s", read=_constant_name, emits="const"),
         Property(name="Description", signature="s", read=_says("description")),
         Property(name="IconName", signature="s", read=_says("icon_name")),
@@ -193,7 +193,7 @@ CARD = Interface(
     name=f"{BUS_NAME}.Card",
     methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
     properties=(
-        Property(name="Index", signature="u", read=_says("index"), emits="const"),
+        Property(name="Index", signature="u", read=_says("index")),
         Property(name="Name", signature="s", read=_says("name"), emits="const"),
         Property(name="Description", signature="s", read=_says("description")),
         Property(name="IconName", signature="s", read=_says("icon_name")),
@@ -231,7 +231,7 @@ MIXER = Interface(
         Method(
             name="Apply",
             takes=(("generation", "t"), ("changes", "a(oa{sv})"), _OPTIONS),
-            returns=(("generation", "t"),),
+            returns=(("new_generation", "t"),),
         ),
         Method(name="Undo", takes=(("steps", "u"),), returns=(("undone", "u"),)),
         Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),

@@ -18,14 +18,14 @@ from pwmixer_dbus.core.errors import (
     NotFoundError,
     StaleError,
 )
-from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream, clean
+from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, resolve, resolve_one, selector_of
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
-from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of
+from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
-from pwmixer_dbus.outlets.bus.publisher import ROOT_SUBJECT, Publisher, Subject, subject_of
+from pwmixer_dbus.outlets.bus.publisher import ROOT_SUBJECT, Publisher, Subject, subject_of, target_of
 
 OPEN_CALLS = 10_000
 CONTEXT_LIMIT = 128
@@ -60,7 +60,13 @@ class Call:
 
     def fail(self, error: MixerError) -> None:
         """Answer with an error, under its D-Bus name."""
-        self._connection.fail(self.message, error.dbus_name, clean(str(error), ERROR_TEXT_LIMIT))
+        fail(self._connection, self.message, error)
+
+
+def fail(connection: BusConnection, message: Message, error: MixerError) -> None:
+    """Answer a call with an error, under its D-Bus name; a sentence a line becomes sentences in a row."""
+    text = " ".join(clean(line, ERROR_TEXT_LIMIT) for line in str(error).splitlines())
+    connection.fail(message, error.dbus_name, text[:ERROR_TEXT_LIMIT])
 
 
 class Methods:
@@ -103,11 +109,15 @@ class Methods:
 
     def _set_volume(self, call: Call) -> None:
         selector, volume, options = call.arguments
-        self._volume_verb(call, verbs.set_volume, selector, volume, options)
+        self._volume_verb(
+            call, verbs.set_volume, selector, volume, options_of(options, {**_BY_CLIENT, "limit": "d"})
+        )
 
     def _adjust_volume(self, call: Call) -> None:
         selector, delta, options = call.arguments
-        self._volume_verb(call, verbs.adjust_volume, selector, delta, options)
+        chosen = options_of(options, {**_BY_CLIENT, "limit": "d", "steps": "b"})
+        size = self._mixer.state.settings.step if chosen.get("steps") else 1.0
+        self._volume_verb(call, verbs.adjust_volume, selector, delta * size, chosen)
 
     def _volume_verb(
         self,
@@ -115,24 +125,32 @@ class Methods:
         verb: Callable[..., verbs.Plan],
         selector: str,
         number: float,
-        options: Mapping[str, Variant],
+        chosen: Mapping[str, Any],
     ) -> None:
-        chosen = options_of(options, {**_BY_CLIENT, "limit": "d"})
         limit = max(gain.checked(chosen.get("limit", gain.CEILING), "The option limit"), 0.0)
         targets = self._resolved(selector)
-        state, pending = self._mixer.state, self._mixer.pending
-        plan = verbs.joined(verb(state, pending, t, number, limit) for t in targets)
-        writes: list[Write] = [(target, "Volume", Variant("d", plan.volume)) for target in targets]
-        self._run(call, plan, writes, lambda: call.reply(plan.volume), chosen)
+        plans = [verb(self._mixer.state, self._mixer.pending, t, number, limit) for t in targets]
+        self._set_all(call, "Volume", targets, plans, chosen)
 
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
         targets = self._resolved(selector)
-        state, pending = self._mixer.state, self._mixer.pending
-        plan = verbs.joined(verbs.set_muted(state, pending, t, mode) for t in targets)
-        writes: list[Write] = [(target, "Muted", Variant("b", plan.muted)) for target in targets]
-        self._run(call, plan, writes, lambda: call.reply(plan.muted), chosen)
+        plans = [verbs.set_muted(self._mixer.state, self._mixer.pending, t, mode) for t in targets]
+        self._set_all(call, "Muted", targets, plans, chosen)
+
+    def _set_all(
+        self,
+        call: Call,
+        name: str,
+        targets: list[Target],
+        plans: list[verbs.Plan],
+        options: Mapping[str, Any],
+    ) -> None:
+        """Carry out one plan for each target, and answer with the value in force for the last."""
+        values = [Variant("d", p.volume) if name == "Volume" else Variant("b", p.muted) for p in plans]
+        writes = [(target, name, value) for target, value in zip(targets, values, strict=True)]
+        self._run(call, verbs.joined(plans), writes, lambda: call.reply(values[-1].value), options)
 
     def _set_default(self, call: Call) -> None:
         target = self._one(call.arguments[0])
@@ -201,12 +219,8 @@ class Methods:
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Write properties of objects below the root as one request; raises MixerError if any of them is refused."""
-        plans = [self._plan_of_write(*write) for write in writes]
-        written = [
-            (target, name, Variant("d", plan.volume) if name == "Volume" else value)
-            for (target, name, value), plan in zip(writes, plans, strict=True)
-        ]
-        self._run(call, verbs.joined(plans), written, succeed, options)
+        plan = verbs.joined(self._plan_of_write(*write) for write in writes)
+        self._run(call, plan, writes, succeed, options)
 
     def _plan_of_write(self, target: Target, name: str, value: Variant) -> verbs.Plan:
         _check_write(target, name, value)
@@ -250,6 +264,7 @@ class Methods:
 
     def _reload_config(self, call: Call) -> None:
         self._reload()
+        self._publisher.flush()
         call.reply()
 
     def _run(
@@ -278,21 +293,39 @@ class Methods:
                     self.heal(self._subjects_of(target), name)
                 call.fail(error)
                 return
-            for target, *_ in writes:
-                self._publisher.flush(self._subjects_of(target))
+            for target, name, asked in writes:
+                value = self._in_force(target, name, asked, plan)
+                self._announce(target, name, is_as_asked=value.value == asked.value)
+                self._signal("ClientChange", path_of(target), name, value, call.client, context, quiet)
             for clamp in plan.clamps:
-                self.heal(self._subjects_of(clamp.target), "Volume")
                 self._signal(
                     "VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason
                 )
-            for target, name, value in writes:
-                self._signal("ClientChange", path_of(target), name, value, call.client, context, quiet)
             succeed()
 
         self._mixer.submit(plan, Origin(kind="user", client=call.client, context=context, quiet=quiet), done)
 
+    def _announce(self, target: Target, name: str, *, is_as_asked: bool) -> None:
+        """Announce what a write has changed; if it led to another value than was asked for, that in any case."""
+        subjects = self._subjects_of(target)
+        if is_as_asked:
+            self._publisher.flush(subjects)
+        else:
+            self.heal(subjects, name)
+
+    def _in_force(self, target: Target, name: str, asked: Variant, plan: verbs.Plan) -> Variant:
+        """Return the value that a write has led to: volume and mute as accepted, the rest as the server shows it."""
+        state = self._mixer.state
+        if name == "Volume":
+            volumes = [c.effective for c in plan.clamps if c.target == target]
+            return Variant("d", volumes[0] if volumes else round(asked.value, VOLUME_DIGITS))
+        now = target_of(state, subject_of(target))
+        if name == "Muted" or now is None:
+            return asked
+        return Variant(asked.signature, values_of(state, now)[name])
+
     def heal(self, subjects: Iterable[Subject], name: str) -> None:
-        """Announce the true value: a client such as gjs has put the refused one into its cache already."""
+        """Announce the true value: a client such as gjs has put the one that it wrote into its cache already."""
         for subject in subjects:
             self._publisher.heal(subject, [name])
 

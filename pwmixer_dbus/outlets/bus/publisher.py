@@ -53,13 +53,23 @@ class Publisher:
         self._timer: asyncio.TimerHandle | None = None
 
     def on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        """Announce what has come and gone now, and what has changed now or as soon as its rate allows."""
-        come = {subject for change in changes if (subject := self._come_or_gone(before, change)) is not None}
+        """Announce what has come, what has changed (now, or as soon as its rate allows), and what has gone.
+
+        In this order, and apps before their streams, so that no property ever names an object that a client cannot see.
+        """
+        come = {
+            s for change in sorted(changes, key=_first_apps) if (s := self._come(before, change)) is not None
+        }
+        gone = [c for c in changes if c.after is None and isinstance(c.before, Device | Stream | App | Card)]
         for change in changes:
             for subject in self._affected(before, change):
                 if subject not in come:
                     self._dirty.setdefault(subject, before)
-        self._flush_due()
+        for change in gone:
+            self._dirty.pop(subject_of(change.before), None)
+        self._flush_due(at_once=bool(gone))
+        for change in sorted(gone, key=_first_apps, reverse=True):
+            self._gone(change)
 
     def flush(self, subjects: Iterable[Subject] | None = None) -> None:
         """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
@@ -119,29 +129,31 @@ class Publisher:
             for records in (state.devices, state.streams, state.apps):
                 yield from (subject_of(r) for r in records.values())
 
-    def _come_or_gone(self, before: MixerState, change: Change) -> Subject | None:
-        """Announce an object that is new or has gone; return the subject of a new one, all of whose values are told."""
-        record = change.after or change.before
-        if not isinstance(record, Device | Stream | App | Card):
-            return None
-        if change.before is not None and change.after is not None:
+    def _come(self, before: MixerState, change: Change) -> Subject | None:
+        """Announce an object that is new, with all its values; return its subject."""
+        record = change.after
+        if change.before is not None or not isinstance(record, Device | Stream | App | Card):
             return None
         subject = subject_of(record)
         self._dirty.pop(subject, None)
-        is_stream = isinstance(record, Stream)
-        if change.after is not None:
-            # Two devices may share a name, and so a path: the first announces it, the last takes it away.
-            if is_stream or target_of(before, subject) is None:
-                added = interfaces_with_values(self._state(), record)
-                self._signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", [path_of(record), added])
-            return subject
-        if is_stream or target_of(self._state(), subject) is None:
+        # Two devices may share a name, and so a path: the first announces it, the last takes it away.
+        if isinstance(record, Stream) or target_of(before, subject) is None:
+            added = interfaces_with_values(self._state(), record)
+            self._signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", [path_of(record), added])
+        return subject
+
+    def _gone(self, change: Change) -> None:
+        record = change.before
+        if not isinstance(record, Device | Stream | App | Card):
+            return
+        subject = subject_of(record)
+        if isinstance(record, Stream) or target_of(self._state(), subject) is None:
             self._free_at.pop(subject, None)
             names = [i.name for i in interfaces_of(record)]
             self._signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", [path_of(record), names])
-        return None
 
-    def _flush_due(self) -> None:
+    def _flush_due(self, *, at_once: bool = False) -> None:
+        """Announce what may be announced now; `at_once` everything, since an object that it may name is about to go."""
         if self._connection.backlog > BACKLOG:
             self._arm(self._loop.time() + 1 / RATE)
             return
@@ -149,7 +161,7 @@ class Publisher:
         next_at = None
         for subject in list(self._dirty):
             free_at = self._free_at.get(subject, 0.0)
-            if free_at <= now:
+            if at_once or free_at <= now:
                 self._announce(subject)
             else:
                 next_at = free_at if next_at is None else min(next_at, free_at)
@@ -171,12 +183,14 @@ class Publisher:
         if old is None or new is None:
             return
         path, interfaces = self._place(state, subject)
+        # What is constant for a device is not so for the alias, which names another one now.
+        is_alias = path in ALIASES.values()
         announced = False
         for interface in interfaces:
             changed = {
                 p.name: Variant(p.signature, new[p.name])
                 for p in interface.properties
-                if p.emits == "true" and (p.name in forced or old[p.name] != new[p.name])
+                if (p.emits == "true" or is_alias) and (p.name in forced or old[p.name] != new[p.name])
             }
             if changed:
                 announced = True
@@ -209,7 +223,14 @@ class Publisher:
         self._connection.signal(path, interface.name, member, signal.signature, body)
 
 
-def subject_of(record: Record) -> Subject:
+def _first_apps(change: Change) -> int:
+    """Order changes so that what is named comes before what names it."""
+    order = (Card, Device, App, Stream)
+    record = change.after or change.before
+    return next((i for i, kind in enumerate(order) if isinstance(record, kind)), len(order))
+
+
+def subject_of(record: Record | None) -> Subject:
     """Return the key by which an object's signals are collected."""
     match record:
         case App():
@@ -220,7 +241,7 @@ def subject_of(record: Record) -> Subject:
             return record.kind, record.name
         case Stream():
             return record.kind, record.index
-    raise TypeError(record)
+    return ROOT_SUBJECT
 
 
 def target_of(state: MixerState, subject: Subject) -> Target | None:

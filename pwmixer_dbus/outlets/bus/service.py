@@ -39,7 +39,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
-from pwmixer_dbus.outlets.bus.methods import ERROR_TEXT_LIMIT, Call, Methods, object_at
+from pwmixer_dbus.outlets.bus.methods import Call, Methods, fail, object_at
 from pwmixer_dbus.outlets.bus.paths import ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import (
     ROOT_SUBJECT,
@@ -111,7 +111,7 @@ class BusService:
         try:
             self._dispatch(message)
         except MixerError as error:
-            self._connection.fail(message, error.dbus_name, clean(str(error), ERROR_TEXT_LIMIT))
+            fail(self._connection, message, error)
         except Exception:
             log.exception("a call of %s.%s failed", message.interface, message.member)
             self._connection.fail(
@@ -241,8 +241,9 @@ class BusService:
 
     def _set_max_volume(self, value: float) -> None:
         effective = self._mixer.limit_volume(value)
-        self.publisher.flush()
-        if effective != value:
+        if effective == value:
+            self.publisher.flush()
+        else:
             self._methods.heal((ROOT_SUBJECT,), "MaxVolume")
 
 
