@@ -1,0 +1,574 @@
+"""How the service starts, survives, reloads, hands over and ends, in any order and at any moment."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+from service import NAME, ROOT, CallError, Json, Service
+from session import Session
+
+import pwmixer_dbus
+
+pytestmark = pytest.mark.integration
+
+PLAIN = (sys.executable, "-m", "pwmixer_dbus.daemon")
+"""The service exactly as it runs on a desktop: without Python's development mode."""
+
+OK, FAILED, USAGE, TAKEN = 0, 1, 2, 3
+WATCHED = 3
+"""Seconds for which an idle service is watched."""
+
+
+@pytest.fixture
+def silent_session() -> Iterator[Session]:
+    """Start a session with a bus, but without a sound server, which may come later."""
+    with Session(sound=False) as session:
+        yield session
+
+
+@pytest.fixture
+def deaf_service(silent_session: Session) -> Iterator[Service]:
+    """Start the service where there is nothing to connect to."""
+    service = start_deaf(silent_session)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+# Starting
+
+
+def test_it_owns_its_name_and_answers_before_there_is_a_sound_server(deaf_service: Service) -> None:
+    assert deaf_service.get("Connected") is False
+    assert deaf_service.get("Version") == pwmixer_dbus.__version__
+    assert deaf_service.describe()["sinks"] == []
+    assert managed_objects(deaf_service) == {}
+
+
+def test_it_connects_when_the_sound_server_starts_after_it(deaf_service: Service) -> None:
+    session = deaf_service.session
+    session.start_sound()
+    session.add_null_sink("speakers", "Speakers")
+    deaf_service.wait_connected()
+    session.wait_for(lambda: sinks(deaf_service) == ["speakers"], "the sink to be known")
+
+
+def test_it_starts_while_the_sound_server_starts(silent_session: Session) -> None:
+    silent_session.spawn("pipewire", "pipewire")
+    service = start_deaf(silent_session)
+    silent_session.spawn("wireplumber", "wireplumber")
+    silent_session.start_pulse()
+    service.wait_connected()
+    service.stop()
+
+
+def test_what_was_there_before_it_is_known_at_once(session: Session) -> None:
+    session.play("Radio")
+    service = Service(session).start()
+    assert sinks(service) == ["speakers", "headset"]
+    assert service.stream_of("Radio")["device"] == "speakers"
+    service.stop()
+
+
+def test_it_starts_as_a_module_and_as_a_program(silent_session: Session) -> None:
+    program = (str(Path(sys.executable).with_name("pwmixer-dbus")),)
+    for command in (PLAIN, program):
+        done = run(silent_session, "--version", command=command)
+        assert (done.returncode, done.stdout) == (OK, f"pwmixer-dbus {pwmixer_dbus.__version__}\n")
+
+
+def test_help_names_every_option_and_the_exit_statuses(silent_session: Session) -> None:
+    done = run(silent_session, "--help")
+    assert done.returncode == OK
+    for option in ("--version", "--replace", "--config", "--verbose", "--debug", "--dump-events"):
+        assert option in done.stdout
+    assert "exit status" in done.stdout
+
+
+def test_an_option_that_there_is_not_is_a_usage_error(silent_session: Session) -> None:
+    done = run(silent_session, "--volume=11")
+    assert done.returncode == USAGE
+    assert "--volume=11" in done.stderr
+
+
+# Without a sound server
+
+VERBS = (
+    ("SetVolume", "sink:speakers", "0.3", "{}"),
+    ("AdjustVolume", "sink:speakers", "0.1", "{}"),
+    ("SetMuted", "sink:speakers", "toggle", "{}"),
+    ("SetDefault", "sink:headset"),
+    ("Move", "app:radio", "headset", "{}"),
+)
+
+
+def test_without_a_sound_server_verbs_say_so_and_stale_objects_stay(service: Service) -> None:
+    session = service.session
+    session.play("Radio")
+    service.wait_for_stream("Radio", device="speakers")
+    before = service.describe()
+    session.stop_sound()
+    service.wait_connected(False)
+    for verb in VERBS:
+        assert error_of(service, *verb).startswith("org.pwmixer.Error.NotConnected: There is no sound server")
+    after = service.describe()
+    assert [after[kind] for kind in ("sinks", "sources", "streams")] == [
+        before[kind] for kind in ("sinks", "sources", "streams")
+    ], "stale, but visible"
+    assert f"{ROOT}/sinks/speakers" in managed_objects(service)
+
+
+def test_without_a_sound_server_writing_a_property_says_so(service: Service) -> None:
+    service.session.stop_sound()
+    service.wait_connected(False)
+    for prop, signature, value in (("Volume", "d", 0.3), ("Muted", "b", True)):
+        with pytest.raises(CallError, match="no sound server"):
+            service.set(prop, signature, value, path=f"{ROOT}/sinks/speakers", interface="Node")
+
+
+# Reconnecting
+
+
+def crash(session: Session) -> None:
+    session.stop_sound(kill=True)
+    session.start_sound()
+
+
+def restart(session: Session) -> None:
+    session.restart_sound()
+
+
+def restart_pulse(session: Session) -> None:
+    session.stop_pulse()
+    session.start_pulse()
+
+
+@pytest.mark.parametrize("disturb", [crash, restart, restart_pulse])
+def test_it_reconnects_five_times_in_a_row_and_loses_nothing(
+    bare_session: Session, disturb: Callable[[Session], None]
+) -> None:
+    service = Service(bare_session).start()
+    open_files = descriptors(service)
+    for turn in range(5):
+        disturb(bare_session)
+        # A sink that the new server has, and the old one had not, tells the one from the other.
+        new = f"sink-{turn}"
+        bare_session.add_null_sink(new)
+        bare_session.wait_for(partial(is_listed, service, new), f"{new} to be known", 10)
+        assert service.get("Connected") is True
+    bare_session.wait_for(
+        lambda: descriptors(service) == open_files, f"as many descriptors as before: {open_files}"
+    )
+    service.stop()
+
+
+def test_a_stream_number_is_never_used_again_after_a_server_restart(service: Service) -> None:
+    session = service.session
+    used: list[int] = []
+    for turn in range(3):
+        name = f"Radio {turn}"
+        session.play(name)
+        used.append(service.wait_for_stream(name)["number"])
+        session.play(f"{name} again")
+        used.append(service.wait_for_stream(f"{name} again")["number"])
+        session.restart_sound()
+        session.wait_for(lambda: service.describe()["streams"] == [], "the old streams to go", 10)
+    assert used == sorted(set(used))
+
+
+# Ending
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_when_told_to(session: Session, sign: signal.Signals) -> None:
+    service = Service(session).start()
+    send(service, sign)
+    assert status_of(service) == OK
+    service.stop()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_without_a_sound_server(deaf_service: Service, sign: signal.Signals) -> None:
+    send(deaf_service, sign)
+    assert status_of(deaf_service) == OK
+
+
+def test_it_ends_cleanly_with_calls_in_flight(service: Service) -> None:
+    session = service.session
+    calls = [
+        session.spawn(f"call-{i}", *command_of("SetVolume", "sda{sv}", "@sink", f"0.{i + 10}", "0"))
+        for i in range(30)
+    ]
+    session.wait_for(lambda: any(call.poll() is not None for call in calls), "the first answer")
+    send(service, signal.SIGTERM)
+    assert status_of(service) == OK
+    assert {call.wait(5) for call in calls} <= {0, 1}
+    # Each caller is told something at once: the volume, that it was too late, or that nobody is there.
+    assert not [i for i in range(30) if "timed out" in session.log_tail(f"call-{i}")]
+
+
+def test_it_can_be_ended_at_any_moment_of_its_start(silent_session: Session) -> None:
+    for milliseconds in range(0, 300, 20):
+        name = f"hasty-{milliseconds}"
+        process = silent_session.spawn(name, *PLAIN)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(milliseconds / 1000)
+        process.terminate()
+        # Before it listens to signals, Python ends by the signal itself.
+        assert process.wait(5) in {OK, -signal.SIGTERM}
+        assert "Traceback" not in silent_session.log_tail(name, 100)
+
+
+# Reading the configuration again
+
+
+def test_a_good_file_is_read_on_sighup_and_the_change_is_announced(deaf_service: Service) -> None:
+    session = deaf_service.session
+    session.spawn("monitor", "gdbus", "monitor", "--session", f"--dest={NAME}")
+    session.wait_for_child("monitor", lambda: "is owned by" in session.log_tail("monitor"), "to listen")
+    assert deaf_service.get("MaxVolume") == 1.0
+    configure(session, "[volume]\nmax = 0.8\n")
+    send(deaf_service, signal.SIGHUP)
+    session.wait_for(lambda: deaf_service.get("MaxVolume") == 0.8, "the new limit")
+    session.wait_for(lambda: "'MaxVolume': <0.8" in session.log_tail("monitor"), "the announcement")
+    assert deaf_service.get("ConfigError") == ""
+
+
+def test_a_new_limit_is_in_force_at_once(service: Service) -> None:
+    configure(service.session, "[volume]\nmax = 0.8\n")
+    service.call("ReloadConfig")
+    service.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)  # a volume above the limit may stay where it is
+    assert service.call("SetVolume", "sda{sv}", "@sink", 1.0, 0) == 0.8
+
+
+def test_a_bad_file_is_told_with_its_line_and_the_last_good_settings_stay(silent_session: Session) -> None:
+    config = configure(silent_session, "[volume]\nmax = 0.8\n")
+    service = start_deaf(silent_session)
+    configure(silent_session, "[volume]\n\nmax = 'loud'\n")
+    send(service, signal.SIGHUP)
+    silent_session.wait_for(lambda: service.get("ConfigError") != "", "the problem to be told")
+    problem = service.get("ConfigError")
+    assert problem.startswith(f"{config}:3: volume.max:")
+    assert problem in service.log()
+    assert error_of(service, "ReloadConfig") == f"org.pwmixer.Error.Config: {problem}"
+    assert service.get("MaxVolume") == 0.8
+
+    configure(silent_session, "[volume]\nmax = 0.7\n")
+    send(service, signal.SIGHUP)
+    silent_session.wait_for(lambda: service.get("ConfigError") == "", "the problem to go")
+    assert service.get("MaxVolume") == 0.7
+
+    config.unlink()
+    service.call("ReloadConfig")
+    assert service.get("MaxVolume") == 1.0
+    end_with_errors_logged(service)
+
+
+def test_it_starts_with_a_bad_file_and_says_so(silent_session: Session) -> None:
+    config = configure(silent_session, "[volum]\n")
+    service = start_deaf(silent_session)
+    assert service.get("ConfigError").startswith(f"{config}:1: volum:")
+    assert f"ERROR {config}:1: volum:" in service.log()
+    end_with_errors_logged(service)
+
+
+def test_another_file_can_be_named(silent_session: Session) -> None:
+    config = silent_session.runtime / "other.toml"
+    config.write_text("[volume]\nmax = 0.6\n")
+    service = start_deaf(silent_session, f"--config={config}")
+    assert service.get("MaxVolume") == 0.6
+    service.stop()
+
+
+# One instance, and handing over
+
+
+def test_a_second_instance_names_the_first_and_leaves(deaf_service: Service) -> None:
+    assert deaf_service.process is not None
+    done = run(deaf_service.session)
+    assert done.returncode == TAKEN
+    assert f"as process {deaf_service.process.pid};" in done.stderr
+    assert "--replace" in done.stderr
+    assert deaf_service.is_owner()
+
+
+def test_a_new_instance_takes_over(service: Service) -> None:
+    new = Service(service.session, "--replace", name="new").start(connected=False)
+    assert isinstance(managed_objects(new), dict)
+    new.wait_connected()
+    assert sinks(new) == ["speakers", "headset"]
+    assert status_of(service) == OK
+    assert "taken over" in service.log()
+    service.stop()
+    new.stop()
+
+
+def test_replacing_nobody_is_starting(silent_session: Session) -> None:
+    start_deaf(silent_session, "--replace").stop()
+
+
+# The bus
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_it_says_so_and_fails_when_the_bus_goes_away(silent_session: Session, sign: signal.Signals) -> None:
+    service = start_deaf(silent_session)
+    os.kill(service.call_daemon("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus"), sign)
+    assert status_of(service) == FAILED
+    assert "ERROR the session bus has gone" in service.log()
+    assert "Traceback" not in service.log()
+
+
+@pytest.mark.parametrize(
+    "address", ["", "unix:path={runtime}/nobody", "nonsense", "unix:path={runtime}/file"]
+)
+def test_without_a_bus_it_says_so_within_a_second(silent_session: Session, address: str) -> None:
+    runtime = silent_session.runtime
+    (runtime / "file").touch()
+    env = {**silent_session.env, "DBUS_SESSION_BUS_ADDRESS": address.format(runtime=runtime)}
+    if not address:
+        del env["DBUS_SESSION_BUS_ADDRESS"]
+        env["XDG_RUNTIME_DIR"] = env["HOME"]
+    started, took = [], []
+    for _ in range(3):
+        started.append(seconds_of(silent_session, "--help"))
+        before = time.monotonic()
+        done = run(silent_session, env=env, command=PLAIN)
+        took.append(time.monotonic() - before)
+        assert done.returncode == FAILED
+        assert "there is no session bus to serve on" in done.stderr
+        assert "Traceback" not in done.stderr
+    # However busy the machine is: it waits for nothing, but for Python to start.
+    assert min(took) < 1 + min(started)
+
+
+# The log
+
+
+@pytest.mark.parametrize(("option", "priorities"), [("", "6"), ("--verbose", "6"), ("--debug", "67")])
+def test_log_lines_carry_their_priority_on_the_way_to_the_journal(
+    silent_session: Session, option: str, priorities: str
+) -> None:
+    log = silent_session.runtime / "service.log"
+    log.touch()
+    status = log.stat()
+    env = {**silent_session.env, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+    process = silent_session.spawn("service", *PLAIN, *([option] if option else []), env=env)
+    # The first attempt to reach the sound server, which is told to whom debugs, comes after the name is owned.
+    wanted = "no sound server" if "7" in priorities else "serves"
+    silent_session.wait_for_child("service", lambda: wanted in log.read_text(), "to log")
+    process.terminate()
+    assert process.wait(5) == OK
+    lines = log.read_text().splitlines()
+    assert not [line for line in lines if not re.match(r"<[0-7]>\S", line)]
+    assert {line[1] for line in lines} == set(priorities)
+
+
+def test_log_lines_are_for_people_anywhere_else(silent_session: Session) -> None:
+    # The variable is inherited by every program of a desktop, also by one in a terminal.
+    env = {**silent_session.env, "JOURNAL_STREAM": "8:12345"}
+    process = silent_session.spawn("service", *PLAIN, "--verbose", env=env)
+    log = silent_session.runtime / "service.log"
+    silent_session.wait_for_child("service", lambda: "serves" in log.read_text(), "to log")
+    process.terminate()
+    assert process.wait(5) == OK
+    assert not [x for x in log.read_text().splitlines() if not re.match(r"\d\d:\d\d:\d\d INFO \S", x)]
+
+
+# Events, for a bug report
+
+
+def test_dump_events_prints_what_the_server_says_as_json_lines(session: Session) -> None:
+    process = session.spawn("events", *PLAIN, "--dump-events")
+    session.wait_for_child("events", lambda: events(session), "to print the snapshot")
+    assert events(session)[0]["event"] == "Snapshot"
+    assert {"speakers", "headset"} < {device["name"] for device in events(session)[0]["devices"]}
+    player = session.play("Radio")
+    seen: list[int] = []
+
+    def is_seen() -> bool:
+        records = [event["record"] for event in events(session) if event["event"] == "Seen"]
+        seen[:] = [r["index"] for r in records if r.get("media_name") == "Radio"]
+        return bool(seen)
+
+    session.wait_for(is_seen, "the stream to be seen")
+    player.kill()
+    gone = {"event": "Gone", "kind": "playback", "index": seen[0]}
+    session.wait_for(lambda: gone in events(session), "the stream to be gone")
+    process.terminate()
+    assert process.wait(5) == OK
+
+
+def test_dump_events_leaves_the_running_service_alone(service: Service) -> None:
+    session = service.session
+    process = session.spawn("events", *PLAIN, "--dump-events")
+    session.wait_for_child("events", lambda: events(session), "to print the snapshot")
+    assert service.is_owner()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == OK
+
+
+# Doing nothing
+
+
+def test_nothing_runs_while_nothing_changes(session: Session) -> None:
+    for name in ("Radio", "Film", "Game"):
+        session.play(name)
+    service = start_plainly(session)
+    service.wait_connected()
+    service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
+    service.wait_for_stream("Radio", volume=0.5)
+    session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change", 10)
+    assert system_calls(service, WATCHED) == []
+    service.stop()
+
+
+def test_without_a_sound_server_only_the_next_attempt_is_waited_for(silent_session: Session) -> None:
+    service = start_plainly(silent_session)
+    calls = system_calls(service, WATCHED)
+    # After 0.1 s, and each time twice as long, give or take a fifth: in no three seconds are there more than seven.
+    attempts = sum("connect(" in call and "pulse/native" in call for call in calls)
+    wakeups = sum("epoll_wait(" in call for call in calls)
+    assert 1 <= attempts <= 7
+    assert wakeups <= 5 * attempts, "\n".join(calls)
+    service.stop()
+
+
+# What the tests above say in one word
+
+
+def start_deaf(session: Session, *options: str) -> Service:
+    """Start the service where there is no sound server; return when it has tried to reach one."""
+    service = Service(session, *options).start(connected=False)
+    session.wait_for(lambda: "no sound server" in service.log(), "the first attempt")
+    return service
+
+
+def start_plainly(session: Session) -> Service:
+    """Start the service with no option, and without Python's development mode."""
+    service = Service(session)
+    service.process = session.spawn(service.name, *PLAIN)
+    session.wait_for_child(service.name, service.is_owner, "to own its name")
+    return service
+
+
+def run(
+    session: Session,
+    *options: str,
+    command: tuple[str, ...] = (sys.executable, "-X", "dev", "-m", "pwmixer_dbus.daemon"),
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run the service to its end."""
+    return subprocess.run(
+        (*command, *options),
+        env=session.env if env is None else env,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+
+
+def seconds_of(session: Session, *options: str) -> float:
+    """Return how long the service takes from start to end."""
+    before = time.monotonic()
+    assert run(session, *options, command=PLAIN).returncode == OK
+    return time.monotonic() - before
+
+
+def send(service: Service, sign: signal.Signals) -> None:
+    assert service.process is not None
+    service.process.send_signal(sign)
+
+
+def status_of(service: Service) -> int:
+    """Wait until it has ended."""
+    assert service.process is not None
+    return service.process.wait(5)
+
+
+def end_with_errors_logged(service: Service) -> None:
+    """End a service that has rightly logged errors."""
+    send(service, signal.SIGTERM)
+    assert status_of(service) == OK
+    assert "Traceback" not in service.log()
+
+
+def configure(session: Session, text: str) -> Path:
+    path = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def is_listed(service: Service, sink: str) -> bool:
+    return sink in sinks(service)
+
+
+def sinks(service: Service) -> list[str]:
+    return [sink["name"] for sink in service.describe()["sinks"]]
+
+
+def managed_objects(service: Service) -> Json:
+    return service.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+
+
+def command_of(member: str, *arguments: str) -> tuple[str, ...]:
+    return ("busctl", "--user", "call", NAME, ROOT, NAME, member, *arguments)
+
+
+def error_of(service: Service, member: str, *arguments: str) -> str:
+    """Call a method that has to fail; return the error's name and message, the first of which busctl does not tell."""
+    call = ("gdbus", "call", "--session", f"--dest={NAME}", f"--object-path={ROOT}")
+    done = subprocess.run(
+        (*call, f"--method={NAME}.{member}", *arguments),
+        env=service.session.env,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stderr.strip().partition("GDBus.Error:")[2]
+
+
+def descriptors(service: Service) -> Counter[str]:
+    """Count what the service has open, by kind."""
+    assert service.process is not None
+    folder = Path("/proc", str(service.process.pid), "fd")
+    return Counter(re.sub(r"\d+", "", str(entry.readlink())) for entry in folder.iterdir())
+
+
+def events(session: Session) -> list[Json]:
+    """Return what `--dump-events` has printed so far; the last line may be in the making."""
+    text = (session.runtime / "events.log").read_text()
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def system_calls(service: Service, seconds: float) -> list[str]:
+    """Return the system calls that the service makes within some seconds, but for the wait in which it is."""
+    assert service.process is not None
+    calls = service.session.runtime / "calls"
+    done = subprocess.run(
+        (
+            *("timeout", "--preserve-status", "--signal=INT", str(seconds)),
+            *("strace", "-f", "-o", str(calls), "-p", str(service.process.pid)),
+        ),
+        capture_output=True,
+        text=True,
+        timeout=seconds + 10,
+        check=False,
+    )
+    assert "attached" in done.stderr, done.stderr
+    return [call for call in calls.read_text().splitlines() if "<detached ...>" not in call]
