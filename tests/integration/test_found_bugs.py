@@ -75,3 +75,24 @@ def test_a_clamp_never_announces_the_value_from_before(playing: Service) -> None
     wait_until_equal(playing)
     volumes = [c["Volume"] for c in recorder.changes(SPEAKERS) if "Volume" in c]
     assert set(volumes) == {1.0, 0.0}
+
+
+def test_the_default_of_before_is_announced_before_the_reply(playing: Service) -> None:
+    """What was announced less than 33 ms ago is held back, also when the caller waits for it."""
+    recorder = Recorder(playing)
+    for now, before in (("headset", "speakers"), ("speakers", "headset")) * 3:
+        playing.call("SetMuted", "ssa{sv}", "@sink", "toggle", 0)
+        playing.call("SetDefault", "s", f"sink:{now}")
+        recorder.assert_announced_before_the_reply(
+            "SetDefault", (f"{ROOT}/sinks/{now}", "Default"), (f"{ROOT}/sinks/{before}", "Default")
+        )
+
+
+def test_an_interface_that_is_not_named_is_any_for_reading_a_property(playing: Service) -> None:
+    """The D-Bus specification allows the empty interface name."""
+    assert (
+        playing.busctl(
+            *("call", NAME, SPEAKERS, "org.freedesktop.DBus.Properties", "Get", "ss", "", "Volume")
+        )
+        == 1.0
+    )
