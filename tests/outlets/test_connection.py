@@ -1,0 +1,246 @@
+"""The bus connection on a real, private bus: what it leans on in dbus-fast, and that a full socket is no end."""
+
+import asyncio
+import inspect
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType
+from dbus_fast.aio import MessageBus
+from dbus_fast.aio.message_bus import _MessageWriter
+from session import Session
+
+from pwmixer_dbus.core.commands import Command
+from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.events import Snapshot
+from pwmixer_dbus.core.model import Device, Kind, Server
+from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.lanes import Done
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus import connection as connection_module
+from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection, TakenError
+from pwmixer_dbus.outlets.bus.service import BusService
+
+pytestmark = pytest.mark.integration
+
+NAME = "org.pwmixer.Test"
+MORE_THAN_FITS = 20_000
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """Make a private session bus that of this process; there is no sound server on it."""
+    with Session(sound=False) as session:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
+        yield session
+
+
+def signal_message() -> Message:
+    return Message(
+        message_type=MessageType.SIGNAL,
+        path="/org/pwmixer/Test",
+        interface=NAME,
+        member="Said",
+        signature="s",
+        body=["x" * 100],
+    )
+
+
+# --- the private names that we lean on
+
+
+def test_the_writer_of_dbus_fast_has_the_parts_that_we_reach_into() -> None:
+    source = inspect.getsource(_MessageWriter)
+    assert "self.sock = " in source
+    assert "self.messages: deque" in source
+    assert "sock = self.sock\n" in inspect.getsource(_MessageWriter.write_callback)
+    assert "sock.send(" in source
+    assert "if self.offset < len(self.buf):" in source, "a short write is waited for"
+
+
+def test_an_open_connection_has_a_writer_with_our_socket_under_it(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        writer: Any = connection._bus._writer
+        assert writer is not None
+        assert isinstance(writer.sock, connection_module._PatientSocket)
+        assert writer.sock.fileno() == writer.fd
+        assert connection.backlog == 0
+        assert connection.unique_name.startswith(":1.")
+        connection.close()
+
+    asyncio.run(main())
+
+
+# --- a full socket
+
+
+class StoppedBus:
+    """The bus daemon does not read in here, as if the machine were very busy."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def __enter__(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_: object) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def test_a_full_socket_is_waited_for(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        pid = await connection.process_behind(DAEMON)
+        assert pid
+        with StoppedBus(pid):
+            for _ in range(MORE_THAN_FITS):
+                connection.send(signal_message())
+            await asyncio.sleep(0)
+            assert connection.backlog > 0
+        async with asyncio.timeout(5):
+            assert await connection.process_behind(DAEMON) == pid  # comes after all the others
+        assert connection.backlog == 0
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_without_our_socket_dbus_fast_still_takes_a_full_one_for_the_end(bus: Session) -> None:
+    """The day on which this fails, `_PatientSocket` can go."""
+    del bus
+
+    async def main() -> None:
+        probe = await BusConnection.open()
+        pid = await probe.process_behind(DAEMON)
+        assert pid
+        foreign = await MessageBus(bus_type=BusType.SESSION).connect()
+        with StoppedBus(pid), suppress(OSError):  # it even registers the descriptor that it has just closed
+            for _ in range(MORE_THAN_FITS):
+                foreign.send(signal_message()).add_done_callback(lambda future: future.exception())
+                if not foreign.connected:
+                    break
+        assert not foreign.connected
+        with suppress(OSError, EOFError):
+            await foreign.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        probe.close()
+
+    asyncio.run(main())
+
+
+def test_a_daemon_that_never_reads_again_is_given_up(
+    bus: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    del bus
+    monkeypatch.setattr(connection_module, "OVERFLOW", 100)
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        pid = await connection.process_behind(DAEMON)
+        assert pid
+        with StoppedBus(pid):
+            for _ in range(MORE_THAN_FITS):
+                connection.send(signal_message())
+            assert "stopped reading" in caplog.text
+            assert connection.backlog <= 101
+        async with asyncio.timeout(5):
+            await connection.wait_closed()
+        connection.send(signal_message())  # and nothing happens
+
+    asyncio.run(main())
+    assert len(caplog.records) == 1
+
+
+# --- names, replies and errors
+
+
+def test_a_name_has_one_owner_until_another_takes_it_over(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        lost: list[str] = []
+        first, second = await BusConnection.open(), await BusConnection.open()
+        first.serve(lambda _: False, lost.append)
+        await first.own(NAME, replace=False)
+        with pytest.raises(TakenError):
+            await second.own(NAME, replace=False)
+        assert await second.process_behind(NAME) == os.getpid()
+        await second.own(NAME, replace=True)
+        await first.process_behind(DAEMON)
+        assert NAME in lost
+        assert await first.process_behind("org.pwmixer.Nobody") is None
+        first.close()
+        second.close()
+
+    asyncio.run(main())
+
+
+class Faulty:
+    """A sound server with a mistake in it."""
+
+    def send(self, command: Command, done: Done) -> None:
+        raise ZeroDivisionError(command, done)
+
+
+def test_a_mistake_of_ours_is_told_under_our_own_error_name(
+    bus: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    del bus
+
+    async def main() -> None:
+        connection, caller = await BusConnection.open(), await MessageBus(bus_type=BusType.SESSION).connect()
+        mixer = Mixer(Settings())
+        mixer.server = Faulty()
+        sink = Device(kind=Kind.SINK, index=1, name="speakers")
+        mixer.on_event(Snapshot(server=Server(default_sink="speakers", cookie=1), devices=(sink,)))
+        service = BusService(
+            mixer,
+            connection,
+            instance_id="x",
+            parent_of=lambda _: None,
+            reload=lambda: None,
+            config_error=lambda: "",
+        )
+        connection.serve(service.on_call, lambda _: None)
+        call = Message(
+            destination=connection.unique_name,
+            path="/org/pwmixer/Mixer",
+            interface="org.pwmixer.Mixer",
+            member="SetVolume",
+            signature="sda{sv}",
+            body=["@sink", 0.3, {}],
+        )
+        async with asyncio.timeout(5):
+            reply = await caller.call(call)
+        assert reply is not None
+        assert reply.error_name == MixerError.dbus_name
+        assert reply.body[0].endswith(".")
+        assert "ZeroDivisionError" not in reply.body[0]
+        quiet = Message(
+            destination=connection.unique_name,
+            path="/org/pwmixer/Mixer",
+            interface="org.pwmixer.Mixer",
+            member="NoSuchThing",
+            flags=MessageFlag.NO_REPLY_EXPECTED,
+        )
+        await caller.send(quiet)
+        async with asyncio.timeout(5):
+            again = await caller.call(
+                Message(destination=connection.unique_name, path="/nowhere", member="Get")
+            )
+        assert again is not None
+        assert again.error_name == ErrorType.UNKNOWN_OBJECT.value
+        service.publisher.close()
+        caller.disconnect()
+        connection.close()
+
+    asyncio.run(main())
+    assert "ZeroDivisionError" in caplog.text
