@@ -110,6 +110,29 @@ def test_whatever_gjs_wrote_in_vain_is_healed(
         assert_nothing_is_ever_invalidated(client)
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "asked", "given"),
+    [
+        (SPEAKERS, "ChannelVolumes", [9.0, 0.5], [1, 0.5]),
+        (f"{ALIAS}/sink", "Volume", 9.0, 1),
+        (SPEAKERS, "Volume", 0.50004, 0.5),
+        (f"{ALIAS}/sink", "Volume", 0.50004, 0.5),
+        (SPEAKERS, "ChannelVolumes", [0.50004, 0.25], [0.5, 0.25]),
+        (f"{ROOT}/streams/1", "Volume", -1, 0),
+        (f"{ROOT}/apps/name_3aradio", "Volume", 9.0, 1),
+        (f"{ROOT}/apps/name_3aradio", "Volume", 0.50004, 0.5),
+    ],
+)
+def test_a_write_that_was_clamped_or_rounded_is_healed_also_when_nothing_changes(
+    playing: Service, path: str, name: str, asked: object, given: object
+) -> None:
+    with Client.gjs(playing.session, "writer.js", path, NODE, name) as client:
+        for _ in range(2):
+            assert client.ask(value=asked)["value"] == asked
+            client.wait("changed", lambda event: event["changed"].get(name) == given)
+            assert client.ask()["value"] == given
+
+
 def test_gjs_calls_the_verbs_with_options_and_gets_values_and_errors(playing: Service) -> None:
     with Client.gjs(playing.session, "proxy.js", ROOT, NAME) as root:
 
@@ -146,6 +169,14 @@ def test_the_alias_of_the_default_sink_follows_it_in_gjs(playing: Service) -> No
         alias.wait("changed", now_has("Muted", False))
         assert "Mute: no" in session.pactl("get-sink-mute", "headset")
         assert_nothing_is_ever_invalidated(alias)
+
+
+def test_the_alias_announces_also_the_name_of_another_default(playing: Service) -> None:
+    with Client.gjs(playing.session, "proxy.js", f"{ALIAS}/sink", NODE) as alias:
+        assert alias.ask(do="read", name="Name")["value"] == "speakers"
+        playing.session.pactl("set-default-sink", "headset")
+        alias.wait("changed", lambda event: event["changed"].get("Description") == "Headset")
+        assert alias.ask(do="read", name="Name")["value"] == "headset"
 
 
 def test_a_gjs_proxy_survives_a_restart_of_the_service(slider: Client, playing: Service) -> None:

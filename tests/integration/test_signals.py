@@ -37,6 +37,20 @@ def recorder(playing: Service) -> Recorder:
     return Recorder(playing)
 
 
+def test_what_a_call_changes_is_announced_before_its_reply(playing: Service, recorder: Recorder) -> None:
+    """The server acknowledges a volume before it shows it; on a busy machine up to 30 ms pass between the two."""
+    sink, stream, app = f"{ALIAS}/sink", f"{ROOT}/streams/1", f"{ROOT}/apps/name_3aradio"
+    for number in range(5):
+        playing.call("SetVolume", "sda{sv}", "@sink", 0.1 + number / 10, 0)
+        recorder.assert_announced_before_the_reply("SetVolume", (SPEAKERS, "Volume"), (sink, "Volume"))
+        playing.call("AdjustVolume", "sda{sv}", "app:radio", -0.1, 0)
+        recorder.assert_announced_before_the_reply("AdjustVolume", (stream, "Volume"), (app, "Volume"))
+        playing.call("SetMuted", "ssa{sv}", "@sink", "toggle", 0)
+        recorder.assert_announced_before_the_reply("SetMuted", (SPEAKERS, "Muted"), (sink, "Muted"))
+        playing.set("Volume", "d", 0.15 + number / 10, path=stream, interface="Node")
+        recorder.assert_announced_before_the_reply("Set", (stream, "Volume"), (app, "Volume"))
+
+
 def test_what_a_call_moves_is_announced_before_its_reply(playing: Service, recorder: Recorder) -> None:
     headset = f"{ROOT}/sinks/headset"
     playing.call("Move", "ssa{sv}", "app:radio", "headset", 0)
@@ -147,6 +161,17 @@ def test_a_clamp_says_what_was_asked_what_is_in_force_and_why(playing: Service, 
     ]
 
 
+def test_a_clamp_never_announces_the_value_from_before(playing: Service, recorder: Recorder) -> None:
+    """A slider would jump from where it was dragged to where it had been, and then to the limit."""
+    playing.call("SetVolume", "sda{sv}", "@sink", 0.4, 0)
+    for _ in range(5):
+        playing.call("SetVolume", "sda{sv}", "@sink", 1.4, 0)
+        playing.call("SetVolume", "sda{sv}", "@sink", -1, 0)
+    wait_until_equal(playing)
+    volumes = [c["Volume"] for c in recorder.changes(SPEAKERS) if "Volume" in c]
+    assert volumes == [0.4, *(1.0, 0.0) * 5]
+
+
 def test_nothing_is_announced_of_a_change_that_is_none(playing: Service, recorder: Recorder) -> None:
     session = playing.session
     playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)
@@ -168,7 +193,7 @@ def test_nothing_is_announced_of_a_change_that_is_none(playing: Service, recorde
 
 def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals(playing: Service) -> None:
     session = playing.session
-    streams, calls = 10, 700
+    streams, calls = 10, 1001
     for i in range(streams - 1):
         session.play(f"Player {i}", tone=0)
     session.wait_for(lambda: len(playing.describe()["streams"]) == streams, "all streams")
@@ -195,7 +220,6 @@ def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals
     with deaf_client(playing), deaf_client(playing):
         counted = on_the_bus(playing, lambda fuzz: storm(fuzz.bus))
         assert counted["ClientChange"] == counted["VolumeClamped"] == streams * calls
-        assert counted["PropertiesChanged"] >= streams * calls, "what was refused is healed each time"
         assert counted.total() > 20_000
         assert playing.call("SetVolume", "sda{sv}", "@sink", 0.3, 0) == 0.3
         wait_until_equal(playing)
