@@ -1,8 +1,9 @@
 """The arrows: who may import whom, and who may import what from outside. A new file or folder needs a place here."""
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,14 +67,17 @@ FILES = sorted(
 )
 
 
-def imports_of(name: str) -> Iterator[tuple[str, str]]:
-    """Yield what a file imports, wherever it does: the dotted module, and the name taken from it."""
+@cache
+def imports_of(name: str) -> list[tuple[str, str]]:
+    """List what a file imports, wherever it does: the dotted module, and the name taken from it."""
+    found: list[tuple[str, str]] = []
     for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
+            found += [(alias.name, "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively"
-            yield from ((node.module or "", alias.name) for alias in node.names)
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
 
 
 def inner(name: str) -> set[str]:
@@ -122,3 +126,11 @@ def test_there_is_one_writer() -> None:
 def test_the_picture_has_no_place_that_is_empty() -> None:
     assert {layer(name) for name in FILES} == set(MAY_IMPORT)
     assert {f"core/{name}" for name in CORE} == {name for name in FILES if layer(name) == "core"}
+
+
+def test_every_test_that_the_readme_names_exists() -> None:
+    here = Path(__file__).parent
+    code = "\n".join(p.read_text(encoding="utf-8") for p in here.rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", (here / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 40
+    assert [name for name in named if f"def {name}(" not in code] == []
