@@ -31,15 +31,18 @@ INVALID, NOT_SUPPORTED = f"{STANDARD}InvalidArgs", f"{STANDARD}NotSupported"
 NOT_FOUND, AMBIGUOUS = f"{OURS}NotFound", f"{OURS}Ambiguous"
 UNKNOWN_OBJECT, UNKNOWN_INTERFACE = f"{STANDARD}UnknownObject", f"{STANDARD}UnknownInterface"
 UNKNOWN_METHOD, UNKNOWN_PROPERTY = f"{STANDARD}UnknownMethod", f"{STANDARD}UnknownProperty"
-READ_ONLY = f"{STANDARD}PropertyReadOnly"
+READ_ONLY, LIMITS, STALE = f"{STANDARD}PropertyReadOnly", f"{STANDARD}LimitsExceeded", f"{OURS}Stale"
+NOT_CONNECTED = f"{OURS}NotConnected"
 DOCUMENTED = {
     *(INVALID, NOT_SUPPORTED, NOT_FOUND, AMBIGUOUS, UNKNOWN_OBJECT, UNKNOWN_INTERFACE, UNKNOWN_METHOD),
-    *(UNKNOWN_PROPERTY, READ_ONLY, f"{STANDARD}LimitsExceeded", f"{OURS}AudioServer", f"{OURS}Timeout"),
-    f"{OURS}Stale",
+    *(UNKNOWN_PROPERTY, READ_ONLY, LIMITS, f"{OURS}AudioServer", f"{OURS}Timeout"),
+    STALE,
 }
 MANAGER = "org.freedesktop.DBus.ObjectManager"
 NODE, DEVICE, STREAM = (f"{NAME}.{name}" for name in ("Node", "Device", "Stream"))
 SPEAKERS, RADIO, RADIO_APP = f"{ROOT}/sinks/speakers", f"{ROOT}/streams/1", f"{ROOT}/apps/name_3aradio"
+
+APPLY, TRUE = "ta(oa{sv})a{sv}", Variant("b", True)
 
 BadCall = tuple[str, str | None, str, str, list[Any]]
 
@@ -97,6 +100,22 @@ CALLS: tuple[tuple[str, str, list[Any], str, str], ...] = (
     ("SetProfile", "ss", ["@sink", "y"], NOT_SUPPORTED, "only a card has"),
     ("ExplainStream", "s", ["@sink"], INVALID, "is not one stream; use stream:N"),
     ("Resolve", "s", ["sink:["], NOT_FOUND, "Nothing is called"),
+    ("Apply", APPLY, [0, [["/nowhere", {"Muted": TRUE}]], {}], NOT_FOUND, "There is no object at /nowhere"),
+    ("Apply", APPLY, [0, [[SPEAKERS, {"Loudness": TRUE}]], {}], UNKNOWN_PROPERTY, "“Loudness”"),
+    ("Apply", APPLY, [0, [[SPEAKERS, {"Name": TRUE}]], {}], READ_ONLY, "cannot be written"),
+    ("Apply", APPLY, [0, [[SPEAKERS, {"Volume": TRUE}]], {}], INVALID, "has the type “d”"),
+    ("Apply", APPLY, [0, [[ROOT, {"MaxVolume": Variant("d", 1.0)}]], {}], NOT_FOUND, "There is no object at"),
+    ("Apply", APPLY, [2**64 - 1, [], {}], STALE, "has moved on"),
+    ("Apply", APPLY, [0, [[SPEAKERS, {}]] * 1001, {}], LIMITS, "At most 1000 objects"),
+    ("Apply", APPLY, [0, [], {"limit": Variant("d", 1.0)}], INVALID, "no option “limit”"),
+    (
+        "Apply",
+        APPLY,
+        [0, [[RADIO, {"Muted": TRUE}], [SPEAKERS, {"Volume": Variant("d", math.nan)}]], {}],
+        INVALID,
+        "finite number",
+    ),
+    ("Undo", "i", [1], INVALID, "takes the signature “u”, not “i”"),
     ("Describe", "a{sv}", [{"pretty": Variant("b", True)}], INVALID, "no option “pretty”; there is: none"),
 )
 
@@ -263,6 +282,38 @@ def test_the_highest_volume_itself_has_a_highest_value(playing: Service) -> None
         assert playing.get("MaxVolume") == in_force
     assert playing.call("SetVolume", "sda{sv}", "@sink", 1.4, 0) == 1.2
     wait_until_equal(playing)
+
+
+def test_what_needs_a_default_device_or_a_sound_server_says_so_while_there_is_none(
+    bare_session: Session,
+) -> None:
+    service = Service(bare_session).start()
+    sink = f"{ALIAS}/sink"
+    volume = Variant("d", 0.5)
+    assert service.get("State", path=sink, interface="Node") == "absent"
+    assert service.get("DefaultSink") == "/"
+    no_default = "There is no default sink at the moment."
+    calls: tuple[BadCall, ...] = (
+        (ROOT, NAME, "SetVolume", "sda{sv}", ["@sink", 0.5, {}]),
+        (ROOT, NAME, "SetVolume", "sda{sv}", [sink, 0.5, {}]),
+        (ROOT, NAME, "Apply", APPLY, [0, [[sink, {"Volume": volume}]], {}]),
+        (sink, PROPERTIES, "Set", "ssv", [NODE, "Volume", volume]),
+        (sink, NODE, "GetProperties", "", []),
+    )
+
+    async def call_all(fuzz: Fuzz) -> list[tuple[str | None, list[Any]]]:
+        replies = [await fuzz.send(*call) for call in calls]
+        return [(reply.error_name, reply.body) for reply in replies]
+
+    assert on_the_bus(service, call_all) == [(NOT_FOUND, [no_default])] * len(calls)
+    bare_session.add_null_sink("speakers")
+    bare_session.wait_for(lambda: service.get("DefaultSink") == SPEAKERS, "the new sink to be the default")
+    bare_session.stop_sound()
+    service.wait_connected(False)
+    ((error, (message,)), *others) = on_the_bus(service, call_all)
+    assert (error, is_sentence(message)) == (NOT_CONNECTED, True)
+    assert others[:-1] == [(error, [message])] * 3
+    service.stop()
 
 
 def test_a_fuzzer_that_walks_the_introspection_finds_nothing(playing: Service) -> None:
