@@ -10,7 +10,7 @@ from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Process, Se
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState, apply
 
-STEADY = settings(derandomize=True, deadline=None, max_examples=150)
+STEADY = settings(derandomize=True, deadline=None, max_examples=100)
 """The same examples in every run: what fails here fails for everybody."""
 
 MUSIC = "bin:music"
