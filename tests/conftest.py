@@ -9,14 +9,14 @@ from session import Session
 
 @pytest.fixture
 def bare_session() -> Iterator[Session]:
-    """A session with a bus and a sound server, but without any device."""
+    """Start a session with a bus and a sound server, but without any device."""
     with Session() as session:
         yield session
 
 
 @pytest.fixture
 def session(bare_session: Session) -> Session:
-    """A session with two sinks, of which `speakers` is the default, and a microphone."""
+    """Add two sinks, of which `speakers` is the default, and a microphone."""
     bare_session.add_null_sink("speakers", "Speakers")
     bare_session.add_null_sink("headset", "Headset")
     bare_session.add_null_source("microphone", "Microphone")
@@ -27,7 +27,7 @@ def session(bare_session: Session) -> Session:
 
 @pytest.fixture
 def service(session: Session) -> Iterator[Service]:
-    """The service, connected; it has to end cleanly and without a traceback in its log."""
+    """Start the service and wait until it is connected; it has to end cleanly and without a traceback in its log."""
     service = Service(session).start()
     try:
         yield service

@@ -52,7 +52,7 @@ async def main() -> None:
     bus.add_message_handler(handle)
     await bus.request_name(NAME)
     print("ready", flush=True)  # noqa: T201
-    await bus.wait_for_disconnect()
+    await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
 
 def signals() -> list[Message]:

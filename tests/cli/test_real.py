@@ -35,9 +35,7 @@ def playing(service: Service) -> Service:
     """Play on both sinks: PipeWire takes the volume of a sink that has never played, but does not report it."""
     for sink in ("speakers", "headset"):
         service.session.play(f"Radio of {sink}", sink=sink)
-        service.session.wait_for(
-            lambda sink=sink: f"  {sink}" in said(service, "list", "streams"), f"a stream on {sink}"
-        )
+        service.wait_for_stream(f"Radio of {sink}", device=sink)
     return service
 
 
