@@ -21,6 +21,7 @@ from test_cards import (
 )
 from test_relinks import (
     radio,
+    start,
     test_a_paused_stream_that_another_mixer_has_moved_is_seen_when_it_goes_on,
     test_a_recording_follows_the_default,
     test_a_stream_follows_the_default,
@@ -39,6 +40,7 @@ from test_streams import (
 
 __all__ = [
     "radio",
+    "start",
     "test_a_card_is_unplugged_and_comes_back",
     "test_a_jack_is_plugged_and_pulled",
     "test_a_jack_that_moves_nothing_is_seen_at_the_source_as_well",
