@@ -5,6 +5,7 @@ one is answered with the one that replaced it. Nothing here is ever cancelled, o
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Protocol, assert_never
@@ -26,6 +27,8 @@ from pwmixer_dbus.core.commands import (
 from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.state import Change, MixerState
+
+log = logging.getLogger(__name__)
 
 GIVE_UP = 2.0
 """Seconds after which an answer of the sound server is no longer waited for."""
@@ -144,8 +147,7 @@ class Lanes:
             if lane is not None:
                 lane.stop_timers()
                 lane.running = None
-                for waiter in (*lane.done_running, *lane.done_waiting):
-                    waiter(NotFoundError("That object has just gone."))
+                _tell((*lane.done_running, *lane.done_waiting), NotFoundError("That object has just gone."))
 
     def origin_of(self, keys: Iterable[Key]) -> Origin:
         """Say who is behind a change of these objects: whoever has a command for one with the server now."""
@@ -214,12 +216,20 @@ class Lanes:
                 self._lingering[slot] = self._loop.time()
             else:
                 del self._pending[slot]
-        for waiter in waiters:
-            waiter(error)
+        _tell(waiters, error)
 
     def _let_go(self, slot: Slot) -> None:
         self._lingering.pop(slot, None)
         self._pending.pop(slot, None)
+
+
+def _tell(waiters: Iterable[Done], error: MixerError | None) -> None:
+    """Call back everybody; one that fails must not keep the others waiting, nor stop the event that led here."""
+    for waiter in waiters:
+        try:
+            waiter(error)
+        except Exception:
+            log.exception("an outlet failed on an answer")
 
 
 def _sets(slot: Slot, change: Change) -> bool:

@@ -15,7 +15,7 @@ from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
-from pwmixer_dbus.core.model import Device, Key, Stream
+from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.plan import overruled, plan
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, apply
@@ -77,8 +77,8 @@ class Mixer:
                 listener(before, changes, origin)
             except Exception:
                 log.exception("an outlet failed on a change")
-        self._lanes.on_change(changes)
         self._follow_births_and_deaths(changes)
+        self._lanes.on_change(changes)
         for command, reason in plan(self.state, changes):
             log.info("%s: %s", command, reason)
             self._lanes.enqueue(command, Origin(kind="app", context=reason), partial(_log_failure, command))
@@ -134,9 +134,9 @@ class Mixer:
     def _follow_births_and_deaths(self, changes: Iterable[Change]) -> None:
         for change in changes:
             record = change.after or change.before
-            if not isinstance(record, Device | Stream):
+            if not isinstance(record, Device | Stream | Card):
                 continue
-            key = (record.kind, record.index)
+            key = (change.kind, record.index)
             if change.after is None:
                 self._born_at.pop(key, None)
                 self._lanes.forget(key)

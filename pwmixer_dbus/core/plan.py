@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, SetMuted, SetVolume
-from pwmixer_dbus.core.events import AppWanted
+from pwmixer_dbus.core.events import KEEP, AppWanted
 from pwmixer_dbus.core.model import Stream
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -43,8 +43,8 @@ def overruled(state: MixerState, changes: Iterable[Change]) -> list[AppWanted]:
         given_up.append(
             AppWanted(
                 app_id=app.app_id,
-                volume=app.volume if keeps_volume else None,
-                muted=app.muted if keeps_mute else None,
+                volume=KEEP if keeps_volume else None,
+                muted=KEEP if keeps_mute else None,
             )
         )
     return given_up

@@ -14,13 +14,13 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotFoundError
-from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream, clean
+from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Kind, Stream, clean
 from pwmixer_dbus.core.state import MixerState
 
 Target = Device | Stream | App | Card
 Named = TypeVar("Named", Device, App, Card)
 
-SELECTOR_LIMIT = 512
+SELECTOR_LIMIT = TEXT_LIMIT + len("source:")
 NUMBER_DIGITS = 10
 FORMS = "@sink, @source, sink:NAME, source:NAME, app:ID, stream:N, card:NAME, pid:N or an object path"
 
@@ -110,6 +110,8 @@ def _named(
     ranks = max((len(ranked) for _, ranked in known), default=0)
     for rank in range(ranks):
         exact = [c for c, ranked in known if any(n.casefold() == folded for n in ranked[rank])]
+        if len(exact) > 1:  # names that differ in case only are told apart by it
+            exact = [c for c, ranked in known if name in ranked[rank]] or exact
         if len(exact) > 1:
             raise _ambiguous(selector, exact)
         if exact:

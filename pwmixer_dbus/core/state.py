@@ -1,9 +1,11 @@
 """What is known of the mixer, and `apply`, the only place where it changes.
 
 `apply` is total and idempotent: an unknown index is a no-op, the same event twice changes nothing, and any list of
-events ends in what a fresh snapshot of the final world gives (but for stream numbers and apps that have fallen silent).
+events ends in what a fresh snapshot of the final world gives, but for stream numbers, apps that have fallen silent, and streams whose client has
+gone before them: those keep the application that they were given to.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, assert_never
@@ -102,7 +104,7 @@ def _applied(state: MixerState, event: Event) -> Result:
 def _seen(state: MixerState, record: Device | Stream | Client | Card | Server) -> Result:
     match record:
         case Device(is_placeholder=True) | Stream(is_meter=True):
-            return state, ()
+            return _gone(state, record.kind, record.index)  # its name or properties may have come late
         case Stream():
             return _stream_seen(state, record, state.streams.get((record.kind, record.index)))
         case Device():
@@ -208,11 +210,20 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
     known = state.apps.get(identity.app_id)
     app = known or App(app_id=identity.app_id, name=identity.name)
     streams = app.streams if key in app.streams else (*app.streams, key)
-    app = replace(app, name=identity.name, icon_name=identity.icon_name or app.icon_name, streams=streams)
+    app = _named(state, replace(app, streams=streams))
     if app == known:
         return state, changes
     state, forgotten = _bounded(replace(state, apps=_with(state.apps, app.app_id, app)))
     return state, (*changes, _change(known, app), *forgotten)
+
+
+def _named(state: MixerState, app: App) -> App:
+    """Name an application after its oldest stream, whatever the history; a silent one keeps its name."""
+    streams = sorted(state.streams_of(app), key=lambda s: (s.index, s.kind))
+    if not streams:
+        return app
+    icon_name = next((s.identity.icon_name for s in streams if s.identity.icon_name), "")
+    return replace(app, name=streams[0].identity.name, icon_name=icon_name)
 
 
 def _left(state: MixerState, key: Key, identity: Identity) -> Result:
@@ -220,7 +231,7 @@ def _left(state: MixerState, key: Key, identity: Identity) -> Result:
     app = state.apps.get(identity.app_id)
     if app is None or key not in app.streams:
         return state, ()
-    quieter = replace(app, streams=tuple(k for k in app.streams if k != key))
+    quieter = _named(state, replace(app, streams=tuple(k for k in app.streams if k != key)))
     others = _without(state.apps, app.app_id)
     if not quieter.streams and app.app_id.startswith("stream:"):
         return replace(state, apps=others), (_change(app, None),)
@@ -285,10 +296,11 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         streams={},
         clients={},
         cards={},
+        # What plays comes last, so that `_bounded` cannot forget it before its streams are back in their places.
         apps={
-            app_id: replace(app, streams=())
-            for app_id, app in state.apps.items()
-            if not app_id.startswith("stream:")
+            app.app_id: replace(app, streams=())
+            for app in sorted(state.apps.values(), key=lambda app: bool(app.streams))
+            if same_life or not app.app_id.startswith("stream:")
         },
     )
     records: list[Device | Card | Client] = [*snapshot.devices, *snapshot.cards, *snapshot.clients]
@@ -297,7 +309,8 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
     for stream in sorted(snapshot.streams, key=lambda s: s.index):
         known = state.streams.get((stream.kind, stream.index)) if same_life else None
         after, _ = _seen(after, replace(stream, number=known.number) if known else stream)
-    return after
+    apps = {i: app for i, app in after.apps.items() if app.streams or not i.startswith("stream:")}
+    return replace(after, apps=apps)
 
 
 def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:
@@ -311,9 +324,16 @@ def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:
     yield from _map_differences(before.apps, after.apps)
 
 
-def _by_name(mapping: Mapping[K, Device] | Mapping[K, Card]) -> Mapping[tuple[str, str], Device | Card]:
-    """Key what outlives a restart of the server by what stays the same over it."""
-    return {(getattr(record, "kind", Kind.CARD), record.name): record for record in mapping.values()}
+def _by_name(mapping: Mapping[K, Device] | Mapping[K, Card]) -> Mapping[tuple[str, str, int], Device | Card]:
+    """Key what outlives a restart of the server by what stays the same over it; namesakes are counted."""
+    named: dict[tuple[str, str, int], Device | Card] = {}
+    count: Counter[tuple[str, str]] = Counter()
+    records: list[Device | Card] = [*mapping.values()]
+    for record in sorted(records, key=lambda r: r.index):
+        name = getattr(record, "kind", Kind.CARD), record.name
+        named[*name, count[name]] = record
+        count[name] += 1
+    return named
 
 
 def _by_number(streams: Mapping[Key, Stream]) -> Mapping[int, Stream]:

@@ -1,11 +1,11 @@
 """From what somebody asks for to commands: pure planning, with limits, balance and pending values minded.
 
 Every verb returns a `Plan`; nothing happens until it is submitted. A relative step counts from the *pending* value of
-an object, so that ten steps of 5 % in 50 ms are 50 %. Setting an application sets all its streams to the same volume,
-and is kept as its wish for the streams that it opens later.
+an object, so that ten steps of 5 % in 50 ms are 50 %. Setting an application sets all its streams to the same volume; a step
+keeps their proportions. Either is kept as its wish for the streams that it opens later.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pwmixer_dbus.core import gain
@@ -21,7 +21,19 @@ from pwmixer_dbus.core.commands import (
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, NotFoundError, NotSupportedError
 from pwmixer_dbus.core.events import AppWanted
-from pwmixer_dbus.core.model import App, Availability, Card, Device, Key, Kind, Port, Profile, Stream, clean
+from pwmixer_dbus.core.model import (
+    VOLUME_DIGITS,
+    App,
+    Availability,
+    Card,
+    Device,
+    Key,
+    Kind,
+    Port,
+    Profile,
+    Stream,
+    clean,
+)
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
 
@@ -122,16 +134,29 @@ def set_volume(
 def adjust_volume(
     state: MixerState, pending: Pending, target: Target, delta: float, limit: float = gain.CEILING
 ) -> Plan:
-    """Plan one step relative to the pending value. A step up unmutes, where the settings say so."""
+    """Plan one step relative to the pending value. A step up unmutes, where the settings say so.
+
+    An application's loudest stream takes the step, and the others keep their proportion to it.
+    """
     step = gain.checked(delta, "A step")
     wanted = gain.checked(min(max(volume_of(state, pending, target) + step, -1.0), 10.0), "A volume")
-    plan = _at_volume(state, pending, target, wanted, min(limit, max_volume(state, target)))
+    plan = _at_volume(
+        state, pending, target, wanted, min(limit, max_volume(state, target)), in_proportion=True
+    )
     if step > 0 and state.settings.unmute_on_raise and muted_of(state, pending, target):
         return joined((set_muted(state, pending, target, "off"), plan))
     return plan
 
 
-def _at_volume(state: MixerState, pending: Pending, target: Target, wanted: float, limit: float) -> Plan:
+def _at_volume(
+    state: MixerState,
+    pending: Pending,
+    target: Target,
+    wanted: float,
+    limit: float,
+    *,
+    in_proportion: bool = False,
+) -> Plan:
     current = volume_of(state, pending, target)
     effective, reason = gain.limited(wanted, limit, current)
     clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),) if reason else ()
@@ -142,13 +167,36 @@ def _at_volume(state: MixerState, pending: Pending, target: Target, wanted: floa
             raise NotSupportedError(
                 f"The volume of {selector_of(target)} cannot be set: it does not allow it."
             )
-        commands = tuple(_volume_command(pending, s, effective) for s in streams)
+        commands = tuple(
+            _volume_command(pending, s, volume)
+            for s, volume in _shares(state, pending, streams, effective, limit, in_proportion=in_proportion)
+        )
         wish = AppWanted(app_id=target.app_id, volume=effective)
         return Plan(commands=commands, wishes=(wish,), clamps=clamps, volume=effective)
     if isinstance(target, Card):
         raise _has_no_volume(target)
     _require_volume(target)
     return Plan(commands=(_volume_command(pending, target, effective),), clamps=clamps, volume=effective)
+
+
+def _shares(
+    state: MixerState,
+    pending: Pending,
+    streams: list[Stream],
+    volume: float,
+    limit: float,
+    *,
+    in_proportion: bool,
+) -> Iterator[tuple[Stream, float]]:
+    """Give each stream of an application its volume: all the same, or in proportion to the loudest.
+
+    What another program has raised above the limit may stay there, but it takes no other stream along.
+    """
+    levels = [volume_of(state, pending, stream) for stream in streams]
+    loudest = max(levels, default=0.0)
+    for stream, level in zip(streams, levels, strict=True):
+        share = volume * level / loudest if in_proportion and loudest > 0.0 else volume
+        yield stream, gain.limited(round(share, VOLUME_DIGITS), limit, level)[0]
 
 
 def _volume_command(pending: Pending, record: Audible, volume: float) -> SetVolume:
@@ -254,9 +302,11 @@ def set_profile(target: Target, profile: str) -> Plan:
 
 def _choice(target: Target, what: str, offered: Iterable[Port | Profile], wanted: str) -> str:
     options = tuple(offered)
-    for option in options:
-        if wanted in {option.name, option.description}:
-            return option.name
+    named = [o.name for o in options if o.name == wanted] or [
+        o.name for o in options if o.description == wanted
+    ]
+    if named and wanted:
+        return named[0]
     names = ", ".join(o.name for o in options if o.available is not Availability.NO) or "none"
     raise NotFoundError(
         f"{selector_of(target)} has no {what} “{clean(wanted, 80)}”; there is: {clean(names)}."

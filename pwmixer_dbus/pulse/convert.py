@@ -5,17 +5,18 @@ own declarations; the rest, which rarely changes, through ctypes.
 """
 
 import ctypes
-import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 from pulsectl import _pulsectl as c
 
 from pwmixer_dbus.core.model import (
+    TEXT_LIMIT,
     VOLUME_DIGITS,
     Availability,
     Card,
@@ -30,18 +31,14 @@ from pwmixer_dbus.core.model import (
     Stream,
     clean,
 )
-from pwmixer_dbus.pulse.libpulse import INVALID, property_text
+from pwmixer_dbus.pulse.libpulse import INVALID, properties_of, property_text
 
 _NORM = 0x10000
 _MAX_CHANNELS = 32
 _HARDWARE = 0x0004
 _STATES = {0: "running", 1: "idle", 2: "suspended"}
 _AVAILABILITY = {0: Availability.UNKNOWN, 1: Availability.NO, 2: Availability.YES}
-_PROPERTY_BYTES = 0x10000
-
-# The value is quoted, with quotes and backslashes escaped, so a hostile value cannot forge another entry.
-_PROPERTY = re.compile(rb'([^\x1f"=]+?) = (?:"((?:[^"\\]|\\.)*)"|hex:[0-9a-f]*)(?:\x1f|$)', re.DOTALL)
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_PROPERTY_COUNT = 1000
 
 
 def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
@@ -102,7 +99,7 @@ class PropertyCache:
         known = self._known.get((kind, index))
         if known is not None and known[0] == raw:
             return known[1]
-        properties = parse_properties(raw)
+        properties = read_properties(proplist)
         self._known[kind, index] = (raw, properties)
         return properties
 
@@ -115,13 +112,12 @@ class PropertyCache:
         self._known.clear()
 
 
-def parse_properties(raw: bytes) -> Properties:
-    """Parse libpulse's text form of a property list; binary values are left out, text is cleaned."""
+def read_properties(proplist: int) -> Properties:
+    """Read a property list of libpulse; binary values are left out, text is cleaned, `_PROPERTY_COUNT` are enough."""
     return MappingProxyType(
         {
-            clean(_text(match[1])): clean(_text(_ESCAPED.sub(rb"\1", match[2])))
-            for match in _PROPERTY.finditer(raw[:_PROPERTY_BYTES])
-            if match[2] is not None
+            clean(_text(key)): clean(_text(value[: 4 * TEXT_LIMIT]))
+            for key, value in islice(properties_of(proplist), _PROPERTY_COUNT)
         }
     )
 

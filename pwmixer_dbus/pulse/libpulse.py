@@ -11,7 +11,7 @@ Everything here runs on one thread, inside the loop that the connection was made
 import asyncio
 import ctypes
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pulsectl import _pulsectl as c
@@ -74,6 +74,8 @@ _context_errno = _bind("pa_context_errno", _int, _pointer)
 _error_text = _bind("pa_strerror", ctypes.c_char_p, _int)
 _set_notice_callback = _bind("pa_context_set_subscribe_callback", None, _pointer, _NoticeCallback, _pointer)
 _proplist_text = _bind("pa_proplist_to_string_sep", _pointer, _pointer, ctypes.c_char_p)
+_proplist_iterate = _bind("pa_proplist_iterate", ctypes.c_char_p, _pointer, ctypes.POINTER(_pointer))
+_proplist_gets = _bind("pa_proplist_gets", ctypes.c_char_p, _pointer, ctypes.c_char_p)
 _free = _bind("pa_xfree", None, _pointer)
 
 subscribe = _request("subscribe", _int)
@@ -108,12 +110,21 @@ set_card_profile = _request("set_card_profile_by_index", _u32, ctypes.c_char_p)
 
 
 def property_text(proplist: int) -> bytes:
-    r"""Return a property list as `key = "value"` entries with \x1f between them, quotes and backslashes escaped."""
+    """Return a property list as text, to be compared and not to be parsed: backslashes and keys are not escaped."""
     pointer = _proplist_text(proplist, b"\x1f")
     try:
         return ctypes.string_at(pointer)
     finally:
         _free(pointer)
+
+
+def properties_of(proplist: int) -> Iterator[tuple[bytes, bytes]]:
+    """Go through a property list; what is no text is left out."""
+    state = _pointer()
+    while (key := _proplist_iterate(proplist, ctypes.byref(state))) is not None:
+        value = _proplist_gets(proplist, key)
+        if value is not None:
+            yield key, value
 
 
 class CMainLoop:
@@ -215,7 +226,9 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         """Connect; raises PulseError where there is no server, TimeoutError where it does not answer."""
         # The handshake starts in a deferred event of libpulse's loop, which somebody has to run once.
         asyncio.get_running_loop().call_soon(self._run)
-        await super().connect(autospawn, wait, timeout)
+        # Not PulseAsync's own timeout: its wait_for swallows a cancellation that comes with the answer (Python 3.11).
+        async with asyncio.timeout(timeout):
+            await super().connect(autospawn, wait)
         _set_notice_callback(self._context, self._callbacks[3], None)
 
     def close(self) -> None:

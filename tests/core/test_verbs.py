@@ -275,6 +275,13 @@ def test_a_step_up_unmutes_an_application_for_its_next_stream_too() -> None:
     assert (app(state).volume, app(state).muted) == (0.55, False)
 
 
+def test_a_step_of_an_application_keeps_the_proportions_of_its_streams() -> None:
+    state = state_of(playback(10, channels=(0.8, 0.8)), playback(11, channels=(0.2, 0.4)))
+    plan = verbs.adjust_volume(state, {}, app(state), -0.2)
+    assert [c.channels for c in plan.commands if isinstance(c, SetVolume)] == [(0.6, 0.6), (0.15, 0.3)]
+    assert plan.volume == 0.6
+
+
 # --- moves, defaults, ports and profiles
 
 

