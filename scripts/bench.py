@@ -24,7 +24,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import pulsectl
 from dbus_fast import BusType, Message, MessageType, Variant
@@ -52,6 +52,9 @@ Volumes go round robin over the streams, no sooner than {REST * 1000:.0f} ms aft
 sends one object at most 60 volumes a second and announces it at most 30 times a second, and a faster pace would measure
 that. external-change is timed from just before another mixer asks the server (over a connection that it keeps, or as a
 pactl that is started for it) until the news has been read. A ratio is to the first row of its group."""
+
+
+Way = TypeVar("Way")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,7 @@ async def set_volume(bench: Bench) -> list[Row]:
     samples: dict[str, list[float]] = {what: [] for what in ways}
     streams = cycle(bench.streams)
     for turn in range(bench.rounds):
-        for what, way in ways.items():
+        for what, way in rotated(list(ways.items()), turn):
             stream = next(streams)
             await bench.rested(stream["selector"])
             started = time.perf_counter()
@@ -154,7 +157,7 @@ async def external_change(bench: Bench) -> list[Row]:
         infos = {info.index: info for info in await _in(thread, mixer.sink_input_list)}
         streams = cycle(bench.streams)
         for turn in range(bench.rounds):
-            for what, values in samples.items():
+            for what, values in rotated(list(samples.items()), turn):
                 stream, level = next(streams), level_of(turn)
                 await bench.rested(stream["selector"])
                 signal = news.of(f"{ROOT}/streams/{stream['number']}")
@@ -186,8 +189,8 @@ async def key_press(bench: Bench) -> list[Row]:
     }
     usable = {what: command for what, command in commands.items() if shutil.which(command[0])}
     samples: dict[str, list[float]] = {what: [] for what in usable}
-    for _ in range(bench.starts):
-        for what, command in usable.items():
+    for turn in range(bench.starts):
+        for what, command in rotated(list(usable.items()), turn):
             await bench.verb("SetVolume", "@sink", 0.3, {})
             await bench.rested("@sink")
             started = time.perf_counter()
@@ -309,6 +312,12 @@ def _ask(mixer: Any, info: Any, level: float) -> float:
     started = time.perf_counter()
     mixer.volume_set_all_chans(info, level)
     return started
+
+
+def rotated(ways: list[Way], turn: int) -> list[Way]:
+    """Begin with another one each time: whoever comes after a program that ends finds the server busy with that."""
+    first = turn % len(ways)
+    return ways[first:] + ways[:first]
 
 
 def level_of(turn: int) -> float:
