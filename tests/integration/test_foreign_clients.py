@@ -335,3 +335,22 @@ def test_busctl_monitor_understands_every_message(playing: Service) -> None:
     )
     members = [m["member"] for m in messages() if m["type"] == "signal"]
     assert {"PropertiesChanged", "ClientChange", "InterfacesAdded"} <= set(members)
+
+
+def test_an_interface_that_is_not_named_is_any_for_reading_a_property(service: Service) -> None:
+    """The D-Bus specification allows the empty interface name."""
+    assert (
+        service.busctl(
+            *(
+                "call",
+                NAME,
+                f"{ROOT}/sinks/speakers",
+                "org.freedesktop.DBus.Properties",
+                "Get",
+                "ss",
+                "",
+                "Volume",
+            )
+        )
+        == 1.0
+    )

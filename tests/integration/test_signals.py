@@ -265,3 +265,14 @@ async def call(
     )
     assert reply is not None
     return reply
+
+
+def test_the_default_of_before_is_announced_before_the_reply(playing: Service) -> None:
+    """What was announced less than 33 ms ago is held back, also when the caller waits for it."""
+    recorder = Recorder(playing)
+    for now, before in (("headset", "speakers"), ("speakers", "headset")) * 3:
+        playing.call("SetMuted", "ssa{sv}", "@sink", "toggle", 0)
+        playing.call("SetDefault", "s", f"sink:{now}")
+        recorder.assert_announced_before_the_reply(
+            "SetDefault", (f"{ROOT}/sinks/{now}", "Default"), (f"{ROOT}/sinks/{before}", "Default")
+        )

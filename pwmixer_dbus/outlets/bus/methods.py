@@ -309,7 +309,8 @@ class Methods:
         """Announce what a write has changed; if it led to another value than was asked for, that in any case."""
         subjects = self._subjects_of(target)
         if is_as_asked:
-            self._publisher.flush(subjects)
+            # With a new default, the device that was it before has changed, too.
+            self._publisher.flush(None if name == "Default" else subjects)
         else:
             self.heal(subjects, name)
 

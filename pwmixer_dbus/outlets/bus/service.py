@@ -183,7 +183,7 @@ class BusService:
         yield from state.cards.values()
 
     def _property_call(self, path: str, name: str, call: Call) -> None:
-        interface = self._interface_at(path, call.arguments[0])
+        interface = self._interface_at(path, *call.arguments[:2])
         if name == "Set":
             self._set(path, interface, _property_of(interface, call.arguments[1]), call)
             return
@@ -195,9 +195,10 @@ class BusService:
             prop = _property_of(interface, call.arguments[1])
             call.reply(Variant(prop.signature, values[prop.name]))
 
-    def _interface_at(self, path: str, name: str) -> Interface:
+    def _interface_at(self, path: str, name: str, prop: str = "") -> Interface:
+        """Find an interface by its name, or by a property of it where none is named, as the specification allows."""
         for interface in self._interfaces_at(path):
-            if interface.name == name:
+            if interface.name == name or (not name and interface.property(prop)):
                 return interface
         raise UnknownInterfaceError(f"{path} has no interface “{clean(name, 100)}”.")
 
