@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 REST = 0.005
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0
 CONNECT_TIMEOUT = 5.0
+RELINKS = (0.02, 0.08, 0.3, 0.8)
+"""Pauses after which all streams are listed again: they are moved after its cause is told, and paused ones in silence."""
 
 _FACILITIES = {
     0: Kind.SINK,
@@ -107,6 +109,7 @@ class SoundServer:
         self._resting: dict[Key, asyncio.TimerHandle] = {}
         self._fetched_at: dict[Key, float] = {}
         self._settling: dict[Key, list[Callable[[], None]]] = {}
+        self._relinks: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Connect, follow and reconnect until cancelled: first at once, then after 0.1 s, doubling to 5 s."""
@@ -143,9 +146,10 @@ class SoundServer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        for timer in self._resting.values():
-            timer.cancel()
-        self._gathered = None
+        for timer in (*self._resting.values(), self._relinks):
+            if timer is not None:
+                timer.cancel()
+        self._gathered = self._relinks = None
         for held in (
             self._held_notices,
             self._in_flight,
@@ -228,11 +232,20 @@ class SoundServer:
     def _touch_dependents(self, kind: Kind, what: int) -> None:
         """Follow what the server changes without a notice: links after a change of devices, ports after a profile's."""
         if kind is Kind.SERVER or (kind.is_device and what in {_NEW, _REMOVE}):
-            self._touch((Kind.PLAYBACK, ALL))
-            self._touch((Kind.CAPTURE, ALL))
+            self._follow_links(RELINKS)
         elif kind is Kind.CARD and what != _REMOVE:
             self._touch((Kind.SINK, ALL))
             self._touch((Kind.SOURCE, ALL))
+
+    def _follow_links(self, pauses: tuple[float, ...]) -> None:
+        """List all streams now and after each pause; a new cause starts anew."""
+        if self._relinks is not None:
+            self._relinks.cancel()
+            self._relinks = None
+        self._touch((Kind.PLAYBACK, ALL))
+        self._touch((Kind.CAPTURE, ALL))
+        if pauses:
+            self._relinks = self._loop.call_later(pauses[0], self._follow_links, pauses[1:])
 
     def _forget(self, key: Key) -> None:
         self._properties.forget(*key)
