@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import json
@@ -26,6 +27,12 @@ from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 
 log = logging.getLogger("pwmixer")
+
+DRAIN = 0.5
+"""Seconds for which calls in flight may still come to their end when the service stops."""
+
+FIRST_LOOK = 1.0
+"""Seconds for which the first calls wait until the sound server has been listed, or is known not to be there."""
 
 EXIT_OK, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 
@@ -76,6 +83,9 @@ class Daemon:
 
     async def run(self, *, replace: bool) -> int:
         """Own the name, then follow the sound server until told to stop, replaced, or left by the bus."""
+        # Who owns the name can be told to stop in the same instant.
+        stop_on_signals(self._stopping)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
         try:
             await self._connection.own(BUS_NAME, replace=replace)
         except TakenError:
@@ -87,9 +97,8 @@ class Daemon:
             self._connection.close()
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
-        stop_on_signals(self._stopping)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
         following = asyncio.create_task(self._server.run())
+        releasing = asyncio.create_task(self._release_calls())
         left = asyncio.create_task(self._connection.wait_closed())
         stopped = asyncio.create_task(self._stopping.wait())
         # What start-up made stays for good; not to look at it again makes every later collection short.
@@ -104,11 +113,15 @@ class Daemon:
                 if left.done()
                 else "following the sound server failed; stopping"
             )
-        await self._end(following, left, stopped)
+        await self._end(following, releasing, left, stopped)
         return status
 
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
-        """Leave the sound server first, so that what that changes can still be told."""
+        """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
+        self._service.release_calls()
+        # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
+        await self._connection.disown(BUS_NAME)
+        await self._mixer.drain(DRAIN)
         for task in (following, *waiting):
             task.cancel()
             results: tuple[Any, ...] = await asyncio.gather(task, return_exceptions=True)
@@ -116,6 +129,13 @@ class Daemon:
                 log.error("while stopping", exc_info=results[0])
         self._service.publisher.close()
         self._connection.close()
+
+    async def _release_calls(self) -> None:
+        """Answer no call before it is known what there is: whoever asks first has often started us by asking."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK):
+                await self._server.has_looked.wait()
+        self._service.release_calls()
 
     def reload(self) -> None:
         """Read the configuration again; raises MixerError for a bad one, and the last good one stays in force."""
@@ -132,7 +152,7 @@ class Daemon:
             log.error("%s\nthe last good settings stay in force", error)
 
     def _name_lost(self, name: str) -> None:
-        if name == BUS_NAME:
+        if name == BUS_NAME and not self._stopping.is_set():
             log.info("another instance has taken over")
             self._stopping.set()
 
@@ -151,12 +171,17 @@ async def serve(configuration: Configuration, *, replace: bool) -> int:
 
 async def dump_events() -> int:
     """Print what the sound server says, one event a line as JSON, until interrupted: for bug reports."""
+    stopping = asyncio.Event()
 
     def show(event: Event) -> None:
         line = {"event": type(event).__name__, **plain(event)}
-        print(json.dumps(line, ensure_ascii=False), flush=True)  # noqa: T201 - this is what was asked for
+        try:
+            print(json.dumps(line, ensure_ascii=False), flush=True)  # noqa: T201 - this is what was asked for
+        except BrokenPipeError:
+            # `| head`: the reader has seen enough. Python would flush once more at its end, and complain.
+            sys.stdout = None
+            stopping.set()
 
-    stopping = asyncio.Event()
     stop_on_signals(stopping)
     following = asyncio.create_task(SoundServer(show, machine_id=machine_id()).run())
     await stopping.wait()

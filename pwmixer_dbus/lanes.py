@@ -7,6 +7,7 @@ one is answered with the one that replaced it. Nothing here is ever cancelled, o
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -24,7 +25,13 @@ from pwmixer_dbus.core.commands import (
     Slot,
     slot_of,
 )
-from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
+from pwmixer_dbus.core.errors import (
+    AudioServerError,
+    AudioTimeoutError,
+    MixerError,
+    NotConnectedError,
+    NotFoundError,
+)
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -106,6 +113,7 @@ class Lanes:
         self._pending: dict[Slot, Command] = {}
         self._lingering: dict[Slot, float] = {}
         self._sent_at: dict[Slot, float] = {}
+        self._drained: asyncio.Event | None = None
 
     @property
     def pending(self) -> Mapping[Slot, Command]:
@@ -149,6 +157,21 @@ class Lanes:
                 lane.running = None
                 _tell((*lane.done_running, *lane.done_waiting), NotFoundError("That object has just gone."))
 
+    async def drain(self, longest: float) -> None:
+        """Wait until no command is on its way, at most `longest` seconds; who still waits is told that it is too late."""
+        if self._lanes:
+            self._drained = asyncio.Event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(longest):
+                    await self._drained.wait()
+        self.server = None
+        lanes, self._lanes = self._lanes, {}
+        for lane in lanes.values():
+            lane.stop_timers()
+            lane.running = None
+            waiters = (*lane.done_running, *lane.done_waiting)
+            _tell(waiters, NotConnectedError("The service is ending; it is not known whether that was done."))
+
     def origin_of(self, keys: Iterable[Key]) -> Origin:
         """Say who is behind a change of these objects: whoever has a command for one with the server now."""
         wanted = set(keys)
@@ -161,7 +184,11 @@ class Lanes:
 
     def _advance(self, slot: Slot, lane: _Lane) -> None:
         command, server = lane.waiting, self.server
-        if command is None or server is None:
+        if command is None:
+            return
+        if server is None:
+            del self._lanes[slot], self._pending[slot]
+            _tell(lane.done_waiting, NotConnectedError("The service is ending."))
             return
         now = self._loop.time()
         early = self._sent_at.get(slot, 0.0) + PACE - now if isinstance(command, SetVolume) else 0.0
@@ -212,6 +239,8 @@ class Lanes:
             self._advance(slot, lane)
         else:
             del self._lanes[slot]
+            if not self._lanes and self._drained is not None:
+                self._loop.call_soon(self._drained.set)  # after the waiters below
             if error is None and not _is_shown(self._state(), command):
                 self._lingering[slot] = self._loop.time()
             else:

@@ -125,6 +125,10 @@ class Mixer:
         for command in commands:
             self._lanes.enqueue(command, origin, one_done)
 
+    async def drain(self, longest: float) -> None:
+        """Wait until every command is in force, at most `longest` seconds; what is left is answered as too late."""
+        await self._lanes.drain(longest)
+
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""
         effective = min(max(gain.checked(limit, "The highest volume"), 0.0), gain.CEILING)

@@ -72,7 +72,11 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
 
 def resolve_one(state: MixerState, selector: str, parent_of: ParentOf) -> Target:
     """Return the one object that a selector means; raises like `resolve`, and AmbiguousError for several."""
-    targets = resolve(state, selector, parent_of)
+    return only(selector, resolve(state, selector, parent_of))
+
+
+def only(selector: str, targets: Sequence[Target]) -> Target:
+    """Return the only one of the targets that a selector means; raises AmbiguousError for several."""
     if len(targets) > 1:
         raise _ambiguous(selector, targets)
     return targets[0]

@@ -91,7 +91,10 @@ Done = Callable[[MixerError | None], None]
 
 
 class SoundServer:
-    """A connection that is kept. `emit` gets every event, on the loop's thread; `machine_id` tells local processes."""
+    """A connection that is kept. `emit` gets every event, on the loop's thread; `machine_id` tells local processes.
+
+    `has_looked` is set when it is known what there is: at the first listing, or the first attempt that failed.
+    """
 
     def __init__(self, emit: Callable[[Event], None], *, machine_id: str = "", name: str = "pwmixer") -> None:
         self._emit = emit
@@ -100,6 +103,7 @@ class SoundServer:
         self._loop = asyncio.get_running_loop()
         self._connection: libpulse.Connection | None = None
         self._lost = asyncio.Event()
+        self.has_looked = asyncio.Event()
         self._properties = convert.PropertyCache()
         self._processes: dict[Key, Process | None] = {}
         self._gathered: list[Record] | None = None
@@ -120,6 +124,7 @@ class SoundServer:
                     retry = 0.0
                     await self._lost.wait()
                     self._drop("the sound server went away")
+                self.has_looked.set()
                 retry = min(max(2 * retry, FIRST_RETRY), LAST_RETRY)
                 # Without jitter all clients of a restarted server would come back in the same instant.
                 await asyncio.sleep(retry * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
@@ -208,6 +213,7 @@ class SoundServer:
                 cards=tuple(r for r in gathered if isinstance(r, Card)),
             )
         )
+        self.has_looked.set()
         held, self._held_notices = self._held_notices, []
         for event, index in held:
             self._on_notice(event, index)

@@ -21,6 +21,9 @@ DAEMON_PATH = "/org/freedesktop/DBus"
 BACKLOG = 5_000
 """Messages waiting for the bus daemon beyond which property signals are held back (they merge meanwhile)."""
 
+CONNECT_TIMEOUT = 5.0
+"""Seconds in which a bus has to answer; one that is stopped accepts connections and says nothing."""
+
 OVERFLOW = 100_000
 """Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
 
@@ -59,7 +62,11 @@ class BusConnection:
     @classmethod
     async def open(cls) -> "BusConnection":
         """Connect to the session bus of the environment; raises OSError and dbus-fast's errors where there is none."""
-        bus = await MessageBus(bus_type=BusType.SESSION).connect()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                bus = await MessageBus(bus_type=BusType.SESSION).connect()
+        except TimeoutError as error:
+            raise TimeoutError(f"it did not answer within {CONNECT_TIMEOUT:g} s") from error
         writer: Any = bus._writer  # noqa: SLF001 - see the head of this file
         writer.sock = _PatientSocket(writer.sock)
         return cls(bus)
@@ -129,6 +136,11 @@ class BusConnection:
             flags |= NameFlag.REPLACE_EXISTING
         if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
             raise TakenError(name)
+
+    async def disown(self, name: str) -> None:
+        """Give up a name; every call that was sent to it has come in by then. No-op where the bus has gone."""
+        if self._bus.connected:
+            await self._bus.release_name(name)
 
     async def process_behind(self, name: str) -> int | None:
         """Return the process id of whoever owns a name."""

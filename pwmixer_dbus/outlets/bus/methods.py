@@ -15,11 +15,12 @@ from pwmixer_dbus.core.errors import (
     InvalidArgumentError,
     LimitsExceededError,
     MixerError,
+    NotConnectedError,
     NotFoundError,
     StaleError,
 )
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Stream, clean
-from pwmixer_dbus.core.selectors import ParentOf, Target, resolve, resolve_one, selector_of
+from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
@@ -351,14 +352,17 @@ class Methods:
         return subjects
 
     def _resolved(self, selector: str) -> list[Target]:
-        if selector.startswith("/"):
-            return [object_at(self._mixer, selector)]
-        return list(resolve(self._mixer.state, selector, self._parent_of))
+        try:
+            if selector.startswith("/"):
+                return [object_at(self._mixer, selector)]
+            return list(resolve(self._mixer.state, selector, self._parent_of))
+        except NotFoundError as error:
+            if self._mixer.state.connected:
+                raise
+            raise NotConnectedError(f"There is no sound server at the moment. {error}") from error
 
     def _one(self, selector: str) -> Target:
-        if selector.startswith("/"):
-            return object_at(self._mixer, selector)
-        return resolve_one(self._mixer.state, selector, self._parent_of)
+        return only(selector, self._resolved(selector))
 
     def _device(self, selector: str) -> Device:
         """Find the device that a move names: by selector, or simply by its name."""

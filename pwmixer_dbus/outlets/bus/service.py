@@ -12,7 +12,7 @@ from dbus_fast import Message, Variant
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
-from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError
+from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
@@ -39,7 +39,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
-from pwmixer_dbus.outlets.bus.methods import Call, Methods, fail, object_at
+from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Call, Methods, fail, object_at
 from pwmixer_dbus.outlets.bus.paths import ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import (
     ROOT_SUBJECT,
@@ -81,6 +81,7 @@ class BusService:
         self.publisher = Publisher(connection, lambda: mixer.state, self.root_values)
         self._methods = Methods(mixer, connection, self.publisher, parent_of=parent_of, reload=reload)
         mixer.subscribe(self.publisher.on_change)
+        self._held_calls: list[Message] | None = []
 
     def root_values(self, state: MixerState) -> Mapping[str, Any]:
         """Return the values of the root's properties in a state."""
@@ -105,9 +106,31 @@ class BusService:
         self.publisher.heal(ROOT_SUBJECT, ["ConfigError"])
 
     def on_call(self, message: Message) -> bool:
-        """Answer a method call, now or later. Calls of the Peer interface are left to the library."""
+        """Answer a method call, now or later. Calls of the Peer interface are left to the library.
+
+        Until `release_calls`, calls are only collected.
+        """
         if message.interface == PEER.name:
             return False
+        if self._held_calls is None:
+            self._answer(message)
+        elif len(self._held_calls) < OPEN_CALLS:
+            self._held_calls.append(message)
+        else:
+            fail(
+                self._connection,
+                message,
+                LimitsExceededError("Too many calls wait for the service to start."),
+            )
+        return True
+
+    def release_calls(self) -> None:
+        """Answer the calls that have been held back until now, and from now on each at once."""
+        held, self._held_calls = self._held_calls or [], None
+        for message in held:
+            self._answer(message)
+
+    def _answer(self, message: Message) -> None:
         try:
             self._dispatch(message)
         except MixerError as error:
@@ -117,7 +140,6 @@ class BusService:
             self._connection.fail(
                 message, MixerError.dbus_name, "Something went wrong inside; the journal says what."
             )
-        return True
 
     def _dispatch(self, message: Message) -> None:
         path = message.path or ""

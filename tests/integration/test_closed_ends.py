@@ -1,0 +1,39 @@
+"""The other end of a pipe or socket says nothing, or has gone."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from session import Session
+
+pytestmark = pytest.mark.integration
+
+PLAIN = (sys.executable, "-m", "pwmixer_dbus.daemon")
+
+
+def test_dump_events_ends_when_its_reader_has_seen_enough(bare_session: Session) -> None:
+    with subprocess.Popen(
+        (*PLAIN, "--dump-events"),
+        env=bare_session.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith('{"event": "Snapshot"')
+        process.stdout.close()
+        bare_session.play("Radio")
+        assert process.wait(5) == 0
+        assert process.stderr.read() == ""
+
+
+def test_a_bus_that_never_answers_is_given_up(bare_session: Session) -> None:
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(bare_session.runtime / "mute"))
+        mute.listen()
+        env = {**bare_session.env, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={bare_session.runtime}/mute"}
+        done = subprocess.run(PLAIN, env=env, capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 1
+    assert "there is no session bus to serve on (it did not answer within 5 s)" in done.stderr

@@ -1,0 +1,111 @@
+"""No call is lost when the service ends or hands over, whatever the moment."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+
+import pytest
+from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+from service import NAME, ROOT, Service
+from session import Session
+
+pytestmark = pytest.mark.integration
+
+
+def test_no_call_is_lost_while_one_instance_hands_over_to_another(service: Service) -> None:
+    session = service.session
+    answers: Counter[str] = Counter()
+    enough = threading.Event()
+    caller = threading.Thread(target=lambda: asyncio.run(call_until(enough, session, answers)))
+    caller.start()
+    try:
+        session.wait_for(lambda: answers["answered"] > 100, "the first answers")
+        new = Service(session, "--replace", name="new").start()
+        assert service.process is not None
+        assert service.process.wait(5) == 0
+        before = answers["answered"]
+        session.wait_for(lambda: answers["answered"] > before + 100, "answers of the new one")
+    finally:
+        enough.set()
+        caller.join(10)
+    assert not caller.is_alive(), "each call is answered"
+    # Until it knows the mixer, the new one has nothing to set; and what the old one had asked for is not waited for.
+    assert set(answers) <= {"answered", "org.pwmixer.Error.NotFound", "org.pwmixer.Error.NotConnected"}
+    new.stop()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_in_the_instant_in_which_it_owns_its_name(
+    bare_session: Session, sign: signal.Signals
+) -> None:
+    for turn in range(5):
+        process = asyncio.run(started(bare_session, f"hasty-{turn}"))
+        process.send_signal(sign)
+        assert process.wait(5) == 0, bare_session.log_tail(f"hasty-{turn}", 50)
+
+
+def test_the_first_call_is_answered_with_what_there_is(session: Session) -> None:
+    """It may be that call by which the bus has started the service."""
+    for turn in range(5):
+        process = asyncio.run(started(session, f"first-{turn}"))
+        described = Service(session).describe()
+        assert described["connected"] is True
+        assert described["defaults"]["sink"] == "speakers"
+        process.terminate()
+        assert process.wait(5) == 0
+
+
+async def started(session: Session, name: str) -> subprocess.Popen[bytes]:
+    """Start the service and return as soon as the bus tells that it owns its name."""
+    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
+    bus = await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+    owned = asyncio.Event()
+
+    def look(message: Message) -> None:
+        if message.member == "NameOwnerChanged" and message.body[0] == NAME and message.body[2]:
+            owned.set()
+
+    bus.add_message_handler(look)
+    rule = f"type='signal',member='NameOwnerChanged',arg0='{NAME}'"
+    daemon = "org.freedesktop.DBus"
+    await bus.call(
+        Message(
+            destination=daemon,
+            path="/org/freedesktop/DBus",
+            interface=daemon,
+            member="AddMatch",
+            signature="s",
+            body=[rule],
+        )
+    )
+    process = session.spawn(name, sys.executable, "-m", "pwmixer_dbus.daemon")
+    await asyncio.wait_for(owned.wait(), 10)
+    bus.disconnect()
+    return process
+
+
+async def call_until(enough: threading.Event, session: Session, answers: Counter[str]) -> None:
+    """Call without a pause, a few at a time; count the answers, errors by their name."""
+    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
+    bus = await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+    calls: tuple[tuple[str, str, list[object]], ...] = (
+        ("SetVolume", "sda{sv}", ["@sink", 0.5, {}]),
+        ("SetMuted", "ssa{sv}", ["sink:headset", "on", {"quiet": Variant("b", True)}]),
+        ("Describe", "a{sv}", [{}]),
+    )
+
+    async def call(member: str, signature: str, body: list[object]) -> None:
+        while not enough.is_set():
+            message = Message(
+                destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=body
+            )
+            reply = await asyncio.wait_for(bus.call(message), 5)
+            failed = reply.message_type is MessageType.ERROR
+            answers[str(reply.error_name) if failed else "answered"] += 1
+
+    await asyncio.gather(*(call(*arguments) for arguments in calls * 4))
+    bus.disconnect()
