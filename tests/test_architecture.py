@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
 
-CORE = ["errors", "model", "settings", "gain", "identity", "commands", "events", "state", "selectors"]
-CORE += ["verbs", "plan", "history", "document"]
+CORE = ["errors", "model", "patterns", "rules", "settings", "gain", "identity", "commands", "events", "state"]
+CORE += ["memory", "matching", "selectors", "verbs", "plan", "history", "document"]
 """In the order in which they build on each other: each may import only what stands before it."""
 
 MAY_IMPORT = {

@@ -1,0 +1,665 @@
+"""What a person wants of applications and devices, over restarts: what is learned, what is recalled, what is enforced.
+
+Only a person's intent is learned, and `intent_of` is the one place that says what counts as such. A `Memory` is a
+value: where nothing differs, the same object comes back, so `is` tells whether there is anything to save.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
+from pwmixer_dbus.core.events import KEEP, Keep
+from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
+from pwmixer_dbus.core.state import Change, MixerState
+
+APPS, DEVICES, DEVICES_PER_APP = 1000, 200, 32
+"""How many are remembered; beyond that, what has been unused longest is forgotten."""
+
+DAY = 86400
+"""When something was last used is kept to the day, so that using it does not write the file each time."""
+
+LAST_DAY = 253370764800
+"""9999-01-01, the latest day that is kept; a clock may be set to anything."""
+
+GRACE = 2.0
+"""Seconds after its birth in which a stream's own volume says nothing about what a person wants, and is corrected."""
+
+SETTLING = 1.0
+"""Seconds after an upheaval (a device, a default, the server) in which what other programs do says nothing either."""
+
+ECHO = 1.0
+"""Seconds after a command of ours in which a change of the same setting may still be its echo."""
+
+CORRECTIONS, CORRECTIONS_IN = 5, 30.0
+"""How often a stream is corrected within how many seconds; more would be a fight that nobody wins."""
+
+NOBODY = "stream:"
+"""How the ids of applications begin that nobody could recognise again; they are never remembered."""
+
+_BLUETOOTH_NAME = re.compile(r"bluez_\w+\.((?:[0-9A-F]{2}[_:]){5}[0-9A-F]{2})\b", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:[0-9A-F]{2}[_:]){5}[0-9A-F]{2}", re.IGNORECASE)
+
+E = TypeVar("E", bound="KnownApp | KnownDevice")
+
+
+def _nothing() -> Mapping[str, "Level"]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A volume and a mute that a person asked for; None where nobody asked. 1.0 = 100 %, at most 1.5."""
+
+    volume: float | None = None
+    muted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownApp:
+    """What is remembered of an application, running or not.
+
+    `levels` are by `playback` and `capture` for what it does on any device, and by `device_key` for one device; those
+    of devices stand in the order in which they were set. `first_volume` is where its playback may start at most until a
+    person sets a volume. `preferred_sink` and `preferred_source` are device keys, "" for none. `used` is a day, as
+    seconds since 1970.
+    """
+
+    app_id: str
+    name: str = ""
+    icon_name: str = ""
+    levels: Mapping[str, Level] = field(default_factory=_nothing)
+    locked: bool = False
+    max_volume: float | None = None
+    first_volume: float | None = None
+    preferred_sink: str = ""
+    preferred_source: str = ""
+    used: int = 0
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nobody has asked anything of it; such a one is forgotten first."""
+        asked = (self.levels, self.locked, self.preferred_sink, self.preferred_source)
+        return not any(asked) and self.max_volume is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDevice:
+    """What is remembered of a device, present or not. `key` is its `device_key`, `name` what people read."""
+
+    key: str
+    name: str = ""
+    level: Level = Level()
+    locked: bool = False
+    max_volume: float | None = None
+    used: int = 0
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether nobody has asked anything of it; such a one is forgotten first."""
+        return self.level == Level() and not self.locked and self.max_volume is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """All that is remembered: applications by id and devices by key."""
+
+    apps: Mapping[str, KnownApp] = field(default_factory=lambda: MappingProxyType({}))
+    devices: Mapping[str, KnownDevice] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppIntent:
+    """What a person wants of an application. KEEP leaves a setting as it is, None gives it up ("" for a preferred device).
+
+    `devices` are the keys of those that it was on. Where there are none, the wish is for all: what was remembered for
+    single devices gives way. `kind` is PLAYBACK or CAPTURE; None is whatever it is known to do, else playback.
+    """
+
+    app_id: str
+    name: str = ""
+    icon_name: str = ""
+    kind: Kind | None = None
+    devices: tuple[str, ...] = ()
+    volume: float | Keep | None = KEEP
+    muted: bool | Keep | None = KEEP
+    locked: bool | Keep = KEEP
+    max_volume: float | Keep | None = KEEP
+    preferred_sink: str | Keep = KEEP
+    preferred_source: str | Keep = KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceIntent:
+    """What a person wants of a device, by its key. KEEP leaves a setting as it is, None gives it up."""
+
+    key: str
+    name: str = ""
+    volume: float | Keep | None = KEEP
+    muted: bool | Keep | None = KEEP
+    locked: bool | Keep = KEEP
+    max_volume: float | Keep | None = KEEP
+
+
+Intent = AppIntent | DeviceIntent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What is wanted of one stream or device: None where nothing is. `max_volume` is the lowest cap that is remembered.
+
+    `at_most` is a safe first volume, where there is no volume. `where` says whether the volume, or without one the mute,
+    was asked for on this device or anywhere.
+    """
+
+    volume: float | None = None
+    muted: bool | None = None
+    locked: bool = False
+    max_volume: float | None = None
+    at_most: float | None = None
+    preferred: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Our own latest command for a setting: who wanted it, and when it was last on its way (now, while it is pending)."""
+
+    command: SetVolume | SetMuted
+    origin: Origin
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When something happens, in seconds of one monotonic clock, and what happened before.
+
+    `born_at`: when the stream or device in question appeared. `unrest_at`: when last a device came or went, a default
+    changed, the server came or went, or this stream was moved. `writes`: our own latest command for each setting.
+    """
+
+    now: float
+    born_at: float = -math.inf
+    unrest_at: float = -math.inf
+    writes: Mapping[Slot, Write] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_in_grace(self) -> bool:
+        """Whether what was born has not yet had time to say what it means."""
+        return self.now - self.born_at < GRACE
+
+    def fresh_write(self, slot: Slot) -> Write | None:
+        """Return our own command for a setting where a change of that may be its echo."""
+        write = self.writes.get(slot)
+        return write if write is not None and self.now - write.at < ECHO else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforcement:
+    """Commands, with the reason for them or for there being none; `again_at` is when to look again without a cause."""
+
+    commands: tuple[Command, ...] = ()
+    reason: str = ""
+    again_at: float | None = None
+
+
+# --- which device is it
+
+
+def device_key(device: Device) -> str:
+    """Name a device so that it is known again: `sink:` or `source:`, and its name; a Bluetooth one's address.
+
+    The name of a Bluetooth device changes with its profile (bluez_output.80_99_E7_00_00_01.a2dp-sink), its address never.
+    """
+    properties = device.properties
+    address = properties.get("api.bluez5.address", "")
+    if not address and properties.get("device.api", "").startswith("bluez"):
+        address = properties.get("device.string", "")
+    if not _ADDRESS.fullmatch(address):
+        found = _BLUETOOTH_NAME.match(device.name)
+        address = found[1] if found else ""
+    if not address:
+        return clean(f"{device.kind}:{device.name}")
+    monitor = ".monitor" if device.is_monitor else ""
+    return f"{device.kind}:{address.upper().replace('_', ':')}{monitor}"
+
+
+def device_of_key(state: MixerState, key: str) -> Device | None:
+    """Find the device that a key names, if it is there now."""
+    return next((device for device in state.devices.values() if device_key(device) == key), None)
+
+
+def is_device_key(text: str) -> bool:
+    """Whether this is the key of a device, of any that there may ever be."""
+    return text.startswith((f"{Kind.SINK}:", f"{Kind.SOURCE}:")) and clean(text) == text
+
+
+# --- what is learned
+
+
+def learned(memory: Memory, intent: Intent, now: float) -> Memory:
+    """Return the memory with one more intent; `now` is wall-clock seconds. Total: what makes no sense changes nothing."""
+    if isinstance(intent, DeviceIntent):
+        return _device_learned(memory, intent, _day(now))
+    app_id = clean(intent.app_id)
+    if not app_id or app_id.startswith(NOBODY):
+        return memory
+    known = memory.apps.get(app_id) or KnownApp(app_id=app_id, name=app_id)
+    volume = _sane(intent.volume)
+    app = replace(
+        known,
+        name=clean(intent.name) or known.name,
+        icon_name=clean(intent.icon_name) or known.icon_name,
+        levels=_levels(known, intent, volume),
+        locked=known.locked if intent.locked is KEEP else intent.locked,
+        max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
+        first_volume=known.first_volume if volume is KEEP else None,
+        preferred_sink=_preferred(Kind.SINK, known.preferred_sink, intent.preferred_sink),
+        preferred_source=_preferred(Kind.SOURCE, known.preferred_source, intent.preferred_source),
+        used=_day(now),
+    )
+    return memory if app == known else bounded(replace(memory, apps=_put(memory.apps, app_id, app)))
+
+
+def met(memory: Memory, app: App, now: float, first_volume: float | None = None) -> Memory:
+    """Return the memory after an application was seen, so that it is known later when it does not run.
+
+    At most once a day for each application this differs, whatever it calls itself. `first_volume` is the safe one for
+    those that were never seen.
+    """
+    app_id, today = clean(app.app_id), _day(now)
+    if not app_id or app_id.startswith(NOBODY):
+        return memory
+    known = memory.apps.get(app_id)
+    if known is not None and known.used == today:
+        return memory
+    if known is None:
+        first = _sane(first_volume)
+        known = KnownApp(app_id=app_id, first_volume=None if first is KEEP else first)
+    fresh = replace(
+        known,
+        name=clean(app.name) or known.name or app_id,
+        icon_name=clean(app.icon_name) or known.icon_name,
+        used=today,
+    )
+    after = bounded(replace(memory, apps=_put(memory.apps, app_id, fresh)))
+    return after if app_id in after.apps else memory
+
+
+def forgotten(memory: Memory, app_id: str | None) -> Memory:
+    """Return the memory without one application; None forgets everything, devices too."""
+    if app_id is None:
+        return memory if not memory.apps and not memory.devices else Memory()
+    if app_id not in memory.apps:
+        return memory
+    return replace(memory, apps={k: v for k, v in memory.apps.items() if k != app_id})
+
+
+def device_forgotten(memory: Memory, key: str) -> Memory:
+    """Return the memory without one device, neither its own level nor those of applications on it."""
+    apps = {
+        app_id: _without_device(app, key) if key in _keys_in(app) else app
+        for app_id, app in memory.apps.items()
+    }
+    devices = {k: v for k, v in memory.devices.items() if k != key}
+    after = Memory(apps=apps, devices=devices)
+    return memory if after == memory else after
+
+
+def bounded(memory: Memory) -> Memory:
+    """Return the memory within its limits: of those of which nothing was asked, the longest unused go first."""
+    if len(memory.apps) <= APPS and len(memory.devices) <= DEVICES:
+        return memory
+    return Memory(apps=_most_wanted(memory.apps, APPS), devices=_most_wanted(memory.devices, DEVICES))
+
+
+def _device_learned(memory: Memory, intent: DeviceIntent, day: int) -> Memory:
+    if not is_device_key(intent.key):
+        return memory
+    known = memory.devices.get(intent.key) or KnownDevice(key=intent.key, name=intent.key)
+    device = replace(
+        known,
+        name=clean(intent.name) or known.name,
+        level=_set(known.level, _sane(intent.volume), intent.muted),
+        locked=known.locked if intent.locked is KEEP else intent.locked,
+        max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
+        used=day,
+    )
+    if device == known:
+        return memory
+    return bounded(replace(memory, devices=_put(memory.devices, device.key, device)))
+
+
+def _levels(known: KnownApp, intent: AppIntent, volume: float | Keep | None) -> Mapping[str, Level]:
+    """Set the level for any device, and those for the devices named; where none is named, those give way."""
+    if volume is KEEP and intent.muted is KEEP:
+        return known.levels
+    kind = intent.kind or _direction(known)
+    levels = dict(known.levels)
+    levels[kind] = _set(levels.get(kind, Level()), volume, intent.muted)
+    if intent.devices:
+        for key in intent.devices:
+            if is_device_key(key) and key.startswith(f"{kind.devices}:"):
+                levels[key] = _set(levels.pop(key, Level()), volume, intent.muted)  # put last, for the limit
+    else:
+        given_up = (KEEP if volume is KEEP else None, KEEP if intent.muted is KEEP else None)
+        for key in [key for key in levels if key.startswith(f"{kind.devices}:")]:
+            levels[key] = _set(levels[key], *given_up)
+    on_devices = [key for key in levels if is_device_key(key)]
+    surplus = set(on_devices[: max(len(on_devices) - DEVICES_PER_APP, 0)])
+    return {
+        key: level
+        for key, level in levels.items()
+        if (level.volume, level.muted) != (None, None) and key not in surplus
+    }
+
+
+def _direction(known: KnownApp) -> Kind:
+    if Kind.CAPTURE in known.levels and Kind.PLAYBACK not in known.levels:
+        return Kind.CAPTURE
+    return Kind.PLAYBACK
+
+
+def _set(level: Level, volume: float | Keep | None, muted: bool | Keep | None) -> Level:
+    return Level(volume=_kept(level.volume, volume), muted=level.muted if muted is KEEP else muted)
+
+
+def _kept(known: float | None, wanted: float | Keep | None) -> float | None:
+    return known if isinstance(wanted, Keep) else wanted
+
+
+def _sane(volume: float | Keep | None) -> float | Keep | None:
+    """Bring a volume into range; one that is no number says nothing."""
+    if isinstance(volume, Keep) or volume is None:
+        return volume
+    if math.isnan(volume):
+        return KEEP
+    return round(min(max(volume, 0.0), gain.CEILING), VOLUME_DIGITS)
+
+
+def _preferred(kind: Kind, known: str, wanted: str | Keep) -> str:
+    if isinstance(wanted, Keep) or (wanted and not (is_device_key(wanted) and wanted.startswith(f"{kind}:"))):
+        return known
+    return wanted
+
+
+def _keys_in(app: KnownApp) -> set[str]:
+    return {*app.levels, app.preferred_sink, app.preferred_source}
+
+
+def _without_device(app: KnownApp, key: str) -> KnownApp:
+    return replace(
+        app,
+        levels={k: v for k, v in app.levels.items() if k != key},
+        preferred_sink="" if app.preferred_sink == key else app.preferred_sink,
+        preferred_source="" if app.preferred_source == key else app.preferred_source,
+    )
+
+
+def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
+    """Drop what ranks lowest; within a day, what stands first has been unused longest."""
+    ranked = sorted(entries, key=lambda key: (not entries[key].is_bare, entries[key].used))
+    surplus = set(ranked[: max(len(ranked) - limit, 0)])
+    return {key: entry for key, entry in entries.items() if key not in surplus}
+
+
+def _put(entries: Mapping[str, E], key: str, entry: E) -> Mapping[str, E]:
+    """Put an entry last."""
+    return {**{k: v for k, v in entries.items() if k != key}, key: entry}
+
+
+def _day(now: float) -> int:
+    return int(min(max(now, 0), LAST_DAY) // DAY) * DAY if math.isfinite(now) else 0
+
+
+# --- what is recalled
+
+
+def recall(memory: Memory, app_id: str, kind: Kind, device: Device | None) -> Remembered:
+    """Return what is wanted of a stream of an application, `kind` PLAYBACK or CAPTURE, on a device.
+
+    Volume and mute each: what was asked on this device, else what was asked of the application, else nothing.
+    """
+    app = memory.apps.get(app_id)
+    key = "" if device is None else device_key(device)
+    at = memory.devices.get(key)
+    cap = _lowest(app.max_volume if app else None, at.max_volume if at else None)
+    if app is None:
+        return Remembered(max_volume=cap)
+    here, anywhere = app.levels.get(key, Level()), app.levels.get(kind, Level())
+    volume = anywhere.volume if here.volume is None else here.volume
+    is_here = here.volume is not None or (volume is None and here.muted is not None)
+    return Remembered(
+        volume=volume,
+        muted=anywhere.muted if here.muted is None else here.muted,
+        locked=app.locked,
+        max_volume=cap,
+        at_most=app.first_volume if volume is None and kind is Kind.PLAYBACK else None,
+        preferred=app.preferred_sink if kind is Kind.PLAYBACK else app.preferred_source,
+        where=" on this device" if is_here else "",
+    )
+
+
+def recall_device(memory: Memory, device: Device) -> Remembered:
+    """Return what is wanted of a device itself."""
+    known = memory.devices.get(device_key(device))
+    if known is None:
+        return Remembered()
+    level = known.level
+    return Remembered(
+        volume=level.volume, muted=level.muted, locked=known.locked, max_volume=known.max_volume
+    )
+
+
+def _lowest(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+# --- whether it was a person
+
+
+def intent_of(
+    change: Change, origin: Origin, moment: Moment, state: MixerState, memory: Memory
+) -> Intent | None:
+    """Return what a person wants, given a change and who is behind it; None where it says nothing of that.
+
+    `state` is the one after the change. Each setting by itself, in this order:
+
+    1. Only a volume or mute of what was there before and still is, and the wish for an application, can be an intent.
+       A move is none: it lasts as long as the stream, until the person has it remembered.
+    2. A setting that we wrote ourselves within `ECHO` seconds: if a user asked for that, it is what the user *asked*,
+       which may differ from what a device makes of it; if a rule, a duck, a scene or our own enforcement did, nothing.
+    3. What came with a user's request counts, at any time.
+    4. What another program did (origin server) counts as a person's doing, unless it may as well be the program's own or
+       the session manager's: within `GRACE` seconds of birth, within `SETTLING` seconds of an upheaval, while there is
+       no connection, together with a move, another port or other channels, or against a lock.
+    5. Anything else does not count.
+    """
+    before, after = change.before, change.after
+    match before, after:
+        case App(), App():
+            return _wish(before, after, origin, state)
+        case Stream(), Stream():
+            app = memory.apps.get(after.identity.app_id)
+            is_loose = before.device == after.device and not (app and app.locked)
+        case Device(), Device():
+            known = memory.devices.get(device_key(after))
+            is_loose = before.active_port == after.active_port and not (known and known.locked)
+        case _:
+            return None
+    is_loose = is_loose and state.connected and before.positions == after.positions
+    is_loose = is_loose and not moment.is_in_grace and moment.now - moment.unrest_at >= SETTLING
+    counts = origin.kind == "user" or (origin.kind == "server" and is_loose)
+    volume = _volume_intent(before, after, moment, counts)
+    muted = _mute_intent(before, after, moment, counts)
+    if volume is KEEP and muted is KEEP:
+        return None
+    if isinstance(after, Device):
+        cap = _lowest(recall_device(memory, after).max_volume, state.settings.max_volume)
+        return DeviceIntent(
+            key=device_key(after), name=after.description, volume=_capped(volume, cap), muted=muted
+        )
+    device, identity = state.device_of(after), after.identity
+    cap = _lowest(recall(memory, identity.app_id, after.kind, device).max_volume, state.settings.max_volume)
+    return AppIntent(
+        app_id=identity.app_id,
+        name=identity.name,
+        icon_name=identity.icon_name,
+        kind=after.kind,
+        devices=(device_key(device),) if device else (),
+        volume=_capped(volume, cap),
+        muted=muted,
+    )
+
+
+def _wish(before: App, after: App, origin: Origin, state: MixerState) -> AppIntent | None:
+    volume = KEEP if before.volume == after.volume else after.volume
+    muted = KEEP if before.muted == after.muted else after.muted
+    if origin.kind != "user" or (volume is KEEP and muted is KEEP):
+        return None
+    streams = [s for s in state.streams_of(after) if s.has_volume]
+    # The same streams that the request was about: what it plays, or where it only records, what it records.
+    kind = next((k for k in (Kind.PLAYBACK, Kind.CAPTURE) if any(s.kind is k for s in streams)), None)
+    devices = [state.device_of(s) for s in streams if s.kind is kind]
+    return AppIntent(
+        app_id=after.app_id,
+        name=after.name,
+        icon_name=after.icon_name,
+        kind=kind,
+        devices=tuple(dict.fromkeys(device_key(d) for d in devices if d is not None)),
+        volume=volume,
+        muted=muted,
+    )
+
+
+def _volume_intent(
+    before: Stream | Device, after: Stream | Device, moment: Moment, counts: bool
+) -> float | Keep:
+    level = gain.level(after.channels)
+    if gain.same(gain.level(before.channels), level):
+        return KEEP  # a change of the balance alone is none of what is remembered
+    write = moment.fresh_write((SetVolume, (after.kind, after.index)))
+    if write is not None and isinstance(write.command, SetVolume):
+        return gain.level(write.command.channels) if write.origin.kind == "user" else KEEP
+    return level if counts else KEEP
+
+
+def _mute_intent(
+    before: Stream | Device, after: Stream | Device, moment: Moment, counts: bool
+) -> bool | Keep:
+    if before.muted == after.muted:
+        return KEEP
+    write = moment.fresh_write((SetMuted, (after.kind, after.index)))
+    if write is not None and isinstance(write.command, SetMuted):
+        return write.command.muted if write.origin.kind == "user" else KEEP
+    return after.muted if counts else KEEP
+
+
+def _capped(volume: float | Keep, cap: float | None) -> float | Keep:
+    return volume if isinstance(volume, Keep) or cap is None else min(volume, cap)
+
+
+# --- what is enforced
+
+
+def enforcement(
+    before: Stream | None,
+    stream: Stream,
+    remembered: Remembered,
+    moment: Moment,
+    *,
+    corrected_at: Iterable[float] = (),
+    limit: float = gain.CEILING,
+) -> Enforcement:
+    """Return what has to be corrected at a stream, which was `before` (None at its birth, or to look at all of it again).
+
+    `corrected_at` are the times of the corrections so far, `limit` is the highest volume of all. In words, each setting
+    by itself, and only where it differs from before, or the device or the application does:
+
+    1. What shows our own latest write, and what a person is setting just now, is left alone.
+    2. A volume above a cap comes down to it, at any time.
+    3. What is remembered is set: within `GRACE` seconds of birth, and with a lock at any time.
+    4. An application never seen before starts at its safe first volume at most, until a person sets one.
+
+    After `CORRECTIONS` in `CORRECTIONS_IN` seconds the stream is let be; one with a lock or above a cap is looked at
+    again when the first of them is that long ago.
+    """
+    recent = sorted(t for t in corrected_at if moment.now - t < CORRECTIONS_IN)
+    found = [
+        *_volume_correction(before, stream, remembered, moment, limit),
+        *_mute_correction(before, stream, remembered, moment),
+    ]
+    if not found:
+        return Enforcement()
+    reason = "; ".join(reason for _, reason, _ in found)
+    if len(recent) < CORRECTIONS:
+        return Enforcement(commands=tuple(command for command, _, _ in found), reason=reason)
+    is_for_good = any(for_good for _, _, for_good in found)
+    return Enforcement(
+        reason=f"{reason}; but it was corrected {len(recent)} times and is let be",
+        again_at=recent[-CORRECTIONS] + CORRECTIONS_IN if is_for_good else None,
+    )
+
+
+_Correction = tuple[Command, str, bool]
+"""A command, its reason, and whether it is due at any time and not only in the grace window."""
+
+
+def _volume_correction(
+    before: Stream | None, stream: Stream, remembered: Remembered, moment: Moment, limit: float
+) -> Iterable[_Correction]:
+    level, name = gain.level(stream.channels), stream.identity.name
+    if not (stream.has_volume and stream.volume_writable and stream.channels):
+        return
+    if before is not None and _is_same_case(before, stream) and before.channels == stream.channels:
+        return
+    cap = min(limit, gain.CEILING if remembered.max_volume is None else remembered.max_volume)
+    slot = (SetVolume, (stream.kind, stream.index))
+    write = moment.writes.get(slot)
+    if write is not None and isinstance(write.command, SetVolume):
+        is_ours = gain.same(gain.level(write.command.channels), level) and level <= cap
+        is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
+        if is_ours or is_by_hand:
+            return
+    wanted, reason = level, ""
+    if remembered.volume is not None and (moment.is_in_grace or remembered.locked):
+        wanted = remembered.volume
+        lock = ", and is locked" if remembered.locked else ""
+        reason = f"{name} was set to {wanted:.0%}{remembered.where}{lock}, and shows {level:.0%}"
+    elif remembered.at_most is not None and moment.is_in_grace:
+        wanted = min(level, remembered.at_most)
+        reason = f"{name} is new, and starts at {wanted:.0%} at most"
+    if wanted > cap:
+        wanted, reason = cap, f"{name} may not be above {cap:.0%}, and shows {level:.0%}"
+    if not gain.same(wanted, level):
+        channels = gain.with_level(stream.channels, wanted)
+        yield SetVolume(key=slot[1], channels=channels), reason, remembered.locked or level > cap
+
+
+def _mute_correction(
+    before: Stream | None, stream: Stream, remembered: Remembered, moment: Moment
+) -> Iterable[_Correction]:
+    if remembered.muted is None or remembered.muted == stream.muted or not stream.has_volume:
+        return
+    if not (moment.is_in_grace or remembered.locked):
+        return
+    if before is not None and _is_same_case(before, stream) and before.muted == stream.muted:
+        return
+    slot = (SetMuted, (stream.kind, stream.index))
+    write = moment.writes.get(slot)
+    if write is not None and isinstance(write.command, SetMuted):
+        is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
+        if write.command.muted == stream.muted or is_by_hand:
+            return
+    lock = ", and is locked" if remembered.locked else ""
+    reason = f"{stream.identity.name} was {'' if remembered.muted else 'un'}muted{remembered.where}{lock}"
+    yield SetMuted(key=slot[1], muted=remembered.muted), reason, remembered.locked
+
+
+def _is_same_case(before: Stream, stream: Stream) -> bool:
+    """Whether the same is remembered for a stream as before: nothing of its device or application differs."""
+    return before.device == stream.device and before.identity.app_id == stream.identity.app_id
