@@ -28,11 +28,13 @@ PATTERN_LIMIT: Final = 512
 STEP_LIMIT: Final = 20_000_000
 """The most steps that a regular expression may need on any text: some ten milliseconds."""
 
-Fits = Callable[[str], bool]
+Fits = Callable[[str, str], bool]
+"""Whether a text fits, given as it is and case-folded."""
 
 _GLOB_SIGNS: Final = frozenset("*?[")
 _PREFIXES: Final = ("!", "=", "re:")
 _ASCII: Final = 128
+_FEW: Final = 8  # to look for more texts costs more than the expression
 _COST_CAP: Final = 10 * STEP_LIMIT
 
 
@@ -86,23 +88,58 @@ def pattern_text(pattern: Pattern) -> str:
             return prefix + pattern.text
 
 
-def glob_test(pattern: str) -> Fits:
-    """Prepare a glob for texts that are case-folded and without newlines."""
-    folded = pattern.casefold()
-    inner = folded.strip("*")
-    if _GLOB_SIGNS.isdisjoint(inner) and folded.startswith("*") and folded.endswith("*"):
-        return lambda text: inner in text  # five times as fast, and what nearly everybody writes
-    found = re.compile(translate(folded)).match
-    return lambda text: found(text) is not None
+def fits_of(pattern: Pattern) -> Fits:
+    """Prepare what a pattern asks for, whether it is negated or not; texts must have passed `clean`."""
+    match pattern.kind:
+        case PatternKind.EXACT:
+            wanted = pattern.text.casefold()
+            return lambda _, folded: folded == wanted
+        case PatternKind.GLOB:
+            return _glob_fits(pattern.text.casefold())
+        case PatternKind.REGEX:
+            return _regex_fits(_regex(pattern.text))
 
 
-def regex_test(regex: str) -> Callable[[str], object]:
-    """Prepare a regular expression that `parse_pattern` accepted; what it returns is None where nothing is found."""
-    return _regex(regex)
+def _glob_fits(glob: str) -> Fits:
+    inner = glob.strip("*")
+    if glob.startswith("*") and glob.endswith("*") and _GLOB_SIGNS.isdisjoint(inner):
+        return lambda _, folded: (
+            inner in folded
+        )  # nearly every glob is this, and it takes a fifth of the time
+    find = re.compile(translate(glob)).match
+    return lambda _, folded: find(folded) is not None
+
+
+def _regex_fits(regex: "_Regex") -> Fits:
+    """Look for what must be there before the expression itself is tried: 40 ns instead of up to 2 µs.
+
+    Only in ASCII: "i" also finds a dotless one, ignoring case, which does not fold to it.
+    """
+    find, literals = regex.find, regex.literals
+    if not literals:
+        return lambda text, _: find(text) is not None
+    if len(literals) == 1:
+        (one,) = literals
+        return lambda text, folded: (one in folded or not folded.isascii()) and find(text) is not None
+
+    def fits(text: str, folded: str) -> bool:
+        for literal in literals:
+            if literal in folded:
+                return find(text) is not None
+        return not folded.isascii() and find(text) is not None
+
+    return fits
+
+
+class _Regex(NamedTuple):
+    """A regular expression made ready; a text without any of the `literals` cannot match it."""
+
+    find: Callable[[str], object]
+    literals: frozenset[str]
 
 
 @lru_cache(maxsize=4096)  # a reload of a thousand rules pays only for those that are new
-def _regex(regex: str) -> Callable[[str], object]:
+def _regex(regex: str) -> _Regex:
     try:
         from re import _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - private, so it may go
     except ImportError as error:
@@ -126,7 +163,7 @@ def _regex(regex: str) -> Callable[[str], object]:
             "must be a regular expression that is quick on any text, and this one could run for ever: use fewer *, +"
             " and {}, none of them around another, or a glob such as *one*two*"
         )
-    return compiled.match if starts_once else compiled.search
+    return _Regex(compiled.match if starts_once else compiled.search, _literals_of(items))
 
 
 class _UnboundedError(Exception):
@@ -179,18 +216,14 @@ def _cost(items: list[Item]) -> _Cost:
 
 def _cost_of(item: Item) -> _Cost:
     match item:
-        case ("IN", list() as members):
-            return _Cost(1, 1 + len(members) // 8, 1)
+        case ("IN", members):
+            return _Cost(1, 1 + len(_items(members)) // 8, 1)
         case (operation, _) if operation in _ONE_CHARACTER:
             return _Cost(1, 1, 1)
         case ("AT" | "FAILURE", _):
             return _Cost(1, 1, 0)
-        case ("MAX_REPEAT" | "MIN_REPEAT", (int() as lowest, int() as highest, body)):
-            return _cost_of_repeat(_cost(_items(body)), lowest, highest)
-        case ("POSSESSIVE_REPEAT", (int() as lowest, int() as highest, body)):
-            # Each round keeps the first way that it finds.
-            once = _cost(_items(body))._replace(ways=1)
-            return _cost_of_repeat(once, lowest, highest)._replace(ways=1)
+        case ("MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT", _):
+            return _cost_of_repeat(item)
         case ("ATOMIC_GROUP", body):
             return _cost(_items(body))._replace(ways=1)
         case ("ASSERT" | "ASSERT_NOT", (_, body)):
@@ -198,19 +231,30 @@ def _cost_of(item: Item) -> _Cost:
         case ("SUBPATTERN", (_, _, _, body)):
             return _cost(_items(body))
         case ("BRANCH", (_, list() as branches)):
-            costs = [_cost(_items(branch)) for branch in branches]
-            ways = [cost.ways for cost in costs]
-            return _Cost(
-                min(max(ways) if _are_apart(branches) else sum(ways), _COST_CAP),
-                min(sum(cost.work for cost in costs), _COST_CAP),
-                min(cost.width for cost in costs),
-            )
-        case ("GROUPREF" | "GROUPREF_IGNORE" | "GROUPREF_EXISTS", _):
-            raise _UnboundedError("must be a regular expression without references to groups, such as \\1")
+            return _cost_of_branches([_items(branch) for branch in branches])
+    if item[0].startswith("GROUPREF"):
+        raise _UnboundedError("must be a regular expression without references to groups, such as \\1")
     raise _UnboundedError(f"must be a regular expression of known cost, and {item[0]} has none")
 
 
-def _cost_of_repeat(once: _Cost, lowest: int, highest: int) -> _Cost:
+def _cost_of_branches(branches: list[list[Item]]) -> _Cost:
+    costs = [_cost(branch) for branch in branches]
+    ways = [cost.ways for cost in costs]
+    return _Cost(
+        min(max(ways) if _are_apart(branches) else sum(ways), _COST_CAP),
+        min(sum(cost.work for cost in costs), _COST_CAP),
+        min(cost.width for cost in costs),
+    )
+
+
+def _cost_of_repeat(item: Item) -> _Cost:
+    match item:
+        case (operation, (int() as lowest, int() as highest, body)):
+            once = _cost(_items(body))
+        case _:
+            raise _UnboundedError("must be a regular expression whose repeats can be told")
+    is_possessive = operation == "POSSESSIVE_REPEAT"  # each round keeps the first way that it finds
+    each = 1 if is_possessive else once.ways
     most = min(highest, TEXT_LIMIT // max(once.width, 1))
     ways, work, paths = 0, 0, 1
     for count in range(most + 1):
@@ -218,10 +262,10 @@ def _cost_of_repeat(once: _Cost, lowest: int, highest: int) -> _Cost:
             ways += paths
         if count < most:
             work += paths * once.work
-        paths *= once.ways
+        paths *= each
         if ways + work + paths > _COST_CAP:
             return _Cost(_COST_CAP, _COST_CAP, 0)
-    return _Cost(max(ways, 1), work + 1, min(lowest, most) * once.width)
+    return _Cost(1 if is_possessive else max(ways, 1), work + 1, min(lowest, most) * once.width)
 
 
 def _ends_at(item: Item, following: Item) -> bool:
@@ -239,11 +283,11 @@ def _ends_at(item: Item, following: Item) -> bool:
     return False
 
 
-def _are_apart(branches: list[object]) -> bool:
+def _are_apart(branches: list[list[Item]]) -> bool:
     """Whether no two branches can start with the same character."""
     firsts = []
     for branch in branches:
-        literals = _literals(items[0]) if (items := _items(branch)) else []
+        literals = _literals(branch[0]) if branch else []
         if not literals:
             return False
         firsts.append({chr(code).casefold() for code in literals})
@@ -255,9 +299,9 @@ def _literals(item: Item) -> list[int]:
     match item:
         case ("LITERAL", int() as code) if code < _ASCII:
             return [code]
-        case ("IN", list() as members):
-            codes = [code for operation, code in members if str(operation) == "LITERAL" and code < _ASCII]
-            return codes if len(codes) == len(members) else []
+        case ("IN", members):
+            each = [_literals(member) for member in _items(members)]
+            return [code for codes in each for code in codes] if all(each) else []
     return []
 
 
@@ -273,10 +317,12 @@ def _may_admit(item: Item, code: int) -> bool:
             return last >= _ASCII or any(first <= one <= last for one in both)
         case ("CATEGORY", category):
             return _category_may_admit(str(category), chr(code))
-        case ("IN", [(negate, _), *members]) if str(negate) == "NEGATE":
-            return not any(_surely_admits((str(operation), value), both) for operation, value in members)
-        case ("IN", list() as members):
-            return any(_may_admit((str(operation), value), code) for operation, value in members)
+        case ("IN", members):
+            match _items(members):
+                case [("NEGATE", _), *others]:
+                    return not any(_surely_admits(other, both) for other in others)
+                case others:
+                    return any(_may_admit(other, code) for other in others)
     return True
 
 
@@ -300,3 +346,26 @@ def _category_may_admit(category: str, character: str) -> bool:
     negated = "NOT_" in category
     name = category.rpartition("_")[2]
     return within[name] is not negated if name in within else True
+
+
+def _literals_of(items: list[Item]) -> frozenset[str]:
+    """Find texts, folded and ASCII, of which every match holds at least one; none where that cannot be told."""
+    found: list[frozenset[str]] = []
+    run = ""
+    for item in items:
+        match item:
+            case ("LITERAL", int() as code) if code < _ASCII:
+                run += chr(code).lower()
+                continue
+            case ("SUBPATTERN", (_, _, _, body)) | ("ATOMIC_GROUP", body):
+                found.append(_literals_of(_items(body)))
+            case ("BRANCH", (_, list() as branches)):
+                each = [_literals_of(_items(branch)) for branch in branches]
+                found.append(frozenset().union(*each) if all(each) else frozenset())
+            case (repeat, (int() as lowest, _, body)) if repeat in _REPEATS and lowest:
+                found.append(_literals_of(_items(body)))
+        found.append(frozenset({run} - {""}))
+        run = ""
+    found.append(frozenset({run} - {""}))
+    few = [literals for literals in found if 0 < len(literals) <= _FEW]
+    return max(few, key=lambda literals: min(map(len, literals)), default=frozenset())

@@ -1,0 +1,464 @@
+"""What a person wants to happen to some streams: the record, and its plain form that TOML, D-Bus and JSON share.
+
+`KEYS` and `FIELDS` are the one description of the form; what reads it, its messages and the documentation follow them.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from pwmixer_dbus.core.errors import InvalidArgumentError
+from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.patterns import Pattern, PatternKind, parse_pattern, pattern_text
+
+RULE_LIMIT: Final = 1000
+PATTERNS_LIMIT: Final = 64
+CONDITIONS_LIMIT: Final = 32
+TARGETS_LIMIT: Final = 16
+NAME_LIMIT: Final = 128
+HIGHEST_VOLUME: Final = 1.5
+PROBLEM_LIMIT: Final = 20
+
+FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "app": "The application by any of its names: its id, the id after the colon or after the last dot, or its name.",
+        "app_id": "The application's id, such as `bin:vesktop`, and only that.",
+        "app_name": "The application's name as it is shown, and only that.",
+        "binary": "The program file's name, as the stream or its client says.",
+        "media_name": "What is playing: often the title of the page or of the song.",
+        "role": "The stream's role, such as `music`, `phone` or `game`. Most programs set none.",
+        "direction": "`playback` or `capture`.",
+        "group": "The group that the stream is in, by hand or by a rule above that says `continue`.",
+        "device": "The device that the stream is on, by name or description.",
+    }
+)
+"""What a rule can match, and what it means. Besides there are the properties, each `property:` and its key."""
+
+PROPERTY: Final = "property:"
+DIRECTIONS: Final = ("playback", "capture")
+ORIGINS: Final = ("config", "service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What one field of a stream must be: any of the positive patterns, if there are such, and none of the negated.
+
+    `field` is a key of `FIELDS`, or `property:` and the key of a property of the stream or else its client.
+    """
+
+    field: str
+    patterns: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What happens to the streams that meet all `conditions`. Whoever builds one keeps to the limits.
+
+    `name`: what people and programs call the rule; no two of one origin share it. 1 to 128 characters.
+    `to`: where the streams go, best first: the selector, name, description or glob of a device each. Empty to leave
+    them where they are.
+    `volume`: 0.0 to 1.5, what a stream starts with; with `locked`, what it is held at. None leaves it alone.
+    `max_volume`: the most that a stream can be set to, 0.0 to 1.5; None for no more than the general limit.
+    `muted`: whether a stream starts muted; None leaves it alone.
+    `group`: the group that the streams join, "" for none.
+    `display_name`, `icon_name`: what is shown instead of the application's own, "" for that.
+    `hide`: whether lists leave the streams out. `ignore`: whether pwmixer leaves the streams entirely alone.
+    `force`: whether `to` also moves streams that their own program has pinned to a device.
+    `goes_on`: whether the rules below may add what this one leaves open; the key is `continue`.
+    `enabled`: whether the rule is in use. `origin`: "config" for the file of a person, "service" for that of ours.
+    """
+
+    name: str
+    conditions: tuple[Condition, ...]
+    to: tuple[str, ...] = ()
+    volume: float | None = None
+    locked: bool = False
+    max_volume: float | None = None
+    muted: bool | None = None
+    group: str = ""
+    display_name: str = ""
+    icon_name: str = ""
+    hide: bool = False
+    ignore: bool = False
+    force: bool = False
+    goes_on: bool = False
+    enabled: bool = True
+    origin: str = "config"
+
+
+Path = tuple[str | int, ...]
+"""The keys, and places in lists, that lead to a value of a rule in its plain form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleProblem:
+    """What is wrong with a rule in its plain form: at which key, and a sentence (“must be …”, “no such key; …”)."""
+
+    path: Path
+    sentence: str
+
+
+class _WrongError(Exception):
+    """A value that is not what its key allows; the message says how it is wrong, "" for the general sentence."""
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongError
+    return value
+
+
+def _level(value: object) -> float:
+    """Read 0.5 or "50%" as 0.5."""
+    level = value
+    if isinstance(value, str) and value.endswith("%"):
+        digits = value.removesuffix("%").strip()
+        whole, _, part = digits.partition(".")
+        is_number = digits.isascii() and len(digits) < NAME_LIMIT and whole.isdecimal()
+        level = float(digits) / 100 if is_number and (part.isdecimal() or not part) else None
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 <= level <= HIGHEST_VOLUME:
+        raise _WrongError
+    return float(level)
+
+
+def _name(value: object) -> str:
+    return _text(value, NAME_LIMIT)
+
+
+def _text(value: object, limit: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= limit or clean(value) != value:
+        raise _WrongError
+    return value
+
+
+def _targets(value: object) -> tuple[str, ...]:
+    targets = [value] if isinstance(value, str) else value
+    if not isinstance(targets, list | tuple) or not 1 <= len(targets) <= TARGETS_LIMIT:
+        raise _WrongError
+    return tuple(_text(target, TEXT_LIMIT) for target in targets)
+
+
+_SWITCH: Final = "true or false"
+_LEVEL: Final = f'a number from 0.0 to {HIGHEST_VOLUME} or a percentage such as "50%"'
+_NAME: Final = f"text in quotes, 1 to {NAME_LIMIT} printable characters"
+_MATCH: Final = "a table of conditions"
+_PATTERN: Final = f"a pattern in quotes, or a list of 1 to {PATTERNS_LIMIT}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleKey:
+    """One key of a rule: `field` of the record, what is allowed in words, what it means, and what reads it."""
+
+    key: str
+    field: str
+    allowed: str
+    description: str
+    read: Callable[[object], object] | None = None
+
+
+KEYS: Final = (
+    RuleKey(
+        key="name",
+        field="name",
+        allowed=_NAME,
+        description="What the rule is called; needed, and each name once.",
+        read=_name,
+    ),
+    RuleKey(
+        key="match",
+        field="conditions",
+        allowed=_MATCH,
+        description="Which streams the rule is for; needed. All conditions must hold.",
+    ),
+    RuleKey(
+        key="to",
+        field="to",
+        allowed=f"a device in quotes, or a list of 1 to {TARGETS_LIMIT}",
+        description=(
+            "Where the streams go: a device's name, description, glob or selector. Of a list, the first that is there."
+        ),
+        read=_targets,
+    ),
+    RuleKey(
+        key="volume",
+        field="volume",
+        allowed=_LEVEL,
+        description="The volume that a stream starts with.",
+        read=_level,
+    ),
+    RuleKey(
+        key="locked",
+        field="locked",
+        allowed=_SWITCH,
+        description="Whether `volume` is held against everybody, not only set at the start.",
+        read=_switch,
+    ),
+    RuleKey(
+        key="max_volume",
+        field="max_volume",
+        allowed=_LEVEL,
+        description="The highest volume that a stream can be set to.",
+        read=_level,
+    ),
+    RuleKey(
+        key="muted",
+        field="muted",
+        allowed=_SWITCH,
+        description="Whether a stream starts muted or unmuted.",
+        read=_switch,
+    ),
+    RuleKey(
+        key="group",
+        field="group",
+        allowed=_NAME,
+        description="The group that the streams join.",
+        read=_name,
+    ),
+    RuleKey(
+        key="display_name",
+        field="display_name",
+        allowed=_NAME,
+        description="What is shown instead of the application's name.",
+        read=_name,
+    ),
+    RuleKey(
+        key="icon",
+        field="icon_name",
+        allowed=_NAME,
+        description="The name of the icon that is shown instead of the application's.",
+        read=_name,
+    ),
+    RuleKey(
+        key="hide",
+        field="hide",
+        allowed=_SWITCH,
+        description="Whether lists leave the streams out.",
+        read=_switch,
+    ),
+    RuleKey(
+        key="ignore",
+        field="ignore",
+        allowed=_SWITCH,
+        description="Whether pwmixer leaves the streams entirely alone.",
+        read=_switch,
+    ),
+    RuleKey(
+        key="force",
+        field="force",
+        allowed=_SWITCH,
+        description="Whether `to` also moves streams that their own program has pinned to a device.",
+        read=_switch,
+    ),
+    RuleKey(
+        key="continue",
+        field="goes_on",
+        allowed=_SWITCH,
+        description="Whether rules below may add what this one leaves open.",
+        read=_switch,
+    ),
+    RuleKey(
+        key="enabled",
+        field="enabled",
+        allowed=_SWITCH,
+        description="Whether the rule is in use.",
+        read=_switch,
+    ),
+)
+"""Every key of a rule, in the order in which rules are written."""
+
+_NAMES: Final = tuple(key.key for key in KEYS)
+_DEFAULTS: Final = Rule(name="", conditions=())
+
+
+def rule_to_plain(rule: Rule) -> dict[str, object]:
+    """Write a rule with the keys of the file: only what is set, and `origin`; match is a dict of lists of text."""
+    plain: dict[str, object] = {}
+    for key in KEYS:
+        value = getattr(rule, key.field)
+        if key.key == "match":
+            plain[key.key] = {c.field: [pattern_text(p) for p in c.patterns] for c in rule.conditions}
+        elif value != getattr(_DEFAULTS, key.field):
+            plain[key.key] = list(value) if isinstance(value, tuple) else value
+    return {**plain, "origin": rule.origin}
+
+
+def rule_from_plain(plain: Mapping[str, object]) -> Rule:
+    """Read what `rule_to_plain` writes; without an origin, the rule is the service's.
+
+    Raises InvalidArgumentError with a sentence for each problem, which names the key.
+    """
+    origin = plain.get("origin", "service")
+    if origin not in ORIGINS:
+        raise InvalidArgumentError(f"origin: must be one of {_listed(ORIGINS)}, not {_shown(origin)}.")
+    rule, problems = read_rule({k: v for k, v in plain.items() if k != "origin"}, origin=str(origin))
+    if rule is None:
+        told = [f"{_path_text(problem.path)}: {problem.sentence}" for problem in problems[:PROBLEM_LIMIT]]
+        if len(problems) > PROBLEM_LIMIT:
+            told.append(f"and {len(problems) - PROBLEM_LIMIT} more problems")
+        text = "; ".join(told)
+        raise InvalidArgumentError(f"{clean(text, len(text))}.")
+    return rule
+
+
+def read_rule(
+    plain: Mapping[str, object], *, origin: str = "config"
+) -> tuple[Rule | None, tuple[RuleProblem, ...]]:
+    """Read a rule in its plain form, else tell every problem of it. Never raises, whatever the values are."""
+    fields: dict[str, object] = {}
+    problems = [
+        RuleProblem(path=(name,), sentence=_unknown_key(name, _NAMES)) for name in plain if name not in _NAMES
+    ]
+    for key in KEYS:
+        if key.key not in plain or key.read is None:
+            continue
+        value = plain[key.key]
+        try:
+            fields[key.field] = key.read(value)
+        except _WrongError:
+            sentence = f"must be {key.allowed}, not {_shown(value)}"
+            problems.append(RuleProblem(path=(key.key,), sentence=sentence))
+    if "name" not in plain:
+        problems.append(RuleProblem(path=(), sentence='needs a name, such as name = "Music"'))
+    conditions = _read_match(plain.get("match"), problems)
+    for key_text, needed in (("locked", "volume"), ("force", "to")):
+        if fields.get(key_text) is True and needed not in plain:
+            problems.append(RuleProblem(path=(key_text,), sentence=f'means nothing without "{needed}"'))
+    if problems:
+        return None, tuple(problems)
+    return Rule(conditions=conditions, origin=origin, **fields), ()  # type: ignore[arg-type]  # each was read for its field
+
+
+def repeated_names(rules: Sequence[Rule | None]) -> Iterator[tuple[int, str]]:
+    """Find the rules that are called as one before them: their places and names. None is a rule with problems."""
+    seen: set[str] = set()
+    for place, rule in enumerate(rules):
+        if rule is not None:
+            if rule.name in seen:
+                yield place, rule.name
+            seen.add(rule.name)
+
+
+def _read_match(match: object, problems: list[RuleProblem]) -> tuple[Condition, ...]:
+    """Read the conditions; `properties` is a table of its own, or each `property:KEY` stands among the others."""
+    if not isinstance(match, Mapping) or not match:
+        sentence = 'needs a condition, such as match.app = "firefox"; match.direction = "playback" is for all that plays'
+        if match is not None and not isinstance(match, Mapping):
+            sentence = f'must be {_MATCH}, such as match.app = "firefox", not {_shown(match)}'
+        problems.append(RuleProblem(path=() if match is None else ("match",), sentence=sentence))
+        return ()
+    written: list[tuple[Path, str, object]] = []
+    for name, value in match.items():
+        path: Path = ("match", str(name))
+        if name in FIELDS or _is_property(name):
+            written.append((path, name, value))
+        elif name == "properties" and isinstance(value, Mapping):
+            written += [((*path, str(key)), f"{PROPERTY}{key}", entry) for key, entry in value.items()]
+        elif name == "properties":
+            sentence = (
+                f'must be a table, such as properties."media.role" = "game" under match, not {_shown(value)}'
+            )
+            problems.append(RuleProblem(path=path, sentence=sentence))
+        else:
+            problems.append(
+                RuleProblem(path=path, sentence=_unknown_key(name, (*FIELDS, "properties"), f"{PROPERTY}KEY"))
+            )
+    return _read_conditions(written, problems)
+
+
+def _read_conditions(
+    written: list[tuple[Path, str, object]], problems: list[RuleProblem]
+) -> tuple[Condition, ...]:
+    found: dict[str, Condition] = {}
+    for path, field, value in written:
+        if field in found:
+            problems.append(RuleProblem(path=path, sentence="is set twice"))
+        elif not _is_property(field) and field not in FIELDS:
+            sentence = f"the key of a property has 1 to {NAME_LIMIT} printable characters"
+            problems.append(RuleProblem(path=path, sentence=sentence))
+        else:
+            found[field] = Condition(field=field, patterns=_read_patterns(path, field, value, problems))
+    if len(found) > CONDITIONS_LIMIT:
+        sentence = f"must have at most {CONDITIONS_LIMIT} conditions, not {len(found)}"
+        problems.append(RuleProblem(path=("match",), sentence=sentence))
+    return tuple(found.values())
+
+
+def _is_property(field: object) -> bool:
+    if not isinstance(field, str) or not field.startswith(PROPERTY):
+        return False
+    key = field.removeprefix(PROPERTY)
+    return 1 <= len(key) <= NAME_LIMIT and clean(key) == key
+
+
+def _read_patterns(path: Path, field: str, value: object, problems: list[RuleProblem]) -> tuple[Pattern, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not 1 <= len(texts) <= PATTERNS_LIMIT:
+        problems.append(RuleProblem(path=path, sentence=f"must be {_PATTERN}, not {_shown(value)}"))
+        return ()
+    patterns = []
+    for place, text in enumerate(texts):
+        at: Path = path if isinstance(value, str) else (*path, place)
+        if not isinstance(text, str):
+            problems.append(RuleProblem(path=at, sentence=f"must be a pattern in quotes, not {_shown(text)}"))
+            continue
+        try:
+            pattern = parse_pattern(text)
+        except InvalidArgumentError as error:
+            problems.append(RuleProblem(path=at, sentence=str(error)))
+            continue
+        if (
+            field == "direction"
+            and pattern.kind is PatternKind.EXACT
+            and pattern.text.casefold() not in DIRECTIONS
+        ):
+            sentence = f"must be one of {_listed(DIRECTIONS)}, not {_shown(text)}"
+            problems.append(RuleProblem(path=at, sentence=sentence))
+        patterns.append(pattern)
+    return tuple(patterns)
+
+
+def _unknown_key(name: object, known: Sequence[str], *more: str) -> str:
+    """Suggest the key that was meant: of its name in the other table, like it in this one, else all of this one."""
+    is_condition = name in FIELDS or _is_property(name) or name == "properties"
+    if known is _NAMES and is_condition:
+        return f'no such key; did you mean "match.{name}"?'
+    if name in _NAMES and known is not _NAMES:
+        return "no such condition; this key stands outside of match"
+    close = difflib.get_close_matches(str(name)[:NAME_LIMIT].replace(".", "_"), known, n=1)
+    if close:
+        return f'no such key; did you mean "{close[0]}"?'
+    return f"no such key; here may stand {', '.join((*known, *more))}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
+
+
+def _path_text(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{clean(part, NAME_LIMIT)}"
+    return text or "rule"
+
+
+def _shown(value: object) -> str:
+    """Repeat a value in a message where it is short, else say what it is."""
+    match value:
+        case str():
+            cut = value if len(value) <= 40 else f"{value[:40]}…"  # noqa: PLR2004 - enough to recognise it
+            return json.dumps(cut, ensure_ascii=False)
+        case bool():
+            return str(value).lower()
+        case int() if value.bit_length() > 64:  # noqa: PLR2004 - Python refuses to print very long ones
+            return "a number of more than 64 bits"
+        case int() | float():
+            return str(value)
+        case Mapping():
+            return "a table"
+        case list() | tuple():
+            return f"a list of {len(value)}"
+        case _:
+            return "something else"

@@ -1,0 +1,620 @@
+"""Which streams a rule is for: how people write patterns, which rule counts, why, and what it can cost at most."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from build import STEADY, client, playback, sink, state_of, stream
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from pwmixer_dbus.core.errors import InvalidArgumentError
+from pwmixer_dbus.core.matching import NOTHING, Prepared, facts, outcome, prepared, tried
+from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.patterns import (
+    PATTERN_LIMIT,
+    Pattern,
+    PatternKind,
+    fits_of,
+    parse_pattern,
+    pattern_text,
+)
+from pwmixer_dbus.core.rules import (
+    DIRECTIONS,
+    FIELDS,
+    KEYS,
+    ORIGINS,
+    Condition,
+    Rule,
+    read_rule,
+    rule_from_plain,
+    rule_to_plain,
+)
+
+BROWSER = {"app_id": "id:org.mozilla.firefox", "app_name": "Firefox Web Browser", "direction": "playback"}
+
+
+def rule(name: str = "r", match: dict[str, object] | None = None, **keys: object) -> Rule:
+    """Make a rule as a person writes it; `goes_on` stands for `continue`."""
+    if "goes_on" in keys:
+        keys["continue"] = keys.pop("goes_on")
+    return rule_from_plain({"name": name, "match": match or {"app": "*"}, **keys})
+
+
+def rules(*some: Rule) -> Prepared:
+    return prepared(some)
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether a text meets a condition that is this one pattern."""
+    ready = rules(rule(match={"media_name": pattern}))
+    return bool(outcome(ready, {"media_name": text}).matched)
+
+
+def winner(ready: Prepared, **known: str) -> str:
+    return ", ".join(one.name for one in outcome(ready, known).matched)
+
+
+def problems(**plain: object) -> list[str]:
+    _, found = read_rule({"name": "r", "match": {"app": "*"}, **plain})
+    return [f"{'.'.join(map(str, problem.path))}: {problem.sentence}" for problem in found]
+
+
+# --- patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("Firefox", "firefox", True),
+        ("Firefox", "firefox web browser", False),
+        ("STRASSE", "straße", True),
+        ("*youtube*", "Cats - YouTube - Firefox", True),
+        ("*youtube", "Cats - YouTube - Firefox", False),
+        ("s?n", "SUN", True),
+        ("[st]un", "Tun", True),
+        ("[!s]un", "Sun", False),
+        ("re:You", "Cats - YouTube", True),
+        ("re:you", "Cats - YouTube", False),
+        ("re:(?i)you", "Cats - YouTube", True),
+        ("re:^You", "Cats - YouTube", False),
+        ("re:.*Tube", "Cats - YouTube", True),
+        ("re:.*tube|Cats", "Cats - YouTube", True),
+        ("re:^tube|You", "Cats - YouTube", True),
+        ("re:(?i)i", "\u0131", True),
+        ("re:(?i)kilo|mega", "\u212ailo", True),
+        ("!Firefox", "firefox", False),
+        ("!Firefox", "chromium", True),
+        ("!*tube*", "YouTube", False),
+        ("!re:Tube$", "YouTube", False),
+        ("=What? [live]", "what? [LIVE]", True),
+        ("=What? [live]", "whats l", False),
+        ("=!a", "!A", True),
+        ("!=a*", "a*", False),
+        ("!!a", "!a", False),
+        ("==", "=", True),
+        ("", "", True),
+        ("", "x", False),
+        ("!", "x", True),
+        ("!", "", False),
+        ("*", "", True),
+        ("[", "[", True),
+    ],
+)
+def test_a_pattern_means_what_the_documentation_says(pattern: str, text: str, expected: bool) -> None:
+    assert fits(pattern, text) is expected
+
+
+def test_of_a_list_one_must_match_and_no_negated_one() -> None:
+    ready = rules(rule(match={"media_name": ["*tube*", "twitch", "!*music*"]}))
+    assert winner(ready, media_name="YouTube")
+    assert winner(ready, media_name="Twitch")
+    assert not winner(ready, media_name="YouTube Music")
+    assert not winner(ready, media_name="radio")
+
+
+def test_of_a_list_that_is_all_negated_none_may_match() -> None:
+    ready = rules(rule(match={"media_name": ["!*tube*", "!twitch"]}))
+    assert winner(ready, media_name="radio")
+    assert winner(ready)
+    assert not winner(ready, media_name="twitch")
+
+
+TEXTS = st.text(max_size=30).map(clean)
+PATTERNS = st.builds(
+    lambda sign, text: sign + text,
+    st.sampled_from(["", "!", "=", "!=", "re:", "!re:", "*", "?"]),
+    st.one_of(TEXTS, st.text("ab*?[]!=re:.+()|^$\\-", max_size=12)),
+)
+
+
+@STEADY
+@given(PATTERNS, TEXTS)
+@example("*[", "[")
+@example("[--a]", "a")
+@example("[[a]", "a")
+@example("re:[[a]", "a")
+@example("re:(?i)\u0130", "i")
+def test_a_pattern_is_refused_with_a_sentence_or_it_can_be_used_and_written(text: str, subject: str) -> None:
+    try:
+        pattern = parse_pattern(text)
+    except InvalidArgumentError as error:
+        assert str(error).startswith("must ")  # noqa: PT017 - to raise is one of two right ends
+    else:
+        assert parse_pattern(pattern_text(pattern)) == pattern
+        fits_of(pattern)(subject, subject.casefold())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("x" * 513, "must have at most 512 characters, not 513"),
+        ("a\x00", "must be printable"),
+        ("!*", 'must not be “!*”, which nothing can match; "" asks for a missing text'),
+        ("re:(", "must be a regular expression, and this is none: missing ), unterminated subpattern at position 0"),
+        (r"re:(a)\1", r"must be a regular expression without references to groups, such as \1"),
+        ("re:(a)(?(1)b|c)", r"must be a regular expression without references to groups, such as \1"),
+        ("re:[[a]", "must be a regular expression, and this is none: Possible nested set at position 1"),
+        ("re:a{99999999999}", "must be a regular expression, and this is none: it is too deep or too large"),
+    ],
+)  # fmt: skip
+def test_what_is_no_pattern_is_told(pattern: str, sentence: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_pattern(pattern)
+    assert str(caught.value) == sentence
+
+
+# --- regular expressions that would run for ever
+
+EVIL = [
+    "(a+)+$",
+    "(a*)*$",
+    "(a|a)*$",
+    "(a|aa)+$",
+    "(a|a?)+$",
+    "(.*a){20}",
+    "(.*)*x",
+    "([a-zA-Z]+)*$",
+    r"(\w+\s?)*$",
+    r"^(\w+\s?)*$",
+    r"(?:(?:a?){20}){20}b",
+    "a*a*a*a*b",
+    "a?" * 30 + "a" * 30,
+    r"^(([a-z])+.)+[A-Z]([a-z])+$",
+    r"(?=(a+)+b)a",
+    r"(?<!x)(?:(a+)+)b",
+    "(x+x+)+y",
+    "(?i)(\u017f+s)*x|(s+\u017f*)*y",
+    "foo.*bar.*baz",
+    "(?>(a+)+b)",
+    "((a+)+)++b",
+]
+
+
+@pytest.mark.parametrize("regex", EVIL)
+def test_a_regular_expression_that_could_run_for_ever_is_refused(regex: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="run for ever"):
+        parse_pattern(f"re:{regex}")
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        "(?i)youtube|twitch",
+        "youtube.*music",
+        ".*(YouTube|Twitch|Netflix).*",
+        r"S\d+E\d+",
+        r"(\d+)x(\d+)",
+        r"\w+@\w+\.com",
+        "^.*foo.*bar$",
+        "(?:foo|bar)+!",
+        r"(?i)\byoutube\b.*\bmusic\b",
+        r"^[^-]+ - [^-]+$",
+        r"\s+- \w+$",
+        "(?>.*?a).*b",
+        "a*+a*+b",
+        r"(?:\d{1,3}\.){3}\d{1,3}",
+        "^(?:Discord|WEBRTC VoiceEngine)$",
+        r"Game\.exe",
+    ],
+)
+def test_what_people_write_is_accepted(regex: str) -> None:
+    parse_pattern(f"re:{regex}")
+
+
+PIECES = [
+    "a",
+    "b",
+    "c",
+    ".",
+    "\\d",
+    "\\w",
+    "[ab]",
+    "[^b]",
+    "[a-z]",
+    "(?i:a)",
+    "a|b",
+    "ab|ac",
+    "|",
+    "^",
+    "$",
+    "\\b",
+    "(",
+    "(?:",
+    "(?>",
+    "(?=",
+    ")",
+    ")",
+    ")",
+    "*",
+    "+",
+    "?",
+    "{2,}",
+    "{0,9}",
+    "*?",
+    "+?",
+    "*+",
+    "++",
+]
+REGEXES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=14).map("".join)
+SUBJECTS = [
+    (unit * TEXT_LIMIT)[: TEXT_LIMIT - len(end)] + end
+    for unit in ("a", "ab", "abc", "a1", "c", "ba")
+    for end in ("", "!", "b")
+]
+
+
+@STEADY
+@given(st.lists(REGEXES, min_size=30, max_size=30))
+def test_no_accepted_regular_expression_runs_for_long(regexes: list[str]) -> None:
+    accepted = []
+    for regex in regexes:
+        try:
+            accepted.append(fits_of(parse_pattern(f"re:{regex}")))
+        except InvalidArgumentError:
+            continue
+    assume(accepted)
+    for one in accepted:
+        started = time.process_time()
+        for subject in SUBJECTS:
+            one(subject, subject.casefold())
+        # Seconds, where it takes milliseconds: what runs for ever is told from a busy machine.
+        assert time.process_time() - started < len(SUBJECTS)
+
+
+@pytest.mark.parametrize(
+    "regex", [r"\w*\wa", "a.*aaaaaaaaaaaaaaaab", ".*a.*ab", "^.*a.*b", "(?i)a.*aaaaaaaab"]
+)
+def test_the_dearest_that_are_accepted_end_on_the_worst_texts(regex: str) -> None:
+    code = (
+        "import sys; from pwmixer_dbus.core.patterns import *;"
+        "fits = fits_of(parse_pattern('re:' + sys.argv[1]));"
+        f"[fits(text * {TEXT_LIMIT}, text * {TEXT_LIMIT}) for text in 'ab1']"
+    )
+    subprocess.run([sys.executable, "-c", code, regex], timeout=4, check=True)
+
+
+def test_the_python_that_runs_this_shows_how_it_reads_regular_expressions() -> None:
+    """The private module that their cost is told from; without it every regular expression is refused."""
+    assert re._parser.parse("a+").getwidth()[0] == 1  # type: ignore[attr-defined]
+
+
+def test_a_regular_expression_is_refused_where_its_cost_cannot_be_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(re, "_parser")
+    monkeypatch.setitem(sys.modules, "re._parser", None)
+    with pytest.raises(InvalidArgumentError, match="nobody can tell how long"):
+        parse_pattern("re:never seen before")
+
+
+# --- what a rule matches
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["id:org.mozilla.firefox", "org.mozilla.firefox", "firefox", "FIREFOX", "Firefox Web Browser", "*web*"],
+)
+def test_an_application_goes_by_each_of_its_names(pattern: str) -> None:
+    assert outcome(rules(rule(match={"app": pattern})), BROWSER).matched
+    assert not outcome(rules(rule(match={"app": f"!{pattern}"})), BROWSER).matched
+
+
+def test_a_device_goes_by_its_name_and_its_description() -> None:
+    known = {"device": "alsa_output.usb", "device_description": "My Headset"}
+    assert outcome(rules(rule(match={"device": "*headset"})), known).matched
+    assert outcome(rules(rule(match={"device": "alsa_output.usb"})), known).matched
+    assert not outcome(rules(rule(match={"device": "!*headset"})), known).matched
+
+
+def test_youtube_and_twitch_in_one_browser_are_two() -> None:
+    ready = rules(
+        rule("YouTube", {"app": "firefox", "media_name": "*YouTube*"}),
+        rule("Twitch", {"app": "firefox", "media_name": "*Twitch*"}),
+    )
+    assert winner(ready, **BROWSER, media_name="Cats - YouTube") == "YouTube"
+    assert winner(ready, **BROWSER, media_name="cats on twitch") == "Twitch"
+    assert winner(ready, app_id="bin:mpv", media_name="Cats - YouTube") == ""
+
+
+def test_the_facts_of_a_stream_are_its_own_then_its_clients_and_an_empty_one_is_none() -> None:
+    state = state_of(
+        sink(1, "usb", description="Headset"),
+        client(5, binary="the-client", name="x"),
+        playback(
+            10, binary="", client=5, device=1, media_name="Song", properties={"media.role": "music", "a": ""}
+        ),
+    )
+    known = facts(state, stream(state), "Chat")
+    assert known["binary"] == known["property:application.process.binary"] == "the-client"
+    assert known["role"] == "music"
+    assert known["media_name"] == "Song"
+    assert known["group"] == "Chat"
+    assert (known["device"], known["device_description"]) == ("usb", "Headset")
+    assert known["direction"] == "playback"
+    assert "property:a" not in known
+
+
+def test_the_facts_of_a_stream_without_client_and_device_are_empty() -> None:
+    state = state_of(playback(10))
+    known = facts(state, stream(state))
+    assert (known["device"], known["role"], known["group"]) == ("", "", "")
+
+
+# --- which rule counts
+
+
+def test_the_first_rule_that_matches_wins() -> None:
+    ready = rules(rule("a", {"app": "x"}), rule("b", to="1"), rule("c", to="2"))
+    assert outcome(ready, {}).matched == ready.rules[1:2]
+    assert outcome(ready, {}).to == ("1",)
+
+
+def test_the_order_holds_between_rules_found_by_text_and_others() -> None:
+    ready = rules(
+        rule("glob", {"app": "*"}, goes_on=True),
+        rule("exact", {"app": ["music", "x"]}, goes_on=True),
+        rule("regex", {"app": "re:mus"}, goes_on=True),
+        rule("both", {"app": "music", "direction": "playback"}),
+        rule("late"),
+    )
+    assert winner(ready, app_id="bin:music", direction="playback") == "glob, exact, regex, both"
+    assert winner(ready, app_id="bin:music", direction="capture") == "glob, exact, regex, late"
+
+
+def test_a_rule_that_goes_on_lets_others_add_what_is_open() -> None:
+    ready = rules(
+        rule("a", to="1", muted=False, goes_on=True),
+        rule("b", to="2", force=True, volume=0.5, locked=True, muted=True, goes_on=True),
+        rule("c", volume=0.1, max_volume=0.2, hide=True),
+        rule("d", group="never"),
+    )
+    found = outcome(ready, {})
+    assert (found.to, found.force) == (("1",), False)
+    assert (found.volume, found.locked) == (0.5, True)
+    assert (found.max_volume, found.muted, found.hide, found.group) == (0.2, False, True, "")
+    assert {action: one.name for action, one in found.decided_by.items()} == {
+        "to": "a",
+        "muted": "a",
+        "volume": "b",
+        "max_volume": "c",
+        "hide": "c",
+    }
+
+
+def test_a_group_that_a_rule_gives_counts_for_the_rules_below() -> None:
+    ready = rules(
+        rule("early", {"group": "Chat"}, to="0"),
+        rule("chat", {"app": "discord"}, group="Chat", goes_on=True),
+        rule("other", {"app": "discord"}, group="Other", goes_on=True),
+        rule("chat goes", {"group": "chat"}, to="1"),
+    )
+    assert winner(ready, app_id="bin:discord") == "chat, other, chat goes"
+    assert outcome(ready, {"app_id": "bin:discord"}).group == "Chat"
+    assert winner(ready, app_id="bin:discord", group="Mine") == "chat, other"
+
+
+def test_a_rule_that_is_switched_off_is_passed_over() -> None:
+    ready = rules(rule("a", enabled=False), rule("b", {"app": "x"}, enabled=False))
+    assert outcome(ready, {"app_id": "bin:x"}) is NOTHING
+    assert [trial.reason for trial in tried(ready, {})] == ["is switched off"] * 2
+
+
+@pytest.mark.parametrize(
+    ("match", "reason"),
+    [
+        ({"media_name": "*Twitch*"}, "media_name is “YouTube”, not “*Twitch*”"),
+        ({"media_name": ["a", "re:z"]}, "media_name is “YouTube”, not “a” or “re:z”"),
+        ({"media_name": ["*", "!*tube"]}, "media_name is “YouTube”, which “!*tube” excludes"),
+        ({"role": "music"}, "role is not set, not “music”"),
+        ({"role": "!"}, "role is not set, which “!” excludes"),
+        ({"app": "firefox"}, "app is “Fox” or “bin:fox” or “fox”, not “firefox”"),
+        ({"media_name": ["a", "*tube"]}, "+media_name is “YouTube”, as “*tube” asks"),
+        ({"media_name": ["!a", "!b"]}, "+media_name is “YouTube”, which “!a” and “!b” allow"),
+        ({"role": "", "app": "fox"}, "+role is not set, as “” asks; app is “Fox” or “bin:fox” or “fox”, as “fox” asks"),
+    ],
+)  # fmt: skip
+def test_a_trial_tells_why(match: dict[str, object], reason: str) -> None:
+    known = {"media_name": "YouTube", "app_id": "bin:fox", "app_name": "Fox"}
+    (trial,) = tried(rules(rule(match=match)), known)
+    assert trial.reason == reason.removeprefix("+")
+    assert trial.matched is reason.startswith("+")
+
+
+def test_rules_after_the_one_that_won_are_not_tried() -> None:
+    trials = tried(rules(rule("a"), rule("b")), {})
+    assert trials[1].reason == "not tried: “a” matched before it and does not continue"
+
+
+# --- the plain form
+
+NAMES = st.text(min_size=1, max_size=20).filter(lambda text: clean(text) == text)
+LEVELS = st.floats(0.0, 1.5)
+CLEAN_PATTERNS = st.builds(
+    lambda text, negated, is_exact: (
+        Pattern(kind=PatternKind.EXACT, text=text, negated=negated)
+        if is_exact
+        else Pattern(kind=PatternKind.GLOB, text=f"{text}?x", negated=negated)
+    ),
+    TEXTS,
+    st.booleans(),
+    st.booleans(),
+).filter(lambda p: p.kind is PatternKind.EXACT or not p.text.startswith(("!", "=", "re:"))) | st.builds(
+    Pattern, kind=st.just(PatternKind.REGEX), text=st.sampled_from(["a|b", "(?i)x.*y"]), negated=st.booleans()
+)
+FIELD_NAMES = st.sampled_from([f for f in FIELDS if f != "direction"]) | NAMES.map("property:{}".format)
+CONDITIONS = st.lists(
+    st.builds(
+        Condition, field=FIELD_NAMES, patterns=st.lists(CLEAN_PATTERNS, min_size=1, max_size=3).map(tuple)
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda condition: condition.field,
+).map(tuple)
+RULES = st.builds(
+    Rule,
+    name=NAMES,
+    conditions=CONDITIONS,
+    to=st.lists(NAMES, max_size=3).map(tuple),
+    volume=st.none() | LEVELS,
+    locked=st.booleans(),
+    max_volume=st.none() | LEVELS,
+    muted=st.none() | st.booleans(),
+    group=st.just("") | NAMES,
+    display_name=st.just("") | NAMES,
+    icon_name=st.just("") | NAMES,
+    hide=st.booleans(),
+    ignore=st.booleans(),
+    force=st.booleans(),
+    goes_on=st.booleans(),
+    enabled=st.booleans(),
+    origin=st.sampled_from(ORIGINS),
+).filter(lambda rule: (rule.volume is not None or not rule.locked) and (rule.to != () or not rule.force))
+
+
+@STEADY
+@given(RULES)
+def test_a_rule_survives_its_plain_form(one: Rule) -> None:
+    assert rule_from_plain(rule_to_plain(one)) == one
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=3) | st.text(max_size=5)
+    | st.sampled_from(["50%", "x", "re:(a+)+", "*"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from([*FIELDS, "properties", "property:", "property:x"]) | st.text(max_size=3), inner, max_size=3
+    ),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@STEADY
+@given(st.dictionaries(st.sampled_from([key.key for key in KEYS]) | st.text(max_size=4), JUNK))
+@example({"name": "a", "match": {"app": "x"}, "volume": 10**5000})
+@example({"name": "a", "match": {"app": "x"}, "volume": "9" * 120 + "%"})
+@example({"name": "a", "match": {"app": "x"}, "origin": []})
+def test_whatever_is_given_is_a_rule_or_an_error_with_a_sentence(plain: dict[str, object]) -> None:
+    try:
+        one = rule_from_plain(plain)
+    except InvalidArgumentError as error:
+        text = str(error)
+        assert text.endswith(".")
+        assert clean(text, len(text)) == text
+    else:
+        assert rule_from_plain(rule_to_plain(one)) == one
+
+
+@STEADY
+@given(
+    st.lists(RULES, max_size=6),
+    st.dictionaries(
+        st.sampled_from([*FIELDS, "device_description", "property:x"]), st.text(max_size=20), max_size=5
+    ),
+)
+def test_any_rules_and_any_facts_agree_on_what_counts(some: list[Rule], known: dict[str, str]) -> None:
+    ready = prepared(some)
+    found = outcome(ready, known)
+    assert found.matched == tuple(trial.rule for trial in tried(ready, known) if trial.matched)
+    assert all(trial.reason for trial in tried(ready, known))
+    assert set(found.decided_by.values()) <= set(found.matched)
+
+
+@pytest.mark.parametrize(
+    ("plain", "problem"),
+    [
+        ({"name": ""}, 'name: must be text in quotes, 1 to 128 printable characters, not ""'),
+        ({"match": {}}, 'match: needs a condition, such as match.app = "firefox"; match.direction = "playback" is for all that plays'),
+        ({"match": 1}, 'match: must be a table of conditions, such as match.app = "firefox", not 1'),
+        ({"match": {"ap": "x"}}, 'match.ap: no such key; did you mean "app"?'),
+        ({"match": {"media.name": "x"}}, 'match.media.name: no such key; did you mean "media_name"?'),
+        ({"match": {"volume": "x"}}, "match.volume: no such condition; this key stands outside of match"),
+        ({"match": {"zzz": "x"}}, "match.zzz: no such key; here may stand app, app_id, app_name, binary, media_name, role, direction, group, device, properties, property:KEY"),
+        ({"match": {"app": []}}, "match.app: must be a pattern in quotes, or a list of 1 to 64, not a list of 0"),
+        ({"match": {"app": ["x"] * 65}}, "match.app: must be a pattern in quotes, or a list of 1 to 64, not a list of 65"),
+        ({"match": {"app": ["x", 1]}}, "match.app.1: must be a pattern in quotes, not 1"),
+        ({"match": {"app": ["x", "\x00"]}}, "match.app.1: must be printable"),
+        ({"match": {"direction": "output"}}, 'match.direction: must be one of "playback", "capture", not "output"'),
+        ({"match": {"properties": "x"}}, 'match.properties: must be a table, such as properties."media.role" = "game" under match, not "x"'),
+        ({"match": {"properties": {"": "x"}}}, "match.properties.: the key of a property has 1 to 128 printable characters"),
+        ({"match": {"properties": {"a": "x"}, "property:a": "y"}}, "match.property:a: is set twice"),
+        ({"match": {f"property:{i}": "x" for i in range(33)}}, "match: must have at most 32 conditions, not 33"),
+        ({"to": []}, "to: must be a device in quotes, or a list of 1 to 16, not a list of 0"),
+        ({"to": ["x"] * 17}, "to: must be a device in quotes, or a list of 1 to 16, not a list of 17"),
+        ({"volume": 1.6}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not 1.6'),
+        ({"volume": "151%"}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not "151%"'),
+        ({"volume": float("nan")}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not nan'),
+        ({"volume": True}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not true'),
+        ({"muted": 1}, "muted: must be true or false, not 1"),
+        ({"locked": True}, 'locked: means nothing without "volume"'),
+        ({"force": True}, 'force: means nothing without "to"'),
+        ({"volum": 1}, 'volum: no such key; did you mean "volume"?'),
+        ({"app": "x"}, 'app: no such key; did you mean "match.app"?'),
+        ({"zzz": 1}, "zzz: no such key; here may stand name, match, to, volume, locked, max_volume, muted, group, display_name, icon, hide, ignore, force, continue, enabled"),
+        ({"origin": "config"}, "origin: no such key; here may stand name, match, to, volume, locked, max_volume, muted, group, display_name, icon, hide, ignore, force, continue, enabled"),
+    ],
+)  # fmt: skip
+def test_a_wrong_rule_is_told_with_what_would_be_right(plain: dict[str, object], problem: str) -> None:
+    assert problems(**plain) == [problem]
+
+
+def test_all_problems_of_a_rule_are_told_at_once() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        rule_from_plain({"volume": 2, "hidden": True})
+    assert str(caught.value) == (
+        'hidden: no such key; did you mean "hide"?; volume: must be a number from 0.0 to 1.5 or a percentage such as'
+        ' "50%", not 2; rule: needs a name, such as name = "Music"; rule: needs a condition, such as'
+        ' match.app = "firefox"; match.direction = "playback" is for all that plays.'
+    )
+
+
+def test_an_origin_is_one_of_two() -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=r'^origin: must be one of "config", "service", not "me"\.$'
+    ):
+        rule_from_plain({"origin": "me"})
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("50%", 0.5), ("12.5 %", 0.125), ("0%", 0.0), (1, 1.0), (1.5, 1.5)]
+)
+def test_a_volume_is_a_number_or_a_percentage(written: object, read: float) -> None:
+    assert rule(volume=written).volume == read
+
+
+def test_one_text_is_a_list_of_one() -> None:
+    assert rule(to="x", match={"app": "y"}) == rule(to=["x"], match={"app": ["y"]})
+
+
+def test_properties_may_stand_in_a_table_of_their_own() -> None:
+    assert rule(match={"properties": {"media.icon": "x"}}) == rule(match={"property:media.icon": ["x"]})
+
+
+def test_the_longest_pattern_and_the_directions_are_those_of_the_model() -> None:
+    assert PATTERN_LIMIT == TEXT_LIMIT
+    assert DIRECTIONS == ("playback", "capture")
+
+
+def test_every_field_of_a_rule_but_its_origin_has_a_key() -> None:
+    assert {key.field for key in KEYS} == set(Rule.__slots__) - {"origin"}
