@@ -17,6 +17,7 @@ import platformdirs
 
 from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of, literal, shortened
 from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.rules import Rule, rule_to_plain
 from pwmixer_dbus.core.settings import Settings
 
 _SIZE_LIMIT = 1024 * 1024
@@ -32,6 +33,66 @@ _HINTS = {
     "Cannot overwrite a value": "this key is already set above",
     "Expected '=' after a key in a key/value pair": 'a key is followed by "=" and a value',
 }
+
+
+RULE_EXAMPLES = """\
+# Rules: what happens to which streams. They are tried in order; the first that matches wins, and only where it says
+# "continue = true" the ones below may add to it. Texts: "Firefox" is the whole text and "*Tube*" a glob, both ignoring
+# case; "re:..." is a regular expression; a "!" in front means not; of a list, one must match. All under match must hold.
+# The examples do nothing until the # is taken off.
+
+# Two sites in one browser, told apart by what they play.
+[[rules]]
+name = "YouTube"
+match.app = ["firefox", "chromium"]
+match.media_name = "*YouTube*"
+group = "Video"
+
+[[rules]]
+name = "Twitch"
+match.app = ["firefox", "chromium"]
+match.media_name = "*Twitch*"
+group = "Streams"
+to = "*Speakers*"
+
+# Discord: its voices to the headset, and its sounds quietly to wherever sound goes.
+[[rules]]
+name = "Discord voices"
+match.app = "discord"
+match.direction = "playback"
+match.properties."application.name" = "WEBRTC VoiceEngine"
+to = "*Headset*"
+group = "Chat"
+
+[[rules]]
+name = "Discord sounds"
+match.app = "discord"
+match.direction = "playback"
+volume = "40%"
+
+# Games to the headset; without it to the speakers, and without those to the default device.
+[[rules]]
+name = "Games"
+match.app_id = "steam:*"
+match.direction = "playback"
+to = ["*Headset*", "*Speakers*"]
+max_volume = 0.8
+
+# The level at which a program hears the microphone, held against its automatic gain.
+[[rules]]
+name = "Microphone level"
+match.direction = "capture"
+match.app = ["discord", "zoom", "re:(?i)teams"]
+volume = 0.8
+locked = true
+
+# A program that nobody wants to see in a mixer.
+[[rules]]
+name = "Desktop sounds"
+match.role = "event"
+hide = true
+"""
+"""Rules that show the form; valid, and commented out in the example."""
 
 
 def config_path() -> Path:
@@ -56,7 +117,32 @@ def show(settings: Settings) -> str:
     from pwmixer_dbus.config.schema import from_settings  # noqa: PLC0415 - see the top of the file
 
     values = from_settings(settings)
-    return _document(_assignments(path, value) for path, value in values.items())
+    tables = _document(_assignments(path, value) for path, value in values.items())
+    return "\n".join([tables, *(rule_text(rule) for rule in settings.rules)])
+
+
+def rule_text(rule: Rule) -> str:
+    """Write a rule as a table of the file, so that `load` gives it back."""
+    lines = ["[[rules]]"]
+    for key, value in rule_to_plain(rule).items():
+        if key == "match" and isinstance(value, Mapping):
+            lines += [f"{key_text(_condition(field))} = {_list(texts)}" for field, texts in value.items()]
+        elif key != "origin":  # the file is what it comes from
+            lines.append(f"{key} = {_list(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _condition(field: str) -> KeyPath:
+    name, colon, key = field.partition(":")
+    return ("match", "properties", key) if colon else ("match", name)
+
+
+def _list(value: object) -> str:
+    """Write a value, or a list of text; of one that has a single entry, the entry."""
+    if not isinstance(value, list):
+        return literal(value)
+    texts = [literal(entry) for entry in value]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def example() -> str:
@@ -64,11 +150,13 @@ def example() -> str:
     from pwmixer_dbus.config.schema import keys  # noqa: PLC0415 - see the top of the file
 
     head = "Settings of pwmixer, each at its default. Take off a # to change one."
-    return f"{_comment(head)}\n\n" + _document(
+    rules = re.sub(r"^(?=[^#\n])", "#", RULE_EXAMPLES, flags=re.MULTILINE)
+    tables = _document(
         (table, [_comment(f"{key.description} Allowed: {key.allowed}."), *(f"#{line}" for line in lines)])
         for key in keys()
         for table, lines in [_assignments(key.path, key.default)]
     )
+    return f"{_comment(head)}\n\n{tables}\n{rules}"
 
 
 def write_example(path: Path) -> None:

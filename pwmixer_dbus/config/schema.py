@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from pwmixer_dbus.config.errors import KeyPath, key_text, shortened, value_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
 
 _DEFAULTS = Settings()
+_RULES = ("rules",)
 
 
 def _clean_text(text: str) -> str:
@@ -76,12 +78,42 @@ class Log(_Table):
     )
 
 
+def _read_rules(tables: object) -> tuple[Rule, ...]:
+    """Read the array of rules as the program itself does, which knows their keys and needs no pydantic for it."""
+    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+        raise PydanticCustomError("rules_type", "no array of tables")
+    if len(tables) > RULE_LIMIT:
+        raise PydanticCustomError("rules_limit", "too many", {"count": len(tables), "limit": RULE_LIMIT})
+    read = [read_rule(table) for table in tables]
+    told = [
+        ((place, *problem.path), problem.sentence)
+        for place, (_, found) in enumerate(read)
+        for problem in found
+    ]
+    told += [
+        ((place, "name"), f"there is a rule called {value_text(name)} above; each name is used once")
+        for place, name in repeated_names([rule for rule, _ in read])
+    ]
+    if told:
+        raise ValidationError.from_exception_data(
+            "rules",
+            [
+                InitErrorDetails(
+                    type=PydanticCustomError("rule", "wrong", {"sentence": sentence}), loc=path, input=None
+                )
+                for path, sentence in told
+            ],
+        )
+    return tuple(rule for rule, _ in read if rule is not None)
+
+
 class Document(_Table):
     """The whole file."""
 
     volume: Volume = Volume()
     apps: Apps = Apps()
     log: Log = Log()
+    rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
     def to_settings(self) -> Settings:
         """Convert to the settings that the program runs on."""
@@ -91,11 +123,12 @@ class Document(_Table):
             unmute_on_raise=self.volume.unmute_on_raise,
             aliases=MappingProxyType(dict(self.apps.aliases)),
             log_level=self.log.level,
+            rules=self.rules,
         )
 
 
 def from_settings(settings: Settings) -> Mapping[tuple[str, ...], object]:
-    """Convert settings back to the keys of the file; the inverse of `Document.to_settings`."""
+    """Convert settings, but for the rules, back to the keys of the file; the inverse of `Document.to_settings`."""
     return {
         ("volume", "max"): settings.max_volume,
         ("volume", "step"): settings.step,
@@ -116,18 +149,20 @@ class Key:
 
 
 def keys(table: type[BaseModel] = Document, path: tuple[str, ...] = ()) -> Iterator[Key]:
-    """List every key of the file in its order; a table that people fill freely is one key."""
-    schemas = table.model_json_schema()["properties"]
+    """List every key of the file in its order; a table that people fill freely is one key.
+
+    Those of the rules, of which a file has any number, are `KEYS` in `core.rules`.
+    """
     for name, field in table.model_fields.items():
         key = field.alias or name
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from keys(kind, (*path, key))
-        else:
+        elif (*path, key) != _RULES:
             yield Key(
                 path=(*path, key),
                 default=field.get_default(call_default_factory=True, validated_data={}),
-                allowed=_allowed(schemas[key]),
+                allowed=_allowed(table.model_json_schema()["properties"][key]),
                 description=field.description or "",
             )
 
@@ -170,6 +205,9 @@ _SENTENCES = {
     "model_type": "must be a table, written [{key}], not {value}",
     "dict_type": "must be a table, written [{key}], not {value}",
     "mapping_type": "must be a table, written [{key}], not {value}",
+    "rules_type": "must be tables, each written [[rules]], not {value}",
+    "rules_limit": "there are {count} rules; at most {limit} are possible",
+    "rule": "{sentence}",
 }
 
 
@@ -181,7 +219,7 @@ def _problem(details: ErrorDetails, known: list[Key]) -> Problem:
         value=value_text(details["input"]),
         key=key_text(path),
         allowed=next((key.allowed for key in known if path[: len(key.path)] == key.path), ""),
-        suggestion=_suggestion(path, [key.path for key in known]),
+        suggestion=_suggestion(path, [*(key.path for key in known), _RULES]),
         **{"ge": "", "le": ""} | details.get("ctx", {}),
     )
     return Problem(path=path, sentence=sentence)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pwmixer_dbus.core.rules import Rule
+
 
 def _no_aliases() -> Mapping[str, str]:
     return MappingProxyType({})
@@ -18,6 +20,7 @@ class Settings:
     `unmute_on_raise`: whether a step up also unmutes; a step down never does.
     `aliases`: app id to the app id that it counts as; looked up once, so an alias of an alias is not followed.
     `log_level`: debug, info, warning or error.
+    `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
 
     max_volume: float = 1.0
@@ -25,3 +28,4 @@ class Settings:
     unmute_on_raise: bool = True
     aliases: Mapping[str, str] = field(default_factory=_no_aliases)
     log_level: str = "info"
+    rules: tuple[Rule, ...] = ()

@@ -1,5 +1,6 @@
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import gen_config_docs
@@ -25,7 +26,7 @@ def test_the_example_as_written_changes_nothing(tmp_path: Path) -> None:
 def test_the_example_with_every_key_set_equals_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(uncommented(example()))
-    assert load(file) == Settings()
+    assert replace(load(file), rules=()) == Settings()
 
 
 def test_the_example_names_and_explains_every_key() -> None:
