@@ -12,7 +12,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,6 +77,7 @@ class StateFile:
         self._on_problem = on_problem
         self._lock = threading.Lock()
         self._latest = self._tried = self._saved = Memory()
+        self._lines: _Lines = {}
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[str] | None = None
         self._is_foreign = False
@@ -148,7 +149,7 @@ class StateFile:
             self._tried = memory = self._latest
             if memory is self._saved or self._is_foreign:
                 return self.problem
-            problem = self._attempt(lambda: self._replace(_text(memory)))
+            problem = self._attempt(lambda: self._replace(_text(memory, self._lines)))
             if not problem:
                 self._saved = memory
             return problem
@@ -226,15 +227,20 @@ def _sync_folder(folder: Path) -> None:
 # --- memory as text
 
 
-def _text(memory: Memory) -> str:
+_Lines = dict[str, tuple[KnownApp, str]]
+"""What was written of each application last time: of a thousand, all but one are the same the next time."""
+
+
+def _text(memory: Memory, lines: _Lines) -> str:
     """Write a memory as JSON, a line for each entry: json is quick where it need not indent, and people can read it."""
-    apps = ((app_id, _app_values(app)) for app_id, app in memory.apps.items())
-    devices = ((key, _device_values(device)) for key, device in memory.devices.items())
-    return f'{{"version": {VERSION},\n"apps": {{{_lines(apps)}}},\n"devices": {{{_lines(devices)}}}}}\n'
-
-
-def _lines(entries: Iterable[tuple[str, Mapping[str, object]]]) -> str:
-    return ",".join(f"\n{_json(key)}: {_json(values)}" for key, values in entries)
+    for app_id, app in memory.apps.items():
+        if app_id not in lines or lines[app_id][0] is not app:
+            lines[app_id] = (app, f"\n{_json(app_id)}: {_json(_app_values(app))}")
+    for gone in lines.keys() - memory.apps.keys():
+        del lines[gone]
+    apps = ",".join(lines[app_id][1] for app_id in memory.apps)
+    devices = ",".join(f"\n{_json(k)}: {_json(_device_values(d))}" for k, d in memory.devices.items())
+    return f'{{"version": {VERSION},\n"apps": {{{apps}}},\n"devices": {{{devices}}}}}\n'
 
 
 _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

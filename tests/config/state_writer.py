@@ -1,0 +1,48 @@
+"""A program that changes its memory all the time and logs when, made to be killed; see test_store.
+
+`state_writer.py` reads lines `FOLDER DELAY` from its standard input, forks a writer for each, and prints its process
+id. Forks, since two hundred new interpreters would take a minute.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from pwmixer_dbus.config.store import StateFile
+from pwmixer_dbus.core.memory import AppIntent, learned
+
+APP = "bin:counter"
+EVERY = 0.004
+
+
+async def write(folder: Path, delay: float) -> None:
+    """Count from where the file stands, in the name of an application, and log `NUMBER SECONDS` after each change."""
+    file = StateFile(folder / "state.json", delay=delay)
+    memory = file.load()
+    number = int(memory.apps[APP].name) if APP in memory.apps else 0
+    with (folder / "log").open("a", buffering=1, encoding="ascii") as log:
+        while True:
+            number += 1
+            memory = learned(memory, AppIntent(app_id=APP, name=str(number)), 0.0)
+            file.schedule(memory)
+            log.write(f"{number} {time.monotonic()}\n")
+            await asyncio.sleep(EVERY)
+
+
+def main() -> None:
+    """Fork a writer for each line, until there are no more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed leave no zombies
+    for line in sys.stdin:
+        folder, delay = line.rsplit(" ", 1)
+        pid = os.fork()
+        if not pid:
+            asyncio.run(write(Path(folder), float(delay)))
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,555 @@
+"""The state file: whole at any moment, never silently lost, and never in the way of the service."""
+
+import asyncio
+import json
+import logging
+import math
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pwmixer_dbus.config import store
+from pwmixer_dbus.config.store import StateFile, state_path
+from pwmixer_dbus.core.memory import (
+    APPS,
+    AppIntent,
+    DeviceIntent,
+    KnownApp,
+    Level,
+    Memory,
+    bounded,
+    forgotten,
+    learned,
+)
+from pwmixer_dbus.core.model import Kind
+
+MUSIC = "bin:music"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "pwmixer" / "state.json"
+
+
+def memory_with(volume: float = 0.4, **fields: Any) -> Memory:
+    intent = AppIntent(
+        app_id=MUSIC, name="Music", kind=Kind.PLAYBACK, devices=("sink:speakers",), volume=volume, **fields
+    )
+    return learned(Memory(), intent, 1.8e9)
+
+
+def save(path: Path, memory: Memory) -> StateFile:
+    file = StateFile(path)
+    file.load()
+    write(file, memory)
+    return file
+
+
+def write(file: StateFile, memory: Memory) -> None:
+    """Save at once."""
+
+    async def schedule() -> None:
+        file.schedule(memory)
+        file.flush()
+
+    asyncio.run(schedule())
+
+
+def load(path: Path) -> Memory:
+    return StateFile(path).load()
+
+
+def put(path: Path, content: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def names(path: Path) -> list[str]:
+    return sorted(p.name for p in path.parent.iterdir())
+
+
+@contextmanager
+def full_disk(size: int = 0) -> Iterator[None]:
+    """Let no file grow beyond a size; the kernel then fails writes as on a full disk, with another number."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# --- there and back
+
+
+def test_the_file_is_in_the_xdg_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_path() == tmp_path / "pwmixer" / "state.json"
+
+
+def test_without_a_file_nothing_is_remembered_and_nothing_is_wrong(path: Path) -> None:
+    file = StateFile(path)
+    assert file.load() == Memory()
+    file.flush()
+    assert (file.problem, path.parent.exists()) == ("", False)
+
+
+def test_what_is_saved_is_loaded(path: Path) -> None:
+    memory = memory_with(
+        locked=True, max_volume=0.9, preferred_sink="sink:tv", preferred_source="source:desk", muted=True
+    )
+    memory = learned(
+        memory, DeviceIntent(key="sink:tv", name="TV", volume=0.3, max_volume=0.5, locked=True), 1.8e9
+    )
+    save(path, memory)
+    assert load(path) == memory
+
+
+def test_the_file_is_the_users_own_and_nothing_else_is_left(path: Path) -> None:
+    save(path, memory_with())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert names(path) == ["state.json"]
+
+
+def test_a_person_can_read_the_file(path: Path) -> None:
+    save(path, memory_with())
+    assert path.read_text() == (
+        '{"version": 1,\n"apps": {\n"bin:music": {"name": "Music", "icon_name": "", "used": 1799971200, '
+        '"levels": {"playback": {"volume": 0.4}, "sink:speakers": {"volume": 0.4}}}},\n"devices": {}}\n'
+    )
+
+
+def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere.json")
+    save(path, memory_with())
+    assert path.is_symlink()
+    assert load(tmp_path / "elsewhere.json") == memory_with()
+
+
+def test_what_did_not_change_is_not_put_into_words_again(path: Path) -> None:
+    lines: dict[str, tuple[KnownApp, str]] = {}
+    first = memory_with(0.1)
+    store._text(first, lines)
+    second = learned(first, AppIntent(app_id="bin:other", muted=True), 1.8e9)
+    put(path, store._text(second, lines))
+    assert lines[MUSIC][0] is first.apps[MUSIC]
+    assert load(path) == second
+    put(path, store._text(forgotten(second, MUSIC), lines))
+    assert list(lines) == list(load(path).apps) == ["bin:other"]
+
+
+text = st.text(max_size=8)
+volumes = st.floats(0.0, 1.5)
+keys = st.sampled_from(["sink:a", "source:ü", 'sink:"\\\u2028'])
+intents = st.builds(
+    AppIntent,
+    app_id=text.map(lambda t: f"bin:{t}"),
+    name=text,
+    icon_name=text,
+    kind=st.sampled_from([None, Kind.PLAYBACK, Kind.CAPTURE]),
+    devices=st.lists(keys, max_size=2).map(tuple),
+    volume=st.none() | volumes,
+    muted=st.none() | st.booleans(),
+    locked=st.booleans(),
+    max_volume=st.none() | volumes,
+    preferred_sink=st.sampled_from(["", "sink:a"]),
+) | st.builds(DeviceIntent, key=keys, name=text, volume=volumes, muted=st.booleans(), max_volume=volumes)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.lists(intents, max_size=6))
+def test_every_memory_survives_the_file(tmp_path_factory: pytest.TempPathFactory, wishes: list[Any]) -> None:
+    memory = Memory()
+    for wish in wishes:
+        memory = learned(memory, wish, 1.8e9)
+    path = tmp_path_factory.getbasetemp() / "round" / "state.json"
+    put(path, store._text(memory, {}))
+    assert store._read(path) == (1, memory, 0)
+
+
+# --- damage
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "is damaged: it is not valid JSON"),
+        ('{"version": 1, "apps": {"bin:mu', "is damaged: it is not valid JSON"),
+        (b"\xff\xfe\x00", "is damaged: it is not valid JSON"),
+        ("[" * 100_000, "is damaged: it is not valid JSON"),
+        ("9" * 5_000, "is damaged: it is not valid JSON"),
+        ("[]", "is damaged: it does not say which version it is"),
+        ('{"version": true}', "is damaged: it does not say which version it is"),
+        ('{"version": "1"}', "is damaged: it does not say which version it is"),
+        ('{"version": 0}', "is damaged: it does not say which version it is"),
+        ('{"version": 1, "apps": []}', "is damaged: its tables are none"),
+        (b" " * (store.SIZE_LIMIT + 1), "is larger than 8 MiB, which no memory can be"),
+    ],
+)
+def test_a_damaged_file_is_set_aside_and_the_service_goes_on(
+    path: Path, caplog: pytest.LogCaptureFixture, content: str | bytes, why: str
+) -> None:
+    put(path, content)
+    before = path.read_bytes()
+    file = StateFile(path)
+    assert file.load() == Memory()
+    (aside,) = path.parent.iterdir()
+    assert aside.name.startswith("state.json.corrupt-")
+    assert aside.read_bytes() == before
+    assert caplog.messages == [f"{path} {why}", f"{path} is kept as {aside.name}"]
+    write(file, memory_with())
+    assert load(path) == memory_with()
+
+
+def test_a_folder_or_a_pipe_in_the_place_of_the_file_is_set_aside(path: Path) -> None:
+    path.mkdir(parents=True)
+    assert load(path) == Memory()
+    os.mkfifo(path)
+    save(path, memory_with())
+    assert load(path) == memory_with()
+    assert len(names(path)) == 3
+
+
+def test_three_damaged_files_are_kept(path: Path) -> None:
+    for i in range(5):
+        put(path, f"damage {i}")
+        load(path)
+    assert [p.read_text() for p in sorted(path.parent.iterdir())] == ["damage 2", "damage 3", "damage 4"]
+
+
+def test_bad_entries_are_left_out_and_the_rest_is_kept(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bad: dict[str, Any] = {
+        "volume": [math.nan, -0.1, 1.6, True, "0.5", None, [], 10**400, math.inf],
+        "muted": [1, "yes", None],
+    }
+    levels = {"playback": {"volume": 0.4, "muted": True}, "nonsense": {"volume": 0.1}, "sink:x": 7}
+    entries = [{key: value} for key, values in bad.items() for value in values]
+    levels |= {f"sink:{i}": entry for i, entry in enumerate(entries)}
+    fields = {"name": "M\u202eusic", "icon_name": 5, "used": -1, "locked": 1, "max_volume": "loud"}
+    fields |= {"preferred_sink": "source:x", "preferred_source": 5, "levels": levels}
+    apps = {
+        MUSIC: fields,
+        "": {},
+        "stream:playback-1": {},
+        "bin:\ud800": {},
+        "bin:b": [],
+        "bin:c": {"levels": []},
+    }
+    devices = {"sink:tv": {"volume": 0.3}, "tv": {"volume": 0.3}}
+    put(path, json.dumps({"version": 1, "apps": apps, "devices": devices}))
+    memory = load(path)
+    assert memory.apps == {
+        MUSIC: KnownApp(app_id=MUSIC, name=MUSIC, levels={"playback": Level(volume=0.4, muted=True)}),
+        "bin:c": KnownApp(app_id="bin:c", name="bin:c"),
+    }
+    assert [d.level for d in memory.devices.values()] == [Level(volume=0.3)]
+    assert caplog.messages == [
+        f"{path}: {len(entries) + 2 + 7 + 4 + 1 + 1} bad entries were left out, the rest is in use"
+    ]
+
+
+def test_keys_that_this_version_does_not_know_are_dropped(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(path, '{"version": 1, "mood": 7, "apps": {"bin:a": {"name": "A", "colour": "red"}}}')
+    assert load(path).apps == {"bin:a": KnownApp(app_id="bin:a", name="A")}
+    assert caplog.messages == []
+
+
+def test_a_file_with_too_many_entries_is_cut_to_the_limits(path: Path) -> None:
+    apps = {f"bin:{i}": {"used": i} for i in range(APPS + 500)}
+    put(path, json.dumps({"version": 1, "apps": apps}))
+    assert len(load(path).apps) == APPS
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from([MUSIC, "sink:tv", "levels", "playback", "volume", "used", "locked"]), inner
+            )
+        ),
+    )
+)
+def test_any_content_at_all_is_survived(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "any" / "state.json"
+    put(path, json.dumps({"version": 1, "apps": {MUSIC: content}, "devices": content}))
+    memory = load(path)
+    put(path, store._text(memory, {}))
+    assert load(path) == memory
+    assert bounded(memory) is memory
+
+
+# --- what is not ours to replace
+
+
+def test_the_file_of_a_newer_version_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(path, '{"version": 2, "apps": "of another kind"}')
+    told: list[str] = []
+    file = StateFile(path, on_problem=lambda: told.append(file.problem))
+    assert file.load() == Memory()
+    write(file, memory_with())
+    assert path.read_text() == '{"version": 2, "apps": "of another kind"}'
+    sentence = f"{path} was written by a newer pwmixer (format 2); what is learned now is not saved"
+    assert file.problem == sentence
+    assert (caplog.messages, told) == ([sentence], [sentence])
+
+
+def test_a_file_that_cannot_be_read_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path.name)
+    file = StateFile(path)
+    file.load()
+    write(file, memory_with())
+    assert path.is_symlink()
+    assert file.problem == (
+        f"{path} cannot be read: Too many levels of symbolic links; what is learned now is not saved; "
+        "mend that and start pwmixer again"
+    )
+
+
+# --- where it cannot be written
+
+
+def test_a_full_disk_is_told_once_and_tried_again_with_the_next_change(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    file = save(path, memory_with(0.1))
+    with full_disk():
+        write(file, memory_with(0.2))
+        write(file, memory_with(0.3))
+    sentence = (
+        f"{path} cannot be written: File too large; what is learned now is not saved until that is mended"
+    )
+    assert file.problem == sentence
+    assert (load(path), names(path)) == (memory_with(0.1), ["state.json"])
+    write(file, memory_with(0.4))
+    assert (load(path), file.problem) == (memory_with(0.4), "")
+    assert caplog.messages == [sentence, f"{path} is saved again"]
+
+
+def test_what_could_not_be_saved_is_saved_at_the_end(path: Path) -> None:
+    file = save(path, memory_with(0.1))
+    with full_disk():
+        write(file, memory_with(0.2))
+    file.flush()
+    assert load(path) == memory_with(0.2)
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("/sys/pwmixer/state.json", None),
+        ("/proc/pwmixer/state.json", None),
+        ("{}/file/state.json", "its folder is a file"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told_and_the_service_goes_on(
+    tmp_path: Path, place: str, why: str | None
+) -> None:
+    (tmp_path / "file").write_text("here first")
+    path = Path(place.format(tmp_path))
+    file = save(path, memory_with())
+    assert file.problem.startswith(f"{path} cannot be written: {why or ''}")
+    assert file.problem.endswith("; what is learned now is not saved until that is mended")
+    assert (tmp_path / "file").read_text() == "here first"
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_not_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(path, "damage")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        file = save(path, memory_with())
+        assert "Operation not permitted" in file.problem
+        assert path.read_text() == "damage"
+    file.flush()
+    assert (load(path), file.problem, len(names(path))) == (memory_with(), "", 2)
+
+
+def test_what_a_killed_service_left_is_swept_up_when_it_is_old(path: Path) -> None:
+    put(path.parent / ".state.json.old.tmp", "half")
+    put(path.parent / ".state.json.young.tmp", "half")
+    os.utime(path.parent / ".state.json.old.tmp", (0, 0))
+    load(path)
+    assert names(path) == [".state.json.young.tmp"]
+
+
+# --- when it is written
+
+
+def test_the_first_change_is_saved_within_half_a_second_however_many_follow(path: Path) -> None:
+    path.parent.mkdir()
+
+    async def change_all_the_time() -> float:
+        file = StateFile(path)
+        file.load()
+        began, number = time.monotonic(), 0
+        while "state.json" not in names(path):
+            number += 1
+            file.schedule(memory_with(number / 1000))
+            await asyncio.sleep(0.01)
+        return time.monotonic() - began
+
+    assert store.DELAY <= asyncio.run(change_all_the_time()) + 0.01 < 0.5
+
+
+def test_nothing_is_written_and_no_timer_runs_while_nothing_changes(path: Path) -> None:
+    async def idle() -> None:
+        file = StateFile(path, delay=0.0)
+        memory = file.load()
+        file.schedule(memory)
+        assert (file._timer, file._writing) == (None, None)
+        memory = memory_with()
+        file.schedule(memory)
+        await settled(file)
+        written = inode(path)
+        file.schedule(memory)
+        file.flush()
+        assert (file._timer, file._writing, inode(path)) == (None, None, written)
+
+    asyncio.run(idle())
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+async def settled(file: StateFile) -> None:
+    """Wait until nothing is left to be written."""
+    while file._timer or file._writing:  # noqa: ASYNC110 - it has no event, since nobody else waits for it
+        await asyncio.sleep(0.01)
+
+
+def test_what_changes_during_a_write_is_written_next(path: Path) -> None:
+    async def change_twice() -> None:
+        file = StateFile(path, delay=0.0)
+        file.load()
+        file.schedule(memory_with(0.1))
+        while not file._writing:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        file.schedule(memory_with(0.2))
+        await settled(file)
+
+    asyncio.run(change_twice())
+    assert load(path) == memory_with(0.2)
+
+
+# --- kill -9
+
+
+class Writers:
+    """The program of `state_writer.py`, and what it forks."""
+
+    def __init__(self) -> None:
+        program = Path(__file__).with_name("state_writer.py")
+        self._process = subprocess.Popen(
+            [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def start(self, folder: Path, delay: float) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{folder} {delay}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture
+def writers() -> Iterator[Writers]:
+    started = Writers()
+    yield started
+    started.close()
+
+
+def killed(writers: Writers, folders: list[Path], delay: float, lives: Callable[[], float]) -> list[float]:
+    """Let a writer live in each folder for its time; return when each was killed."""
+    for folder in folders:
+        (folder / "log").unlink(missing_ok=True)
+    pids = [writers.start(folder, delay) for folder in folders]
+    born = time.monotonic()
+    ends = sorted((lives(), i) for i in range(len(pids)))
+    killed_at = [0.0] * len(pids)
+    for life, i in ends:
+        time.sleep(max(born + life - time.monotonic(), 0.0))
+        killed_at[i] = time.monotonic()
+        os.kill(pids[i], signal.SIGKILL)
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        time.sleep(0.001)  # a write to the disk is finished even by the killed
+    return killed_at
+
+
+def number_in(memory: Memory) -> int:
+    return int(memory.apps["bin:counter"].name) if "bin:counter" in memory.apps else 0
+
+
+def changes_in(folder: Path) -> list[tuple[int, float]]:
+    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
+    return [(int(number), float(at)) for number, at in (line.split() for line in lines)]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    made = [tmp_path / str(i) for i in range(8)]
+    for i, folder in enumerate(made):
+        folder.mkdir()
+        apps = {f"bin:{j}": KnownApp(app_id=f"bin:{j}", name="Somebody") for j in range(i * 50)}
+        put(folder / "state.json", store._text(Memory(apps=apps), {}))
+    return made
+
+
+def test_two_hundred_kills_in_the_middle_of_writes_leave_a_whole_file(
+    writers: Writers, folders: list[Path]
+) -> None:
+    dice = random.Random(7)  # noqa: S311 - the same lives in every run
+    before = [load(folder / "state.json") for folder in folders]
+    for _ in range(25):
+        killed(writers, folders, 0.0, lambda: dice.uniform(0.02, 0.12))
+        for i, folder in enumerate(folders):
+            version, memory, dropped = store._read(folder / "state.json")
+            assert (version, dropped) == (1, 0)
+            assert set(before[i].apps) <= set(memory.apps)
+            # The last change may be saved and not yet logged; nothing older than this life is lost.
+            last = max((n for n, _ in changes_in(folder)), default=number_in(before[i]))
+            assert number_in(before[i]) <= number_in(memory) <= last + 1
+            before[i] = memory
+    left = [p for folder in folders for p in folder.glob(".state.json.*.tmp")]
+    assert len(left) > 20, "too few of the kills were in the middle of a write"
+    assert not [p for folder in folders for p in folder.glob("*.corrupt-*")]
+
+
+def test_a_kill_loses_no_more_than_the_last_half_second(writers: Writers, folders: list[Path]) -> None:
+    dice = random.Random(8)  # noqa: S311 - likewise
+    for _ in range(3):
+        killed_at = killed(writers, folders, store.DELAY, lambda: dice.uniform(0.7, 1.2))
+        for folder, at in zip(folders, killed_at, strict=True):
+            old = [n for n, t in changes_in(folder) if t <= at - 0.5]
+            assert old
+            assert number_in(load(folder / "state.json")) >= old[-1]
