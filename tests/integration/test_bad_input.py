@@ -59,7 +59,7 @@ CALLS: tuple[tuple[str, str, list[Any], str, str], ...] = (
     ("SetVolume", "sda{sv}", ["sink:", 0.5, {}], INVALID, "is no target"),
     ("SetVolume", "sda{sv}", ["printer:x", 0.5, {}], INVALID, "“printer:” is no kind of target"),
     ("SetVolume", "sda{sv}", ["sink:nowhere", 0.5, {}], NOT_FOUND, "There is sink:speakers, sink:headset"),
-    ("SetVolume", "sda{sv}", ["app:" + "x" * 600, 0.5, {}], INVALID, "at most 512 characters"),
+    ("SetVolume", "sda{sv}", ["app:" + "x" * 600, 0.5, {}], INVALID, "at most 519 characters"),
     ("SetVolume", "sda{sv}", ["sink:\x1b[2J\x07\u202e", 0.5, {}], NOT_FOUND, "Nothing is called “sink:[2J”"),
     ("SetVolume", "sda{sv}", ["stream:x", 0.5, {}], INVALID, "needs a whole number"),
     ("SetVolume", "sda{sv}", ["stream:٣", 0.5, {}], INVALID, "needs a whole number"),

@@ -212,6 +212,7 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             config_error=lambda: "",
         )
         connection.serve(service.on_call, lambda _: None)
+        service.release_calls()
         call = Message(
             destination=connection.unique_name,
             path="/org/pwmixer/Mixer",
