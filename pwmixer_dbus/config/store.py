@@ -5,6 +5,7 @@ written by hand drops bad entries one by one, which pydantic does not do, and co
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -179,20 +180,23 @@ class StateFile:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(folder)
+        with contextlib.suppress(
+            OSError
+        ):  # some network file systems cannot, and the file has its name by now
+            _sync_folder(folder)
 
     def _set_aside(self) -> None:
         """Rename a damaged file, so that a person may still mend it, and forget the oldest of those."""
-        stamp = time.strftime("%Y%m%dT%H%M%S")
-        pattern = f"{self._path.name}.corrupt-*"
-        aside = self._path.with_name(f"{self._path.name}.corrupt-{stamp}-{time.time_ns() % 10**9:09}")
+        now = time.time_ns()
+        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9))
+        aside = self._path.with_name(f"{self._path.name}.corrupt-{stamp}.{now % 10**9:09}Z")
         try:
             self._path.rename(aside)
             log.warning("%s is kept as %s", self._path, aside.name)
         except FileNotFoundError:
             pass  # somebody has taken it away
         self._is_damaged = False
-        for old in sorted(self._path.parent.glob(pattern))[:-KEPT_ASIDE]:
+        for old in sorted(self._path.parent.glob(f"{self._path.name}.corrupt-*"))[:-KEPT_ASIDE]:
             if not old.is_dir():
                 old.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.events import KEEP, Keep
-from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
+from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Server, Stream, clean
 from pwmixer_dbus.core.state import Change, MixerState
 
 APPS, DEVICES, DEVICES_PER_APP = 1000, 200, 32
@@ -178,8 +178,8 @@ class Write:
 class Moment:
     """When something happens, in seconds of one monotonic clock, and what happened before.
 
-    `born_at`: when the stream or device in question appeared. `unrest_at`: when last a device came or went, a default
-    changed, the server came or went, or this stream was moved. `writes`: our own latest command for each setting.
+    `born_at`: when the stream or device in question appeared. `unrest_at`: when last there were changes that
+    `is_upheaval` calls one, these included. `writes`: our own latest command for each setting.
     """
 
     now: float
@@ -460,6 +460,24 @@ def _lowest(*limits: float | None) -> float | None:
 
 
 # --- whether it was a person
+
+
+def is_upheaval(changes: Iterable[Change]) -> bool:
+    """Whether, for `SETTLING` seconds from these changes on, what other programs do may be but a consequence of them.
+
+    A device, its port or a card's profile; a default, the connection or the server; a stream that moves.
+    """
+    for change in changes:
+        match change.before, change.after:
+            case (None, Device()) | (Device(), None) | (Server(), _):
+                return True
+            case Device() as before, Device() as after if before.active_port != after.active_port:
+                return True
+            case Card() as before, Card() as after if before.active_profile != after.active_profile:
+                return True
+            case Stream() as before, Stream() as after if before.device != after.device:
+                return True
+    return False
 
 
 def intent_of(

@@ -10,6 +10,7 @@ from build import (
     after,
     app,
     capture,
+    card,
     playback,
     server,
     sink,
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 
 from pwmixer_dbus.core import memory as m
 from pwmixer_dbus.core.commands import SERVER, Origin, SetMuted, SetVolume
-from pwmixer_dbus.core.events import KEEP, Event, Gone, Seen
+from pwmixer_dbus.core.events import KEEP, Disconnected, Event, Gone, Seen
 from pwmixer_dbus.core.memory import (
     AppIntent,
     DeviceIntent,
@@ -43,6 +44,7 @@ from pwmixer_dbus.core.memory import (
     enforcement,
     forgotten,
     intent_of,
+    is_upheaval,
     learned,
     met,
     recall,
@@ -377,6 +379,28 @@ def test_what_a_program_does_within_two_seconds_of_its_birth_does_not_count() ->
 
 def test_what_happens_after_an_upheaval_does_not_count() -> None:
     assert intent_after(LOUDER, moment=Moment(now=100.0, unrest_at=99.5)) is None
+
+
+@pytest.mark.parametrize(
+    ("event", "is_one"),
+    [
+        (Gone(kind=Kind.SINK, index=3), True),
+        (Seen(record=sink(4, "tv")), True),
+        (Seen(record=sink(1, "speakers", active_port="hdmi")), True),
+        (Seen(record=server("headphones")), True),
+        (Disconnected(reason="gone"), True),
+        (Seen(record=playback(device=3)), True),
+        (Seen(record=card(active_profile="a2dp")), True),
+        (Seen(record=card(description="Card")), False),
+        (Seen(record=sink(1, "speakers", 0.9)), False),
+        (Seen(record=playback(device=1, volume=0.8)), False),
+        (Seen(record=playback(11)), False),
+        (Gone(kind=Kind.PLAYBACK, index=10), False),
+    ],
+)
+def test_devices_defaults_moves_and_the_server_are_upheavals(event: Event, is_one: bool) -> None:
+    before = state_of(server(), SPEAKERS, HEADPHONES, card(active_profile=""), playback(device=1))
+    assert is_upheaval(apply(before, event)[1]) is is_one
 
 
 def test_the_echo_of_a_duck_or_rule_does_not_count_however_it_is_labelled() -> None:
