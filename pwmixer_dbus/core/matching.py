@@ -4,12 +4,12 @@ Rules are made ready once (`prepared`), because deciding must take no time: a ru
 by that text, the others are tried in turn, and each text is folded at most once. Reasons are only written by `tried`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from pwmixer_dbus.core.model import Stream, clean
-from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, pattern_text
+from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, literals_of, pattern_text
 from pwmixer_dbus.core.rules import PROPERTY, Condition, Rule
 from pwmixer_dbus.core.state import MixerState
 
@@ -17,8 +17,13 @@ Facts = Mapping[str, str]
 """What is known of a stream: app_id, app_name, binary, media_name, role, direction, group, device, device_description
 and each `property:KEY`. What is missing counts as empty, so a few are enough to try rules on."""
 
-Texts = tuple[tuple[str, str], ...]
-"""Each text that a condition is tried on, as it is and case-folded."""
+
+class Texts(NamedTuple):
+    """What a condition is tried on: each text as it is and case-folded, and all of them folded in one."""
+
+    pairs: tuple[tuple[str, str], ...]
+    folded: str
+
 
 _SHOWN: Final = 80  # characters of a text that a reason repeats
 
@@ -175,15 +180,19 @@ class _Subject(dict[str, Texts]):
         self.known = known
 
     def __missing__(self, name: str) -> Texts:
-        texts = dict.fromkeys(clean(text) for text in _texts(self.known, name))
-        found = tuple((text, text.casefold()) for text in texts)
+        found = _folded(_texts(self.known, name))
         self[name] = found
         return found
 
     def join(self, group: str) -> None:
         """Be in a group from now on, unless in one already."""
-        if group and not self["group"][0][0]:
-            self["group"] = ((group, group.casefold()),)
+        if group and not self["group"].folded:
+            self["group"] = _folded([group])
+
+
+def _folded(texts: Iterable[str]) -> Texts:
+    pairs = tuple((text, text.casefold()) for text in dict.fromkeys(clean(text) for text in texts))
+    return Texts(pairs, "\n".join(folded for _, folded in pairs))
 
 
 def _texts(known: Facts, name: str) -> Iterator[str]:
@@ -221,7 +230,7 @@ def _candidates(ready: Prepared, subject: _Subject) -> Sequence[int]:
     found = [
         places[folded]
         for name, places in ready.by_text.items()
-        for _, folded in subject[name]
+        for _, folded in subject[name].pairs
         if folded in places
     ]
     if not found:
@@ -246,9 +255,17 @@ def _any_of(patterns: Sequence[Pattern]) -> Callable[[Texts], bool] | None:
         return None
     exact = frozenset(p.text.casefold() for p in patterns if p.kind is PatternKind.EXACT)
     others = [fits_of(p) for p in patterns if p.kind is not PatternKind.EXACT]
+    needed = [literals_of(p) for p in patterns]
+    literals = frozenset().union(*needed) if all(needed) else frozenset({""})
 
     def any_fits(texts: Texts) -> bool:  # plain loops: `any` over a generator takes three times as long
-        for text, folded in texts:
+        for literal in literals:
+            if literal in texts.folded:
+                break
+        else:
+            if texts.folded.isascii():
+                return False
+        for text, folded in texts.pairs:
             if folded in exact:
                 return True
             for fits in others:
@@ -261,7 +278,7 @@ def _any_of(patterns: Sequence[Pattern]) -> Callable[[Texts], bool] | None:
 
 def _verdict(condition: Condition, texts: Texts) -> tuple[bool, str]:
     """Tell whether a condition holds and why: the pattern that forbids it, else the one that fits, else all of them."""
-    said = " or ".join(f"“{text[:_SHOWN]}”" for text, _ in texts if text)
+    said = " or ".join(f"“{text[:_SHOWN]}”" for text, _ in texts.pairs if text)
     subject = f"{condition.field} is {said or 'not set'}"
     positive = [p for p in condition.patterns if not p.negated]
     for pattern in condition.patterns:
