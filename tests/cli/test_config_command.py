@@ -66,7 +66,10 @@ def test_show_prints_what_the_file_sets(file: Path, capsys: Printed) -> None:
 def test_show_fails_where_the_file_is_wrong(file: Path, capsys: Printed) -> None:
     write(file, "zzz = 1\n")
     assert run(["show"]) == 1
-    assert capsys.readouterr() == ("", f"{file}:1: zzz: no such key; here may stand volume, apps, log, rules\n")
+    assert capsys.readouterr() == (
+        "",
+        f"{file}:1: zzz: no such key; here may stand volume, apps, log, rules\n",
+    )
 
 
 def test_path_prints_the_file_whether_it_exists_or_not(file: Path, capsys: Printed) -> None:
