@@ -79,9 +79,7 @@ class Mixer:
                 log.exception("an outlet failed on a change")
         self._follow_births_and_deaths(changes)
         self._lanes.on_change(changes)
-        for command, reason in plan(self.state, changes):
-            log.info("%s: %s", command, reason)
-            self._lanes.enqueue(command, Origin(kind="app", context=reason), partial(_log_failure, command))
+        self.act(plan(self.state, changes), "app")
         if origin is SERVER:
             for wish in overruled(self.state, [c for c in changes if self._is_grown_up(c)]):
                 self.on_event(wish)
@@ -128,6 +126,12 @@ class Mixer:
     async def drain(self, longest: float) -> None:
         """Wait until every command is in force, at most `longest` seconds; what is left is answered as too late."""
         await self._lanes.drain(longest)
+
+    def act(self, commands: Iterable[tuple[Command, str]], kind: str) -> None:
+        """Carry out what the service has decided by itself, each with its reason; `kind` is rule, memory or app."""
+        for command, reason in commands:
+            log.info("%s: %s", command, reason)
+            self._lanes.enqueue(command, Origin(kind=kind, context=reason), partial(_log_failure, command))
 
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""

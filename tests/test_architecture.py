@@ -18,11 +18,12 @@ MAY_IMPORT = {
     "core": {"core"},
     "lanes": {"core"},
     "mixer": {"core", "lanes"},
+    "router": {"core", "mixer"},
     "config": {"core", "config"},
     "pulse": {"core", "pulse"},
-    "outlets/bus": {"core", "mixer", "outlets/bus", "__init__"},
+    "outlets/bus": {"core", "mixer", "router", "outlets/bus", "__init__"},
     "journal": set[str](),
-    "daemon": {"core", "lanes", "mixer", "config", "pulse", "outlets/bus", "journal", "__init__"},
+    "daemon": {"core", "lanes", "mixer", "router", "config", "pulse", "outlets/bus", "journal", "__init__"},
     "cli": {"cli", "config", "__init__"},
 }
 ONLY_IN = {

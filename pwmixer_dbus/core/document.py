@@ -121,7 +121,7 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
         "state": "corked" if stream.corked else "running",
         "max_volume": max_volume(state, stream),
         "volume_writable": stream.has_volume and stream.volume_writable,
-        "routed_by": "",
+        "routed_by": stream.routed_by,
     }
 
 

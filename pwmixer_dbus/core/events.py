@@ -59,10 +59,19 @@ class AppWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """What keeps a stream where it is from now on: `person`, `rule NAME`, or "" for the session manager."""
+
+    kind: Kind
+    index: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
     """The settings that are in force from now on."""
 
     settings: Settings
 
 
-Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Configured
+Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Routed | Configured

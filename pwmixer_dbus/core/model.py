@@ -157,7 +157,8 @@ UNRESOLVED = Identity(app_id="", name="")
 class Stream:
     """One playback or capture stream. `device` and `client` are server indexes, None between two devices.
 
-    `number` and `identity` are given by `state.apply`; an adapter leaves them alone.
+    `number`, `identity` and `routed_by` are given by `state.apply`; an adapter leaves them alone. `routed_by` says what
+    keeps the stream where it is: "" for the session manager, `person`, or `rule NAME`.
     """
 
     kind: Kind
@@ -175,6 +176,7 @@ class Stream:
     process: Process | None = None
     number: int = 0
     identity: Identity = UNRESOLVED
+    routed_by: str = ""
 
     @property
     def is_meter(self) -> bool:

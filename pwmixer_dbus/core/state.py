@@ -10,7 +10,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, assert_never
 
-from pwmixer_dbus.core.events import KEEP, AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import (
+    KEEP,
+    AppWanted,
+    Configured,
+    Disconnected,
+    Event,
+    Gone,
+    Routed,
+    Seen,
+    Snapshot,
+)
 from pwmixer_dbus.core.identity import identify
 from pwmixer_dbus.core.model import App, Card, Client, Device, Identity, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.settings import Settings
@@ -98,6 +108,8 @@ def _applied(state: MixerState, event: Event) -> Result:
             return _app_wanted(state, event)
         case Configured(settings=settings):
             return _configured(state, settings)
+        case Routed(kind=kind, index=index, by=by):
+            return _routed(state, (kind, index), by)
     assert_never(event)
 
 
@@ -146,7 +158,8 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
     else:
         identity = identify(stream, state.client_of(stream), state.settings.aliases)
     number = stream.number or (known.number if known else state.next_number)
-    stream = replace(stream, number=number, identity=identity)
+    routed_by = known.routed_by if known else stream.routed_by
+    stream = replace(stream, number=number, identity=identity, routed_by=routed_by)
     if stream == known:
         return state, ()
     after = replace(
@@ -261,6 +274,14 @@ def _app_wanted(state: MixerState, event: AppWanted) -> Result:
     return replace(state, apps=_with(state.apps, app.app_id, wanted)), (_change(app, wanted),)
 
 
+def _routed(state: MixerState, key: Key, by: str) -> Result:
+    stream = state.streams.get(key)
+    if stream is None or stream.routed_by == by:
+        return state, ()
+    routed = replace(stream, routed_by=by)
+    return replace(state, streams=_with(state.streams, key, routed)), (_change(stream, routed),)
+
+
 def _configured(state: MixerState, settings: Settings) -> Result:
     if settings == state.settings:
         return state, ()
@@ -308,7 +329,8 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         after, _ = _seen(after, record)
     for stream in sorted(snapshot.streams, key=lambda s: s.index):
         known = state.streams.get((stream.kind, stream.index)) if same_life else None
-        after, _ = _seen(after, replace(stream, number=known.number) if known else stream)
+        kept = replace(stream, number=known.number, routed_by=known.routed_by) if known else stream
+        after, _ = _seen(after, kept)
     apps = {i: app for i, app in after.apps.items() if app.streams or not i.startswith("stream:")}
     return replace(after, apps=apps)
 
