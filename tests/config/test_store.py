@@ -358,7 +358,6 @@ def test_what_could_not_be_saved_is_saved_at_the_end(path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("/sys/pwmixer/state.json", None),
         ("/proc/pwmixer/state.json", None),
         ("{}/file/state.json", "its folder is a file"),
     ],

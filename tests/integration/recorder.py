@@ -1,5 +1,6 @@
 """What passes over the bus to and from the service, in the bus's own order, as `busctl monitor` has seen it."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,14 @@ class Recorder:
         self._service = service
         self._log = Path(service.session.runtime, f"{name}.log")
         self._marks = 0
-        service.session.spawn(name, "busctl", "--user", "--json=short", "monitor", NAME)
-        service.session.wait_for_child(name, lambda: "Monitoring" in self._log.read_text(), "to listen")
+        # By lines, whatever it thinks of a file; only some versions say that they are ready, so it is asked for.
+        service.session.spawn(name, "stdbuf", "-oL", "busctl", "--user", "--json=short", "monitor", NAME)
+        service.session.wait_for_child(name, self._hears, "to listen")
+
+    def _hears(self) -> bool:
+        with contextlib.suppress(CallError):
+            self._service.call(RESOLVE, "s", "app:mark-0.")
+        return "app:mark-0." in self._log.read_text()
 
     def messages(self) -> list[Json]:
         """Return all messages until now."""

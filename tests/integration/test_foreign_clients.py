@@ -1,12 +1,11 @@
 """The same API through the toolkits that people have: gjs, PyGObject, gdbus and busctl, which nobody here wrote."""
 
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from client import Client, with_speakers_running
 from compare import wait_until_equal
+from recorder import Recorder
 from service import ALIAS, NAME, ROOT, Json, Service
 from session import Session
 
@@ -320,20 +319,15 @@ def test_busctl_introspects_reads_writes_calls_and_shows_the_tree(playing: Servi
 
 def test_busctl_monitor_understands_every_message(playing: Service) -> None:
     session = playing.session
-    session.spawn("busctl-monitor", "busctl", "--user", "--json=short", "monitor", NAME)
-    log = Path(session.runtime, "busctl-monitor.log")
-
-    def messages() -> list[Json]:
-        return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-
-    session.wait_for(lambda: "Monitoring" in log.read_text(), "busctl monitor to be ready")
+    recorder = Recorder(playing)
     playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)
     playing.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
     session.play("Film")
     session.wait_for(
-        lambda: any(m.get("member") == "InterfacesAdded" for m in messages()), "the new stream's signal"
+        lambda: any(m.get("member") == "InterfacesAdded" for m in recorder.messages()),
+        "the new stream's signal",
     )
-    members = [m["member"] for m in messages() if m["type"] == "signal"]
+    members = [m["member"] for m in recorder.messages() if m["type"] == "signal"]
     assert {"PropertiesChanged", "ClientChange", "InterfacesAdded"} <= set(members)
 
 

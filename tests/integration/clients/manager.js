@@ -44,7 +44,9 @@ manager.connect('interface-proxy-properties-changed', (_manager, object, proxy, 
     }));
 manager.connect('notify::name-owner', () => say('owner', {owner: manager.name_owner}));
 
-const stdin = new Gio.DataInputStream({base_stream: Gio.UnixInputStream.new(0, false)});
+// GLib 2.80 has taken what is for Unix alone out of Gio.
+const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
+const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
 function listen() {
     stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
         const [line] = stdin.read_line_finish_utf8(result);

@@ -8,6 +8,8 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import System from 'system';
 
+// GLib 2.80 has taken what is for Unix alone out of Gio.
+const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
 const NAME = 'org.pwmixer.Mixer';
 const [path, wanted] = System.programArgs;
 const loop = new GLib.MainLoop(null, false);
@@ -50,7 +52,7 @@ const orders = {
     },
 };
 
-const stdin = new Gio.DataInputStream({base_stream: Gio.UnixInputStream.new(0, false)});
+const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
 function listen() {
     stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
         const [line] = stdin.read_line_finish_utf8(result);

@@ -27,7 +27,9 @@ function write(value) {
         Gio.DBusCallFlags.NONE, -1, null, null);
 }
 
-const stdin = new Gio.DataInputStream({base_stream: Gio.UnixInputStream.new(0, false)});
+// GLib 2.80 has taken what is for Unix alone out of Gio.
+const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
+const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
 function listen() {
     stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
         const [line] = stdin.read_line_finish_utf8(result);
