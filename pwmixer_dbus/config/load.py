@@ -21,7 +21,7 @@ from pwmixer_dbus.core.rules import Rule, rule_to_plain
 from pwmixer_dbus.core.settings import Settings
 
 _SIZE_LIMIT = 1024 * 1024
-_PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
+PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
 _LINE_LIMIT = 4096 + 512  # a path and a sentence
 _BOM = b"\xef\xbb\xbf"
 
@@ -105,11 +105,17 @@ def load(path: Path) -> Settings:
 
     Raises ConfigError with every problem found, one per line, each as `PATH:LINE: KEY: what would be right`.
     """
+    found = parse(path)
+    return Settings() if found is None else _settings(path, *found)
+
+
+def parse(path: Path) -> tuple[str, Mapping[str, object]] | None:
+    """Read a file as TOML: its text, and what it says; None where there is none. Raises ConfigError with one problem."""
     data = _read(path)
     if data is None:
-        return Settings()
+        return None
     text = _decoded(path, data)
-    return _settings(path, text, _parsed(path, text))
+    return text, _parsed(path, text)
 
 
 def show(settings: Settings) -> str:
@@ -239,26 +245,28 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
     try:
         return Document.model_validate(document).to_settings()
     except ValidationError as error:
-        found = problems(error, _PROBLEM_LIMIT)
+        found = problems(error, PROBLEM_LIMIT)
         placed = zip(lines_of(text, [problem.path for problem in found]), found, strict=True)
         lines = [
-            _told(path, f"{_short_key(problem.path)}: {problem.sentence}", line)
+            problem_line(path, f"{short_key(problem.path)}: {problem.sentence}", line)
             for line, problem in sorted(placed, key=lambda pair: pair[0] or 0)
         ]
         if error.error_count() > len(found):
-            lines.append(_told(path, f"and {error.error_count() - len(found)} more problems"))
+            lines.append(problem_line(path, f"and {error.error_count() - len(found)} more problems"))
         raise ConfigError("\n".join(lines)) from error
 
 
-def _short_key(path: KeyPath) -> str:
+def short_key(path: KeyPath) -> str:
+    """Write a key path, with parts that are too long cut."""
     return key_text(tuple(shortened(part) if isinstance(part, str) else part for part in path))
 
 
 def _problem(path: Path, sentence: str, line: int | None = None, column: int | None = None) -> ConfigError:
-    return ConfigError(_told(path, sentence, line, column))
+    return ConfigError(problem_line(path, sentence, line, column))
 
 
-def _told(path: Path, sentence: str, line: int | None = None, column: int | None = None) -> str:
+def problem_line(path: Path, sentence: str, line: int | None = None, column: int | None = None) -> str:
+    """Write a problem as every one is told."""
     place = ":".join(str(part) for part in (path, line, column) if part is not None)
     return clean(f"{place}: {sentence}", _LINE_LIMIT)
 

@@ -1,0 +1,298 @@
+"""The rules in force and where they are written: those of a person's config.toml first, then those of `rules.toml`.
+
+config.toml is never written. `rules.toml`, beside it, is what the service writes for those who call it; a person may edit
+it too. A file that cannot be used is left as it is, and the last good rules stay in force.
+"""
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pwmixer_dbus.config.errors import ConfigError, lines_of
+from pwmixer_dbus.config.load import PROBLEM_LIMIT, parse, problem_line, rule_text, short_key
+from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
+from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.rules import (
+    NAME_LIMIT,
+    RULE_LIMIT,
+    Rule,
+    read_rule,
+    repeated_names,
+    rule_to_plain,
+)
+from pwmixer_dbus.core.rules import (
+    Path as KeyPath,
+)
+
+log = logging.getLogger(__name__)
+
+LAST = -1
+"""The position after all other rules."""
+
+_HEAD = """\
+# Rules that pwmixer has written, for `pwmixerctl remember`, `pwmixerctl rules` and other programs. They come after those
+# of config.toml. They may be edited here; comments are lost when pwmixer writes the file again, so those belong there.
+"""
+
+Rules = tuple[Rule, ...]
+
+
+def rules_path(config: Path) -> Path:
+    """Name the file of the service's rules that belongs to a configuration."""
+    return config.with_name("rules.toml")
+
+
+def read_rules(path: Path) -> Rules:
+    """Read the service's rules; none where there is no file.
+
+    Raises ConfigError with every problem found, one per line, in the form of `load`.
+    """
+    found = parse(path)
+    if found is None:
+        return ()
+    text, document = found
+    return parsed_rules(path, text, document)
+
+
+def parsed_rules(path: Path, text: str, document: Mapping[str, object]) -> Rules:
+    """Turn a document that has nothing but rules into them; raises ConfigError as `read_rules` does."""
+    told: list[tuple[KeyPath, str]] = [
+        ((key,), "no such key; only [[rules]] stand here") for key in document if key != "rules"
+    ]
+    tables = document.get("rules", [])
+    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+        raise ConfigError(problem_line(path, "rules: must be tables, each written [[rules]]"))
+    if len(tables) > RULE_LIMIT:
+        raise ConfigError(
+            problem_line(path, f"there are {len(tables)} rules; at most {RULE_LIMIT} are possible")
+        )
+    read = [read_rule(table, origin="service") for table in tables]
+    for place, (_, problems) in enumerate(read):
+        told += [(("rules", place, *problem.path), problem.sentence) for problem in problems]
+    for place, name in repeated_names([rule for rule, _ in read]):
+        sentence = f"there is a rule called “{name}” above; each name is used once"
+        told.append((("rules", place, "name"), sentence))
+    if told:
+        raise ConfigError(_told(path, text, told))
+    return tuple(rule for rule, _ in read if rule is not None)
+
+
+def rules_text(rules: Sequence[Rule]) -> str:
+    """Write rules.toml, so that `read_rules` gives the rules back."""
+    return "\n".join([_HEAD, *(rule_text(rule) for rule in rules)])
+
+
+def merged(config: Rules, own: Rules) -> Rules:
+    """Put the service's rules after a person's. One whose name a person uses, or that is one too many, is left out."""
+    taken = {rule.name for rule in config}
+    return (*config, *(rule for rule in own if rule.name not in taken))[:RULE_LIMIT]
+
+
+def placed(config: Rules, own: Rules, rule: Rule, position: int) -> Rules:
+    """Put a rule among the service's so that it stands at a position of all; never before a person's rules."""
+    shown = merged(config, own)
+    if position == LAST or position >= len(shown):
+        return (*own, rule)
+    place = own.index(shown[position]) if position > len(config) else 0
+    return (*own[:place], rule, *own[place:])
+
+
+class RuleBook:
+    """The two files' rules. Methods that change the service's write them at once, and only then put them in force.
+
+    `revision` grows with every change of `rules`; `problem` has one line for each problem of rules.toml and with it,
+    "" when all is well. `on_change` is called with the rules whenever they have changed. Changes raise
+    InvalidArgumentError, NotFoundError, LimitsExceededError, StaleError, and ConfigError where the file is a bad one or
+    cannot be written; then nothing has changed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Rules = (),
+        *,
+        config_path: Path | None = None,
+        on_change: Callable[[Rules], None] = lambda _: None,
+    ) -> None:
+        self.path = path
+        self.on_change = on_change
+        self.revision = 1
+        self._config_path = config_path or path.with_name("config.toml")
+        self._config = config
+        self._own: Rules = ()
+        self._rules = config
+        self._error = ""
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force, in their order."""
+        return self._rules
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with rules.toml, else which of its rules are not in force; "" when all is well."""
+        if self._error:
+            return self._error
+        left_out = [rule.name for rule in self._own if rule not in self._rules]
+        if not left_out:
+            return ""
+        names = ", ".join(f"“{name}”" for name in left_out[:PROBLEM_LIMIT])
+        return problem_line(self.path, f"not in force, since {self._config_path.name} uses the name: {names}")
+
+    def read(self) -> None:
+        """Read rules.toml again; raises ConfigError for a bad one, which leaves the last good rules in force."""
+        try:
+            own = read_rules(self.path)
+        except ConfigError as error:
+            self._error = str(error)
+            raise
+        self._error = ""
+        self._put_in_force(self._config, own)
+
+    def replace_config(self, rules: Rules) -> None:
+        """Put other rules of a person in force."""
+        self._put_in_force(rules, self._own)
+
+    def list_plain(self) -> list[dict[str, object]]:
+        """List the rules in their plain form, in their order."""
+        return [rule_to_plain(rule) for rule in self._rules]
+
+    def set_service_rules(self, revision: int, rules: Sequence[Rule]) -> int:
+        """Replace the service's rules, if nothing has changed since a revision; 0 is any. Return the new revision.
+
+        A person's rules may stand among them as they are, so that what `list_plain` gives can be written back. A bad
+        file is kept as rules.toml.bad.
+        """
+        if revision not in {0, self.revision}:
+            raise StaleError(
+                f"The rules have changed since revision {revision}, which is {self.revision} now; look again and decide anew."
+            )
+        for rule in rules:
+            if rule.origin == "config" and rule not in self._config:
+                raise self._not_ours(rule.name)
+        own = tuple(rule for rule in rules if rule.origin != "config")
+        for _, name in repeated_names(own):
+            raise InvalidArgumentError(f"There are two rules called “{name}”; each name is used once.")
+        for rule in own:
+            self._check_name(rule.name, ())
+        self._check_count(len(self._config) + len(own))
+        if self._error:
+            with contextlib.suppress(OSError):
+                self.path.replace(self.path.with_name(f"{self.path.name}.bad"))
+        return self._write(own)
+
+    def add(self, rule: Rule, position: int = LAST) -> int:
+        """Add a rule at a position of all rules, from 0; LAST is the end. Return the new revision."""
+        self._check_file()
+        self._check_name(rule.name, self._own)
+        self._check_count(len(self._config) + len(self._own) + 1)
+        if position < LAST:
+            raise InvalidArgumentError(
+                f"A position counts from 0, or is {LAST} for the last, not {position}."
+            )
+        return self._write(placed(self._config, self._own, replace(rule, origin="service"), position))
+
+    def remove(self, name: str) -> int:
+        """Remove a rule of the service. Return the new revision."""
+        rule = self._named(name)
+        return self._write(tuple(other for other in self._own if other is not rule))
+
+    def move(self, name: str, position: int) -> int:
+        """Put a rule of the service at a position of all rules, from 0. Return the new revision."""
+        rule = self._named(name)
+        others = tuple(other for other in self._own if other is not rule)
+        return self._write(placed(self._config, others, rule, position))
+
+    def put_first(self, rule: Rule, instead_of: Sequence[str] = ()) -> int:
+        """Put a rule before the others of the service, in place of those of some names. Return the new revision."""
+        self._check_file()
+        others = tuple(other for other in self._own if other.name not in instead_of)
+        self._check_name(rule.name, others)
+        self._check_count(len(self._config) + len(others) + 1)
+        return self._write((replace(rule, origin="service"), *others))
+
+    def _named(self, name: str) -> Rule:
+        self._check_file()
+        if any(rule.name == name for rule in self._config):
+            raise self._not_ours(name)
+        for rule in self._own:
+            if rule.name == name:
+                return rule
+        there = ", ".join(f"“{rule.name}”" for rule in self._own[:5])
+        raise NotFoundError(
+            f"There is no rule called “{clean(name, NAME_LIMIT)}”." + (f" There is {there}." if there else "")
+        )
+
+    def _not_ours(self, name: str) -> InvalidArgumentError:
+        return InvalidArgumentError(
+            f"The rule “{clean(name, NAME_LIMIT)}” is a person's own; edit it in {self._config_path}."
+        )
+
+    def _check_name(self, name: str, others: Rules) -> None:
+        if any(rule.name == name for rule in self._config):
+            raise InvalidArgumentError(
+                f"There is a rule called “{name}” in {self._config_path}; choose another name."
+            )
+        if any(rule.name == name for rule in others):
+            raise InvalidArgumentError(f"There is a rule called “{name}” already; choose another name.")
+
+    @staticmethod
+    def _check_count(count: int) -> None:
+        if count > RULE_LIMIT:
+            raise LimitsExceededError(f"There can be {RULE_LIMIT} rules, not {count}.")
+
+    def _check_file(self) -> None:
+        if self._error:
+            raise ConfigError(f"{self._error}\nMend that file first, or take it away.")
+
+    def _write(self, own: Rules) -> int:
+        try:
+            _replace(self.path, rules_text(own))
+        except OSError as error:
+            reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
+            raise ConfigError(f"{self.path} cannot be written: {reason}; nothing has changed.") from error
+        self._error = ""
+        self._put_in_force(self._config, own)
+        return self.revision
+
+    def _put_in_force(self, config: Rules, own: Rules) -> None:
+        self._config, self._own = config, own
+        rules = merged(config, own)
+        if rules == self._rules:
+            return
+        self._rules = rules
+        self.revision += 1
+        log.info("%d rules are in force", len(rules))
+        self.on_change(rules)
+
+
+def _told(path: Path, text: str, told: Sequence[tuple[KeyPath, str]]) -> str:
+    shown = told[:PROBLEM_LIMIT]
+    lines = [
+        problem_line(path, f"{short_key(key)}: {sentence}", line)
+        for line, (key, sentence) in zip(lines_of(text, [key for key, _ in shown]), shown, strict=True)
+    ]
+    if len(told) > len(shown):
+        lines.append(problem_line(path, f"and {len(told) - len(shown)} more problems"))
+    return "\n".join(lines)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a new file, for its owner only, in the place of the old one: all of it is on the disk before it has the name."""
+    path = Path(os.path.realpath(path))  # what is a link stays one
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)  # mode 0600, as mkstemp makes it
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no Path
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
