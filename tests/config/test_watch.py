@@ -1,0 +1,174 @@
+"""Real files in a real folder: what an editor, a person or a dotfile tool does to them is told, once, and by name."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pwmixer_dbus.config.watch import Watch
+
+
+class Told:
+    """Collects what is told, and waits for it."""
+
+    def __init__(self) -> None:
+        self.all: list[frozenset[Path]] = []
+        self._news = asyncio.Event()
+
+    def __call__(self, files: frozenset[Path]) -> None:
+        self.all.append(files)
+        self._news.set()
+
+    async def next(self) -> frozenset[Path]:
+        """Wait until something is told, and return the last of it."""
+        async with asyncio.timeout(5):
+            await self._news.wait()
+        self._news.clear()
+        return self.all[-1]
+
+
+@asynccontextmanager
+async def watching(*files: Path) -> AsyncIterator[Told]:
+    told = Told()
+    watch = Watch(files, told)
+    try:
+        yield told
+    finally:
+        watch.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Make a folder with a file in it."""
+    folder = tmp_path / "config" / "pwmixer"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("old")
+    return folder
+
+
+def replaced(file: Path, text: str) -> None:
+    """Write as most editors and the service itself do."""
+    new = file.with_name("new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def moved_away(folder: Path) -> None:
+    folder.rename(folder.with_name("old"))
+
+
+def test_a_file_that_is_written_replaced_or_removed_is_told(folder: Path) -> None:
+    async def main() -> None:
+        file = folder / "config.toml"
+        async with watching(file) as told:
+            file.write_text("in place")
+            assert await told.next() == {file}
+            replaced(file, "by rename")
+            assert await told.next() == {file}
+            file.unlink()
+            assert await told.next() == {file}
+            file.write_text("again")
+            assert await told.next() == {file}
+
+    asyncio.run(main())
+
+
+def test_only_the_files_that_are_named_are_told_and_each_by_its_name(folder: Path) -> None:
+    async def main() -> None:
+        config, rules = folder / "config.toml", folder / "rules.toml"
+        async with watching(config, rules) as told:
+            (folder / "notes.txt").write_text("of nobody's interest")
+            replaced(rules, "[[rules]]")
+            assert await told.next() == {rules}
+            assert told.all == [{rules}]
+
+    asyncio.run(main())
+
+
+def test_many_changes_in_a_moment_are_told_once(folder: Path) -> None:
+    async def main() -> None:
+        config, rules = folder / "config.toml", folder / "rules.toml"
+        async with watching(config, rules) as told:
+            for number in range(50):
+                config.write_text(str(number))
+                replaced(rules, str(number))
+            assert await told.next() == {config, rules}
+            assert len(told.all) == 1
+
+    asyncio.run(main())
+
+
+def test_folders_that_are_missing_may_come_later_and_go_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        file = tmp_path / "one" / "two" / "config.toml"
+        async with watching(file) as told:
+            for _ in range(3):
+                file.parent.mkdir(parents=True)
+                file.write_text("there")
+                assert await told.next() == {file}
+                replaced(file, "still there")
+                assert await told.next() == {file}
+                file.unlink()
+                file.parent.rmdir()
+                file.parent.parent.rmdir()
+                assert await told.next() == {file}
+
+    asyncio.run(main())
+
+
+def test_a_folder_that_is_replaced_is_followed(folder: Path) -> None:
+    async def main() -> None:
+        file = folder / "config.toml"
+        async with watching(file) as told:
+            moved_away(folder)
+            assert await told.next() == {file}
+            file.parent.mkdir()
+            file.write_text("new")
+            assert await told.next() == {file}
+            replaced(file, "newer")
+            assert await told.next() == {file}
+
+    asyncio.run(main())
+
+
+def test_a_link_is_told_when_it_or_what_it_leads_to_changes(folder: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        file, target = folder / "config.toml", tmp_path / "dotfiles" / "mixer.toml"
+        target.parent.mkdir()
+        target.write_text("real")
+        async with watching(file) as told:
+            file.unlink()
+            file.symlink_to(target)
+            assert await told.next() == {file}
+            replaced(target, "edited where it lives")
+            assert await told.next() == {file}
+
+    asyncio.run(main())
+
+
+def test_a_folder_behind_a_link_is_watched(folder: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        link = tmp_path / "link"
+        link.symlink_to(folder, target_is_directory=True)
+        async with watching(link / "config.toml", link / "rules.toml") as told:
+            (folder / "rules.toml").write_text("new")
+            assert await told.next() == {link / "rules.toml"}
+
+    asyncio.run(main())
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_closing_gives_everything_back(folder: Path) -> None:
+    async def main() -> None:
+        before = open_files()
+        async with watching(folder / "config.toml"):
+            assert open_files() == before + 1
+            (folder / "config.toml").write_text("told to nobody")
+        assert open_files() == before
+
+    asyncio.run(main())
