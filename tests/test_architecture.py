@@ -29,8 +29,8 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pulsectl": ["pulse"],
     "pulsectl_asyncio": ["pulse"],
-    "ctypes": ["pulse"],
-    "dbus_fast": ["outlets/bus", "cli/watch"],
+    "ctypes": ["pulse", "config/watch"],  # inotify: the packages for it poll or start threads
+    "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
     "pydantic": ["config"],
     "pydantic_core": ["config"],
     "platformdirs": ["config"],
