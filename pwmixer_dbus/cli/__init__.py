@@ -58,8 +58,8 @@ def _dispatch(argv: list[str]) -> int:
 
     name, words = (argv[0], argv[1:]) if argv else ("status", [])
     command = COMMANDS.get(name)
-    # `config` has a parser of its own, help and all; it needs no speed.
-    is_help = ("--help" in words or "-h" in words) and name != "config"
+    # `config` and `rules` have parsers of their own, help and all; they need no speed.
+    is_help = ("--help" in words or "-h" in words) and name not in {"config", "rules"}
     if command is None or is_help or command.module == "usage":
         from pwmixer_dbus.cli.usage import run as run_usage  # noqa: PLC0415
 
@@ -68,6 +68,10 @@ def _dispatch(argv: list[str]) -> int:
         from pwmixer_dbus.cli.config import run as run_config  # noqa: PLC0415
 
         return run_config(words)
+    if command.module == "rules":
+        from pwmixer_dbus.cli.rules import run as run_rules  # noqa: PLC0415
+
+        return run_rules(name, words)
     if command.module == "completion":
         from pwmixer_dbus.cli.completion import run as run_completion  # noqa: PLC0415
 

@@ -294,6 +294,29 @@ _ALL = (
         examples=(("pwmixerctl config check", "say what is wrong in it, and where"),),
     ),
     Command(
+        "rules",
+        ("list|add|edit|remove|move|test|suggest|enable|disable",),
+        "see and change what happens to which streams",
+        module="rules",
+        text="'pwmixerctl rules ACTION --help' shows the options of each.",
+        examples=(
+            ("pwmixerctl rules list", "the rules in the order in which they are tried"),
+            (
+                "pwmixerctl rules add --name YouTube --match app=firefox --match media_name='*YouTube*' --to '*Headset*'",
+                "one site of a browser to the headset",
+            ),
+            ("pwmixerctl rules test", "what the rules do with what plays now"),
+            ("pwmixerctl rules test --on app_name=Firefox,media_name='A song'", "and with what does not"),
+        ),
+    ),
+    Command(
+        "remember",
+        ("STREAM|APP",),
+        "make a rule that an application goes to where it is now",
+        module="rules",
+        examples=(("pwmixerctl remember app:firefox", "after moving it there"),),
+    ),
+    Command(
         "reload",
         (),
         "read the configuration file again",

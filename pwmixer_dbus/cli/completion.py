@@ -16,12 +16,16 @@ _WORDS = {
     "KIND": KINDS,
     "SHELL": SHELLS,
     "check|show|path|init": ("check", "show", "path", "init"),
+    "list|add|edit|remove|move|test|suggest|enable|disable": (
+        *("list", "add", "edit", "remove", "move", "test", "suggest", "enable", "disable"),
+    ),
 }
 _COLLECTIONS = {
     "TARGET": ("sinks", "sources", "apps", "streams"),
     "DEVICE": ("sinks", "sources"),
     "STREAMS": ("apps", "streams"),
     "STREAM": ("streams",),
+    "STREAM|APP": ("apps", "streams"),
     "CARD": ("cards",),
     "SELECTOR": ("sinks", "sources", "apps", "streams", "cards"),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load, show, write_example
+from pwmixer_dbus.config.rulebook import read_rules, rules_path
 
 
 def run(argv: list[str]) -> int:
@@ -29,17 +30,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "action",
         choices=["check", "show", "path", "init"],
-        help="check: name every problem of the file; show: print the settings that it gives; path: print where it "
+        help="check: name every problem of the file, and of rules.toml beside it; show: print the settings that it gives; path: print where it "
         "is; init: write a commented example, never over an existing file",
     )
     parser.add_argument("--file", type=Path, metavar="PATH", help="another file than the user's own")
     return parser
 
 
+def _check(path: Path) -> None:
+    """Raise ConfigError with the problems of both files."""
+    problems = []
+    for check, file in ((load, path), (read_rules, rules_path(path))):
+        try:
+            check(file)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
 def _answer(action: str, path: Path) -> str:
     match action:
         case "check":
-            load(path)
+            _check(path)
             return f"{path}: fine" if path.exists() else f"no file at {path}: the defaults are in force"
         case "show":
             return show(load(path)).rstrip("\n")

@@ -84,11 +84,8 @@ def explanation(found: Record) -> str:
         rows = [(f"  {e['source']}", str(e["value"]) or "-", e["verdict"]) for e in found["evidence"]]
         lines += ["", "Evidence, strongest first:", table([[printable(c) for c in row] for row in rows])]
     if found["rules"]:
-        lines += [
-            "",
-            "Rules tried:",
-            *(f"  {printable(json.dumps(rule, ensure_ascii=False))}" for rule in found["rules"]),
-        ]
+        tried = [("  matches" if r["matched"] else "  -", r["name"], r["reason"]) for r in found["rules"]]
+        lines += ["", "Rules, in their order:", table([[printable(c) for c in row] for row in tried])]
     lines += ["", f"It is on {found['actual_device'] or 'no device at the moment'}."]
     if found["desired_device"] and found["desired_device"] != found["actual_device"]:
         lines.append(f"It should be on {found['desired_device']}.")

@@ -115,7 +115,7 @@ def parse(path: Path) -> tuple[str, Mapping[str, object]] | None:
     if data is None:
         return None
     text = _decoded(path, data)
-    return text, _parsed(path, text)
+    return text, parsed(path, text)
 
 
 def show(settings: Settings) -> str:
@@ -213,7 +213,8 @@ def _decoded(path: Path, data: bytes) -> str:
         raise _problem(path, "this line is not UTF-8; save the file as UTF-8", line) from error
 
 
-def _parsed(path: Path, text: str) -> Mapping[str, object]:
+def parsed(path: Path, text: str) -> Mapping[str, object]:
+    """Read text as TOML; raises ConfigError, which names the path."""
     try:
         return tomllib.loads(text)
     except RecursionError as error:

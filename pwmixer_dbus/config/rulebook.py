@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
-from pwmixer_dbus.config.load import PROBLEM_LIMIT, parse, problem_line, rule_text, short_key
+from pwmixer_dbus.config.load import PROBLEM_LIMIT, parse, parsed, problem_line, rule_text, short_key
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.rules import (
@@ -22,6 +22,7 @@ from pwmixer_dbus.core.rules import (
     Rule,
     read_rule,
     repeated_names,
+    rule_from_plain,
     rule_to_plain,
 )
 from pwmixer_dbus.core.rules import (
@@ -56,6 +57,18 @@ def read_rules(path: Path) -> Rules:
         return ()
     text, document = found
     return parsed_rules(path, text, document)
+
+
+def plain_rules(path: Path, text: str) -> list[dict[str, object]]:
+    """Read rules as a person hands them over: as in the file, or one alone without its header. Raises ConfigError."""
+    document = parsed(path, text)
+    tables = document if "rules" in document or not document else {"rules": [document]}
+    return [rule_to_plain(rule) for rule in parsed_rules(path, text, tables)]
+
+
+def plain_text(rules: Sequence[Mapping[str, object]]) -> str:
+    """Write rules in their plain form as `plain_rules` reads them."""
+    return "\n".join(rule_text(rule_from_plain(rule)) for rule in rules)
 
 
 def parsed_rules(path: Path, text: str, document: Mapping[str, object]) -> Rules:

@@ -1,0 +1,427 @@
+"""`pwmixerctl rules` and `remember`: the rules in words, and every way to change them. Told by the service, never guessed."""
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+from dbus_fast.errors import AuthError, InvalidAddressError
+
+from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
+from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.render import table
+from pwmixer_dbus.cli.wire import NAME, PATH, failure
+from pwmixer_dbus.config.errors import ConfigError
+from pwmixer_dbus.config.load import config_path
+from pwmixer_dbus.config.rulebook import plain_rules, plain_text, rules_path, rules_text
+
+Plain = dict[str, Any]
+Call = tuple[str, str, Sequence[Any]]
+"""A method, with its interface where that is not Rules; its signature; its arguments."""
+
+RULES, PROPERTIES = f"{NAME}.Rules", "org.freedesktop.DBus.Properties"
+
+_FILES = {"config": "config.toml", "service": "rules.toml"}
+_LIST: Call = ("ListRules", "", ())
+_ENABLED: Call = (f"{PROPERTIES}.Get", "ss", (RULES, "Enabled"))
+_OFF = "Rules are switched off; 'pwmixerctl rules enable' switches them on."
+
+
+def run(name: str, words: list[str]) -> int:
+    """Run `rules` or `remember` with its words; return the exit code. Raises CommandError."""
+    if name == "remember":
+        (remembered,) = _asked(("Remember", "s", [_target(words)]))
+        print(printable(f"{remembered[0]}: 'pwmixerctl rules remove' forgets it"))
+        return DONE
+    try:
+        options = _parser().parse_args(words)
+    except SystemExit as leaving:  # argparse has printed the usage or the help
+        return int(leaving.code or 0)
+    try:
+        _ACTIONS[options.action](options)
+    except ConfigError as error:
+        raise CommandError(str(error)) from error
+    return DONE
+
+
+def _target(words: list[str]) -> str:
+    if len(words) != 1 or words[0].startswith("-"):
+        raise UsageError("'remember' is used as: pwmixerctl remember STREAM|APP")
+    return words[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pwmixerctl rules", description="See and change what happens to which streams."
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    shown = actions.add_parser("list", help="show the rules in the order in which they are tried")
+    shown.add_argument("--json", action="store_true", help="print JSON")
+    _add_options(
+        actions.add_parser("add", help="add a rule; without options, those that come as TOML on stdin")
+    )
+    actions.add_parser("edit", help="open the service's rules in $EDITOR and put them in force")
+    removed = actions.add_parser("remove", help="remove a rule of the service")
+    removed.add_argument("name", metavar="NAME")
+    moved = actions.add_parser("move", help="put a rule elsewhere in the order")
+    moved.add_argument("name", metavar="NAME")
+    moved.add_argument("place", metavar="PLACE", type=int, help="as 'list' counts, from 1")
+    tested = actions.add_parser("test", help="show what the rules would do, and do nothing")
+    tested.add_argument("--on", metavar="FIELD=TEXT,...", help="on a stream that need not be there")
+    tested.add_argument("--file", type=Path, help="try the rules of this file in place of those in force")
+    actions.add_parser("suggest", help="propose rules from what plays now, as TOML that 'add' takes")
+    actions.add_parser("enable", help="use rules")
+    actions.add_parser("disable", help="use no rules until 'enable', or until the service ends")
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", help="what the rule is called")
+    parser.add_argument(
+        "--match",
+        action="append",
+        default=[],
+        metavar="FIELD=PATTERN",
+        help="a condition, such as app=firefox or media_name='*YouTube*'; all must hold, of one field any",
+    )
+    parser.add_argument(
+        "--to", action="append", metavar="DEVICE", help="where streams go; again for a fallback"
+    )
+    parser.add_argument("--volume", help="what they start with, such as 50%%")
+    parser.add_argument("--max-volume", metavar="VOLUME", help="the most that they can be set to")
+    parser.add_argument("--muted", action=argparse.BooleanOptionalAction, help="whether they start muted")
+    parser.add_argument("--group", help="the group that they join")
+    parser.add_argument(
+        "--display-name", metavar="NAME", help="what is shown in place of the application's name"
+    )
+    parser.add_argument("--icon", metavar="NAME", help="the icon that is shown")
+    parser.add_argument("--locked", action="store_true", help="hold the volume against everybody")
+    parser.add_argument("--hide", action="store_true", help="leave the streams out of lists")
+    parser.add_argument("--ignore", action="store_true", help="leave the streams entirely alone")
+    parser.add_argument("--force", action="store_true", help="move streams that are pinned, too")
+    parser.add_argument("--continue", action="store_true", help="let rules below add to it")
+    parser.add_argument("--place", type=int, default=0, help="as 'list' counts, from 1; the last without it")
+
+
+def _list(options: argparse.Namespace) -> None:
+    (_, rules), (enabled,) = _asked(_LIST, _ENABLED)
+    if options.json:
+        print(json.dumps(rules, indent=2))
+        return
+    if not enabled:
+        print(_OFF)
+    print(listing(rules))
+
+
+def _add(options: argparse.Namespace) -> None:
+    given = {key: value for key, value in vars(options).items() if value not in (None, False, [], 0)}
+    given.pop("action")
+    place = given.pop("place", 0)
+    if given:
+        tables = [_rule_of(given)]
+    elif sys.stdin.isatty():
+        raise UsageError("'rules add' needs --name and --match, or rules as TOML on its standard input.")
+    else:
+        tables = plain_rules(Path("stdin"), sys.stdin.read())
+    for offset, plain in enumerate(tables):
+        position = place - 1 + offset if place > 0 else -1
+        _asked(("AddRule", "a{sv}i", [_typed(plain), position]))
+        print(printable(f"added {plain.get('name')}"))
+
+
+def _rule_of(given: Mapping[str, Any]) -> Plain:
+    """Make the plain form of options; what is wrong with it, the service says."""
+    plain: Plain = {}
+    for option, value in given.items():
+        plain[option] = _level(value) if option in {"volume", "max_volume"} else value
+    match: dict[str, list[str]] = {}
+    for condition in plain.pop("match", []):
+        field, equals, pattern = condition.partition("=")
+        if not equals:
+            raise UsageError(f"--match takes FIELD=PATTERN, such as app=firefox, not '{condition}'.")
+        match.setdefault(field, []).append(pattern)
+    return {**plain, "match": match} if match else plain
+
+
+def _level(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _edit(_options: argparse.Namespace) -> None:
+    path = rules_path(config_path())
+    ((revision, _),) = _asked(_LIST)
+    before = path.read_text(encoding="utf-8") if path.exists() else rules_text(())
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="pwmixer-rules-", suffix=".toml", encoding="utf-8", delete=False
+    ) as file:
+        file.write(before)
+    kept = Path(file.name)
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        status = subprocess.run([*shlex.split(editor), file.name], check=False).returncode
+    except OSError as error:
+        kept.unlink()
+        raise CommandError(f"The editor '{editor}' does not start: {error.strerror}; set EDITOR.") from error
+    after = kept.read_text(encoding="utf-8")
+    if status or after == before:
+        kept.unlink()
+        print("nothing has changed")
+        return
+    try:
+        rules = plain_rules(kept, after)
+        _asked(("SetRules", "uaa{sv}", [revision, [_typed(rule) for rule in rules]]))
+    except (CommandError, ConfigError) as error:
+        raise CommandError(f"{error} Nothing has changed; your text is kept in {kept}.") from error
+    kept.unlink()
+    print(f"{len(rules)} rules of the service are in force")
+
+
+def _remove(options: argparse.Namespace) -> None:
+    _asked(("RemoveRule", "s", [options.name]))
+    print(printable(f"removed {options.name}"))
+
+
+def _move(options: argparse.Namespace) -> None:
+    if options.place < 1:
+        raise UsageError("Places count from 1.")
+    _asked(("MoveRule", "su", [options.name, options.place - 1]))
+
+
+def _test(options: argparse.Namespace) -> None:
+    rules = []
+    if options.file:
+        try:
+            text = options.file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{options.file} cannot be read: {error.strerror}") from error
+        rules = [_typed(rule) for rule in plain_rules(options.file, text)]
+    if options.on is not None:
+        ((answer,),) = _asked(("TestProperties", "aa{sv}a{ss}", [rules, _facts(options.on)]))
+        print(rehearsal(json.loads(answer)))
+        return
+    (results,), (described,), (enabled,) = _asked(
+        ("TestRules", "aa{sv}", [rules]), (f"{NAME}.Describe", "a{sv}", [{}]), _ENABLED
+    )
+    if not enabled and not rules:
+        print(_OFF)
+    print(forecast(results, json.loads(described)))
+
+
+def _facts(text: str) -> dict[str, str]:
+    """Read FIELD=TEXT,FIELD=TEXT; a comma that no field follows belongs to the text before it."""
+    facts: dict[str, str] = {}
+    last = ""
+    for part in text.split(","):
+        field, equals, value = part.partition("=")
+        if (equals and field.strip().replace("_", "").isalpha()) or field.startswith("property:"):
+            last = field.strip()
+            facts[last] = value
+        elif last:
+            facts[last] += f",{part}"
+        else:
+            raise UsageError(f"--on takes FIELD=TEXT,..., such as app_name=Firefox, not '{text}'.")
+    return facts
+
+
+def _suggest(_options: argparse.Namespace) -> None:
+    ((rules,),) = _asked(("SuggestRules", "", ()))
+    if not rules:
+        print("# Nothing to suggest: all that plays is where a rule or the default sends it.")
+    print(plain_text(rules), end="")
+
+
+def _switch(options: argparse.Namespace) -> None:
+    is_on = Variant("b", options.action == "enable")
+    _asked((f"{PROPERTIES}.Set", "ssv", [RULES, "Enabled", is_on]))
+
+
+_ACTIONS = {
+    "list": _list,
+    "add": _add,
+    "edit": _edit,
+    "remove": _remove,
+    "move": _move,
+    "test": _test,
+    "suggest": _suggest,
+    "enable": _switch,
+    "disable": _switch,
+}
+
+
+def listing(rules: Sequence[Plain]) -> str:
+    """Write rules as a table: place, name, conditions, actions, and the file that they are in."""
+    if not rules:
+        return "There are no rules; 'pwmixerctl rules suggest' proposes some."
+    rows = [("", "RULE", "WHEN", "THEN", "FROM")]
+    for place, rule in enumerate(rules, 1):
+        off = " (off)" if rule.get("enabled") is False else ""
+        then = ", ".join(actions_in_words(rule)) or "nothing"
+        row = (
+            str(place),
+            rule["name"] + off,
+            conditions_in_words(rule["match"]),
+            then,
+            _FILES[rule["origin"]],
+        )
+        rows.append(row)
+    return table([[printable(cell) for cell in row] for row in rows])
+
+
+def conditions_in_words(match: Mapping[str, Sequence[str]]) -> str:
+    """Write conditions as a person says them."""
+    return " and ".join(_condition(field, patterns) for field, patterns in match.items())
+
+
+def _condition(field: str, patterns: Sequence[str]) -> str:
+    wanted = [_pattern(p) for p in patterns if not p.startswith("!")]
+    unwanted = [_pattern(p[1:]) for p in patterns if p.startswith("!")]
+    parts = [f"is {' or '.join(wanted)}"] if wanted else []
+    parts += [f"is not {' or '.join(unwanted)}"] if unwanted else []
+    return f"{field.removeprefix('property:')} {' but '.join(parts)}"
+
+
+def _pattern(text: str) -> str:
+    return text.removeprefix("=") or "missing"
+
+
+def actions_in_words(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Write what a rule does, or what rules together do, as a person says it."""
+    if "to" in rule:
+        yield f"to {', else '.join(rule['to'])}" + (" even if pinned" if rule.get("force") else "")
+    if "volume" in rule:
+        yield f"{'held at' if rule.get('locked') else 'starts at'} {percent(rule['volume'])}"
+    if "max_volume" in rule:
+        yield f"at most {percent(rule['max_volume'])}"
+    if "muted" in rule:
+        yield "starts muted" if rule["muted"] else "starts unmuted"
+    icon = rule.get("icon") or rule.get("icon_name")
+    words = {
+        f"in group {rule.get('group')}": "group" in rule,
+        f"shown as {rule.get('display_name')}": "display_name" in rule,
+        f"with icon {icon}": icon is not None,
+        "hidden": bool(rule.get("hide")),
+        "left alone": bool(rule.get("ignore")),
+        "then the rules below": bool(rule.get("continue")),
+    }
+    yield from (text for text, holds in words.items() if holds)
+
+
+def trials(tried: Sequence[Mapping[str, Any]]) -> str:
+    """Write which rules were tried on a stream, each with the reason."""
+    rows = [("  matches" if t["matched"] else "  -", t["name"], t["reason"]) for t in tried]
+    return table([[printable(cell) for cell in row] for row in rows])
+
+
+def rehearsal(answer: Mapping[str, Any]) -> str:
+    """Write what TestProperties says: each rule, then what would happen."""
+    outcome = answer["outcome"]
+    words = ", ".join(actions_in_words(outcome)) or ("nothing" if outcome["matched"] else "")
+    lines = [trials(answer["trials"])] if answer["trials"] else []
+    names = ", ".join(outcome["matched"])
+    lines.append(printable(f"Rule {names}: {words}." if names else "No rule is for it."))
+    return "\n".join(lines)
+
+
+def forecast(results: Sequence[Sequence[str]], state: Mapping[str, Any]) -> str:
+    """Write what TestRules says: for each stream, where it is, which rule catches it, and where that sends it."""
+    if not results:
+        return "Nothing plays or records."
+    streams = {f"{PATH}/streams/{stream['number']}": stream for stream in state["streams"]}
+    devices = {
+        device["name"]: device["description"] or device["name"]
+        for k in ("sinks", "sources")
+        for device in state[k]
+    }
+    rows = [("STREAM", "WHAT", "RULE", "WHERE")]
+    for path, device, rule in results:
+        stream = streams.get(path)
+        if stream is None:
+            continue  # it has gone between the two questions
+        here = devices.get(stream["device"], "no device")
+        goal = next((d for name, d in devices.items() if device != "/" and _ends(device, name)), "")
+        where = f"{here} -> {goal}" if goal and goal != here else f"stays on {here}"
+        title = " - ".join(filter(None, (stream["app_name"], stream["media_name"])))
+        rows.append((stream["selector"], title, rule or "no rule", where))
+    return table([[printable(cell) for cell in row] for row in rows])
+
+
+def _ends(path: str, name: str) -> bool:
+    from pwmixer_dbus.cli.show import object_path  # noqa: PLC0415
+
+    return path in {object_path(f"sink:{name}"), object_path(f"source:{name}")}
+
+
+def _typed(plain: Mapping[str, object]) -> dict[str, Variant]:
+    return {key: Variant(_signature(value), value) for key, value in plain.items() if key != "origin"}
+
+
+def _signature(value: object) -> str:
+    match value:
+        case bool():
+            return "b"
+        case str():
+            return "s"
+        case float():
+            return "d"
+        case Mapping():
+            return "a{sas}"
+    return "as"
+
+
+def _asked(*calls: Call) -> list[list[Any]]:
+    """Make calls over one connection; return the values of each reply, without their types. Raises CommandError."""
+    return asyncio.run(_ask(calls))
+
+
+async def _ask(calls: Sequence[Call]) -> list[list[Any]]:
+    try:
+        bus = await MessageBus(bus_type=BusType.SESSION).connect()
+    except (OSError, AuthError, InvalidAddressError) as error:
+        raise UnreachableError(
+            "There is no session bus; run this inside a desktop session, or set DBUS_SESSION_BUS_ADDRESS."
+        ) from error
+    try:
+        return [await _one(bus, *call) for call in calls]
+    finally:
+        bus.disconnect()
+
+
+async def _one(bus: MessageBus, member: str, signature: str, arguments: Sequence[Any]) -> list[Any]:
+    interface, _, method = member.rpartition(".")
+    reply = await bus.call(
+        Message(
+            destination=NAME,
+            path=PATH,
+            interface=interface or RULES,
+            member=method,
+            signature=signature,
+            body=list(arguments),
+        )
+    )
+    if reply is None or reply.message_type is MessageType.ERROR:
+        body = [] if reply is None else reply.body
+        raise failure("" if reply is None else str(reply.error_name), str(body[0]) if body else "")
+    return [_plain(value) for value in reply.body]
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Variant():
+            return _plain(value.value)
+        case dict():
+            return {key: _plain(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [_plain(entry) for entry in value]
+    return value
