@@ -10,21 +10,26 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from pwmixer_dbus import __version__, journal
 from pwmixer_dbus.config.load import config_path, load
+from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
+from pwmixer_dbus.core.memory import Memory
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection, TakenError
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
 from pwmixer_dbus.outlets.bus.service import BusService
 from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
+from pwmixer_dbus.router import Router
 
 log = logging.getLogger("pwmixer")
 
@@ -71,6 +76,12 @@ class Daemon:
         self._mixer = Mixer(configuration.settings)
         self._server = SoundServer(self._mixer.on_event, machine_id=machine_id())
         self._mixer.server = self._server
+        self._router = Router(self._mixer)
+        self._state = StateFile(state_path())
+        self._remembers = False
+        self._keeper = Keeper(
+            self._mixer, rules=self._router.outcome_of, save=self._save, wall_clock=time.time
+        )
         self._service = BusService(
             self._mixer,
             connection,
@@ -97,6 +108,9 @@ class Daemon:
             self._connection.close()
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
+        if self._configuration.settings.memory:
+            self._keeper.start(self._state.load())
+            self._remembers = True
         following = asyncio.create_task(self._server.run())
         releasing = asyncio.create_task(self._release_calls())
         left = asyncio.create_task(self._connection.wait_closed())
@@ -119,6 +133,8 @@ class Daemon:
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
         """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
         self._service.release_calls()
+        if self._remembers:
+            self._state.flush()  # who owns the name next reads it
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
         await self._connection.disown(BUS_NAME)
         await self._mixer.drain(DRAIN)
@@ -127,6 +143,9 @@ class Daemon:
             results: tuple[Any, ...] = await asyncio.gather(task, return_exceptions=True)
             if isinstance(results[0], Exception):
                 log.error("while stopping", exc_info=results[0])
+        if self._remembers:
+            self._state.flush()
+        self._keeper.close()
         self._service.publisher.close()
         self._connection.close()
 
@@ -151,8 +170,15 @@ class Daemon:
         except MixerError as error:
             log.error("%s\nthe last good settings stay in force", error)
 
+    def _save(self, memory: Memory) -> None:
+        if self._remembers:
+            self._state.schedule(memory)
+
     def _name_lost(self, name: str) -> None:
         if name == BUS_NAME and not self._stopping.is_set():
+            if self._remembers:
+                self._state.flush()
+                self._remembers = False  # from now on the file is the other's
             log.info("another instance has taken over")
             self._stopping.set()
 

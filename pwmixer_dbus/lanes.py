@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, assert_never
 
@@ -32,6 +33,7 @@ from pwmixer_dbus.core.errors import (
     NotConnectedError,
     NotFoundError,
 )
+from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -113,12 +115,26 @@ class Lanes:
         self._pending: dict[Slot, Command] = {}
         self._lingering: dict[Slot, float] = {}
         self._sent_at: dict[Slot, float] = {}
+        self._writes: dict[Slot, Write] = {}
         self._drained: asyncio.Event | None = None
 
     @property
     def pending(self) -> Mapping[Slot, Command]:
         """What has been submitted and is not in force yet; relative steps count from it."""
         return self._pending
+
+    def writes_of(self, key: Key) -> Mapping[Slot, Write]:
+        """Return the latest volume and mute that were asked of an object; what is pending was asked just now."""
+        now = self._loop.time()
+        return {
+            slot: replace(self._writes[slot], at=now) if slot in self._pending else self._writes[slot]
+            for slot in ((SetVolume, key), (SetMuted, key))
+            if slot in self._writes
+        }
+
+    def forget_writes(self) -> None:
+        """Drop what was asked in another life of the server, whose indexes meant other objects."""
+        self._writes.clear()
 
     def enqueue(self, command: Command, origin: Origin, done: Done) -> None:
         """Send a command as soon as its lane is free; `done` is called once."""
@@ -128,6 +144,8 @@ class Lanes:
             lane = self._lanes[slot] = _Lane()
         self._pending[slot] = command
         self._lingering.pop(slot, None)
+        if isinstance(command, SetVolume | SetMuted):
+            self._writes[slot] = Write(command=command, origin=origin, at=self._loop.time())
         lane.waiting, lane.waiting_origin = command, origin
         lane.done_waiting.append(done)
         if lane.acknowledged and lane.running is not None:
@@ -150,6 +168,7 @@ class Lanes:
         """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
         for slot in [slot for slot in self._sent_at if slot[1] == key]:
             del self._sent_at[slot]
+            self._writes.pop(slot, None)
             self._let_go(slot)
             lane = self._lanes.pop(slot, None)
             if lane is not None:
@@ -198,6 +217,8 @@ class Lanes:
         lane.running, lane.origin, lane.done_running = command, lane.waiting_origin, lane.done_waiting
         lane.waiting, lane.done_waiting, lane.acknowledged = None, [], False
         self._sent_at[slot] = now
+        if slot in self._writes:
+            self._writes[slot] = replace(self._writes[slot], at=now)
         lane.give_up = self._loop.call_later(GIVE_UP, self._gave_up, slot, lane, command)
         server.send(command, partial(self._acknowledged, slot, lane, command))
 

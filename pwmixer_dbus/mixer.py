@@ -6,6 +6,7 @@ nothing here waits for any of them.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,8 +16,8 @@ from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
+from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
-from pwmixer_dbus.core.plan import overruled, plan
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.core.verbs import Plan
@@ -24,10 +25,8 @@ from pwmixer_dbus.lanes import Done, Lanes, SoundServer
 
 log = logging.getLogger(__name__)
 
-GRACE = 2.0
-"""Seconds after its birth in which a stream's own volume says nothing about what a person wants."""
-
 Listener = Callable[[MixerState, tuple[Change, ...], Origin], None]
+Heard = Callable[[Plan, Origin], None]
 
 
 class Mixer:
@@ -41,7 +40,9 @@ class Mixer:
         self._loop = asyncio.get_running_loop()
         self._lanes = Lanes(lambda: self.state)
         self._listeners: list[Listener] = []
-        self._born_at: dict[Key, float] = {}
+        self._heard: list[Heard] = []
+        self._telling = False
+        self._next: deque[tuple[Event, Origin]] = deque()
         self._history: tuple[Step, ...] = ()
 
     @property
@@ -62,27 +63,43 @@ class Mixer:
         """Call `listener(state before, changes, origin)` after every change; it must return at once."""
         self._listeners.append(listener)
 
+    def hear(self, heard: Heard) -> None:
+        """Call `heard(plan, origin)` after every request that is in force, also where it changed nothing."""
+        self._heard.append(heard)
+
+    def writes_of(self, key: Key) -> Mapping[Slot, Write]:
+        """Return the latest volume and mute that were asked of an object through us."""
+        return self._lanes.writes_of(key)
+
     def on_event(self, event: Event, origin: Origin = SERVER) -> None:
-        """Apply an event, tell the listeners, and do what follows from it."""
+        """Apply an event, tell the listeners, and do what follows from it.
+
+        One that a listener causes is applied when all of them have heard of the one before.
+        """
+        if self._telling:
+            self._next.append((event, origin))
+            return
         before = self.state
         self.state, changes = apply(before, event)
         if before.server.cookie != self.state.server.cookie:
             self._history = ()  # its indexes mean other objects in another life of the server
+            self._lanes.forget_writes()
         if not changes:
             return
         if origin is SERVER:
             origin = self._lanes.origin_of(_keys_of(changes))
+        # First, since a listener may ask something of a stream that has the index of one that has just gone.
+        self._forget_the_dead(changes)
+        self._telling = True
         for listener in self._listeners:
             try:
                 listener(before, changes, origin)
             except Exception:
                 log.exception("an outlet failed on a change")
-        self._follow_births_and_deaths(changes)
+        self._telling = False
+        while self._next:
+            self.on_event(*self._next.popleft())
         self._lanes.on_change(changes)
-        self.act(plan(self.state, changes), "app")
-        if origin is SERVER:
-            for wish in overruled(self.state, [c for c in changes if self._is_grown_up(c)]):
-                self.on_event(wish)
 
     def submit(self, wanted: Plan, origin: Origin, done: Done) -> None:
         """Send a plan's commands; `done` is called once, when all are in force or one failed.
@@ -97,6 +114,8 @@ class Mixer:
                     self.on_event(wish, origin)
                 if origin.kind == "user":
                     self._history = recorded(self._history, step)
+                for heard in self._heard:
+                    heard(wanted, origin)
             done(error)
 
         self._send(wanted.commands, origin, keep)
@@ -127,11 +146,22 @@ class Mixer:
         """Wait until every command is in force, at most `longest` seconds; what is left is answered as too late."""
         await self._lanes.drain(longest)
 
-    def act(self, commands: Iterable[tuple[Command, str]], kind: str) -> None:
-        """Carry out what the service has decided by itself, each with its reason; `kind` is rule, memory or app."""
+    def act(
+        self,
+        commands: Iterable[tuple[Command, str]],
+        kind: str,
+        done: Callable[[Command, MixerError | None], None] | None = None,
+    ) -> None:
+        """Carry out what the service has decided by itself, each with its reason; `kind` is rule or memory."""
         for command, reason in commands:
             log.info("%s: %s", command, reason)
-            self._lanes.enqueue(command, Origin(kind=kind, context=reason), partial(_log_failure, command))
+
+            def told(error: MixerError | None, command: Command = command) -> None:
+                _log_failure(command, error)
+                if done is not None:
+                    done(command, error)
+
+            self._lanes.enqueue(command, Origin(kind=kind, context=reason), told)
 
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""
@@ -139,23 +169,11 @@ class Mixer:
         self.on_event(Configured(settings=replace(self.state.settings, max_volume=effective)))
         return effective
 
-    def _follow_births_and_deaths(self, changes: Iterable[Change]) -> None:
+    def _forget_the_dead(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            record = change.after or change.before
-            if not isinstance(record, Device | Stream | Card):
-                continue
-            key = (change.kind, record.index)
-            if change.after is None:
-                self._born_at.pop(key, None)
-                self._lanes.forget(key)
-            elif change.before is None:
-                self._born_at[key] = self._loop.time()
-
-    def _is_grown_up(self, change: Change) -> bool:
-        record = change.after
-        if not isinstance(record, Stream):
-            return False
-        return self._loop.time() - self._born_at.get((record.kind, record.index), 0.0) >= GRACE
+            record = change.before
+            if change.after is None and isinstance(record, Device | Stream | Card):
+                self._lanes.forget((change.kind, record.index))
 
 
 def _keys_of(changes: Iterable[Change]) -> Iterable[Key]:

@@ -45,6 +45,13 @@ class Volume(_Table):
         le=1.5,
         description="The highest volume that can be set; 1.0 is 100 %.",
     )
+    enforce_max: bool = Field(
+        default=_DEFAULTS.enforce_max,
+        description=(
+            "Whether max also holds against other programs: what they set above it is brought down to it."
+            " The caps of single applications and devices always do."
+        ),
+    )
     step: float = Field(
         default=_DEFAULTS.step,
         ge=0.001,
@@ -65,6 +72,25 @@ class Apps(_Table):
         description=(
             "Lets one application count as another, one line for each: old id = new id, such as"
             ' "bin:vesktop" = "flatpak:dev.vencord.Vesktop". An alias of an alias is not followed.'
+        ),
+    )
+
+
+class Memory(_Table):
+    """What is kept over restarts."""
+
+    enabled: bool = Field(
+        default=_DEFAULTS.memory,
+        description=(
+            "Whether volumes, mutes, locks and caps are kept over restarts; counts from the next start on."
+        ),
+    )
+    first_volume: float = Field(
+        default=_DEFAULTS.first_volume,
+        ge=0.0,
+        le=1.5,
+        description=(
+            "How loud an application that was never seen may start at most, until you set it; 1.5 is any volume."
         ),
     )
 
@@ -112,6 +138,7 @@ class Document(_Table):
 
     volume: Volume = Volume()
     apps: Apps = Apps()
+    memory: Memory = Memory()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
@@ -119,9 +146,12 @@ class Document(_Table):
         """Convert to the settings that the program runs on."""
         return Settings(
             max_volume=self.volume.max_volume,
+            enforce_max=self.volume.enforce_max,
             step=self.volume.step,
             unmute_on_raise=self.volume.unmute_on_raise,
             aliases=MappingProxyType(dict(self.apps.aliases)),
+            memory=self.memory.enabled,
+            first_volume=self.memory.first_volume,
             log_level=self.log.level,
             rules=self.rules,
         )
@@ -131,9 +161,12 @@ def from_settings(settings: Settings) -> Mapping[tuple[str, ...], object]:
     """Convert settings, but for the rules, back to the keys of the file; the inverse of `Document.to_settings`."""
     return {
         ("volume", "max"): settings.max_volume,
+        ("volume", "enforce_max"): settings.enforce_max,
         ("volume", "step"): settings.step,
         ("volume", "unmute_on_raise"): settings.unmute_on_raise,
         ("apps", "aliases"): settings.aliases,
+        ("memory", "enabled"): settings.memory,
+        ("memory", "first_volume"): settings.first_volume,
         ("log", "level"): settings.log_level,
     }
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -133,7 +134,9 @@ class StateFile:
     def _write_aside(self) -> None:
         """Write in a thread: to sync 300 kB to a disk takes 15 ms and more, and nobody's slider waits for that."""
         self._timer = None
-        self._writing = asyncio.get_running_loop().run_in_executor(None, self._write_latest)
+        thread = ThreadPoolExecutor(max_workers=1)
+        self._writing = asyncio.get_running_loop().run_in_executor(thread, self._write_latest)
+        thread.shutdown(wait=False)  # it ends with the write, so that nothing is left that waits
         self._writing.add_done_callback(self._written)
 
     def _written(self, writing: "asyncio.Future[str]") -> None:

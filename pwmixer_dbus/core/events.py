@@ -1,9 +1,10 @@
 """What the sound server said, as facts. Every change of state enters through one of these."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from pwmixer_dbus.core.model import Card, Client, Device, Kind, Server, Stream
+from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 
 
@@ -74,4 +75,25 @@ class Configured:
     settings: Settings
 
 
-Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Routed | Configured
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Applications that are remembered from earlier, the longest unused first; those that are known already stay."""
+
+    apps: tuple[App, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """An application of which nothing is remembered any more: it is known no longer, or no longer than it plays."""
+
+    app_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capped:
+    """The caps of applications and devices, by app id and by device key; whatever is not named has none."""
+
+    caps: Mapping[str, float]
+
+
+Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Routed | Configured | Known | Forgotten | Capped

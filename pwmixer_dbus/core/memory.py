@@ -598,7 +598,8 @@ def enforcement(
     `corrected_at` are the times of the corrections so far, `limit` is the highest volume of all. In words, each setting
     by itself, and only where it differs from before, or the device or the application does:
 
-    1. What shows our own latest write, and what a person is setting just now, is left alone.
+    1. What shows our own latest write, and what a person is setting just now, is left alone; but a write that enforced
+       what is remembered for another device says nothing of this one.
     2. A volume above a cap comes down to it, at any time.
     3. What is remembered is set: within `GRACE` seconds of birth, and with a lock at any time.
     4. An application never seen before starts at its safe first volume at most, until a person sets one.
@@ -633,13 +634,15 @@ def _volume_correction(
     level, name = gain.level(stream.channels), stream.identity.name
     if not (stream.has_volume and stream.volume_writable and stream.channels):
         return
-    if before is not None and _is_same_case(before, stream) and before.channels == stream.channels:
+    is_same_case = before is not None and _is_same_case(before, stream)
+    if before is not None and is_same_case and before.channels == stream.channels:
         return
     cap = min(limit, gain.CEILING if remembered.max_volume is None else remembered.max_volume)
     slot = (SetVolume, (stream.kind, stream.index))
     write = moment.writes.get(slot)
     if write is not None and isinstance(write.command, SetVolume):
-        is_ours = gain.same(gain.level(write.command.channels), level) and level <= cap
+        is_shown = gain.same(gain.level(write.command.channels), level) and level <= cap
+        is_ours = is_shown and (is_same_case or write.origin.kind != "memory")
         is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
         if is_ours or is_by_hand:
             return
@@ -665,13 +668,15 @@ def _mute_correction(
         return
     if not (moment.is_in_grace or remembered.locked):
         return
-    if before is not None and _is_same_case(before, stream) and before.muted == stream.muted:
+    is_same_case = before is not None and _is_same_case(before, stream)
+    if before is not None and is_same_case and before.muted == stream.muted:
         return
     slot = (SetMuted, (stream.kind, stream.index))
     write = moment.writes.get(slot)
     if write is not None and isinstance(write.command, SetMuted):
         is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
-        if write.command.muted == stream.muted or is_by_hand:
+        is_shown = write.command.muted == stream.muted
+        if (is_shown and (is_same_case or write.origin.kind != "memory")) or is_by_hand:
             return
     lock = ", and is locked" if remembered.locked else ""
     reason = f"{stream.identity.name} was {'' if remembered.muted else 'un'}muted{remembered.where}{lock}"

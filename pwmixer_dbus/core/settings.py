@@ -16,16 +16,22 @@ class Settings:
     """The settings in force. Whoever builds one keeps to the ranges.
 
     `max_volume`: the highest volume that a request can set, 0.0 to 1.5, where 1.0 is 100 %.
+    `enforce_max`: whether that also holds against other programs.
     `step`: how far one step up or down goes where the caller names no amount, 0.001 to 0.5.
     `unmute_on_raise`: whether a step up also unmutes; a step down never does.
     `aliases`: app id to the app id that it counts as; looked up once, so an alias of an alias is not followed.
+    `memory`: whether what people want is kept over restarts.
+    `first_volume`: how loud an application that was never seen may start at most, 0.0 to 1.5.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
 
     max_volume: float = 1.0
+    enforce_max: bool = False
     step: float = 0.05
     unmute_on_raise: bool = True
     aliases: Mapping[str, str] = field(default_factory=_no_aliases)
+    memory: bool = True
+    first_volume: float = 1.5
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

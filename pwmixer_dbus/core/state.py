@@ -13,10 +13,13 @@ from typing import TypeVar, assert_never
 from pwmixer_dbus.core.events import (
     KEEP,
     AppWanted,
+    Capped,
     Configured,
     Disconnected,
     Event,
+    Forgotten,
     Gone,
+    Known,
     Routed,
     Seen,
     Snapshot,
@@ -35,7 +38,10 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixerState:
-    """Everything that is known. `generation` grows by one with every change; `connected` is False while stale."""
+    """Everything that is known. `generation` grows by one with every change; `connected` is False while stale.
+
+    `caps` are the highest volumes of applications and devices, by app id and by device key.
+    """
 
     connected: bool = False
     server: Server = field(default_factory=Server)
@@ -44,6 +50,7 @@ class MixerState:
     clients: Mapping[int, Client] = field(default_factory=dict)
     cards: Mapping[int, Card] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
+    caps: Mapping[str, float] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     next_number: int = 1
     generation: int = 0
@@ -104,12 +111,25 @@ def _applied(state: MixerState, event: Event) -> Result:
             return after, tuple(_differences(state, after))
         case Disconnected():
             return _server_changed(state, replace(state, connected=False))
+        case _:
+            return _chosen(state, event)
+
+
+def _chosen(state: MixerState, event: AppWanted | Configured | Routed | Known | Forgotten | Capped) -> Result:
+    """Apply what was not said by the server."""
+    match event:
         case AppWanted():
             return _app_wanted(state, event)
         case Configured(settings=settings):
             return _configured(state, settings)
         case Routed(kind=kind, index=index, by=by):
             return _routed(state, (kind, index), by)
+        case Known(apps=apps):
+            return _known(state, apps)
+        case Forgotten(app_id=app_id):
+            return _forgotten(state, app_id)
+        case Capped(caps=caps):
+            return _capped(state, caps)
     assert_never(event)
 
 
@@ -280,6 +300,31 @@ def _routed(state: MixerState, key: Key, by: str) -> Result:
         return state, ()
     routed = replace(stream, routed_by=by)
     return replace(state, streams=_with(state.streams, key, routed)), (_change(stream, routed),)
+
+
+def _known(state: MixerState, apps: tuple[App, ...]) -> Result:
+    room = max(KNOWN_APPS - len(state.apps), 0)
+    new = {app.app_id: replace(app, streams=()) for app in apps if app.app_id not in state.apps}
+    surplus = set(list(new)[: max(len(new) - room, 0)])
+    new = {app_id: app for app_id, app in new.items() if app_id not in surplus}
+    if not new:
+        return state, ()
+    # Put first: they have been silent for longer than any that was seen since.
+    return replace(state, apps={**new, **state.apps}), tuple(_change(None, app) for app in new.values())
+
+
+def _forgotten(state: MixerState, app_id: str) -> Result:
+    app = state.apps.get(app_id)
+    if app is None or app.streams:
+        return _app_wanted(state, AppWanted(app_id=app_id, volume=None, muted=None))
+    return replace(state, apps=_without(state.apps, app_id)), (_change(app, None),)
+
+
+def _capped(state: MixerState, caps: Mapping[str, float]) -> Result:
+    if caps == state.caps:
+        return state, ()
+    # What a cap holds for is told of as a whole, as with settings: caps are few, and seldom change.
+    return replace(state, caps=dict(caps)), (_change(state.server, state.server),)
 
 
 def _configured(state: MixerState, settings: Settings) -> Result:

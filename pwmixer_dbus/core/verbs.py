@@ -21,6 +21,7 @@ from pwmixer_dbus.core.commands import (
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, NotFoundError, NotSupportedError
 from pwmixer_dbus.core.events import AppWanted
+from pwmixer_dbus.core.memory import device_key
 from pwmixer_dbus.core.model import (
     VOLUME_DIGITS,
     App,
@@ -78,8 +79,17 @@ def joined(plans: Iterable[Plan]) -> Plan:
 
 def max_volume(state: MixerState, target: Target) -> float:
     """Return the highest volume that a target may be set to."""
-    del target  # caps of a device or an app come with the rules
-    return state.settings.max_volume
+    match target:
+        case App():
+            names = [target.app_id]
+        case Device():
+            names = [device_key(target)]
+        case Stream():
+            device = state.device_of(target)
+            names = [target.identity.app_id, *((device_key(device),) if device else ())]
+        case Card():
+            names = []
+    return min([state.settings.max_volume, *(state.caps[name] for name in names if name in state.caps)])
 
 
 def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:

@@ -142,15 +142,21 @@ def test_a_number_too_long_for_python_to_print_is_told(file: Path) -> None:
         ("[volum]\nmax = 1", '1: volum: no such key; did you mean "volume"?'),
         ("step = 0.1", '1: step: no such key; did you mean "volume.step"?'),
         ("[volume]\nlevel = 1", '2: volume.level: no such key; did you mean "log.level"?'),
-        ("[volume]\nzzz = 1", "2: volume.zzz: no such key; here may stand max, step, unmute_on_raise"),
+        (
+            "[volume]\nzzz = 1",
+            "2: volume.zzz: no such key; here may stand max, enforce_max, step, unmute_on_raise",
+        ),
         (
             "[volume]\nmax_volume = 1",
-            "2: volume.max_volume: no such key; here may stand max, step, unmute_on_raise",
+            "2: volume.max_volume: no such key; here may stand max, enforce_max, step, unmute_on_raise",
         ),
-        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, log, rules"),
+        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, memory, log, rules"),
         ("[apps]\nx = 1", "2: apps.x: no such key; here may stand aliases"),
-        ('"a b".c = 1', '1: "a b": no such key; here may stand volume, apps, log, rules'),
-        (f"{'x' * 99} = 1", f'1: "{"x" * 40}…": no such key; here may stand volume, apps, log, rules'),
+        ('"a b".c = 1', '1: "a b": no such key; here may stand volume, apps, memory, log, rules'),
+        (
+            f"{'x' * 99} = 1",
+            f'1: "{"x" * 40}…": no such key; here may stand volume, apps, memory, log, rules',
+        ),
     ],
 )
 def test_an_unknown_key_comes_with_a_suggestion(file: Path, content: str, problem: str) -> None:

@@ -1,16 +1,13 @@
 """Rare inputs that went wrong once: names that differ in case only, limits of several streams at once, and the like."""
 
 import pytest
-from build import MUSIC, after, app, card, no_parents, playback, sink, state_of, wanted
+from build import app, card, no_parents, playback, sink, state_of
 
 from pwmixer_dbus.core import verbs
 from pwmixer_dbus.core.commands import SetPort, SetVolume
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.core.events import Seen
 from pwmixer_dbus.core.model import TEXT_LIMIT, Kind, Port
-from pwmixer_dbus.core.plan import overruled
 from pwmixer_dbus.core.selectors import resolve, selector_of
-from pwmixer_dbus.core.state import Change, apply
 
 
 @pytest.mark.parametrize("name", ["Usb", "usb"])
@@ -43,12 +40,3 @@ def test_a_port_is_sought_by_its_name_before_any_description() -> None:
 def test_no_word_is_no_port() -> None:
     with pytest.raises(MixerError):
         verbs.set_port(sink(ports=(Port(name="a"),)), "")
-
-
-def test_of_two_streams_that_change_at_once_each_can_end_a_wish() -> None:
-    state = after(state_of(playback(10, volume=0.4), playback(11, volume=0.4)), wanted(0.4, muted=False))
-    changes: list[Change] = []
-    for record in (playback(10, volume=0.9), playback(11, volume=0.4, corked=True)):
-        state, more = apply(state, Seen(record=record))
-        changes += more
-    assert after(state, *overruled(state, changes)).apps[MUSIC].volume is None

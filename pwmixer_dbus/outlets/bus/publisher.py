@@ -125,7 +125,7 @@ class Publisher:
             for device in (before.default(kind), state.default(kind)):
                 if device is not None:
                     yield subject_of(device)
-        if before.settings != state.settings:
+        if (before.settings, before.caps) != (state.settings, state.caps):
             for records in (state.devices, state.streams, state.apps):
                 yield from (subject_of(r) for r in records.values())
 

@@ -1,0 +1,390 @@
+"""Keeps what people want of applications and devices: learns it, recalls it for new streams, and holds locks and caps.
+
+A listener of the mixer. What counts as a person's intent, and what is to be corrected, is decided in `core.memory`; here
+are the clock, the births, the order (learn, save, then correct) and the one timer.
+"""
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume
+from pwmixer_dbus.core.events import KEEP, AppWanted, Capped, Forgotten, Known
+from pwmixer_dbus.core.matching import Outcome
+from pwmixer_dbus.core.memory import (
+    CORRECTIONS,
+    AppIntent,
+    DeviceIntent,
+    Intent,
+    KnownApp,
+    Level,
+    Memory,
+    Moment,
+    Remembered,
+    Write,
+    device_forgotten,
+    device_key,
+    enforcement,
+    forgotten,
+    intent_of,
+    is_upheaval,
+    learned,
+    met,
+    recall,
+    recall_device,
+)
+from pwmixer_dbus.core.model import App, Device, Identity, Key, Kind, Record, Stream
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.verbs import Plan, audible_streams, muted_of, volume_of
+from pwmixer_dbus.mixer import Mixer
+
+log = logging.getLogger(__name__)
+
+MEMORY = Origin(kind="memory")
+
+NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
+
+
+class Keeper:
+    """Learns and enforces, from its making on; `start` gives it what is remembered from earlier.
+
+    `rules` says what the rules want of a stream, which comes before what is remembered; `save` is told each new memory;
+    `wall_clock` gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        mixer: Mixer,
+        *,
+        rules: Callable[[Stream], Outcome],
+        save: Callable[[Memory], None],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.memory = Memory()
+        self._mixer = mixer
+        self._rules = rules
+        self._save = save
+        self._wall_clock = wall_clock
+        self._loop = asyncio.get_running_loop()
+        self._unrest_at = -math.inf
+        self._born_at: dict[Key, float] = {}
+        self._corrected_at: dict[Key, deque[float]] = {}
+        self._again_at: dict[Key, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        mixer.subscribe(self.on_change)
+        mixer.hear(self.on_request)
+
+    def start(self, memory: Memory) -> None:
+        """Take over what is remembered from earlier; applications that do not run are listed from now on."""
+        self.memory = memory
+        apps = (
+            App(
+                app_id=app.app_id,
+                name=app.name,
+                icon_name=app.icon_name,
+                volume=_level(app).volume,
+                muted=_level(app).muted,
+            )
+            for app in memory.apps.values()
+        )
+        self._mixer.on_event(Known(apps=tuple(apps)), MEMORY)
+        self._mixer.on_event(Capped(caps=_caps(memory)), MEMORY)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- what happens
+
+    def on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
+        """Learn from changes, then correct what they have brought about."""
+        now, state = self._loop.time(), self._mixer.state
+        if is_upheaval(changes):
+            self._unrest_at = now
+        self._follow_births_and_deaths(changes, now)
+        self._keep(self._after(before, changes, origin))
+        if (before.settings, before.caps) != (state.settings, state.caps):
+            self._look_again()
+            return
+        for change in changes:
+            record = change.after
+            if isinstance(record, Stream):
+                self._correct(change.before if isinstance(change.before, Stream) else None, record)
+            elif isinstance(record, Device):
+                self._correct_device(change.before if isinstance(change.before, Device) else None, record)
+
+    def on_request(self, plan: Plan, origin: Origin) -> None:
+        """Learn what a person has asked for, also where it was so before and nothing has changed."""
+        if origin.kind not in {"user", "undo"}:
+            return
+        memory, now = self.memory, self._wall_clock()
+        for intent in _asked(self._mixer.state, plan):
+            memory = learned(memory, intent, now)
+        self._keep(memory)
+
+    # --- what people ask of the memory itself
+
+    def forget(self, target: App | Device | None) -> None:
+        """Forget an application or a device; None forgets everything. What plays stays as it is."""
+        match target:
+            case Device():
+                self._keep(device_forgotten(self.memory, device_key(target)))
+            case App():
+                self._keep(forgotten(self.memory, target.app_id))
+                self._mixer.on_event(Forgotten(app_id=target.app_id), MEMORY)
+            case None:
+                self._keep(forgotten(self.memory, None))
+                for app_id in list(self._mixer.state.apps):
+                    self._mixer.on_event(Forgotten(app_id=app_id), MEMORY)
+
+    def set_lock(self, target: App | Device, *, locked: bool) -> None:
+        """Hold an application or a device where it is now, against every other program, or let it go."""
+        memory, state, now = self.memory, self._mixer.state, self._wall_clock()
+        if locked and (isinstance(target, Device) or audible_streams(state, target)):
+            shown = Plan(commands=_as_it_is(target), wishes=_as_wished(state, target))
+            for intent in _asked(state, shown):
+                memory = learned(memory, intent, now)
+        self._keep(learned(memory, replace(_about(target), locked=locked), now))
+        self._look_again()
+
+    def set_cap(self, target: App | Device, max_volume: float | None) -> None:
+        """Set the highest volume of an application or a device, for every program; None lifts it."""
+        intent = replace(_about(target), max_volume=max_volume)
+        self._keep(learned(self.memory, intent, self._wall_clock()))
+
+    # --- learning
+
+    def _after(self, before: MixerState, changes: Iterable[Change], origin: Origin) -> Memory:
+        memory, state, wall_clock = self.memory, self._mixer.state, self._wall_clock()
+        first_volume: float | None = state.settings.first_volume
+        if first_volume == gain.CEILING or not before.connected:
+            first_volume = None  # what plays already when the service starts has been heard
+        for change in changes:
+            record = change.after
+            if isinstance(record, App) and record.streams:
+                memory = met(memory, record, wall_clock, first_volume)
+            moment = self._moment(
+                (record.kind, record.index) if isinstance(record, Device | Stream) else None
+            )
+            intent = intent_of(change, origin, moment, state, memory)
+            if intent is not None and not self._is_ruled(record, origin):
+                memory = learned(memory, intent, wall_clock)
+        return memory
+
+    def _is_ruled(self, record: Record | None, origin: Origin) -> bool:
+        """Whether a rule's lock takes back at once what another program has just set."""
+        return isinstance(record, Stream) and origin.kind == "server" and self._rules(record).locked
+
+    def _keep(self, memory: Memory) -> None:
+        """Make this the memory: save it, and show what applications will have when they next play."""
+        known = self.memory
+        if memory is known:
+            return
+        self.memory = memory
+        self._save(memory)
+        for app_id, app in memory.apps.items():
+            if known.apps.get(app_id) is not app:
+                level = _level(app)
+                wish = AppWanted(app_id=app_id, volume=level.volume, muted=level.muted)
+                self._mixer.on_event(wish, MEMORY)
+        self._mixer.on_event(Capped(caps=_caps(memory)), MEMORY)
+
+    def _moment(self, key: Key | None) -> Moment:
+        return Moment(
+            now=self._loop.time(),
+            born_at=-math.inf if key is None else self._born_at.get(key, -math.inf),
+            unrest_at=self._unrest_at,
+            writes=NO_WRITES if key is None else self._mixer.writes_of(key),
+        )
+
+    def _follow_births_and_deaths(self, changes: Iterable[Change], now: float) -> None:
+        for change in changes:
+            record = change.after or change.before
+            if not isinstance(record, Device | Stream):
+                continue
+            key = (record.kind, record.index)
+            if change.after is None:
+                self._born_at.pop(key, None)
+                self._corrected_at.pop(key, None)
+                self._again_at.pop(key, None)
+            elif change.before is None:
+                self._born_at[key] = now
+
+    # --- correcting
+
+    def _look_again(self) -> None:
+        """Look at everything as if it was new: a lock, a cap or the settings have changed."""
+        for stream in self._mixer.state.streams.values():
+            self._correct(None, stream)
+        for device in self._mixer.state.devices.values():
+            self._correct_device(None, device)
+
+    def _correct(self, before: Stream | None, stream: Stream) -> None:
+        state = self._mixer.state
+        outcome = self._rules(stream)
+        if outcome.ignore:
+            return
+        recalled = recall(self.memory, stream.identity.app_id, stream.kind, state.device_of(stream))
+        caps = [cap for cap in (recalled.max_volume, outcome.max_volume) if cap is not None]
+        wanted = replace(
+            recalled,
+            volume=recalled.volume if outcome.volume is None else outcome.volume,
+            muted=recalled.muted if outcome.muted is None else outcome.muted,
+            locked=recalled.locked or outcome.locked,
+            max_volume=min(caps, default=None),
+            where=recalled.where if outcome.volume is None else " by a rule",
+        )
+        ruled = {
+            *((SetVolume,) if outcome.volume is not None else ()),
+            *((SetMuted,) if outcome.muted is not None else ()),
+        }
+        self._enforce(before, stream, wanted, self._moment((stream.kind, stream.index)), ruled)
+
+    def _correct_device(self, before: Device | None, device: Device) -> None:
+        """Hold a device's lock and cap. Without them it is left alone, since the session manager restores devices."""
+        if device.is_monitor:
+            return
+        recalled = recall_device(self.memory, device)
+        if not recalled.locked:
+            recalled = Remembered(max_volume=recalled.max_volume)
+        moment = replace(self._moment((device.kind, device.index)), born_at=-math.inf)
+        self._enforce(
+            None if before is None else _as_stream(before), _as_stream(device), recalled, moment, set()
+        )
+
+    def _enforce(
+        self,
+        before: Stream | None,
+        stream: Stream,
+        wanted: Remembered,
+        moment: Moment,
+        ruled: set[type[Command]],
+    ) -> None:
+        """Correct what has to be; `ruled` are the settings that a rule has decided."""
+        key, settings = (stream.kind, stream.index), self._mixer.state.settings
+        found = enforcement(
+            before,
+            stream,
+            wanted,
+            moment,
+            corrected_at=self._corrected_at.get(key, ()),
+            limit=settings.max_volume if settings.enforce_max else gain.CEILING,
+        )
+        if found.commands:
+            self._corrected_at.setdefault(key, deque(maxlen=CORRECTIONS)).append(moment.now)
+            for command in found.commands:
+                self._mixer.act([(command, found.reason)], "rule" if type(command) in ruled else "memory")
+        elif found.reason and key not in self._again_at:
+            log.info("%s", found.reason)
+        if found.again_at is None:
+            self._again_at.pop(key, None)
+        else:
+            self._again_at[key] = found.again_at
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        self.close()
+        if self._again_at:
+            self._timer = self._loop.call_at(min(self._again_at.values()), self._look_at_due)
+
+    def _look_at_due(self) -> None:
+        self._timer = None
+        state, now = self._mixer.state, self._loop.time()
+        for key in [key for key, at in self._again_at.items() if at <= now]:
+            del self._again_at[key]
+            if key in state.streams:
+                self._correct(None, state.streams[key])
+            elif key in state.devices:
+                self._correct_device(None, state.devices[key])
+        self._set_timer()
+
+
+def _level(app: KnownApp) -> Level:
+    """Return what an application that does not play shows as its volume and mute."""
+    return app.levels.get(Kind.PLAYBACK) or app.levels.get(Kind.CAPTURE) or Level()
+
+
+def _caps(memory: Memory) -> Mapping[str, float]:
+    apps = {app.app_id: app.max_volume for app in memory.apps.values()}
+    devices = {device.key: device.max_volume for device in memory.devices.values()}
+    return {name: cap for name, cap in {**apps, **devices}.items() if cap is not None}
+
+
+def _about(target: App | Device) -> Intent:
+    if isinstance(target, Device):
+        return DeviceIntent(key=device_key(target), name=target.description)
+    return AppIntent(app_id=target.app_id, name=target.name, icon_name=target.icon_name)
+
+
+def _as_it_is(target: App | Device) -> tuple[Command, ...]:
+    if isinstance(target, App):
+        return ()
+    key = (target.kind, target.index)
+    return SetVolume(key=key, channels=target.channels), SetMuted(key=key, muted=target.muted)
+
+
+def _as_wished(state: MixerState, target: App | Device) -> tuple[AppWanted, ...]:
+    if isinstance(target, Device):
+        return ()
+    volume, muted = volume_of(state, {}, target), muted_of(state, {}, target)
+    return (AppWanted(app_id=target.app_id, volume=volume, muted=muted),)
+
+
+def _as_stream(device: Device) -> Stream:
+    """Show a device as the stream that `enforcement` asks for: the same key, volume and mute, and its name."""
+    return Stream(
+        kind=device.kind,
+        index=device.index,
+        channels=device.channels,
+        muted=device.muted,
+        identity=Identity(app_id=device_key(device), name=device.description or device.name),
+    )
+
+
+def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
+    """Say what a request that is in force was about: whole applications, or else single streams and devices."""
+    for wish in plan.wishes:
+        app = state.apps.get(wish.app_id)
+        if app is not None:
+            # As if something else had been wished before.
+            before = replace(
+                app,
+                volume=app.volume if wish.volume is KEEP else 0.0 if wish.volume is None else None,
+                muted=app.muted if wish.muted is KEEP else False if wish.muted is None else None,
+            )
+            after = replace(
+                app,
+                volume=app.volume if wish.volume is KEEP else wish.volume,
+                muted=app.muted if wish.muted is KEEP else wish.muted,
+            )
+            change = Change(kind=Kind.APP, before=before, after=after)
+            intent = intent_of(change, Origin(kind="user"), Moment(now=0.0), state, Memory())
+            if intent is not None:
+                yield intent
+    wished = {wish.app_id for wish in plan.wishes}
+    for command in plan.commands:
+        if not isinstance(command, SetVolume | SetMuted):
+            continue
+        volume = gain.level(command.channels) if isinstance(command, SetVolume) else KEEP
+        muted = command.muted if isinstance(command, SetMuted) else KEEP
+        device, stream = state.devices.get(command.key), state.streams.get(command.key)
+        if device is not None:
+            yield DeviceIntent(key=device_key(device), name=device.description, volume=volume, muted=muted)
+        elif stream is not None and stream.identity.app_id not in wished:
+            identity, on = stream.identity, state.device_of(stream)
+            yield AppIntent(
+                app_id=identity.app_id,
+                name=identity.name,
+                icon_name=identity.icon_name,
+                kind=stream.kind,
+                devices=(device_key(on),) if on else (),
+                volume=volume,
+                muted=muted,
+            )

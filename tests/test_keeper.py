@@ -1,0 +1,442 @@
+"""Memory at work, on a loop whose time jumps: what is learned, what a new stream gets, what is held and against whom."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snapshot, stream
+
+from pwmixer_dbus.core import gain, verbs
+from pwmixer_dbus.core.commands import SetMuted, SetVolume
+from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Seen, Snapshot
+from pwmixer_dbus.core.matching import NOTHING, Outcome
+from pwmixer_dbus.core.memory import (
+    CORRECTIONS,
+    CORRECTIONS_IN,
+    GRACE,
+    SETTLING,
+    AppIntent,
+    DeviceIntent,
+    KnownApp,
+    Level,
+    Memory,
+    learned,
+)
+from pwmixer_dbus.core.model import Kind, Server, Stream
+from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.keeper import Keeper
+from pwmixer_dbus.lanes import PACE
+
+NEW = (Kind.PLAYBACK, 11)
+DAY = 86400.0
+
+
+class Memorising(Desk):
+    """A desk with a memory, what the rules want, and what was saved."""
+
+    def __init__(self, memory: Memory, **chosen: Any) -> None:
+        super().__init__(connected=False, **chosen)
+        self.saved: list[Memory] = []
+        self.outcome = NOTHING
+        self.keeper = Keeper(
+            self.mixer, rules=self._wanted, save=self.saved.append, wall_clock=lambda: 20_000 * DAY
+        )
+        self.keeper.start(memory)
+
+    def _wanted(self, _stream: Stream) -> Outcome:
+        return self.outcome
+
+    def connect(self, *streams: Stream) -> None:
+        """Let the server be there, with these streams."""
+        found = Server(default_sink="sink1", cookie=1)
+        self.mixer.on_event(Snapshot(server=found, devices=(sink(), sink(3)), streams=streams))
+
+    def see(self, index: int = 11, volume: float = 1.0, **fields: Any) -> None:
+        """Show a stream of `music`, by default a second one that has just been born."""
+        self.mixer.on_event(Seen(record=stream(index, volume, **{"device": 1, **fields})))
+
+    async def do(self) -> None:
+        """Show and answer all that is asked for, also what waits for its turn."""
+        while self.unanswered:
+            command, done = self.unanswered.pop(0)
+            known = self.mixer.state.streams.get(command.key)
+            if known is not None and isinstance(command, SetVolume):
+                self.see(known.index, gain.level(command.channels), muted=known.muted, device=known.device)
+            if known is not None and isinstance(command, SetMuted):
+                self.see(known.index, gain.level(known.channels), muted=command.muted, device=known.device)
+            shown = self.mixer.state.devices.get(command.key)
+            if shown is not None and isinstance(command, SetVolume):
+                self.show(volume=gain.level(command.channels))
+            done(None)
+            if not self.unanswered:
+                await asyncio.sleep(2 * PACE)
+
+    def ask_app(self, volume: float) -> None:
+        """Set the application as a person does with pwmixer."""
+        state = self.mixer.state
+        plan = verbs.set_volume(state, self.mixer.pending, state.apps[MUSIC], volume)
+        self.mixer.submit(plan, USER, self.answers.append)
+
+    async def quiet(self) -> None:
+        """Let the time pass after which what other programs do counts as a person's doing."""
+        await asyncio.sleep(GRACE + SETTLING)
+
+    @property
+    def known(self) -> KnownApp:
+        """What is remembered of `music`."""
+        return self.keeper.memory.apps[MUSIC]
+
+    def level(self, key: str = Kind.PLAYBACK) -> Level:
+        """Return what is remembered as its volume and mute."""
+        return self.known.levels.get(key, Level())
+
+
+def remembered(volume: float | None = 0.4, **fields: Any) -> Memory:
+    """Return a memory in which a person has set `music`."""
+    return learned(Memory(), AppIntent(app_id=MUSIC, name="Music", volume=volume, **fields), 19_000 * DAY)
+
+
+def with_memory(
+    memory: Memory | None = None, **chosen: Any
+) -> Callable[[Callable[[Memorising], Coroutine[Any, Any, None]]], Callable[[], None]]:
+    """Run a test on a desk with this memory and these settings."""
+
+    def decorate(test: Callable[[Memorising], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        def run() -> None:
+            async def main() -> None:
+                await test(Memorising(Memory() if memory is None else memory, **chosen))
+
+            with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+                runner.run(main())
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorate
+
+
+# --- what a new stream gets
+
+
+@with_memory(remembered(0.4, muted=True))
+async def test_a_new_stream_gets_what_was_asked_of_its_application(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    assert [c for _, c in desk.sent] == [
+        SetVolume(key=NEW, channels=(0.4, 0.4)),
+        SetMuted(key=NEW, muted=True),
+    ]
+
+
+@with_memory(remembered())
+async def test_a_stream_that_plays_before_the_service_gets_it_too(desk: Memorising) -> None:
+    desk.connect(stream(volume=1.0, device=1))
+    assert desk.volumes == [0.4]
+
+
+@with_memory(remembered())
+async def test_an_app_that_sets_itself_back_at_its_start_is_corrected_each_time(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    await desk.do()
+    for delay in (0.005, 0.3, 1.5):
+        await asyncio.sleep(delay)
+        desk.see(volume=1.0)
+        await desk.do()
+        assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.4
+    assert desk.level().volume == 0.4
+
+
+@with_memory(remembered())
+async def test_what_is_set_after_the_grace_is_left_alone_and_learned(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    await desk.do()
+    await desk.quiet()
+    desk.see(volume=0.9)
+    assert desk.volumes == [0.4]
+    assert desk.level().volume == desk.level("sink:sink1").volume == 0.9
+
+
+@with_memory(remembered())
+async def test_what_is_set_within_the_grace_is_not_learned(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.see()
+    await desk.do()
+    await asyncio.sleep(GRACE - 0.1)
+    desk.see(volume=0.9)
+    assert desk.level().volume == 0.4
+
+
+@with_memory(
+    learned(
+        remembered(0.4, devices=("sink:sink1",)),
+        AppIntent(app_id=MUSIC, volume=0.7, devices=("sink:sink3",)),
+        0.0,
+    )
+)
+async def test_each_device_has_its_own_volume(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(device=3)
+    await desk.do()
+    assert desk.volumes == [0.7]
+    desk.see(device=1, volume=0.7)
+    assert desk.volumes == [0.7, 0.4]
+
+
+@with_memory(remembered())
+async def test_a_server_that_starts_again_with_the_same_indexes_is_another_birth(desk: Memorising) -> None:
+    desk.connect(stream(volume=0.4, device=1))
+    desk.mixer.on_event(Disconnected(reason="a restart"))
+    desk.mixer.on_event(snapshot(cookie=2))
+    assert desk.volumes == [0.4]
+    await desk.do()
+    assert gain.level(desk.mixer.state.streams[STREAM].channels) == 0.4
+
+
+@with_memory(remembered())
+async def test_two_hundred_streams_at_once_all_get_their_volume(desk: Memorising) -> None:
+    desk.connect()
+    for index in range(200):
+        desk.see(index)
+    await desk.do()
+    assert {gain.level(s.channels) for s in desk.mixer.state.streams.values()} == {0.4}
+    assert len(desk.volumes) == 200
+
+
+@with_memory(remembered(0.4, locked=True))
+async def test_a_write_that_comes_back_with_another_digit_is_not_corrected(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    desk.see(volume=0.4001)
+    await desk.do()
+    assert desk.volumes == [0.4]
+
+
+# --- what is learned
+
+
+@with_memory()
+async def test_what_a_person_asks_of_pwmixer_is_learned_at_once(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    desk.ask_app(0.3)
+    await desk.do()
+    await asyncio.sleep(0)
+    assert desk.level().volume == 0.3
+    assert desk.saved[-1] is desk.keeper.memory
+
+
+@with_memory()
+async def test_asking_for_what_is_shown_already_is_learned_too(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.6)
+    desk.ask_app(0.6)
+    await desk.do()
+    assert desk.level().volume == 0.6
+    desk.set_volume(0.5)
+    await desk.do()
+    assert desk.keeper.memory.devices["sink:sink1"].level.volume == 0.5
+
+
+@with_memory()
+async def test_an_undone_volume_is_the_one_that_is_remembered(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.6)
+    desk.ask_app(0.6)
+    await desk.do()
+    await asyncio.sleep(5)
+    desk.ask_app(0.9)
+    await desk.do()
+    await asyncio.sleep(5)
+    desk.mixer.undo(1, USER, lambda _count, _error: None)
+    await desk.do()
+    assert desk.level().volume == 0.6
+
+
+@with_memory()
+async def test_a_step_of_several_streams_is_learned_as_the_loudest(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(11, 0.8)
+    desk.see(12, 0.4)
+    state = desk.mixer.state
+    step = verbs.adjust_volume(state, desk.mixer.pending, state.apps[MUSIC], 0.1)
+    desk.mixer.submit(step, USER, desk.answers.append)
+    await desk.do()
+    assert desk.level().volume == desk.mixer.state.apps[MUSIC].volume == 0.9
+
+
+@with_memory(remembered())
+async def test_an_app_that_does_not_run_is_listed_and_can_be_set(desk: Memorising) -> None:
+    assert desk.mixer.state.apps[MUSIC].volume == 0.4
+    desk.connect()
+    desk.ask_app(0.2)
+    assert desk.level().volume == 0.2
+    desk.see()
+    assert desk.volumes == [0.2]
+
+
+@with_memory()
+async def test_what_a_rule_sets_is_never_learned(desk: Memorising) -> None:
+    desk.connect()
+    desk.outcome = Outcome(volume=0.2, muted=True)
+    desk.see()
+    await desk.do()
+    assert desk.volumes == [0.2]
+    assert desk.level() == Level()
+
+
+@with_memory(remembered(0.4))
+async def test_a_rule_comes_before_what_is_remembered(desk: Memorising) -> None:
+    desk.outcome = Outcome(volume=0.2, locked=True)
+    desk.connect()
+    desk.see()
+    await desk.do()
+    await desk.quiet()
+    desk.see(volume=0.9)
+    assert desk.volumes == [0.2, 0.2]
+    assert desk.level().volume == 0.4
+
+
+@with_memory()
+async def test_what_a_duck_does_is_never_learned(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.8)
+    await desk.quiet()
+    desk.mixer.act([(SetVolume(key=NEW, channels=(0.1, 0.1)), "somebody speaks")], "duck")
+    await desk.do()
+    assert desk.level() == Level()
+
+
+@with_memory()
+async def test_what_happens_while_a_device_comes_is_never_learned(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.8)
+    await desk.quiet()
+    desk.mixer.on_event(Seen(record=sink(5)))
+    desk.see(volume=0.2)
+    assert desk.level() == Level()
+
+
+# --- what is held
+
+
+@with_memory(remembered(0.4, locked=True))
+async def test_a_lock_holds_at_any_time_until_it_is_a_fight(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.4)
+    await desk.quiet()
+    for _ in range(CORRECTIONS):
+        desk.see(volume=1.0)
+        await desk.do()
+        await asyncio.sleep(0.1)
+    desk.see(volume=1.0)
+    assert len(desk.volumes) == CORRECTIONS
+    await asyncio.sleep(CORRECTIONS_IN)
+    assert len(desk.volumes) == CORRECTIONS + 1
+    assert desk.level().volume == 0.4
+
+
+@with_memory()
+async def test_a_lock_holds_what_is_heard_when_it_is_set(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.7)
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=True)
+    desk.see(volume=1.0)
+    assert desk.volumes == [0.7]
+    await desk.do()
+    desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=False)
+    await desk.quiet()
+    desk.see(volume=1.0)
+    assert desk.volumes == [0.7]
+
+
+@with_memory()
+async def test_a_cap_comes_into_force_at_once_and_holds_against_everybody(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.9)
+    await desk.quiet()
+    desk.keeper.set_cap(desk.mixer.state.apps[MUSIC], 0.5)
+    assert desk.volumes == [0.5]
+    await desk.do()
+    await asyncio.sleep(5)
+    desk.see(volume=0.8)
+    await desk.do()
+    assert desk.volumes == [0.5, 0.5]
+    state = desk.mixer.state
+    assert verbs.max_volume(state, state.apps[MUSIC]) == verbs.max_volume(state, state.streams[NEW]) == 0.5
+    desk.keeper.set_cap(state.apps[MUSIC], None)
+    assert verbs.max_volume(desk.mixer.state, state.apps[MUSIC]) == 1.0
+
+
+@with_memory()
+async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.show(volume=0.9)
+    assert desk.volumes == []
+    desk.keeper.set_cap(desk.mixer.state.devices[SINK], 0.6)
+    await desk.do()
+    assert desk.volumes == [0.6]
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    await desk.quiet()
+    desk.show(volume=0.2)
+    assert desk.volumes == [0.6, 0.6]
+
+
+@with_memory(learned(Memory(), DeviceIntent(key="sink:sink1", volume=0.1), 0.0))
+async def test_a_device_that_appears_is_left_to_the_session_manager(desk: Memorising) -> None:
+    desk.connect()
+    assert desk.volumes == []
+
+
+@with_memory()
+async def test_the_highest_volume_holds_against_others_where_that_is_set(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.see(volume=1.3)
+    assert desk.volumes == []
+    desk.mixer.on_event(Configured(settings=Settings(enforce_max=True)))
+    assert desk.volumes == [1.0]
+
+
+@with_memory(first_volume=0.3)
+async def test_an_app_never_seen_starts_at_its_safe_first_volume(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.9)
+    assert desk.volumes == [0.3]
+
+
+# --- forgetting, and rest
+
+
+@with_memory(remembered())
+async def test_what_is_forgotten_is_not_set_again(desk: Memorising) -> None:
+    desk.keeper.forget(desk.mixer.state.apps[MUSIC])
+    assert MUSIC not in desk.mixer.state.apps
+    desk.connect()
+    desk.see()
+    assert desk.volumes == []
+    assert desk.saved[-1] is desk.keeper.memory
+
+
+@with_memory(learned(remembered(), DeviceIntent(key="sink:sink1", volume=0.2, max_volume=0.3), 0.0))
+async def test_everything_can_be_forgotten(desk: Memorising) -> None:
+    assert desk.mixer.state.caps == {"sink:sink1": 0.3}
+    desk.keeper.forget(None)
+    assert desk.keeper.memory == Memory()
+    assert desk.mixer.state.caps == {}
+
+
+@with_memory(remembered())
+async def test_nothing_is_kept_of_what_has_gone_and_no_timer_runs(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    await desk.do()
+    desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=11))
+    assert desk.mixer.writes_of(NEW) == {}
+    saved = len(desk.saved)
+    await asyncio.sleep(100)
+    assert len(desk.saved) == saved
