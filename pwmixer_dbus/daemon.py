@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from pwmixer_dbus import __version__, journal
+from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
+from pwmixer_dbus.config.rulebook import RuleBook, rules_path
 from pwmixer_dbus.config.store import StateFile, state_path
+from pwmixer_dbus.config.watch import Watch
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.memory import Memory
+from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
@@ -45,11 +49,11 @@ EXIT_OK, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
-    `level` is the log level that the command line asks for, "" to leave it to the file.
+    `path` is the file. `level` is the log level that the command line asks for, "" to leave it to the file.
     """
 
     def __init__(self, path: Path, level: str) -> None:
-        self._path = path
+        self.path = path
         self._level = level
         self.error = ""
         self.settings = Settings()
@@ -57,7 +61,7 @@ class Configuration:
     def read(self) -> Settings:
         """Read the file and return the settings; raises MixerError for a bad one, which changes nothing."""
         try:
-            self.settings = load(self._path)
+            self.settings = load(self.path)
         except MixerError as error:
             self.error = str(error)
             raise
@@ -82,14 +86,26 @@ class Daemon:
         self._keeper = Keeper(
             self._mixer, rules=self._router.outcome_of, save=self._save, wall_clock=time.time
         )
+        self._rules = RuleBook(
+            rules_path(configuration.path), configuration.settings.rules, config_path=configuration.path
+        )
         self._service = BusService(
             self._mixer,
             connection,
             instance_id=os.urandom(8).hex(),
             parent_of=parent_of,
             reload=self.reload,
-            config_error=lambda: configuration.error,
+            config_error=self._config_error,
+            router=self._router,
+            rules=self._rules,
         )
+        self._router.set_rules(self._rules.rules)
+        self._rules.on_change = self._rules_changed
+        self._watch: Watch | None = None
+        try:
+            self._rules.read()
+        except MixerError as error:
+            log.error("%s\nthe rules in it are not in force", error)
         connection.serve(self._service.on_call, self._name_lost)
 
     async def run(self, *, replace: bool) -> int:
@@ -97,6 +113,7 @@ class Daemon:
         # Who owns the name can be told to stop in the same instant.
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
+        self._watch = Watch((self._configuration.path, self._rules.path), self._reload_or_keep)
         try:
             await self._connection.own(BUS_NAME, replace=replace)
         except TakenError:
@@ -132,6 +149,8 @@ class Daemon:
 
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
         """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
+        if self._watch is not None:
+            self._watch.close()
         self._service.release_calls()
         if self._remembers:
             self._state.flush()  # who owns the name next reads it
@@ -156,17 +175,39 @@ class Daemon:
                 await self._server.has_looked.wait()
         self._service.release_calls()
 
-    def reload(self) -> None:
-        """Read the configuration again; raises MixerError for a bad one, and the last good one stays in force."""
-        try:
-            self._mixer.on_event(Configured(settings=self._configuration.read()))
-        finally:
+    def reload(self, files: frozenset[Path] | None = None) -> None:
+        """Read the configuration again, or some of its files; raises MixerError for a bad one, which changes nothing."""
+        before, errors = self._config_error(), []
+        for path, read in (
+            (self._configuration.path, self._read_config),
+            (self._rules.path, self._rules.read),
+        ):
+            if files is None or path in files:
+                try:
+                    read()
+                except MixerError as error:
+                    errors.append(str(error))
+        if files is None or before != self._config_error():
             self._service.config_changed()
+        if errors:
+            raise ConfigError("\n".join(errors))
         log.info("the configuration has been read again")
 
-    def _reload_or_keep(self) -> None:
+    def _read_config(self) -> None:
+        settings = self._configuration.read()
+        self._mixer.on_event(Configured(settings=settings))
+        self._rules.replace_config(settings.rules)
+
+    def _config_error(self) -> str:
+        return "\n".join(filter(None, (self._configuration.error, self._rules.problem)))
+
+    def _rules_changed(self, rules: tuple[Rule, ...]) -> None:
+        self._router.set_rules(rules)
+        self._service.rules_changed()
+
+    def _reload_or_keep(self, files: frozenset[Path] | None = None) -> None:
         try:
-            self.reload()
+            self.reload(files)
         except MixerError as error:
             log.error("%s\nthe last good settings stay in force", error)
 

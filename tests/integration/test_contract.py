@@ -56,7 +56,7 @@ def test_the_running_service_introspects_as_the_contract_says(service: Service) 
     standard = {interface.name for interface in STANDARD}
     node = f"{NAME}.Node"
     for path, names in {
-        ROOT: {NAME, OBJECT_MANAGER.name},
+        ROOT: {NAME, f"{NAME}.Rules", OBJECT_MANAGER.name},
         f"{ROOT}/sinks/speakers": {node, f"{NAME}.Device"},
         f"{ROOT}/sources/microphone": {node, f"{NAME}.Device"},
         f"{ALIAS}/sink": {node, f"{NAME}.Device"},

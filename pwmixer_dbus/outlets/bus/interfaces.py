@@ -270,6 +270,35 @@ MIXER = Interface(
     ),
 )
 
+RULES = Interface(
+    name=f"{BUS_NAME}.Rules",
+    methods=(
+        Method(name="ListRules", returns=(("revision", "u"), ("rules", "aa{sv}"))),
+        Method(
+            name="SetRules",
+            takes=(("revision", "u"), ("rules", "aa{sv}")),
+            returns=(("new_revision", "u"),),
+        ),
+        Method(
+            name="AddRule", takes=(("rule", "a{sv}"), ("position", "i")), returns=(("new_revision", "u"),)
+        ),
+        Method(name="RemoveRule", takes=(("name", "s"),), returns=(("new_revision", "u"),)),
+        Method(name="MoveRule", takes=(("name", "s"), ("position", "u")), returns=(("new_revision", "u"),)),
+        Method(name="TestRules", takes=(("rules", "aa{sv}"),), returns=(("results", "a(oos)"),)),
+        Method(
+            name="TestProperties",
+            takes=(("rules", "aa{sv}"), ("facts", "a{ss}")),
+            returns=(("result", "s"),),
+        ),
+        Method(name="SuggestRules", returns=(("rules", "aa{sv}"),)),
+        Method(name="Remember", takes=(("target", "s"),), returns=(("name", "s"),)),
+    ),
+    properties=(
+        Property(name="Enabled", signature="b", read=_says("rules_enabled"), writable=True),
+        Property(name="Revision", signature="u", read=_says("rules_revision")),
+    ),
+)
+
 OBJECT_MANAGER = Interface(
     name="org.freedesktop.DBus.ObjectManager",
     methods=(Method(name="GetManagedObjects", returns=(("objects", "a{oa{sa{sv}}}"),)),),
@@ -304,7 +333,7 @@ PEER = Interface(
     methods=(Method(name="Ping"), Method(name="GetMachineId", returns=(("machine_id", "s"),))),
 )
 
-OURS = (MIXER, NODE, DEVICE, STREAM, APP, CARD)
+OURS = (MIXER, NODE, DEVICE, STREAM, APP, CARD, RULES)
 STANDARD = (PROPERTIES, INTROSPECTABLE, PEER)
 
 

@@ -27,6 +27,8 @@ from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownProper
 from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import ROOT_SUBJECT, Publisher, Subject, subject_of, target_of
+from pwmixer_dbus.outlets.bus.rules import Book, RuleMethods
+from pwmixer_dbus.router import Router
 
 OPEN_CALLS = 10_000
 CONTEXT_LIMIT = 128
@@ -81,7 +83,10 @@ class Methods:
         *,
         parent_of: ParentOf,
         reload: Callable[[], None],
+        router: Router,
+        rules: Book,
     ) -> None:
+        self.rules = RuleMethods(mixer, router, rules, self._resolved)
         self._mixer = mixer
         self._connection = connection
         self._publisher = publisher
@@ -160,13 +165,23 @@ class Methods:
 
     def _move(self, call: Call) -> None:
         selector, device_selector, options = call.arguments
-        chosen = options_of(options, _BY_CLIENT)
+        chosen = options_of(options, {**_BY_CLIENT, "remember": "b"})
         device = self._device(device_selector)
         moves = [verbs.move(self._mixer.state, target, device) for target in self._resolved(selector)]
         moved = [stream for _, streams in moves for stream in streams]
+        rules = self.rules.rules_for((stream, device) for stream in moved) if chosen.get("remember") else []
         paths = [path_of(stream) for stream in moved]
         writes: list[Write] = [(stream, "Device", Variant("o", path_of(device))) for stream in moved]
-        self._run(call, verbs.joined(plan for plan, _ in moves), writes, lambda: call.reply(paths), chosen)
+
+        def succeed() -> None:
+            try:
+                self.rules.keep(rules)
+            except MixerError as error:
+                call.fail(error)
+            else:
+                call.reply(paths)
+
+        self._run(call, verbs.joined(plan for plan, _ in moves), writes, succeed, chosen)
 
     def _set_port(self, call: Call) -> None:
         selector, port = call.arguments
@@ -261,7 +276,9 @@ class Methods:
         streams = list(self._mixer.state.streams_of(target)) if isinstance(target, App) else [target]
         if len(streams) != 1 or not isinstance(streams[0], Stream):
             raise InvalidArgumentError(f"{selector_of(target)} is not one stream; use stream:N.")
-        call.reply(dumps(document.explain_stream(self._mixer.state, streams[0]), ensure_ascii=False))
+        explained = document.explain_stream(self._mixer.state, streams[0])
+        rules = self.rules.trials(streams[0])
+        call.reply(dumps({**explained, "rules": rules}, ensure_ascii=False))
 
     def _reload_config(self, call: Call) -> None:
         self._reload()

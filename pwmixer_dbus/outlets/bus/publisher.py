@@ -21,6 +21,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     NODE,
     OBJECT_MANAGER,
     PROPERTIES,
+    RULES,
     Interface,
     alias_values,
     interfaces_of,
@@ -210,7 +211,7 @@ class Publisher:
     def _place(self, state: MixerState, subject: Subject) -> tuple[str, tuple[Interface, ...]]:
         kind, key = subject
         if subject == ROOT_SUBJECT:
-            return ROOT, (MIXER,)
+            return ROOT, (MIXER, RULES)
         if key is None:
             return ALIASES[kind], (NODE, DEVICE)
         target = target_of(state, subject)

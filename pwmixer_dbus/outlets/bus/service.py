@@ -31,6 +31,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     OBJECT_MANAGER,
     PEER,
     PROPERTIES,
+    RULES,
     Interface,
     Method,
     Property,
@@ -49,10 +50,12 @@ from pwmixer_dbus.outlets.bus.publisher import (
     subject_of,
     typed,
 )
+from pwmixer_dbus.outlets.bus.rules import Book
+from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo")
+FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "rules")
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
 
@@ -61,7 +64,7 @@ class BusService:
     """What the mixer is on the bus.
 
     `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem;
-    `parent_of` gives the parent of a process.
+    `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`.
     """
 
     def __init__(
@@ -73,13 +76,19 @@ class BusService:
         parent_of: ParentOf,
         reload: Callable[[], None],
         config_error: Callable[[], str],
+        router: Router,
+        rules: Book,
     ) -> None:
         self._mixer = mixer
         self._connection = connection
         self._instance_id = instance_id
         self._config_error = config_error
+        self._router = router
+        self._rules = rules
         self.publisher = Publisher(connection, lambda: mixer.state, self.root_values)
-        self._methods = Methods(mixer, connection, self.publisher, parent_of=parent_of, reload=reload)
+        self._methods = Methods(
+            mixer, connection, self.publisher, parent_of=parent_of, reload=reload, router=router, rules=rules
+        )
         mixer.subscribe(self.publisher.on_change)
         self._held_calls: list[Message] | None = []
 
@@ -98,12 +107,18 @@ class BusService:
             "max_volume": state.settings.max_volume,
             "config_error": self._config_error(),
             "generation": state.generation,
+            "rules_enabled": self._router.enabled,
+            "rules_revision": self._rules.revision,
         }
-        return {p.name: p.read(state, None, values) for p in MIXER.properties}
+        return {p.name: p.read(state, None, values) for i in (MIXER, RULES) for p in i.properties}
 
     def config_changed(self) -> None:
         """Announce what the root says of the configuration, good or bad."""
         self.publisher.heal(ROOT_SUBJECT, ["ConfigError"])
+
+    def rules_changed(self) -> None:
+        """Announce that other rules are in force."""
+        self.publisher.heal(ROOT_SUBJECT, ["Revision"])
 
     def on_call(self, message: Message) -> bool:
         """Answer a method call, now or later. Calls of the Peer interface are left to the library.
@@ -150,6 +165,8 @@ class BusService:
         call = Call(self._connection, message, method)
         if interface is MIXER:
             self._methods.carry_out(method.name, call)
+        elif interface is RULES:
+            call.reply(*self._methods.rules.carry_out(method.name, call.arguments))
         elif interface is PROPERTIES:
             self._property_call(path, method.name, call)
         elif interface is INTROSPECTABLE:
@@ -173,7 +190,7 @@ class BusService:
 
     def _own_interfaces_at(self, path: str) -> tuple[Interface, ...]:
         if path == ROOT:
-            return (MIXER, OBJECT_MANAGER)
+            return (MIXER, RULES, OBJECT_MANAGER)
         target = document.ABSENT_DEVICE if path in ALIASES.values() else find(self._mixer.state, path)
         return () if target is None else interfaces_of(target)
 
@@ -246,7 +263,7 @@ class BusService:
     def _set(self, path: str, interface: Interface, prop: Property, call: Call) -> None:
         value: Variant = call.arguments[2]
         try:
-            if interface is not MIXER:
+            if interface not in (MIXER, RULES):
                 target = object_at(self._mixer, path)
                 self._methods.write(call, [(target, prop.name, value)], call.reply)
                 return
@@ -256,7 +273,11 @@ class BusService:
                 raise InvalidArgumentError(
                     f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”."
                 )
-            self._set_max_volume(value.value)
+            if prop.name == "Enabled":
+                self._router.enabled = value.value
+                self._methods.heal((ROOT_SUBJECT,), prop.name)
+            else:
+                self._set_max_volume(value.value)
             call.reply()
         except MixerError:
             self._methods.heal(self._subjects_at(path), prop.name)

@@ -1,0 +1,402 @@
+"""The interface org.pwmixer.Mixer.Rules: rules in and out of `a{sv}`, tried on streams, and made of what a person did.
+
+Where rules are kept is not known here; what is refused raises before anything is changed.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from json import dumps
+from typing import Any, Protocol
+
+from dbus_fast import Variant
+
+from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError, NotFoundError
+from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
+from pwmixer_dbus.core.memory import NOBODY
+from pwmixer_dbus.core.model import App, Device, Kind, Stream, clean
+from pwmixer_dbus.core.patterns import PATTERN_LIMIT, Pattern, PatternKind
+from pwmixer_dbus.core.rules import (
+    FIELDS,
+    NAME_LIMIT,
+    PROPERTY,
+    RULE_LIMIT,
+    Condition,
+    Rule,
+    repeated_names,
+    rule_from_plain,
+    rule_to_plain,
+)
+from pwmixer_dbus.core.selectors import Target, resolve, selector_of
+from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.paths import NOWHERE, path_of
+from pwmixer_dbus.router import Router
+
+Resolved = Callable[[str], Sequence[Target]]
+"""Finds what a target selector means; raises MixerError."""
+
+REMEMBERED = "Remembered: "
+"""How the names of rules begin that were made of what a person did."""
+
+_FACTS = frozenset(FIELDS) | {"device_description"}
+_SITE = re.compile(r"\s+[-–—|·]\s+")  # noqa: RUF001 - what stands between a page's title and its site
+_SHORTEST_SITE = 3
+
+
+class Book(Protocol):
+    """Where the rules are kept; see config.rulebook.RuleBook. Each change returns the new revision."""
+
+    revision: int
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force."""
+
+    def list_plain(self) -> list[dict[str, object]]:
+        """List the rules in their plain form."""
+
+    def set_service_rules(self, revision: int, rules: Sequence[Rule]) -> int:
+        """Replace the service's rules."""
+
+    def add(self, rule: Rule, position: int) -> int:
+        """Add a rule."""
+
+    def remove(self, name: str) -> int:
+        """Remove a rule."""
+
+    def move(self, name: str, position: int) -> int:
+        """Put a rule elsewhere."""
+
+    def put_first(self, rule: Rule, instead_of: Sequence[str]) -> int:
+        """Put a rule before the service's others, in place of some."""
+
+
+class RuleMethods:
+    """Carries out the methods of the interface by name: arguments in, values of the reply out."""
+
+    def __init__(self, mixer: Mixer, router: Router, book: Book, resolved: Resolved) -> None:
+        self._mixer = mixer
+        self._router = router
+        self._book = book
+        self._resolved = resolved
+        self._by_name: Mapping[str, Callable[..., tuple[Any, ...]]] = {
+            "ListRules": self._list,
+            "SetRules": lambda revision, rules: (book.set_service_rules(revision, rules_of(rules)),),
+            "AddRule": lambda rule, position: (book.add(rule_of(rule), position),),
+            "RemoveRule": lambda name: (book.remove(name),),
+            "MoveRule": lambda name, position: (book.move(name, position),),
+            "TestRules": self._test,
+            "TestProperties": self._test_properties,
+            "SuggestRules": lambda: ([typed_rule(rule) for rule in suggestions(mixer.state, book.rules)],),
+            "Remember": self._remember,
+        }
+
+    def carry_out(self, name: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """Carry out a method; returns the values of its reply, raises MixerError."""
+        return self._by_name[name](*arguments)
+
+    def trials(self, stream: Stream) -> list[dict[str, object]]:
+        """Return which rules were tried on a stream, for ExplainStream."""
+        return [described_trial(trial) for trial in self._router.trials_of(stream)]
+
+    def rules_for(self, moves: Iterable[tuple[Stream, Device]]) -> list[Rule]:
+        """Return the rules that remember that streams are on devices, one for each application and direction.
+
+        Raises InvalidArgumentError where a rule could not be written or would not count.
+        """
+        rules: dict[tuple[Condition, ...], Rule] = {}
+        for stream, device in moves:
+            rule = remembering(self._mixer.state, stream, device)
+            self._check_counts(rule, stream)
+            rules[rule.conditions] = rule
+        return list(rules.values())
+
+    def keep(self, rules: Iterable[Rule]) -> list[str]:
+        """Write rules that remember something, each in place of what was remembered before; return their names."""
+        names = []
+        for rule in rules:
+            earlier = [
+                r.name for r in self._book.rules if _is_remembered(r) and r.conditions == rule.conditions
+            ]
+            taken = {r.name for r in self._book.rules} - set(earlier)
+            named = _renamed(rule, taken)
+            self._book.put_first(named, earlier)
+            names.append(named.name)
+        return names
+
+    def _list(self) -> tuple[Any, ...]:
+        return self._book.revision, [typed_plain(plain) for plain in self._book.list_plain()]
+
+    def _test(self, tables: Sequence[Mapping[str, Variant]]) -> tuple[Any, ...]:
+        state = self._mixer.state
+        decide = self._deciding(tables)
+        found = []
+        for stream in sorted(state.streams.values(), key=lambda s: s.number):
+            wanted = decide(stream)
+            rule = wanted.decided_by.get("to") or next(iter(wanted.matched), None)
+            device = _first_there(state, stream.kind.devices, wanted.to)
+            place = NOWHERE if device is None else path_of(device)
+            found.append([path_of(stream), place, "" if rule is None else rule.name])
+        return (found,)
+
+    def _deciding(self, tables: Sequence[Mapping[str, Variant]]) -> Callable[[Stream], Outcome]:
+        if not tables:
+            return self._router.outcome_of
+        ready = prepared(rules_of(tables))
+        return lambda stream: outcome(ready, facts(self._mixer.state, stream))
+
+    def _test_properties(
+        self, tables: Sequence[Mapping[str, Variant]], known: Mapping[str, str]
+    ) -> tuple[Any, ...]:
+        for key in known:
+            if key not in _FACTS and not (key.startswith(PROPERTY) and len(key) > len(PROPERTY)):
+                there = ", ".join(sorted(_FACTS))
+                raise InvalidArgumentError(
+                    f"Nothing is known of a stream as “{clean(key, 80)}”; there is {there}, {PROPERTY}KEY."
+                )
+        ready = prepared(rules_of(tables) if tables else self._book.rules)
+        subject = {**known, "app_name": known.get("app_name") or known.get("app", "")}
+        answer = {
+            "trials": [described_trial(trial) for trial in tried(ready, subject)],
+            "outcome": described_outcome(outcome(ready, subject)),
+        }
+        return (dumps(answer, ensure_ascii=False),)
+
+    def _remember(self, selector: str) -> tuple[Any, ...]:
+        targets = self._resolved(selector)
+        streams = [stream for target in targets for stream in self._streams_to_remember(target)]
+        moves = []
+        for stream in streams:
+            device = self._mixer.state.device_of(stream)
+            if device is None:
+                raise NotFoundError(f"{selector_of(stream)} is on no device at the moment.")
+            moves.append((stream, device))
+        places = {(s.identity.app_id, s.kind): set[str]() for s in streams}
+        for stream, device in moves:
+            places[stream.identity.app_id, stream.kind].add(device.name)
+        for (app_id, _), devices in places.items():
+            if len(devices) > 1:
+                there = ", ".join(sorted(devices))
+                raise InvalidArgumentError(
+                    f"app:{app_id} is on several devices ({there}); name one of its streams."
+                )
+        names = self.keep(self.rules_for(moves))
+        return (names[0],)
+
+    def _streams_to_remember(self, target: Target) -> list[Stream]:
+        match target:
+            case Stream():
+                return [target]
+            case App():
+                streams = list(self._mixer.state.streams_of(target))
+                first = next(
+                    (s.kind for s in sorted(streams, key=lambda s: s.kind.value != "playback")), None
+                )
+                if first is None:
+                    raise NotFoundError(
+                        f"{selector_of(target)} has no stream now; there is nothing to remember."
+                    )
+                return [s for s in streams if s.kind is first]
+            case _:
+                raise InvalidArgumentError(f"{selector_of(target)} is no stream or application.")
+
+    def _check_counts(self, rule: Rule, stream: Stream) -> None:
+        """Refuse to remember what rules of the person's own file decide otherwise, since those come first."""
+        own = tuple(r for r in self._book.rules if r.origin == "config")
+        wanted = outcome(prepared((*own, rule)), facts(self._mixer.state, stream))
+        decides = wanted.decided_by.get("to") or next(iter(wanted.matched), None)
+        if decides is not None and decides is not rule:
+            raise InvalidArgumentError(
+                f"The rule “{decides.name}” of config.toml comes first and decides on {stream.identity.name}; edit it there."
+            )
+
+
+def _first_there(state: MixerState, kind: Kind, names: Iterable[str]) -> Device | None:
+    """Return the first device that is named and there."""
+    for name in names:
+        selector = name if name.startswith(("@", f"{kind}:")) else f"{kind}:{name}"
+        try:
+            found = resolve(state, selector, lambda _: None)
+        except MixerError:
+            continue
+        for target in found:
+            if isinstance(target, Device) and target.kind is kind:
+                return target
+    return None
+
+
+def rules_of(tables: Sequence[Mapping[str, Variant]]) -> tuple[Rule, ...]:
+    """Read rules; raises InvalidArgumentError, which names the place of the first bad one."""
+    if len(tables) > RULE_LIMIT:
+        raise LimitsExceededError(f"There can be {RULE_LIMIT} rules, not {len(tables)}.")
+    rules = []
+    for place, table in enumerate(tables):
+        try:
+            rules.append(rule_of(table))
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(f"rules[{place}]: {error}") from error
+    for place, name in repeated_names(rules):
+        raise InvalidArgumentError(f"rules[{place}]: there is a rule called “{name}” above.")
+    return tuple(rules)
+
+
+def rule_of(table: Mapping[str, Variant]) -> Rule:
+    """Read a rule; raises InvalidArgumentError."""
+    return rule_from_plain({key: _plain(value) for key, value in table.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Take the types out of a value, however deep."""
+    match value:
+        case Variant():
+            return _plain(value.value)
+        case dict():
+            return {key: _plain(entry) for key, entry in value.items()}
+        case list():
+            return [_plain(entry) for entry in value]
+    return value
+
+
+def typed_rule(rule: Rule) -> dict[str, Variant]:
+    """Write a rule as a{sv}."""
+    return typed_plain(rule_to_plain(rule))
+
+
+def typed_plain(plain: Mapping[str, object]) -> dict[str, Variant]:
+    """Write the plain form of a rule as a{sv}; match is a{sas}."""
+    return {key: Variant(_signature(value), value) for key, value in plain.items()}
+
+
+def _signature(value: object) -> str:
+    match value:
+        case bool():
+            return "b"
+        case str():
+            return "s"
+        case float():
+            return "d"
+        case Mapping():
+            return "a{sas}"
+    return "as"
+
+
+def described_trial(trial: Trial) -> dict[str, object]:
+    """Write a trial for JSON."""
+    return {"name": trial.rule.name, "matched": trial.matched, "reason": trial.reason}
+
+
+def described_outcome(wanted: Outcome) -> dict[str, object]:
+    """Write an outcome for JSON: only the actions that a rule has set, and by which."""
+    merged: dict[str, object] = {"matched": [rule.name for rule in wanted.matched]}
+    for action, rule in wanted.decided_by.items():
+        merged[action] = getattr(wanted, action)
+        companion = {"to": "force", "volume": "locked"}.get(action)
+        if companion and getattr(wanted, companion):
+            merged[companion] = True
+        merged.setdefault("decided_by", {})
+        decided = merged["decided_by"]
+        if isinstance(decided, dict):
+            decided[action] = rule.name
+    return merged
+
+
+def remembering(state: MixerState, stream: Stream, device: Device) -> Rule:
+    """Make the rule that sends what an application plays, or records, to a device; raises InvalidArgumentError."""
+    app_id = stream.identity.app_id
+    if not app_id or app_id.startswith(NOBODY):
+        raise InvalidArgumentError(
+            f"Nobody could recognise the program behind {selector_of(stream)} again, so nothing is remembered."
+        )
+    app = state.apps.get(app_id)
+    shown = (app.name if app is not None else stream.identity.name) or app_id
+    what = "" if stream.kind.value == "playback" else ", recording"
+    return Rule(
+        name=f"{REMEMBERED}{clean(shown, NAME_LIMIT // 2)}{what}",
+        conditions=(_is(app_id, "app_id"), _is(stream.kind.value, "direction")),
+        to=(device.name,),
+        origin="service",
+    )
+
+
+def suggestions(state: MixerState, rules: Sequence[Rule]) -> Iterator[Rule]:
+    """Propose rules for what no rule sends anywhere: applications on another device than the default, and sites.
+
+    The sites are those of programs that play several at once, told apart by the end of their titles.
+    """
+    ready, taken = prepared(rules), {rule.name for rule in rules}
+    for app in sorted(state.apps.values(), key=lambda a: a.app_id):
+        if app.app_id.startswith(NOBODY):
+            continue
+        streams = [
+            s for s in state.streams_of(app) if not outcome(ready, facts(state, s)).decided_by.get("to")
+        ]
+        for kind in sorted({s.kind for s in streams}, key=lambda k: k.value):
+            of_kind = [s for s in streams if s.kind is kind]
+            for rule in (*_by_site(state, app, of_kind), *_by_device(state, of_kind)):
+                named = _renamed(rule, taken)
+                taken.add(named.name)
+                yield named
+
+
+def _by_device(state: MixerState, streams: Sequence[Stream]) -> Iterator[Rule]:
+    """Propose that an application stays where all of it is, if that is not the default."""
+    places = {device.name: device for s in streams if (device := state.device_of(s)) is not None}
+    if len(places) == 1:
+        (device,) = places.values()
+        if state.server.default(device.kind) != device.name:
+            rule = remembering(state, streams[0], device)
+            yield replace(
+                rule,
+                name=f"{rule.name.removeprefix(REMEMBERED)} to {clean(device.description or device.name, 40)}",
+            )
+
+
+def _by_site(state: MixerState, app: App, streams: Sequence[Stream]) -> Iterator[Rule]:
+    """Propose one rule for each site that a program plays, where it plays several."""
+    sites: dict[str, Stream] = {}
+    for stream in streams:
+        sites.setdefault(_site(stream.media_name, app.name), stream)
+    sites.pop("", None)
+    if len(sites) < 2:  # noqa: PLR2004 - one alone need not be told apart
+        return
+    for site, stream in sites.items():
+        device = state.device_of(stream)
+        if device is not None:
+            rule = remembering(state, stream, device)
+            title = Condition(field="media_name", patterns=(_title_pattern(site, stream.media_name),))
+            shown = rule.name.removeprefix(REMEMBERED)
+            yield replace(rule, name=f"{shown}: {clean(site, 40)}", conditions=(*rule.conditions, title))
+
+
+def _site(title: str, app_name: str) -> str:
+    """Return the end of a title that names its site, without the program's name: “Song - YouTube — Firefox” is YouTube."""
+    parts = [part for part in _SITE.split(title) if part and app_name.casefold() not in part.casefold()]
+    return clean(parts[-1], PATTERN_LIMIT // 2) if parts and len(parts[-1]) >= _SHORTEST_SITE else ""
+
+
+def _title_pattern(site: str, title: str) -> Pattern:
+    is_plain = site != title and not set(site) & set("*?[]!=")
+    return (
+        Pattern(kind=PatternKind.GLOB, text=f"*{site}*")
+        if is_plain
+        else Pattern(kind=PatternKind.EXACT, text=title[: PATTERN_LIMIT // 2])
+    )
+
+
+def _is(text: str, field: str) -> Condition:
+    if len(text) > PATTERN_LIMIT - len("="):
+        raise InvalidArgumentError("The program's id is too long for a rule.")
+    return Condition(field=field, patterns=(Pattern(kind=PatternKind.EXACT, text=text),))
+
+
+def _is_remembered(rule: Rule) -> bool:
+    return rule.origin == "service" and rule.name.startswith(REMEMBERED)
+
+
+def _renamed(rule: Rule, taken: Iterable[str]) -> Rule:
+    """Give a rule a name that is free."""
+    names, number, name = set(taken), 2, rule.name
+    while name in names:
+        name, number = f"{rule.name} {number}", number + 1
+    return replace(rule, name=name)
