@@ -40,7 +40,7 @@ def run(name: str, words: list[str]) -> int:
     """Run `rules` or `remember` with its words; return the exit code. Raises CommandError."""
     if name == "remember":
         (remembered,) = _asked(("Remember", "s", [_target(words)]))
-        print(printable(f"{remembered[0]}: 'pwmixerctl rules remove' forgets it"))
+        print(printable(f"added {remembered[0]}"))
         return DONE
     try:
         options = _parser().parse_args(words)

@@ -220,7 +220,7 @@ def test_what_is_suggested_can_be_added_and_what_is_remembered_is_named(service:
     service.wait_for_stream("Radio", device="headset")
     said(service, "rules", "add", stdin=said(service, "rules", "suggest"))
     assert names(service) == ["Radio to Headset"]
-    assert said(service, "remember", "app:radio").startswith("Remembered: Radio")
+    assert said(service, "remember", "app:radio") == "added Remembered: Radio"
     assert names(service) == ["Remembered: Radio", "Radio to Headset"]
     assert said(service, "rules", "suggest").startswith("# Nothing to suggest")
 

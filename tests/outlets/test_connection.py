@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.aio.message_bus import _MessageWriter
 from session import Session
 
+from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.commands import Command
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Snapshot
@@ -24,6 +26,7 @@ from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus import connection as connection_module
 from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection, TakenError
 from pwmixer_dbus.outlets.bus.service import BusService
+from pwmixer_dbus.router import Router
 
 pytestmark = pytest.mark.integration
 
@@ -210,6 +213,8 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             parent_of=lambda _: None,
             reload=lambda: None,
             config_error=lambda: "",
+            router=Router(mixer),
+            rules=RuleBook(Path("/nowhere/rules.toml")),
         )
         connection.serve(service.on_call, lambda _: None)
         service.release_calls()
