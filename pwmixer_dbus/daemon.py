@@ -81,7 +81,7 @@ class Daemon:
         self._server = SoundServer(self._mixer.on_event, machine_id=machine_id())
         self._mixer.server = self._server
         self._router = Router(self._mixer)
-        self._state = StateFile(state_path())
+        self._state = StateFile(state_path(), on_problem=self._tell_state)
         self._remembers = False
         self._keeper = Keeper(
             self._mixer, rules=self._router.outcome_of, save=self._save, wall_clock=time.time
@@ -96,6 +96,8 @@ class Daemon:
             parent_of=parent_of,
             reload=self.reload,
             config_error=self._config_error,
+            keeper=self._keeper,
+            state_error=lambda: self._state.problem,
             router=self._router,
             rules=self._rules,
         )
@@ -210,6 +212,9 @@ class Daemon:
             self.reload(files)
         except MixerError as error:
             log.error("%s\nthe last good settings stay in force", error)
+
+    def _tell_state(self) -> None:
+        self._service.state_changed()
 
     def _save(self, memory: Memory) -> None:
         if self._remembers:

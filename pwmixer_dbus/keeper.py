@@ -18,6 +18,7 @@ from pwmixer_dbus.core.events import KEEP, AppWanted, Capped, Forgotten, Known
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
     CORRECTIONS,
+    ECHO,
     AppIntent,
     DeviceIntent,
     Intent,
@@ -46,6 +47,9 @@ from pwmixer_dbus.mixer import Mixer
 log = logging.getLogger(__name__)
 
 MEMORY = Origin(kind="memory")
+
+SLACK = 0.01
+"""Seconds after the last one in which a change may be an echo of a person's own request."""
 
 NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 
@@ -283,10 +287,13 @@ class Keeper:
                 self._mixer.act([(command, found.reason)], "rule" if type(command) in ruled else "memory")
         elif found.reason and key not in self._again_at:
             log.info("%s", found.reason)
-        if found.again_at is None:
+        again_at = found.again_at
+        if before is not None and not found.commands:
+            again_at = again_at or _after_a_hand(stream, moment)
+        if again_at is None:
             self._again_at.pop(key, None)
         else:
-            self._again_at[key] = found.again_at
+            self._again_at[key] = again_at
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -304,6 +311,19 @@ class Keeper:
             elif key in state.devices:
                 self._correct_device(None, state.devices[key])
         self._set_timer()
+
+
+def _after_a_hand(stream: Stream, moment: Moment) -> float | None:
+    """Say when to look again at what a person has just set through us, and something else has set otherwise since."""
+    key = (stream.kind, stream.index)
+    volume, muted = moment.fresh_write((SetVolume, key)), moment.fresh_write((SetMuted, key))
+    overruled = []
+    if volume is not None and isinstance(volume.command, SetVolume):
+        same = gain.same(gain.level(volume.command.channels), gain.level(stream.channels))
+        overruled += [] if same else [volume]
+    if muted is not None and isinstance(muted.command, SetMuted):
+        overruled += [] if muted.command.muted == stream.muted else [muted]
+    return max((write.at + ECHO + SLACK for write in overruled if write.origin.kind == "user"), default=None)
 
 
 def _level(app: KnownApp) -> Level:

@@ -13,6 +13,7 @@ from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
     CORRECTIONS,
     CORRECTIONS_IN,
+    ECHO,
     GRACE,
     SETTLING,
     AppIntent,
@@ -351,6 +352,20 @@ async def test_a_lock_holds_what_is_heard_when_it_is_set(desk: Memorising) -> No
     await desk.quiet()
     desk.see(volume=1.0)
     assert desk.volumes == [0.7]
+
+
+@with_memory()
+async def test_what_somebody_else_sets_right_after_a_person_is_held_a_moment_later(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.7)
+    await desk.quiet()
+    desk.ask_app(0.5)
+    await desk.do()
+    desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=True)
+    desk.see(volume=1.0)
+    assert desk.volumes == [0.5]
+    await asyncio.sleep(ECHO + 0.1)
+    assert desk.volumes == [0.5, 0.5]
 
 
 @with_memory()

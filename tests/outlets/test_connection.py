@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +20,10 @@ from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.commands import Command
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Snapshot
+from pwmixer_dbus.core.matching import NOTHING
 from pwmixer_dbus.core.model import Device, Kind, Server
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.lanes import Done
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus import connection as connection_module
@@ -196,7 +199,7 @@ class Faulty:
 
 
 def test_a_mistake_of_ours_is_told_under_our_own_error_name(
-    bus: Session, caplog: pytest.LogCaptureFixture
+    bus: Session, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     del bus
 
@@ -213,8 +216,10 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             parent_of=lambda _: None,
             reload=lambda: None,
             config_error=lambda: "",
+            keeper=Keeper(mixer, rules=lambda _: NOTHING, save=lambda _: None, wall_clock=time.time),
+            state_error=lambda: "",
             router=Router(mixer),
-            rules=RuleBook(Path("/nowhere/rules.toml")),
+            rules=RuleBook(tmp_path / "rules.toml", (), config_path=tmp_path / "config.toml"),
         )
         connection.serve(service.on_call, lambda _: None)
         service.release_calls()

@@ -234,6 +234,9 @@ MIXER = Interface(
             returns=(("new_generation", "t"),),
         ),
         Method(name="Undo", takes=(("steps", "u"),), returns=(("undone", "u"),)),
+        Method(name="SetLock", takes=(("target", "s"), ("locked", "b"))),
+        Method(name="SetCap", takes=(("target", "s"), ("max_volume", "d"))),
+        Method(name="Forget", takes=(("target", "s"),)),
         Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
         Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
         Method(name="ReloadConfig"),
@@ -266,6 +269,7 @@ MIXER = Interface(
         Property(name="DefaultSource", signature="o", read=_says("default_source")),
         Property(name="MaxVolume", signature="d", read=_says("max_volume"), writable=True),
         Property(name="ConfigError", signature="s", read=_says("config_error")),
+        Property(name="StateError", signature="s", read=_says("state_error")),
         Property(name="Generation", signature="t", read=_says("generation"), emits="false"),
     ),
 )

@@ -17,10 +17,12 @@ from pwmixer_dbus.core.errors import (
     MixerError,
     NotConnectedError,
     NotFoundError,
+    NotSupportedError,
     StaleError,
 )
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
+from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
@@ -83,6 +85,7 @@ class Methods:
         *,
         parent_of: ParentOf,
         reload: Callable[[], None],
+        keeper: Keeper,
         router: Router,
         rules: Book,
     ) -> None:
@@ -92,6 +95,7 @@ class Methods:
         self._publisher = publisher
         self._parent_of = parent_of
         self._reload = reload
+        self._keeper = keeper
         self._open_calls = 0
         self._by_name: Mapping[str, Callable[[Call], None]] = {
             "SetVolume": self._set_volume,
@@ -103,6 +107,9 @@ class Methods:
             "SetProfile": self._set_profile,
             "Apply": self._apply,
             "Undo": self._undo,
+            "SetLock": self._set_lock,
+            "SetCap": self._set_cap,
+            "Forget": self._forget,
             "Resolve": self._resolve,
             "Describe": self._describe,
             "ExplainStream": self._explain_stream,
@@ -226,6 +233,43 @@ class Methods:
                 call.fail(error)
 
         self._mixer.undo(steps, Origin(kind="undo", client=call.client), done)
+
+    def _set_lock(self, call: Call) -> None:
+        selector, locked = call.arguments
+        for target in self._remembered(selector):
+            self._keeper.set_lock(target, locked=locked)
+        self._publisher.flush()
+        call.reply()
+
+    def _set_cap(self, call: Call) -> None:
+        selector, number = call.arguments
+        cap = gain.checked(number, "A cap")
+        if cap > gain.CEILING:
+            raise InvalidArgumentError(
+                f"A cap is at most {gain.CEILING} (150 %), and below 0 there is none; got {cap:g}."
+            )
+        for target in self._remembered(selector):
+            self._keeper.set_cap(target, None if cap < 0.0 else cap)
+        self._publisher.flush()
+        call.reply()
+
+    def _forget(self, call: Call) -> None:
+        (selector,) = call.arguments
+        for target in (None,) if selector == "*" else self._remembered(selector):
+            self._keeper.forget(target)
+        self._publisher.flush()
+        call.reply()
+
+    def _remembered(self, selector: str) -> list[App | Device]:
+        """Find what a selector names, where something can be remembered of it."""
+        found: list[App | Device] = []
+        for target in self._resolved(selector):
+            if not isinstance(target, App | Device):
+                raise NotSupportedError(
+                    f"Nothing is remembered of {selector_of(target)} alone; name its application, or a device."
+                )
+            found.append(target)
+        return found
 
     def write(
         self,

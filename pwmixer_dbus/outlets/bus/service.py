@@ -16,6 +16,7 @@ from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, 
 from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import (
@@ -55,7 +56,7 @@ from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "rules")
+FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "memory", "rules")
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
 
@@ -63,7 +64,8 @@ _STANDARD = (PROPERTIES, INTROSPECTABLE)
 class BusService:
     """What the mixer is on the bus.
 
-    `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem;
+    `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem,
+    and `state_error` that of saving what `keeper` remembers;
     `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`.
     """
 
@@ -76,6 +78,8 @@ class BusService:
         parent_of: ParentOf,
         reload: Callable[[], None],
         config_error: Callable[[], str],
+        keeper: Keeper,
+        state_error: Callable[[], str],
         router: Router,
         rules: Book,
     ) -> None:
@@ -83,11 +87,19 @@ class BusService:
         self._connection = connection
         self._instance_id = instance_id
         self._config_error = config_error
+        self._state_error = state_error
         self._router = router
         self._rules = rules
         self.publisher = Publisher(connection, lambda: mixer.state, self.root_values)
         self._methods = Methods(
-            mixer, connection, self.publisher, parent_of=parent_of, reload=reload, router=router, rules=rules
+            mixer,
+            connection,
+            self.publisher,
+            parent_of=parent_of,
+            reload=reload,
+            keeper=keeper,
+            router=router,
+            rules=rules,
         )
         mixer.subscribe(self.publisher.on_change)
         self._held_calls: list[Message] | None = []
@@ -106,6 +118,7 @@ class BusService:
             "default_source": NOWHERE if source is None else path_of(source),
             "max_volume": state.settings.max_volume,
             "config_error": self._config_error(),
+            "state_error": self._state_error(),
             "generation": state.generation,
             "rules_enabled": self._router.enabled,
             "rules_revision": self._rules.revision,
@@ -115,6 +128,10 @@ class BusService:
     def config_changed(self) -> None:
         """Announce what the root says of the configuration, good or bad."""
         self.publisher.heal(ROOT_SUBJECT, ["ConfigError"])
+
+    def state_changed(self) -> None:
+        """Announce whether what is remembered can be saved."""
+        self.publisher.heal(ROOT_SUBJECT, ["StateError"])
 
     def rules_changed(self) -> None:
         """Announce that other rules are in force."""

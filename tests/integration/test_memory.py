@@ -1,0 +1,249 @@
+"""What people complain of in other mixers, played out on a real server: volumes that are lost, reset, or not held."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from service import CallError, Json, Service
+from session import Session
+
+from pwmixer_dbus.core.memory import GRACE, SETTLING
+
+pytestmark = pytest.mark.integration
+
+QUIET = GRACE + SETTLING + 0.2
+"""Seconds after which what another program does counts as a person's doing."""
+
+HEADSTRONG = """
+import sys, time, pulsectl
+delay, volume = float(sys.argv[1]), float(sys.argv[2])
+pulse = pulsectl.Pulse("headstrong")
+found = []
+while not found:
+    found = [s for s in pulse.sink_input_list() if s.proplist.get("application.name") == "Game"]
+time.sleep(delay)
+pulse.volume_set_all_chans(found[0], volume)
+print("set", flush=True)
+"""
+"""A program that sets the volume of the Game some seconds after it is born, as the Game itself would."""
+
+
+def set_by_hand(service: Service, volume: str) -> None:
+    """Set the volume of the Game with another mixer."""
+    index = service.stream_of("Game")["index"]
+    service.session.pactl("set-sink-input-volume", str(index), volume)
+
+
+def after(session: Session, since: float, seconds: float) -> None:
+    """Wait until some seconds have gone by since then: what is waited for is the clock itself."""
+    session.wait_for(lambda: time.monotonic() - since >= seconds, f"{seconds} s to pass", seconds + 5)
+
+
+def known(service: Service) -> Json:
+    """Return what is listed of the Game."""
+    return next((app for app in service.describe()["apps"] if app["app_id"] == "name:game"), None)
+
+
+def state_of(session: Session) -> Path:
+    return Path(session.env["XDG_STATE_HOME"]) / "pwmixer" / "state.json"
+
+
+def saved(session: Session) -> Json:
+    """Return what the state file says of the Game."""
+    path = state_of(session)
+    return json.loads(path.read_text())["apps"].get("name:game", {}) if path.exists() else {}
+
+
+@pytest.fixture
+def again(session: Session) -> Iterator[Callable[[], Service]]:
+    """Start the service, again each time: the one before is ended first."""
+    services: list[Service] = []
+
+    def start() -> Service:
+        if services:
+            services[-1].stop()
+        services.append(Service(session, name=f"pwmixer-{len(services)}").start())
+        return services[-1]
+
+    yield start
+    if services:
+        services[-1].stop()
+
+
+def once_set(service: Service, volume: float) -> None:
+    """Let the Game play, be set as a person does, and end."""
+    player = service.session.play("Game")
+    service.wait_for_stream("Game")
+    assert service.call("SetVolume", "sda{sv}", "app:game", volume, 0) == volume
+    player.kill()
+    service.session.wait_for(lambda: not service.describe()["streams"], "the stream to go")
+
+
+@pytest.mark.parametrize("delay", [0.005, 0.3, 1.5])
+def test_the_game_starts_at_full_volume_again_each_time(service: Service, delay: float) -> None:
+    once_set(service, 0.3)
+    program = service.session.spawn("headstrong", sys.executable, "-c", HEADSTRONG, str(delay), "1.0")
+    service.session.play("Game")
+    assert program.wait(10) == 0
+    service.wait_for_stream("Game", volume=0.3)
+    assert "30%" in service.session.pactl("list", "sink-inputs")
+
+
+def test_what_is_set_later_with_another_mixer_stays_and_is_remembered(service: Service) -> None:
+    session = service.session
+    once_set(service, 0.3)
+    session.play("Game")
+    service.wait_for_stream("Game", volume=0.3)
+    born = time.monotonic()
+    after(session, born, QUIET)
+    set_by_hand(service, "80%")
+    service.wait_for_stream("Game", volume=0.8)
+    session.wait_for(
+        lambda: saved(session).get("levels", {}).get("playback") == {"volume": 0.8}, "it to be learned"
+    )
+
+
+def test_what_is_set_within_the_first_seconds_is_not_learned(service: Service) -> None:
+    session = service.session
+    session.play("Game")
+    service.wait_for_stream("Game")
+    set_by_hand(service, "80%")
+    service.wait_for_stream("Game", volume=0.8)
+    session.wait_for(lambda: saved(session), "the game to be saved")
+    assert "levels" not in saved(session)
+
+
+def test_my_volumes_are_gone_after_a_restart_of_the_mixer(again: Callable[[], Service]) -> None:
+    once_set(again(), 0.3)
+    service = again()
+    assert known(service)["volume"] == 0.3
+    service.session.play("Game")
+    service.wait_for_stream("Game")
+    set_by_hand(service, "100%")
+    service.wait_for_stream("Game", volume=0.3)
+
+
+def test_my_volumes_are_gone_after_a_restart_of_the_sound_server(service: Service) -> None:
+    session = service.session
+    once_set(service, 0.3)
+    session.restart_sound()
+    service.wait_connected()
+    session.add_null_sink("speakers", "Speakers")
+    session.play("Game")
+    service.wait_for_stream("Game")
+    set_by_hand(service, "100%")
+    service.wait_for_stream("Game", volume=0.3)
+
+
+def test_the_headset_is_far_too_loud_after_the_speakers(service: Service) -> None:
+    session = service.session
+    for sink, volume in (("speakers", 0.8), ("headset", 0.2)):
+        player = session.play("Game", sink=sink)
+        service.wait_for_stream("Game", device=sink)
+        service.call("SetVolume", "sda{sv}", "app:game", volume, 0)
+        player.kill()
+        session.wait_for(lambda: not service.describe()["streams"], "the stream to go")
+    for sink, volume in (("speakers", 0.8), ("headset", 0.2)):
+        player = session.play("Game", sink=sink)
+        service.wait_for_stream("Game", device=sink, volume=volume)
+        player.kill()
+        session.wait_for(lambda: not service.describe()["streams"], "the stream to go")
+
+
+def test_an_app_can_only_be_set_while_it_plays(again: Callable[[], Service]) -> None:
+    once_set(again(), 0.3)
+    service = again()
+    assert service.call("SetVolume", "sda{sv}", "app:game", 0.2, 0) == 0.2
+    assert service.call("SetMuted", "ssa{sv}", "app:game", "on", 0) is True
+    service.session.play("Game")
+    service.wait_for_stream("Game", volume=0.2, muted=True)
+
+
+def test_a_lock_holds_against_another_mixer(service: Service) -> None:
+    session = service.session
+    session.play("Game")
+    service.wait_for_stream("Game")
+    service.call("SetVolume", "sda{sv}", "app:game", 0.4, 0)
+    service.call("SetLock", "sb", "app:game", True)
+    born = time.monotonic()
+    after(session, born, QUIET)
+    set_by_hand(service, "90%")
+    service.wait_for_stream("Game", volume=0.4)
+    service.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)
+    service.call("SetLock", "sb", "@sink", True)
+    session.pactl("set-sink-volume", "speakers", "95%")
+    session.wait_for(lambda: service.describe()["sinks"][0]["volume"] == 0.5, "the sink to be held")
+
+
+def test_a_cap_holds_against_another_mixer(service: Service) -> None:
+    session = service.session
+    session.play("Game")
+    service.wait_for_stream("Game")
+    service.call("SetCap", "sd", "app:game", 0.5)
+    service.wait_for_stream("Game", volume=0.5, max_volume=0.5)
+    set_by_hand(service, "90%")
+    service.wait_for_stream("Game", volume=0.5)
+    assert service.call("SetVolume", "sda{sv}", "app:game", 0.9, 0) == 0.5
+    service.call("SetCap", "sd", "@sink", 0.6)
+    session.pactl("set-sink-volume", "speakers", "90%")
+    session.wait_for(lambda: service.describe()["sinks"][0]["volume"] == 0.6, "the sink to be held")
+    service.call("SetCap", "sd", "app:game", -1.0)
+    service.wait_for_stream("Game", max_volume=0.6)
+    with pytest.raises(CallError, match="at most"):
+        service.call("SetCap", "sd", "app:game", 2.0)
+
+
+@pytest.mark.parametrize("target", ["app:game", "*"])
+def test_what_is_forgotten_is_forgotten(service: Service, target: str) -> None:
+    session = service.session
+    once_set(service, 0.3)
+    session.wait_for(lambda: "levels" in saved(session), "it to be saved")
+    service.call("Forget", "s", target)
+    assert known(service) is None
+    session.wait_for(lambda: saved(session) == {}, "it to be gone from the file")
+
+
+def test_two_hundred_streams_within_a_second_all_get_their_volume(service: Service) -> None:
+    session = service.session
+    once_set(service, 0.3)
+    many = """
+import ctypes, sys, pulsectl
+from pulsectl import _pulsectl as c
+pulse = pulsectl.Pulse("Game")
+library = ctypes.CDLL("libpulse.so.0")
+library.pa_stream_new.restype = ctypes.c_void_p
+class Format(ctypes.Structure):
+    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
+context = ctypes.cast(pulse._ctx, ctypes.c_void_p)
+form = Format(c.PA_SAMPLE_FLOAT32LE, 48000, 2)
+for i in range(200):
+    stream = ctypes.c_void_p(library.pa_stream_new(context, b"%d" % i, ctypes.byref(form), None))
+    library.pa_stream_connect_playback(stream, None, None, 1, None, None)
+while True:
+    library.pa_mainloop_prepare(pulse._loop, 50_000)
+    library.pa_mainloop_poll(pulse._loop)
+    library.pa_mainloop_dispatch(pulse._loop)
+"""
+    session.spawn("many", sys.executable, "-c", many)
+    session.wait_for(
+        lambda: [s["volume"] for s in service.describe()["streams"]] == [0.3] * 200, "all to be set", 20
+    )
+
+
+def test_a_service_that_is_killed_has_lost_nothing_older_than_half_a_second(session: Session) -> None:
+    first = Service(session).start()
+    session.play("Game")
+    first.wait_for_stream("Game")
+    first.call("SetVolume", "sda{sv}", "app:game", 0.3, 0)
+    asked = time.monotonic()
+    assert first.process is not None
+    after(session, asked, 0.5)
+    first.process.kill()
+    first.process.wait(5)
+    assert saved(session)["levels"]["playback"] == {"volume": 0.3}
+    second = Service(session, name="second").start()
+    assert known(second)["volume"] == 0.3
+    second.stop()
