@@ -132,9 +132,13 @@ def _add(options: argparse.Namespace) -> None:
         raise UsageError("'rules add' needs --name and --match, or rules as TOML on its standard input.")
     else:
         tables = plain_rules(Path("stdin"), sys.stdin.read())
-    for offset, plain in enumerate(tables):
-        position = place - 1 + offset if place > 0 else -1
-        _asked(("AddRule", "a{sv}i", [_typed(plain), position]))
+    if len(tables) == 1:
+        _asked(("AddRule", "a{sv}i", [_typed(tables[0]), place - 1 if place > 0 else -1]))
+    else:
+        ((revision, rules),) = _asked(_LIST)
+        at = place - 1 if place > 0 else len(rules)
+        _asked(("SetRules", "uaa{sv}", [revision, [_typed(r) for r in (*rules[:at], *tables, *rules[at:])]]))
+    for plain in tables:
         print(printable(f"added {plain.get('name')}"))
 
 
@@ -364,7 +368,7 @@ def _ends(path: str, name: str) -> bool:
 
 
 def _typed(plain: Mapping[str, object]) -> dict[str, Variant]:
-    return {key: Variant(_signature(value), value) for key, value in plain.items() if key != "origin"}
+    return {key: Variant(_signature(value), value) for key, value in plain.items()}
 
 
 def _signature(value: object) -> str:

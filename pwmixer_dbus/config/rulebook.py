@@ -7,6 +7,7 @@ it too. A file that cannot be used is left as it is, and the last good rules sta
 import contextlib
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -195,7 +196,7 @@ class RuleBook:
         self._check_count(len(self._config) + len(own))
         if self._error:
             with contextlib.suppress(OSError):
-                self.path.replace(self.path.with_name(f"{self.path.name}.bad"))
+                shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.bad"))
         return self._write(own)
 
     def add(self, rule: Rule, position: int = LAST) -> int:

@@ -165,6 +165,10 @@ def test_rules_are_added_as_toml_with_and_without_a_header(service: Service) -> 
         stdin='[[rules]]\nname = "two"\nmatch.app = "a"\n[[rules]]\nname = "three"\nmatch.app = "b"\n',
     )
     assert names(service) == ["one", "two", "three"]
+    assert "called “one” already" in refused(service, "rules", "add", stdin='name = "one"\nmatch.app = "a"\n')
+    twice = "".join(f'[[rules]]\nname = "{name}"\nmatch.app = "a"\n' for name in ("four", "one"))
+    assert "a rule called “one” above" in refused(service, "rules", "add", stdin=twice)
+    assert names(service) == ["one", "two", "three"], "all or none"
     assert "stdin: rules[0].match.ap: no such key" in refused(
         service, "rules", "add", stdin='name = "x"\nmatch.ap = "a"\n'
     )
