@@ -317,6 +317,42 @@ _ALL = (
         examples=(("pwmixerctl remember app:firefox", "after moving it there"),),
     ),
     Command(
+        "lock",
+        ("APP|DEVICE",),
+        "hold an application or a device where it is now, against every other program",
+        module="hot",
+        text="What is set through pwmixer becomes the new locked volume.",
+        examples=(("pwmixerctl lock @source", "no program turns the microphone up or down any more"),),
+    ),
+    Command(
+        "unlock",
+        ("APP|DEVICE",),
+        "let other programs set it again",
+        module="hot",
+        examples=(("pwmixerctl unlock @source", "the microphone, for example"),),
+    ),
+    Command(
+        "cap",
+        ("APP|DEVICE", "VOLUME|off"),
+        "set the highest volume of an application or a device, for every program",
+        module="hot",
+        examples=(
+            ("pwmixerctl cap app:firefox 60%", "a browser is never louder than 60 %"),
+            ("pwmixerctl cap app:firefox off", "and may be again"),
+        ),
+    ),
+    Command(
+        "forget",
+        ("APP|DEVICE",),
+        "forget the volume, mute, lock and cap of an application or a device",
+        module="hot",
+        text="A lone asterisk, in quotes, forgets everything.",
+        examples=(
+            ("pwmixerctl forget app:firefox", "a browser"),
+            ("pwmixerctl forget '*'", "everything that is remembered"),
+        ),
+    ),
+    Command(
         "reload",
         (),
         "read the configuration file again",

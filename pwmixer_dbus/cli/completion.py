@@ -21,6 +21,7 @@ _WORDS = {
     ),
 }
 _COLLECTIONS = {
+    "APP|DEVICE": ("apps", "sinks", "sources"),
     "TARGET": ("sinks", "sources", "apps", "streams"),
     "DEVICE": ("sinks", "sources"),
     "STREAMS": ("apps", "streams"),

@@ -59,10 +59,18 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
     if name == "move":
         moved = wire.call("Move", "ssa{sv}", *arguments, _call_options(options))
         return ["stream:" + path.rpartition("/")[2] for path in moved] if isinstance(moved, list) else []
+    if name in {"lock", "unlock"}:
+        wire.call("SetLock", "sb", arguments[0], name == "lock")
+        return []
+    if name == "cap":
+        cap = -1.0 if arguments[1] == "off" else parse_amount(arguments[1])
+        wire.call("SetCap", "sd", arguments[0], cap)
+        return []
     method, signature = {
         "default": ("SetDefault", "s"),
         "port": ("SetPort", "ss"),
         "profile": ("SetProfile", "ss"),
+        "forget": ("Forget", "s"),
         "reload": ("ReloadConfig", ""),
     }[name]
     wire.call(method, signature, *arguments)
