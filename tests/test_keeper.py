@@ -387,6 +387,16 @@ async def test_a_cap_comes_into_force_at_once_and_holds_against_everybody(desk: 
 
 
 @with_memory()
+async def test_the_cap_of_a_rule_holds_against_a_person_too(desk: Memorising) -> None:
+    desk.connect()
+    desk.outcome = Outcome(max_volume=0.5)
+    desk.see(volume=0.4)
+    desk.ask_app(0.9)
+    await desk.do()
+    assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.5
+
+
+@with_memory()
 async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -> None:
     desk.connect()
     await desk.quiet()

@@ -598,8 +598,8 @@ def enforcement(
     `corrected_at` are the times of the corrections so far, `limit` is the highest volume of all. In words, each setting
     by itself, and only where it differs from before, or the device or the application does:
 
-    1. What shows our own latest write, and what a person is setting just now, is left alone; but a write that enforced
-       what is remembered for another device says nothing of this one.
+    1. What shows our own latest write, and what a person is setting just now, is left alone up to the cap; but a write
+       that enforced what is remembered for another device says nothing of this one.
     2. A volume above a cap comes down to it, at any time.
     3. What is remembered is set: within `GRACE` seconds of birth, and with a lock at any time.
     4. An application never seen before starts at its safe first volume at most, until a person sets one.
@@ -644,7 +644,7 @@ def _volume_correction(
         is_shown = gain.same(gain.level(write.command.channels), level) and level <= cap
         is_ours = is_shown and (is_same_case or write.origin.kind != "memory")
         is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
-        if is_ours or is_by_hand:
+        if is_ours or (is_by_hand and level <= cap):
             return
     wanted, reason = level, ""
     if remembered.volume is not None and (moment.is_in_grace or remembered.locked):
