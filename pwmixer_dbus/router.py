@@ -1,18 +1,44 @@
 """Where streams go: follows what happens, lets `core.routing` decide, and sends the moves."""
 
+import asyncio
+import logging
+from collections.abc import Callable
+
+from pwmixer_dbus.core.commands import Command, Origin
+from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.matching import NOTHING, Outcome, Trial, facts, outcome, prepared, tried
 from pwmixer_dbus.core.model import Stream
+from pwmixer_dbus.core.routing import (
+    Applied,
+    Placement,
+    Routing,
+    Steps,
+    World,
+    decide,
+    failed,
+    follow,
+    goal_of,
+    is_settling,
+)
 from pwmixer_dbus.core.rules import Rule
+from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
+
+log = logging.getLogger(__name__)
 
 
 class Router:
-    """Keeps streams where rules and people want them."""
+    """Keeps streams where rules and people want them. `on_applied` is told what becomes of each rule's wish."""
 
     def __init__(self, mixer: Mixer) -> None:
+        self.on_applied: Callable[[Applied], None] = _nobody
         self._mixer = mixer
+        self._loop = asyncio.get_running_loop()
         self._ready = prepared(())
         self._enabled = True
+        self._routing = Routing()
+        self._timer: asyncio.TimerHandle | None = None
+        mixer.subscribe(self._on_change)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -22,6 +48,7 @@ class Router:
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Put rules in force, in this order; streams that they concern move, those of a removed rule go back."""
         self._ready = prepared(rules)
+        self._decide_all()
 
     @property
     def enabled(self) -> bool:
@@ -30,12 +57,86 @@ class Router:
 
     @enabled.setter
     def enabled(self, enabled: bool) -> None:
-        self._enabled = enabled
+        if enabled != self._enabled:
+            self._enabled = enabled
+            self._decide_all()
 
     def outcome_of(self, stream: Stream) -> Outcome:
         """Return what the rules want of a stream."""
-        return outcome(self._ready, facts(self._mixer.state, stream)) if self._enabled else NOTHING
+        if not self._enabled or not self._ready.rules:
+            return NOTHING
+        return outcome(self._ready, facts(self._mixer.state, stream))
 
     def trials_of(self, stream: Stream) -> tuple[Trial, ...]:
         """Return each rule with whether and why it counts for a stream."""
         return tried(self._ready, facts(self._mixer.state, stream))
+
+    def explain(self, stream: Stream) -> dict[str, str | bool | None]:
+        """Say where a stream should be and by whose wish, who moved it last, and why it is not where it should be.
+
+        While it is `settling`, what other programs do to it is taken for the session manager's doing.
+        """
+        now = self._loop.time()
+        placement = self._routing.placements.get((stream.kind, stream.index)) or Placement(born_at=now)
+        goal = goal_of(placement, self._mixer.state, stream, self.outcome_of(stream))
+        reason = ""
+        if placement.foreign is not None:
+            reason = "Another program has just moved it; in a moment that counts as a person's wish."
+        elif goal is not None and goal.device.index != stream.device:
+            rest = placement.rest_until - now
+            reason = (
+                f"Something fights the move; it is tried again in {rest:.0f} s."
+                if rest > 0
+                else "It is on its way."
+            )
+        return {
+            "desired_device": None if goal is None else goal.device.name,
+            "desired_by": "" if goal is None else goal.by,
+            "moved_by": placement.moved_by,
+            "reason": reason,
+            "settling": is_settling(placement, self._routing.unrest_at, now),
+        }
+
+    def _on_change(self, _before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
+        self._carry_out(follow(self._routing, self._world(), changes, origin, self._loop.time()))
+
+    def _decide_all(self) -> None:
+        self._timer = None
+        self._carry_out(decide(self._routing, self._world(), self._mixer.state.streams, self._loop.time()))
+
+    def _world(self) -> World:
+        return World(state=self._mixer.state, wants=self.outcome_of, pending=self._mixer.pending)
+
+    def _carry_out(self, steps: Steps) -> None:
+        self._routing = steps.routing
+        self._look_again(steps.again_at)
+        for told in steps.applied:
+            if told.outcome == "suspended":
+                log.warning(
+                    "rule “%s” is suspended for a stream: something moves it back from %s",
+                    told.rule,
+                    told.device.name,
+                )
+            self.on_applied(told)
+        self._mixer.act(steps.moves, "rule", self._moved)
+        for routed in steps.routed:
+            self._mixer.on_event(routed)
+
+    def _moved(self, command: Command, error: MixerError | None) -> None:
+        if error is not None:
+            self._routing, again_at = failed(self._routing, command.key, self._loop.time())
+            self._look_again(again_at)
+
+    def _look_again(self, when: float | None) -> None:
+        """Look at all streams at a time, or earlier if that was planned before; without a reason nothing is planned."""
+        if when is None:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._decide_all)
+
+
+def _nobody(_applied: Applied) -> None:
+    pass

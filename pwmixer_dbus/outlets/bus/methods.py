@@ -320,9 +320,9 @@ class Methods:
         streams = list(self._mixer.state.streams_of(target)) if isinstance(target, App) else [target]
         if len(streams) != 1 or not isinstance(streams[0], Stream):
             raise InvalidArgumentError(f"{selector_of(target)} is not one stream; use stream:N.")
-        explained = document.explain_stream(self._mixer.state, streams[0])
-        rules = self.rules.trials(streams[0])
-        call.reply(dumps({**explained, "rules": rules}, ensure_ascii=False))
+        explained: dict[str, object] = {**document.explain_stream(self._mixer.state, streams[0])}
+        explained |= self.rules.explained(streams[0])
+        call.reply(dumps(explained, ensure_ascii=False))
 
     def _reload_config(self, call: Call) -> None:
         self._reload()

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from dbus_fast import Variant
 
-from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError, NotFoundError
+from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
 from pwmixer_dbus.core.memory import NOBODY
-from pwmixer_dbus.core.model import App, Device, Kind, Stream, clean
+from pwmixer_dbus.core.model import App, Device, Stream, clean
 from pwmixer_dbus.core.patterns import PATTERN_LIMIT, Pattern, PatternKind
+from pwmixer_dbus.core.routing import first_there
 from pwmixer_dbus.core.rules import (
     FIELDS,
     NAME_LIMIT,
@@ -27,7 +28,7 @@ from pwmixer_dbus.core.rules import (
     rule_from_plain,
     rule_to_plain,
 )
-from pwmixer_dbus.core.selectors import Target, resolve, selector_of
+from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.paths import NOWHERE, path_of
@@ -96,9 +97,10 @@ class RuleMethods:
         """Carry out a method; returns the values of its reply, raises MixerError."""
         return self._by_name[name](*arguments)
 
-    def trials(self, stream: Stream) -> list[dict[str, object]]:
-        """Return which rules were tried on a stream, for ExplainStream."""
-        return [described_trial(trial) for trial in self._router.trials_of(stream)]
+    def explained(self, stream: Stream) -> dict[str, object]:
+        """Return which rules were tried on a stream, where it should be and why, for ExplainStream."""
+        rules = [described_trial(trial) for trial in self._router.trials_of(stream)]
+        return {"rules": rules, **self._router.explain(stream)}
 
     def rules_for(self, moves: Iterable[tuple[Stream, Device]]) -> list[Rule]:
         """Return the rules that remember that streams are on devices, one for each application and direction.
@@ -135,7 +137,7 @@ class RuleMethods:
         for stream in sorted(state.streams.values(), key=lambda s: s.number):
             wanted = decide(stream)
             rule = wanted.decided_by.get("to") or next(iter(wanted.matched), None)
-            device = _first_there(state, stream.kind.devices, wanted.to)
+            device = first_there(state, stream.kind.devices, wanted.to)
             place = NOWHERE if device is None else path_of(device)
             found.append([path_of(stream), place, "" if rule is None else rule.name])
         return (found,)
@@ -210,20 +212,6 @@ class RuleMethods:
             raise InvalidArgumentError(
                 f"The rule “{decides.name}” of config.toml comes first and decides on {stream.identity.name}; edit it there."
             )
-
-
-def _first_there(state: MixerState, kind: Kind, names: Iterable[str]) -> Device | None:
-    """Return the first device that is named and there."""
-    for name in names:
-        selector = name if name.startswith(("@", f"{kind}:")) else f"{kind}:{name}"
-        try:
-            found = resolve(state, selector, lambda _: None)
-        except MixerError:
-            continue
-        for target in found:
-            if isinstance(target, Device) and target.kind is kind:
-                return target
-    return None
 
 
 def rules_of(tables: Sequence[Mapping[str, Variant]]) -> tuple[Rule, ...]:

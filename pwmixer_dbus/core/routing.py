@@ -1,0 +1,350 @@
+"""Where streams should be: what rules and people want, against what the session manager does. Pure; time comes in.
+
+The cases, strongest first, for a stream that may be moved at all:
+
+1. A person has moved it, with us or with any other program: there it stays until it ends, whatever the default does.
+2. A rule names devices: on the first of them that is there. If that is the default, it is held there all the same.
+3. A rule had moved it and is gone: to the default, since removing a rule does not undo it by itself.
+4. WirePlumber has led it where a rule sent another application: to the default. It remembers a move for all that share an
+   application.id or application.name, and all Electron applications are “Chromium” to it.
+5. Else it is the session manager's.
+
+A move by somebody else is a person's when it has stood for `STABLE` seconds and nothing explains it: no device came or
+went, no default changed, no server restarted within `SETTLE` seconds before. What is explained so is put right at once.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from pwmixer_dbus.core.commands import Command, MoveStream, Origin, Slot
+from pwmixer_dbus.core.events import Routed
+from pwmixer_dbus.core.matching import Outcome
+from pwmixer_dbus.core.model import Device, Key, Kind, Server, Stream
+from pwmixer_dbus.core.state import Change, MixerState
+
+SETTLE = 1.5
+STABLE = 2.0
+
+TRIES, TRIES_IN = 3, 30.0
+"""So many corrections of one stream within so many seconds are a fight; then it is left alone for a while."""
+
+FIRST_REST, LAST_REST = 60.0, 300.0
+
+LED = 1000
+"""How many names of WirePlumber's are kept; the oldest go first."""
+
+RETRY = 1.0
+"""Seconds after which a move that failed is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way."""
+
+    state: MixerState
+    wants: Callable[[Stream], Outcome]
+    pending: Mapping[Slot, Command] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How one stream came to be where it is.
+
+    `rule` has moved it, and `placed_on` is the name of the device on which it has been as we want it; `override` is the
+    name of the device that a person chose; `foreign` is the name of one that somebody chose, and since when, while it is
+    not yet known to be a person; `moved_by` says who was last.
+    """
+
+    born_at: float
+    rule: str = ""
+    placed_on: str = ""
+    override: str = ""
+    foreign: tuple[str, float] | None = None
+    moved_by: str = "the session manager"
+    tries: tuple[float, ...] = ()
+    rests: int = 0
+    rest_until: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """All placements, when there last was an upheaval, and what the session manager has learned of us.
+
+    `led` has the application for each name under which WirePlumber remembers a move that a rule has made.
+    """
+
+    placements: Mapping[Key, Placement] = field(default_factory=dict)
+    unrest_at: float = -math.inf
+    led: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a rule's wish for a stream: `moving`, or `suspended` because something fights it."""
+
+    rule: str
+    stream: Key
+    device: Device
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What to do: moves with their reasons, what to say of them, and when to look again without a cause."""
+
+    routing: Routing
+    moves: tuple[tuple[MoveStream, str], ...] = ()
+    routed: tuple[Routed, ...] = ()
+    applied: tuple[Applied, ...] = ()
+    again_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """Where a stream should be, and by whose wish: `person`, `rule NAME`, or "" for the default after a rule."""
+
+    device: Device
+    by: str
+
+
+def follow(routing: Routing, world: World, changes: Iterable[Change], origin: Origin, now: float) -> Steps:
+    """Return what follows from changes that `origin` has caused; the world is that after them."""
+    seen, state = tuple(changes), world.state
+    is_unrest = any(
+        isinstance(change.after or change.before, Server) or _comes_or_goes(change) for change in seen
+    )
+    routing = replace(routing, unrest_at=now) if is_unrest else routing
+    placements = dict(routing.placements)
+    concerned: list[Key] = []
+    for change in seen:
+        record = change.after or change.before
+        if not isinstance(record, Stream):
+            continue
+        key = (record.kind, record.index)
+        if change.after is None:
+            placements.pop(key, None)
+            continue
+        if _is_cause(change):
+            concerned.append(key)
+        known = placements.get(key) or Placement(born_at=now)
+        placements[key] = _after_move(known, state, change, origin, now=now, unrest_at=routing.unrest_at)
+    routing = replace(routing, placements=placements)
+    return decide(routing, world, state.streams if is_unrest else concerned, now)
+
+
+def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> Steps:
+    """Return what brings these streams where they should be; also after the rules changed, and at `again_at`."""
+    state = world.state
+    placements = dict(routing.placements)
+    moves, routed, applied = [], [], []
+    for key in keys:
+        stream = state.streams.get(key)
+        if stream is None or stream.device is None:
+            continue  # it has gone, or is on its way, and will be seen again
+        outcome = world.wants(stream)
+        placement = _judged(placements.get(key) or Placement(born_at=now), state, stream, outcome, now)
+        goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
+        command = None if goal is None else MoveStream(key=key, device=goal.device.index)
+        is_there = goal is not None and goal.device.index == stream.device
+        if command is not None and not is_there and world.pending.get((MoveStream, key)) == command:
+            continue  # it is on its way there
+        placement, step = _step(placement, stream, goal, now)
+        placements[key] = placement
+        if goal is not None and command is not None and step:
+            moves.append((command, f"{goal.by or 'no rule'} wants it on {goal.device.name}"))
+            if goal.by.startswith("rule "):
+                routing = replace(routing, led=_with_led(routing.led, stream))
+        if goal is not None and placement.rule and step is not None:
+            became = "moving" if step else "suspended"
+            applied.append(Applied(rule=placement.rule, stream=key, device=goal.device, outcome=became))
+        by = goal.by if goal is not None and goal.device.index == stream.device else ""
+        if by != stream.routed_by:
+            routed.append(Routed(kind=key[0], index=key[1], by=by))
+    routing = replace(routing, placements=placements)
+    return Steps(
+        routing=routing,
+        moves=tuple(moves),
+        routed=tuple(routed),
+        applied=tuple(applied),
+        again_at=_again_at(placements.values(), now),
+    )
+
+
+def failed(routing: Routing, key: Key, now: float) -> tuple[Routing, float]:
+    """Note that a move of ours did not happen; say when to look again."""
+    placement = routing.placements.get(key)
+    if placement is None:
+        return routing, now
+    noted = replace(placement, tries=_recent(placement.tries, now))
+    return replace(routing, placements={**routing.placements, key: noted}), now + RETRY
+
+
+def goal_of(placement: Placement, state: MixerState, stream: Stream, outcome: Outcome) -> Goal | None:
+    """Return where a stream should be; None where that is nobody's business but the session manager's."""
+    if outcome.ignore:
+        return None
+    kind = stream.kind.devices
+    chosen = state.device_named(kind, placement.override) if placement.override else None
+    if chosen is not None:
+        return Goal(device=chosen, by="person")
+    if placement.foreign is not None or (is_pinned(stream) and not outcome.force):
+        return None
+    device = first_there(state, kind, outcome.to)
+    if device is not None:
+        return Goal(device=device, by=f"rule {outcome.decided_by['to'].name}")
+    default = state.default(kind)
+    if placement.rule and not outcome.to and default is not None:
+        return Goal(device=default, by="")
+    return None
+
+
+def is_settling(placement: Placement, unrest_at: float, now: float) -> bool:
+    """Whether a move of a stream may still be the session manager's doing, and so is nobody's wish."""
+    return now - unrest_at < SETTLE or now - placement.born_at < SETTLE
+
+
+def _way_back(
+    routing: Routing, placement: Placement, state: MixerState, stream: Stream, now: float
+) -> Goal | None:
+    """Return the default for a new stream that is elsewhere only because another application was sent there."""
+    if placement.rule or placement.foreign or is_pinned(stream) or now - placement.born_at >= SETTLE:
+        return None
+    sent = routing.led.get(restore_name(stream), stream.identity.app_id)
+    default = state.default(stream.kind.devices)
+    if sent == stream.identity.app_id or default is None:
+        return None
+    return Goal(device=default, by="")
+
+
+def restore_name(stream: Stream) -> str:
+    """Return the name under which WirePlumber remembers a stream's device and volume."""
+    for key in ("application.id", "application.name", "media.name", "node.name"):
+        if stream.properties.get(key):
+            return f"{stream.kind}:{key}:{stream.properties[key]}"
+    return ""
+
+
+def _with_led(led: Mapping[str, str], stream: Stream) -> Mapping[str, str]:
+    rest = {name: app for name, app in led.items() if name != restore_name(stream)}
+    return dict([*rest.items()][-(LED - 1) :]) | {restore_name(stream): stream.identity.app_id}
+
+
+def is_pinned(stream: Stream) -> bool:
+    """Whether a stream's own program has bound it to a device, or it is part of a filter or loopback."""
+    properties = stream.properties
+    is_bound = any(properties.get(key) for key in ("target.object", "node.target", "node.link-group"))
+    return is_bound or any(properties.get(key) == "true" for key in ("node.dont-move", "node.dont-reconnect"))
+
+
+def first_there(state: MixerState, kind: Kind, names: Iterable[str]) -> Device | None:
+    """Return the first device that is named and there: by selector, name, description, or a glob of either."""
+    return next((d for name in names if (d := _there(state, kind, name)) is not None), None)
+
+
+def _there(state: MixerState, kind: Kind, name: str) -> Device | None:
+    if name in {f"@{kind}", "@default"}:
+        return state.default(kind)
+    form, colon, rest = name.partition(":")
+    wanted = rest if colon and form == kind else name
+    devices = [d for d in state.devices.values() if d.kind is kind]
+    folded = wanted.casefold()
+    for device in devices:
+        if folded in {device.name.casefold(), device.description.casefold()}:
+            return device
+    for device in devices:
+        # A monitor is never meant by a glob: it would record what is played.
+        names = (device.name.casefold(), device.description.casefold())
+        if not device.is_monitor and any(fnmatchcase(text, folded) for text in names):
+            return device
+    return None
+
+
+def _comes_or_goes(change: Change) -> bool:
+    return isinstance(change.after or change.before, Device) and (
+        change.before is None or change.after is None
+    )
+
+
+def _is_cause(change: Change) -> bool:
+    """Whether a stream is to be looked at: it is new, has been moved, or says other things of itself than before."""
+    before, after = change.before, change.after
+    if not (isinstance(before, Stream) and isinstance(after, Stream)):
+        return True
+    return (
+        before.device != after.device
+        or before.identity != after.identity
+        or before.media_name != after.media_name
+        or before.properties != after.properties
+    )
+
+
+def _after_move(
+    placement: Placement, state: MixerState, change: Change, origin: Origin, *, now: float, unrest_at: float
+) -> Placement:
+    """Note who has moved a stream, if it has been moved."""
+    before, after = change.before, change.after
+    if not (isinstance(before, Stream) and isinstance(after, Stream)) or after.device in {
+        before.device,
+        None,
+    }:
+        return placement
+    device = state.device_of(after)
+    name = "" if device is None else device.name
+    if origin.kind in {"user", "undo"}:
+        return replace(
+            placement, override=name, foreign=None, moved_by=f"a person, with {origin.context or 'us'}"
+        )
+    if origin.kind == "rule":
+        return replace(placement, moved_by=origin.context or "a rule", foreign=None)
+    if is_settling(placement, unrest_at, now) or before.device is None:
+        return replace(placement, moved_by="the session manager", foreign=None)
+    return replace(placement, moved_by="another program", foreign=(name, now))
+
+
+def _judged(
+    placement: Placement, state: MixerState, stream: Stream, outcome: Outcome, now: float
+) -> Placement:
+    """Take a foreign move for a person's wish when it has stood long enough, and led away from where we want it."""
+    if placement.foreign is None:
+        return placement
+    name, since = placement.foreign
+    device = state.device_of(stream)
+    ours = goal_of(replace(placement, foreign=None), state, stream, outcome)
+    if device is None or device.name != name or (ours is not None and ours.device.index == device.index):
+        return replace(placement, foreign=None)
+    if now - since < STABLE:
+        return placement
+    return replace(placement, foreign=None, override=name, moved_by="a person, with another program")
+
+
+def _step(
+    placement: Placement, stream: Stream, goal: Goal | None, now: float
+) -> tuple[Placement, bool | None]:
+    """Decide whether to move: True to do so, False where it is suspended just now, None where nothing is to be done."""
+    if goal is None:
+        return (placement if placement.foreign else replace(placement, rule="")), None
+    rule = goal.by.removeprefix("rule ") if goal.by.startswith("rule ") else ""
+    if goal.device.index == stream.device:
+        return replace(placement, rule=rule, placed_on=goal.device.name), None
+    if now < placement.rest_until:
+        return placement, None
+    # Only to bring it back is a correction; to another device it goes because there is a better one, or no other.
+    tries = _recent(placement.tries, now) if placement.placed_on == goal.device.name else placement.tries
+    if len(tries) > TRIES:
+        rest = min(FIRST_REST * 2**placement.rests, LAST_REST)
+        return replace(
+            placement, tries=(), rests=placement.rests + 1, rest_until=now + rest, rule=rule
+        ), False
+    return replace(placement, tries=tries, rule=rule), True
+
+
+def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:
+    return (*(t for t in tries if now - t < TRIES_IN), now)
+
+
+def _again_at(placements: Iterable[Placement], now: float) -> float | None:
+    times = [p.foreign[1] + STABLE for p in placements if p.foreign is not None]
+    times += [p.rest_until for p in placements if p.rest_until > now]
+    return min(times, default=None)

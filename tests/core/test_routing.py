@@ -1,0 +1,250 @@
+"""Where streams should be: what rules and people want, and what is put right, when and how often."""
+
+from dataclasses import replace
+
+import pytest
+from build import MUSIC, capture, playback, sink, source, state_of
+
+from pwmixer_dbus.core.commands import SERVER, MoveStream, Origin
+from pwmixer_dbus.core.events import Event, Gone, Seen
+from pwmixer_dbus.core.matching import facts, outcome, prepared
+from pwmixer_dbus.core.model import Device, Kind, Server, Stream
+from pwmixer_dbus.core.patterns import parse_pattern
+from pwmixer_dbus.core.routing import Routing, Steps, World, decide, follow
+from pwmixer_dbus.core.rules import Condition, Rule
+from pwmixer_dbus.core.state import MixerState, apply
+
+SPEAKERS, HEADSET = sink(1, "speakers"), sink(3, "headset")
+KEY = (Kind.PLAYBACK, 10)
+USER = Origin(kind="user", client=":1.7", context="test")
+RULE = Origin(kind="rule", context="rule music wants it")
+
+
+def rule(*to: str, app: str = MUSIC, force: bool = False) -> Rule:
+    condition = Condition(field="app_id", patterns=(parse_pattern(app),))
+    return Rule(name="music", conditions=(condition,), to=to or ("headset",), force=force)
+
+
+class Desk:
+    """A mixer on paper: events go in with a time, and what the router would do is kept."""
+
+    def __init__(self, *rules: Rule, devices: tuple[Device, ...] = (SPEAKERS, HEADSET)) -> None:
+        self.state: MixerState = state_of(*devices)
+        self.routing = Routing()
+        self.now = 100.0
+        self.ready = prepared(rules)
+        self.moves: list[tuple[float, int]] = []
+        self.again_at: float | None = None
+        self.told: list[str] = []
+
+    def world(self) -> World:
+        return World(state=self.state, wants=lambda s: outcome(self.ready, facts(self.state, s)))
+
+    def does(self, event: Event, origin: Origin = SERVER) -> None:
+        self.state, changes = apply(self.state, event)
+        self._take(follow(self.routing, self.world(), changes, origin, self.now))
+
+    def waits(self, seconds: float) -> None:
+        """Let time go by, and the router look where it wanted to."""
+        end = self.now + seconds
+        while self.again_at is not None and self.again_at <= end:
+            self.now = self.again_at
+            self.again_at = None
+            self._take(decide(self.routing, self.world(), self.state.streams, self.now))
+        self.now = end
+
+    def has_rules(self, *rules: Rule) -> None:
+        self.ready = prepared(rules)
+        self._take(decide(self.routing, self.world(), self.state.streams, self.now))
+
+    def is_on(self, device: int, origin: Origin = SERVER) -> None:
+        """Let the stream turn up on a device."""
+        stream = self.state.streams.get(KEY) or playback(device=device)
+        self.does(Seen(record=replace(stream, device=device)), origin)
+
+    @property
+    def routed_by(self) -> str:
+        return self.state.streams[KEY].routed_by
+
+    def _take(self, steps: Steps) -> None:
+        self.routing = steps.routing
+        self.again_at = steps.again_at
+        self.moves += [(self.now, command.device) for command, _ in steps.moves]
+        self.told += [applied.outcome for applied in steps.applied]
+        for routed in steps.routed:
+            self.state, _ = apply(self.state, routed)
+
+
+def settled(*rules: Rule) -> Desk:
+    """Make a desk where the rule has had its way."""
+    desk = Desk(*rules)
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    desk.waits(10)
+    desk.moves.clear()
+    return desk
+
+
+def test_a_new_stream_goes_where_its_rule_says() -> None:
+    desk = Desk(rule())
+    desk.is_on(1)
+    assert desk.moves == [(100.0, 3)]
+    assert desk.told == ["moving"]
+    desk.is_on(3, RULE)
+    assert desk.routed_by == "rule music"
+    assert desk.moves == [(100.0, 3)]
+
+
+def test_a_stream_without_a_rule_is_the_session_managers() -> None:
+    desk = Desk(rule(app="bin:other"))
+    desk.is_on(1)
+    assert (desk.moves, desk.routed_by) == ([], "")
+
+
+def test_the_first_device_that_is_there_is_taken_and_the_better_one_when_it_comes() -> None:
+    desk = Desk(rule("usb*", "head*"))
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    desk.waits(5)
+    desk.does(Seen(record=sink(5, "usb-dac")))
+    assert [device for _, device in desk.moves] == [3, 5]
+
+
+def test_a_held_rule_is_asserted_when_the_default_changes() -> None:
+    desk = settled(rule())
+    desk.does(Seen(record=Server(default_sink="speakers", cookie=1)))
+    desk.is_on(1)
+    assert [device for _, device in desk.moves] == [3]
+
+
+def test_a_device_that_returns_gets_its_streams_back() -> None:
+    desk = settled(rule())
+    desk.does(Gone(kind=Kind.SINK, index=3))
+    desk.is_on(1)
+    assert desk.moves == []
+    desk.waits(30)
+    desk.does(Seen(record=sink(7, "headset")))
+    assert [device for _, device in desk.moves] == [7]
+
+
+def test_a_person_wins_at_once_with_us() -> None:
+    desk = settled(rule())
+    desk.is_on(1, USER)
+    desk.waits(60)
+    assert (desk.moves, desk.routed_by) == ([], "person")
+
+
+def test_a_person_wins_with_any_program_after_two_seconds() -> None:
+    desk = settled(rule())
+    desk.is_on(1)
+    assert (desk.moves, desk.routed_by) == ([], "")
+    desk.waits(2.1)
+    assert (desk.moves, desk.routed_by) == ([], "person")
+
+
+def test_a_move_that_is_taken_back_by_itself_is_nobodys_wish() -> None:
+    desk = settled(rule())
+    desk.is_on(1)
+    desk.waits(1)
+    desk.is_on(3)
+    desk.waits(5)
+    assert (desk.moves, desk.routed_by) == ([], "rule music")
+
+
+def test_a_persons_wish_survives_the_default_changing_and_ends_with_the_stream() -> None:
+    desk = settled(rule())
+    desk.is_on(1, USER)
+    desk.waits(5)
+    desk.does(Seen(record=Server(default_sink="headset", cookie=1)))
+    desk.is_on(3)
+    assert [device for _, device in desk.moves] == [1]
+    desk.does(Gone(kind=Kind.PLAYBACK, index=10))
+    desk.moves.clear()
+    desk.waits(10)
+    desk.is_on(1)
+    assert [device for _, device in desk.moves] == [3]
+
+
+def test_removing_a_rule_brings_its_streams_back_to_the_default() -> None:
+    desk = settled(rule())
+    desk.does(Seen(record=Server(default_sink="speakers", cookie=1)))
+    desk.has_rules()
+    assert [device for _, device in desk.moves] == [1]
+    desk.is_on(1, RULE)
+    assert desk.routed_by == ""
+    desk.waits(100)
+    assert len(desk.moves) == 1
+
+
+def test_a_fight_is_given_up_for_a_minute_then_two() -> None:
+    desk = settled(rule())
+    for turn in range(12):
+        desk.does(Seen(record=Server(default_sink="speakers" if turn % 2 else "headset", cookie=1)))
+        desk.is_on(1)
+        desk.is_on(3, RULE)
+        desk.waits(0.5)
+    assert len(desk.moves) == 3
+    assert "suspended" in desk.told
+    desk.is_on(1)
+    desk.waits(70)
+    assert len(desk.moves) >= 3
+
+
+def test_a_pinned_stream_is_left_alone_unless_the_rule_forces_it() -> None:
+    pinned = playback(
+        device=1, properties={"application.process.binary": "music", "target.object": "speakers"}
+    )
+    for force, moves in ((False, 0), (True, 1)):
+        desk = Desk(rule(force=force))
+        desk.does(Seen(record=pinned))
+        assert len(desk.moves) == moves
+
+
+def test_a_stream_between_two_devices_is_waited_for() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=playback(device=None)))
+    assert desk.moves == []
+    desk.is_on(1)
+    assert len(desk.moves) == 1
+
+
+def test_a_stream_that_records_goes_to_a_source_and_a_glob_never_means_a_monitor() -> None:
+    monitor = replace(source(8, "headset.monitor"), monitor_of=3)
+    desk = Desk(rule("head*"), devices=(SPEAKERS, HEADSET, source(4, "microphone"), monitor))
+    desk.does(Seen(record=capture(10, device=4)))
+    assert desk.moves == []
+    desk.does(Seen(record=source(9, "headphones.mic")))
+    assert [device for _, device in desk.moves] == [9]
+
+
+@pytest.mark.parametrize("name", ["headset", "HEADSET", "sink:headset", "head*", "sink:head*"])
+def test_a_device_is_named_by_name_selector_or_glob(name: str) -> None:
+    desk = Desk(rule(name))
+    desk.is_on(1)
+    assert [device for _, device in desk.moves] == [3]
+
+
+def test_changes_of_volume_are_no_cause() -> None:
+    desk = settled(rule())
+    stream: Stream = desk.state.streams[KEY]
+    before = desk.routing
+    desk.does(Seen(record=replace(stream, channels=(0.1, 0.1))))
+    assert desk.routing.placements == before.placements
+
+
+def test_what_is_on_its_way_is_not_sent_again() -> None:
+    desk = Desk(rule())
+    desk.is_on(1)
+    command = MoveStream(key=KEY, device=3)
+    world = replace(desk.world(), pending={(MoveStream, KEY): command})
+    assert decide(desk.routing, world, desk.state.streams, 100.1).moves == ()
+
+
+def test_what_has_arrived_is_said_to_be_there_while_its_move_is_still_noted_as_pending() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=playback(device=3)), RULE)
+    stream = replace(desk.state.streams[KEY], routed_by="")
+    desk.state = replace(desk.state, streams={KEY: stream})
+    world = replace(desk.world(), pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
+    steps = decide(desk.routing, world, desk.state.streams, 100.1)
+    assert [(routed.index, routed.by) for routed in steps.routed] == [(10, "rule music")]
