@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
 
 CORE = ["errors", "model", "patterns", "rules", "settings", "gain", "identity", "commands", "events", "state"]
-CORE += ["memory", "matching", "selectors", "verbs", "history", "document"]
+CORE += ["memory", "matching", "routing", "selectors", "verbs", "history", "document"]
 """In the order in which they build on each other: each may import only what stands before it."""
 
 MAY_IMPORT = {

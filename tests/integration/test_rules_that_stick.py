@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from service import Json, Service
+from recorder import Recorder
+from service import ROOT, Json, Service
 from session import Session
 
 pytestmark = pytest.mark.integration
@@ -189,3 +190,16 @@ to = "second"
     service.session.add_null_source("second", "Second")
     service.session.record("Recorder")
     service.wait_for_stream("Recorder", device="second", routed_by="rule talk")
+
+
+def test_what_a_rule_does_is_announced_and_explained(with_rules: Started) -> None:
+    service = with_rules(MUSIC)
+    recorder = Recorder(service)
+    service.session.play("Radio")
+    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+    told = [m["payload"]["data"] for m in recorder.signals("RuleApplied")]
+    assert told[0] == ["music", f"{ROOT}/streams/1", f"{ROOT}/sinks/headset", "moving"]
+    why = explained(service)
+    assert (why["desired_device"], why["desired_by"], why["reason"]) == ("headset", "rule music", "")
+    assert why["moved_by"].startswith("rule music")
+    assert [(rule["name"], rule["matched"]) for rule in why["rules"]] == [("music", True)]

@@ -257,6 +257,10 @@ MIXER = Interface(
             name="VolumeClamped",
             carries=(("object", "o"), ("requested", "d"), ("effective", "d"), ("reason", "s")),
         ),
+        Signal(
+            name="RuleApplied",
+            carries=(("rule", "s"), ("stream", "o"), ("device", "o"), ("outcome", "s")),
+        ),
     ),
     properties=(
         Property(name="Version", signature="s", read=_says("version"), emits="const"),

@@ -14,6 +14,7 @@ from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import Kind, clean
+from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.keeper import Keeper
@@ -89,6 +90,7 @@ class BusService:
         self._config_error = config_error
         self._state_error = state_error
         self._router = router
+        router.on_applied = self._rule_applied
         self._rules = rules
         self.publisher = Publisher(connection, lambda: mixer.state, self.root_values)
         self._methods = Methods(
@@ -124,6 +126,14 @@ class BusService:
             "rules_revision": self._rules.revision,
         }
         return {p.name: p.read(state, None, values) for i in (MIXER, RULES) for p in i.properties}
+
+    def _rule_applied(self, applied: Applied) -> None:
+        """Tell what becomes of a rule's wish."""
+        stream = self._mixer.state.streams.get(applied.stream)
+        if stream is not None:
+            body = [applied.rule, path_of(stream), path_of(applied.device), applied.outcome]
+            signal = next(s for s in MIXER.signals if s.name == "RuleApplied")
+            self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body)
 
     def config_changed(self) -> None:
         """Announce what the root says of the configuration, good or bad."""
