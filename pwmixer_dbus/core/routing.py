@@ -297,7 +297,7 @@ def _after_move(
             placement, override=name, foreign=None, moved_by=f"a person, with {origin.context or 'us'}"
         )
     if origin.kind == "rule":
-        return replace(placement, moved_by=origin.context or "a rule", foreign=None)
+        return replace(placement, moved_by=f"rule {placement.rule}" if placement.rule else "us", foreign=None)
     if is_settling(placement, unrest_at, now) or before.device is None:
         return replace(placement, moved_by="the session manager", foreign=None)
     return replace(placement, moved_by="another program", foreign=(name, now))
