@@ -50,13 +50,17 @@ class Row:
     idle: bool = False
 
 
-def status(document: Document, terminal: Terminal, *, monitors: bool = False) -> str:
-    """Draw the whole state: outputs, inputs, applications with their streams."""
-    sources = [source for source in document["sources"] if monitors or not source["monitor"]]
+def status(document: Document, terminal: Terminal, *, everything: bool = False) -> str:
+    """Draw the whole state: outputs, inputs, applications with their streams; with `everything` what lists leave out."""
+    sources = [source for source in document["sources"] if everything or not source["monitor"]]
     sections = (
         ("Outputs", [_device_row(sink) for sink in document["sinks"]], "There is no output device."),
         ("Inputs", [_device_row(source) for source in sources], "There is no input device."),
-        ("Applications", list(_app_rows(document)), "No application plays or records."),
+        (
+            "Applications",
+            list(_app_rows(document, everything=everything)),
+            "No application plays or records.",
+        ),
     )
     rows = [row for _, rows, _ in sections for row in rows]
     layout = _Layout.fit(rows, terminal)
@@ -184,11 +188,13 @@ def _device_row(device: Record) -> Row:
     )
 
 
-def _app_rows(document: Document) -> Iterator[Row]:
-    streams = {stream["number"]: stream for stream in document["streams"]}
+def _app_rows(document: Document, *, everything: bool) -> Iterator[Row]:
+    streams = {s["number"]: s for s in document["streams"] if everything or not s["hidden"]}
     devices = {d["name"]: d["description"] or d["name"] for d in (*document["sinks"], *document["sources"])}
     defaults = set(document["defaults"].values())
     for app in document["apps"]:
+        if app["hidden"] and not everything:
+            continue
         yield Row(
             name=printable(app["name"] or app["app_id"]),
             volume=app["volume"],

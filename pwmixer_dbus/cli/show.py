@@ -97,7 +97,7 @@ def explanation(found: Record) -> str:
 def _list(options: dict[str, str], kind: str) -> None:
     if kind not in KINDS:
         raise UsageError(f"'list' takes {', '.join(KINDS)}, not '{kind}'.")
-    found = [r for r in _whole()[kind] if "--all" in options or not r.get("monitor")]
+    found = [r for r in _whole()[kind] if "--all" in options or not (r.get("monitor") or r.get("hidden"))]
     if "--json" in options:
         _print_json(found)
     elif "--format" in options:
@@ -192,4 +192,4 @@ def _status(options: dict[str, str]) -> None:
     from pwmixer_dbus.cli.render import Terminal, status  # noqa: PLC0415
 
     terminal = Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())
-    print(status(_whole(), terminal, monitors="--all" in options))
+    print(status(_whole(), terminal, everything="--all" in options))

@@ -3,7 +3,7 @@
 Keys are stable and only added to; the command line's templates and `Describe` expose them as they stand here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from pwmixer_dbus.core import gain
@@ -36,7 +36,9 @@ def describe(state: MixerState) -> Document:
     """Return the whole state."""
     devices = sorted(state.devices.values(), key=lambda d: d.index)
     streams = sorted(state.streams.values(), key=lambda s: s.number)
-    apps = sorted(state.apps.values(), key=lambda a: (not a.streams, a.name.casefold(), a.app_id))
+    apps = sorted(
+        state.apps.values(), key=lambda a: (not a.streams, _app_name(state, a).casefold(), a.app_id)
+    )
     return {
         "generation": state.generation,
         "connected": state.connected,
@@ -47,7 +49,7 @@ def describe(state: MixerState) -> Document:
         "sources": [describe_device(state, d) for d in devices if d.kind is Kind.SOURCE],
         "streams": [describe_stream(state, s) for s in streams],
         "apps": [describe_app(state, a) for a in apps],
-        "groups": [],
+        "groups": _groups(state, streams),
         "cards": [describe_card(c) for c in sorted(state.cards.values(), key=lambda c: c.index)],
     }
 
@@ -102,13 +104,13 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
         "kind": stream.kind.value,
         "number": stream.number,
         "index": stream.index,
-        "name": stream.identity.name,
+        "name": _stream_name(stream),
         "description": stream.media_name,
         "direction": stream.kind.value,
         "app_id": stream.identity.app_id,
-        "app_name": stream.identity.name,
+        "app_name": _stream_name(stream),
         "media_name": stream.media_name,
-        "icon_name": stream.identity.icon_name,
+        "icon_name": stream.icon_name or stream.identity.icon_name,
         "role": _property(state, stream, "media.role"),
         "binary": _property(state, stream, "application.process.binary"),
         "pid": 0 if stream.process is None else stream.process.pid,
@@ -122,20 +124,23 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
         "max_volume": max_volume(state, stream),
         "volume_writable": stream.has_volume and stream.volume_writable,
         "routed_by": stream.routed_by,
+        "hidden": stream.hidden,
+        "group": stream.group,
     }
 
 
 def describe_app(state: MixerState, app: App) -> Document:
-    """Return an application; `streams` are stream numbers."""
+    """Return an application; `streams` are stream numbers, and `hidden` is it when all of them are."""
     streams = list(state.streams_of(app))
+    name = _app_name(state, app)
     active = any(not s.corked for s in streams)
     return {
         "selector": selector_of(app),
         "kind": Kind.APP.value,
         "app_id": app.app_id,
-        "name": app.name,
-        "description": app.name,
-        "icon_name": app.icon_name,
+        "name": name,
+        "description": name,
+        "icon_name": _common(s.icon_name for s in streams) or app.icon_name,
         "streams": [s.number for s in streams],
         "active": active,
         "state": "running" if active else "idle",
@@ -144,6 +149,7 @@ def describe_app(state: MixerState, app: App) -> Document:
         "channel_volumes": [],
         "max_volume": max_volume(state, app),
         "volume_writable": not streams or any(s.volume_writable for s in audible_streams(state, app)),
+        "hidden": bool(streams) and all(s.hidden for s in streams),
     }
 
 
@@ -193,6 +199,39 @@ def all_properties(state: MixerState, target: Target) -> Properties:
         case Device() | Card():
             return target.properties
     assert_never(target)
+
+
+def _groups(state: MixerState, streams: Iterable[Stream]) -> list[Value]:
+    """List the groups by name: as loud as their loudest stream, and muted when all are."""
+    members: dict[str, list[Stream]] = {}
+    for stream in streams:
+        if stream.group:
+            members.setdefault(stream.group, []).append(stream)
+    return [
+        {
+            "selector": f"group:{name}",
+            "name": name,
+            "streams": [s.number for s in members[name]],
+            "volume": max(volume_of(state, {}, s) for s in members[name]),
+            "muted": all(s.muted for s in members[name]),
+        }
+        for name in sorted(members, key=lambda name: (name.casefold(), name))
+    ]
+
+
+def _stream_name(stream: Stream) -> str:
+    return stream.display_name or stream.identity.name
+
+
+def _app_name(state: MixerState, app: App) -> str:
+    """Return what an application is called: what rules say of all its streams alike, else its own name."""
+    return _common(s.display_name for s in state.streams_of(app)) or app.name
+
+
+def _common(texts: Iterable[str]) -> str:
+    """Return the one text that all of these are; "" where they differ."""
+    different = set(texts)
+    return different.pop() if len(different) == 1 else ""
 
 
 def _option(option: Port | Profile) -> Document:

@@ -61,11 +61,18 @@ class AppWanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """What keeps a stream where it is from now on: `person`, `rule NAME`, or "" for the session manager."""
+    """What has been decided of a stream, all of it: what keeps it where it is, and how it is shown.
+
+    `by` is `person`, `rule NAME`, or "" for the session manager; the rest as in `Stream`.
+    """
 
     kind: Kind
     index: int
     by: str
+    display_name: str = ""
+    icon_name: str = ""
+    hidden: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

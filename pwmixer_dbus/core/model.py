@@ -157,8 +157,10 @@ UNRESOLVED = Identity(app_id="", name="")
 class Stream:
     """One playback or capture stream. `device` and `client` are server indexes, None between two devices.
 
-    `number`, `identity` and `routed_by` are given by `state.apply`; an adapter leaves them alone. `routed_by` says what
-    keeps the stream where it is: "" for the session manager, `person`, or `rule NAME`.
+    `number`, `identity`, `routed_by` and what follows it are given by `state.apply`; an adapter leaves them alone.
+    `routed_by` says what keeps the stream where it is: "" for the session manager, `person`, or `rule NAME`. The rest is
+    what rules have decided: the name and the icon that are shown instead of the application's, whether lists leave it
+    out, and its group; empty where they say nothing.
     """
 
     kind: Kind
@@ -177,6 +179,10 @@ class Stream:
     number: int = 0
     identity: Identity = UNRESOLVED
     routed_by: str = ""
+    display_name: str = ""
+    icon_name: str = ""
+    hidden: bool = False
+    group: str = ""
 
     @property
     def is_meter(self) -> bool:

@@ -138,7 +138,8 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
     """Return what brings these streams where they should be; also after the rules changed, and at `again_at`."""
     state = world.state
     placements = dict(routing.placements)
-    moves, routed, applied = [], [], []
+    moves, applied = [], []
+    routed: list[Routed] = []
     for key in keys:
         stream = state.streams.get(key)
         if stream is None or stream.device is None:
@@ -149,6 +150,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         command = None if goal is None else MoveStream(key=key, device=goal.device.index)
         is_there = goal is not None and goal.device.index == stream.device
         if command is not None and not is_there and world.pending.get((MoveStream, key)) == command:
+            routed += _told(stream, stream.routed_by, outcome)
             continue  # it is on its way there
         placement, step = _step(placement, stream, goal, now)
         placements[key] = placement
@@ -159,9 +161,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         if goal is not None and placement.rule and step is not None:
             became = "moving" if step else "suspended"
             applied.append(Applied(rule=placement.rule, stream=key, device=goal.device, outcome=became))
-        by = goal.by if goal is not None and goal.device.index == stream.device else ""
-        if by != stream.routed_by:
-            routed.append(Routed(kind=key[0], index=key[1], by=by))
+        routed += _told(stream, goal.by if goal is not None and is_there else "", outcome)
     routing = replace(routing, placements=placements)
     return Steps(
         routing=routing,
@@ -170,6 +170,29 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         applied=tuple(applied),
         again_at=_again_at(placements.values(), now),
     )
+
+
+def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
+    """Say what is decided of a stream, where that is not what it says already."""
+    decided = Routed(
+        kind=stream.kind,
+        index=stream.index,
+        by=by,
+        display_name=outcome.display_name,
+        icon_name=outcome.icon_name,
+        hidden=outcome.hide,
+        group=outcome.group,
+    )
+    said = Routed(
+        kind=stream.kind,
+        index=stream.index,
+        by=stream.routed_by,
+        display_name=stream.display_name,
+        icon_name=stream.icon_name,
+        hidden=stream.hidden,
+        group=stream.group,
+    )
+    return () if decided == said else (decided,)
 
 
 def failed(routing: Routing, key: Key, now: float) -> tuple[Routing, float]:

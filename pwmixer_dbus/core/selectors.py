@@ -4,6 +4,7 @@
     sink:NAME          a sink, by name or description    source:NAME      likewise
     app:ID             an application, by id (app:bin:firefox), by its last part (app:firefox) or by its name
     card:NAME          a card                        pid:N            the streams of a process, its children or parents
+    group:NAME         the streams of a group
 
 NAME and ID may be globs (`*`, `?`, `[...]`), which may match many. Matching ignores case, an exact match wins.
 """
@@ -22,7 +23,9 @@ Named = TypeVar("Named", Device, App, Card)
 
 SELECTOR_LIMIT = TEXT_LIMIT + len("source:")
 NUMBER_DIGITS = 10
-FORMS = "@sink, @source, sink:NAME, source:NAME, app:ID, stream:N, card:NAME, pid:N or an object path"
+FORMS = (
+    "@sink, @source, sink:NAME, source:NAME, app:ID, stream:N, group:NAME, card:NAME, pid:N or an object path"
+)
 
 ParentOf = Callable[[int], int | None]
 
@@ -65,6 +68,8 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
             return _named(state.cards.values(), name, _card_names, selector)
         case "stream":
             return _streams(state, name, selector)
+        case "group":
+            return _streams_of_group(state, name, selector)
         case "pid":
             return _streams_of_process(state, _number(name, selector), parent_of)
     raise InvalidArgumentError(f"“{clean(form)}:” is no kind of target; use {FORMS}.{_hint(state, selector)}")
@@ -176,6 +181,22 @@ def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
     if not found:
         raise NotFoundError(f"There is no “{clean(selector)}” now; streams come and go with what is playing.")
     return found
+
+
+def _streams_of_group(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
+    """Find the streams of the group that is named so exactly, else but for case, else of those that the glob matches."""
+    folded = name.casefold()
+    groups = {s.group for s in state.streams.values() if s.group}
+    wanted = (
+        {g for g in groups if g == name}
+        or {g for g in groups if g.casefold() == folded}
+        or {g for g in groups if _glob(g.casefold(), folded)}
+    )
+    if not wanted:
+        there = ", ".join(f"group:{g}" for g in sorted(groups)[:5])
+        hint = f" There is {clean(there)}." if there else " Rules put streams into groups."
+        raise NotFoundError(f"Nothing is in “{clean(selector)}” now.{hint}")
+    return tuple(s for s in state.streams.values() if s.group in wanted)
 
 
 def _streams_of_process(state: MixerState, pid: int, parent_of: ParentOf) -> tuple[Stream, ...]:

@@ -122,8 +122,8 @@ def _chosen(state: MixerState, event: AppWanted | Configured | Routed | Known | 
             return _app_wanted(state, event)
         case Configured(settings=settings):
             return _configured(state, settings)
-        case Routed(kind=kind, index=index, by=by):
-            return _routed(state, (kind, index), by)
+        case Routed():
+            return _routed(state, event)
         case Known(apps=apps):
             return _known(state, apps)
         case Forgotten(app_id=app_id):
@@ -178,8 +178,7 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
     else:
         identity = identify(stream, state.client_of(stream), state.settings.aliases)
     number = stream.number or (known.number if known else state.next_number)
-    routed_by = known.routed_by if known else stream.routed_by
-    stream = replace(stream, number=number, identity=identity, routed_by=routed_by)
+    stream = _as_decided(stream, known or stream, number, identity)
     if stream == known:
         return state, ()
     after = replace(
@@ -189,6 +188,20 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
     )
     after, app_changes = _regrouped(after, stream, known.identity if known else None)
     return after, (_change(known, stream), *app_changes)
+
+
+def _as_decided(stream: Stream, known: Stream, number: int, identity: Identity) -> Stream:
+    """Return a stream with all that has been decided of it so far."""
+    return replace(
+        stream,
+        number=number,
+        identity=identity,
+        routed_by=known.routed_by,
+        display_name=known.display_name,
+        icon_name=known.icon_name,
+        hidden=known.hidden,
+        group=known.group,
+    )
 
 
 def _same_evidence(known: Stream, stream: Stream) -> bool:
@@ -294,11 +307,21 @@ def _app_wanted(state: MixerState, event: AppWanted) -> Result:
     return replace(state, apps=_with(state.apps, app.app_id, wanted)), (_change(app, wanted),)
 
 
-def _routed(state: MixerState, key: Key, by: str) -> Result:
+def _routed(state: MixerState, event: Routed) -> Result:
+    key = (event.kind, event.index)
     stream = state.streams.get(key)
-    if stream is None or stream.routed_by == by:
+    if stream is None:
         return state, ()
-    routed = replace(stream, routed_by=by)
+    routed = replace(
+        stream,
+        routed_by=event.by,
+        display_name=event.display_name,
+        icon_name=event.icon_name,
+        hidden=event.hidden,
+        group=event.group,
+    )
+    if routed == stream:
+        return state, ()
     return replace(state, streams=_with(state.streams, key, routed)), (_change(stream, routed),)
 
 
@@ -374,7 +397,7 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         after, _ = _seen(after, record)
     for stream in sorted(snapshot.streams, key=lambda s: s.index):
         known = state.streams.get((stream.kind, stream.index)) if same_life else None
-        kept = replace(stream, number=known.number, routed_by=known.routed_by) if known else stream
+        kept = _as_decided(stream, known, known.number, stream.identity) if known else stream
         after, _ = _seen(after, kept)
     apps = {i: app for i, app in after.apps.items() if app.streams or not i.startswith("stream:")}
     return replace(after, apps=apps)

@@ -60,6 +60,8 @@ def stream(number: int, **changes: Any) -> Record:
         "max_volume": 1.0,
         "volume_writable": True,
         "routed_by": "",
+        "hidden": False,
+        "group": "",
         **changes,
     }
 
@@ -81,6 +83,7 @@ def app(app_id: str, name: str, **changes: Any) -> Record:
         "channel_volumes": [],
         "max_volume": 1.0,
         "volume_writable": True,
+        "hidden": False,
         **changes,
     }
 

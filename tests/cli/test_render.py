@@ -22,7 +22,19 @@ def test_status_shows_devices_applications_and_their_streams() -> None:
 
 def test_monitors_are_shown_when_asked_for() -> None:
     assert "Monitor of Speakers" not in status(DOCUMENT, Terminal())
-    assert "Monitor of" in status(DOCUMENT, Terminal(), monitors=True)
+    assert "Monitor of" in status(DOCUMENT, Terminal(), everything=True)
+
+
+def test_what_a_rule_hides_is_shown_when_asked_for() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["streams"][1]["hidden"] = True
+    document["apps"][1]["hidden"] = True
+    drawn, whole = status(document, Terminal()), status(document, Terminal(), everything=True)
+    assert "A song" in drawn
+    assert "A video" not in drawn
+    assert "My SDL game" not in drawn
+    assert "A video" in whole
+    assert "My SDL game" in whole
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 200])

@@ -16,7 +16,7 @@ from pwmixer_dbus.core.document import (
     describe_target,
     explain_stream,
 )
-from pwmixer_dbus.core.events import Disconnected, Gone
+from pwmixer_dbus.core.events import Disconnected, Gone, Routed
 from pwmixer_dbus.core.model import Availability, Kind, Port, Profile
 from pwmixer_dbus.core.selectors import resolve_one
 from pwmixer_dbus.core.state import MixerState
@@ -33,8 +33,8 @@ KEYS = {
     | {"ports", "max_volume", "volume_writable"},
     "streams": NODE
     | {"number", "index", "direction", "app_id", "app_name", "media_name", "role", "binary", "pid", "device"}
-    | {"positions", "corked", "max_volume", "volume_writable", "routed_by"},
-    "apps": NODE | {"app_id", "streams", "active", "max_volume", "volume_writable"},
+    | {"positions", "corked", "max_volume", "volume_writable", "routed_by", "hidden", "group"},
+    "apps": NODE | {"app_id", "streams", "active", "max_volume", "volume_writable", "hidden"},
     "cards": {"selector", "kind", "index", "name", "description", "icon_name", "active_profile", "profiles"}
     | {"ports"},
 }
@@ -148,6 +148,41 @@ def test_why_a_stream_is_what_it_is_can_be_asked() -> None:
         "verdict": "used",
     }
     assert (explained["app_id"], explained["actual_device"]) == ("bin:music", "speakers")
+
+
+def decided(index: int, **fields: Any) -> Routed:
+    return Routed(kind=Kind.PLAYBACK, index=index, by="", **fields)
+
+
+def test_what_rules_say_of_how_it_looks_is_shown() -> None:
+    state = state_of(playback(10), playback(11))
+    look: dict[str, Any] = {"display_name": "Radio", "icon_name": "radio", "hidden": True, "group": "Chat"}
+    some: Any = describe(after(state, decided(10, **look)))
+    stream, other = some["streams"]
+    assert (stream["app_name"], stream["name"], stream["icon_name"]) == ("Radio", "Radio", "radio")
+    assert (stream["hidden"], stream["group"], stream["app_id"]) == (True, "Chat", "bin:music")
+    assert (other["app_name"], other["hidden"], other["group"]) == (app(state).name, False, "")
+    assert (some["apps"][0]["name"], some["apps"][0]["hidden"]) == (app(state).name, False)
+    every: Any = describe(after(state, decided(10, **look), decided(11, **look)))
+    known = every["apps"][0]
+    assert (known["name"], known["description"], known["icon_name"]) == ("Radio", "Radio", "radio")
+    assert known["hidden"]
+
+
+def test_a_silent_application_is_not_hidden() -> None:
+    state = after(state_of(playback()), decided(10, hidden=True), Gone(kind=Kind.PLAYBACK, index=10))
+    whole: Any = describe(state)
+    assert not whole["apps"][0]["hidden"]
+
+
+def test_a_group_is_as_loud_as_its_loudest_stream_and_muted_when_all_are() -> None:
+    state = state_of(playback(10, volume=0.2, muted=True), playback(11, "talk", volume=0.4), playback(12))
+    state = after(state, decided(10, group="Chat"), decided(11, group="Chat"), decided(12, group="all"))
+    whole: Any = describe(state)
+    assert whole["groups"] == [
+        {"selector": "group:all", "name": "all", "streams": [3], "volume": 0.5, "muted": False},
+        {"selector": "group:Chat", "name": "Chat", "streams": [1, 2], "volume": 0.4, "muted": False},
+    ]
 
 
 def test_a_default_that_is_not_there_can_be_shown() -> None:

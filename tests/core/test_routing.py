@@ -248,3 +248,43 @@ def test_what_has_arrived_is_said_to_be_there_while_its_move_is_still_noted_as_p
     world = replace(desk.world(), pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
     steps = decide(desk.routing, world, desk.state.streams, 100.1)
     assert [(routed.index, routed.by) for routed in steps.routed] == [(10, "rule music")]
+
+
+def looks(desk: Desk) -> tuple[str, str, bool, str]:
+    stream = desk.state.streams[KEY]
+    return stream.display_name, stream.icon_name, stream.hidden, stream.group
+
+
+def test_how_a_stream_is_shown_is_decided_with_its_place_and_again_when_rules_change() -> None:
+    shown = replace(rule(), display_name="Radio", icon_name="radio", hide=True, group="Chat")
+    desk = Desk(shown)
+    desk.is_on(1)
+    assert looks(desk) == ("Radio", "radio", True, "Chat")
+    desk.has_rules(replace(shown, hide=False))
+    assert looks(desk) == ("Radio", "radio", False, "Chat")
+    desk.is_on(3, RULE)
+    assert (looks(desk), desk.routed_by) == (("Radio", "radio", False, "Chat"), "rule music")
+    desk.has_rules()
+    assert looks(desk) == ("", "", False, "")
+
+
+def test_how_a_stream_is_shown_needs_no_place_and_does_not_wait_for_one() -> None:
+    shown = replace(rule(), to=(), group="Chat")
+    desk = Desk(shown)
+    desk.is_on(1)
+    assert (looks(desk)[3], desk.routed_by, desk.moves) == ("Chat", "", [])
+    desk = Desk(rule())
+    desk.is_on(1)
+    desk.ready = prepared([replace(rule(), group="Chat")])
+    world = replace(desk.world(), pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
+    steps = decide(desk.routing, world, desk.state.streams, 100.1)
+    assert [(r.by, r.group) for r in steps.routed] == [("", "Chat")]
+
+
+def test_a_title_that_meets_another_rule_is_shown_otherwise() -> None:
+    condition = Condition(field="media_name", patterns=(parse_pattern("*YouTube*"),))
+    desk = Desk(Rule(name="films", conditions=(condition,), display_name="YouTube"))
+    desk.is_on(1)
+    assert looks(desk)[0] == ""
+    desk.does(Seen(record=replace(desk.state.streams[KEY], media_name="A film - YouTube")))
+    assert looks(desk)[0] == "YouTube"

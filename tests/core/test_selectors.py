@@ -1,11 +1,26 @@
 """Selectors: one grammar on every outlet, an exact name wins, and nothing that is typed can do more than be refused."""
 
 import pytest
-from build import STEADY, app, capture, card, no_parents, parents, playback, process, sink, source, state_of
+from build import (
+    STEADY,
+    after,
+    app,
+    capture,
+    card,
+    no_parents,
+    parents,
+    playback,
+    process,
+    sink,
+    source,
+    state_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, MixerError, NotFoundError
+from pwmixer_dbus.core.events import Routed
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import SELECTOR_LIMIT, ParentOf, resolve, resolve_one, selector_of
 from pwmixer_dbus.core.state import MixerState
 
@@ -123,6 +138,39 @@ def test_without_a_default_there_is_a_sentence() -> None:
     assert refusal("@sink", NotFoundError, state_of()) == "There is no default sink at the moment."
 
 
+# --- groups
+
+
+def grouped(**groups: str) -> MixerState:
+    """Put the streams of `world` with these indexes, written `s10`, into groups."""
+    return after(
+        world(),
+        *(
+            Routed(kind=Kind.PLAYBACK, index=int(key[1:]), by="", group=group)
+            for key, group in groups.items()
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "meant"),
+    [
+        ("group:Chat", ["stream:1"]),
+        ("group:chat", ["stream:2"]),
+        ("group:CHAT", ["stream:1", "stream:2"]),
+        ("group:c*t", ["stream:1", "stream:2"]),
+    ],
+)
+def test_a_group_means_its_streams(selector: str, meant: list[str]) -> None:
+    assert named(selector, grouped(s10="Chat", s11="chat")) == meant
+
+
+def test_a_group_that_is_not_there_says_which_are() -> None:
+    assert refusal("group:x", NotFoundError, grouped(s10="Chat")).endswith("There is group:Chat.")
+    assert "Rules put streams into groups." in refusal("group:x", NotFoundError)
+    assert refusal("group:*", NotFoundError)
+
+
 # --- processes
 
 
@@ -152,7 +200,7 @@ def test_processes_that_are_each_others_parent_end() -> None:
 
 # --- hostile ones
 
-FORMS = ["sink:", "source:", "app:", "card:", "stream:", "pid:", "@", "", "APP:", ":"]
+FORMS = ["sink:", "source:", "app:", "card:", "stream:", "pid:", "group:", "@", "", "APP:", ":"]
 HOSTILE = st.one_of(
     st.text(max_size=40),
     st.builds(str.__add__, st.sampled_from(FORMS), st.text(max_size=40)),

@@ -26,7 +26,17 @@ from build import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwmixer_dbus.core.events import KEEP, AppWanted, Configured, Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import (
+    KEEP,
+    AppWanted,
+    Configured,
+    Disconnected,
+    Event,
+    Gone,
+    Routed,
+    Seen,
+    Snapshot,
+)
 from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply
@@ -112,6 +122,26 @@ def test_a_stream_keeps_its_number_over_a_reconnect_but_not_over_a_restart(cooki
 def test_a_stream_that_comes_back_under_its_index_is_a_new_one() -> None:
     state = after(state_of(playback()), Gone(kind=Kind.PLAYBACK, index=10), Seen(record=playback()))
     assert stream(state).number == 2
+
+
+def test_what_is_decided_of_a_stream_is_kept_until_something_else_is() -> None:
+    decided = Routed(
+        kind=Kind.PLAYBACK,
+        index=10,
+        by="person",
+        display_name="Radio",
+        icon_name="radio",
+        hidden=True,
+        group="x",
+    )
+    state = after(state_of(playback()), decided)
+    assert apply(state, decided) == (state, ())
+    state = after(state, Seen(record=playback(volume=0.2)), snapshot(playback(volume=0.3)))
+    known = stream(state)
+    assert (known.routed_by, known.display_name, known.icon_name) == ("person", "Radio", "radio")
+    assert (known.hidden, known.group, known.channels) == (True, "x", (0.3, 0.3))
+    assert undecided(stream(after(state, Routed(kind=Kind.PLAYBACK, index=10, by="")))) == undecided(known)
+    assert not stream(after(state, snapshot(server(cookie=2), playback()))).hidden
 
 
 # --- applications
@@ -284,6 +314,15 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         muted=st.sampled_from([KEEP, None, True, False]),
     ),
     st.builds(
+        Routed,
+        kind=st.sampled_from([Kind.PLAYBACK, Kind.CAPTURE]),
+        index=INDEXES,
+        by=st.sampled_from(["", "person", "rule music"]),
+        display_name=st.sampled_from(["", "Radio"]),
+        hidden=st.booleans(),
+        group=st.sampled_from(["", "Chat"]),
+    ),
+    st.builds(
         lambda aliases: Configured(settings=Settings(aliases=aliases)),
         st.sampled_from([{}, {"bin:video": MUSIC}, {"bin:music": "Sounds"}]),
     ),
@@ -341,14 +380,21 @@ def key_of(record: Record) -> Hashable:
     return record.kind, record.index
 
 
+def undecided(stream: Stream) -> Stream:
+    return replace(stream, number=0, routed_by="", display_name="", icon_name="", hidden=False, group="")
+
+
 def comparable(state: MixerState) -> Mapping[str, Any]:
-    """All that a fresh snapshot must give, too: not numbers, silent applications, wishes and the order of arrival."""
+    """All that a fresh snapshot must give, too.
+
+    Not numbers, silent applications, wishes, the order of arrival, and what rules and people have decided.
+    """
     return {
         "server": state.server,
         "devices": state.devices,
         "clients": state.clients,
         "cards": state.cards,
-        "streams": {key: replace(s, number=0) for key, s in state.streams.items()},
+        "streams": {key: undecided(s) for key, s in state.streams.items()},
         "apps": {a.app_id: (a.name, a.icon_name, set(a.streams)) for a in state.apps.values() if a.streams},
     }
 

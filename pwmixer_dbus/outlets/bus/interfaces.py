@@ -172,6 +172,8 @@ STREAM = Interface(
         Property(name="Role", signature="s", read=_says("role")),
         Property(name="ProcessId", signature="u", read=_says("pid")),
         Property(name="Direction", signature="s", read=_says("direction"), emits="const"),
+        Property(name="Hidden", signature="b", read=_says("hidden")),
+        Property(name="Group", signature="s", read=_says("group")),
     ),
 )
 
@@ -186,6 +188,7 @@ APP = Interface(
             read=lambda state, app, _d: [path_of(stream) for stream in state.streams_of(app)],
         ),
         Property(name="Active", signature="b", read=_says("active")),
+        Property(name="Hidden", signature="b", read=_says("hidden")),
     ),
 )
 

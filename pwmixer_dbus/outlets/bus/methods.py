@@ -41,6 +41,7 @@ Write = tuple[Target, str, Variant]
 """A property of an object, and its new value."""
 
 _BY_CLIENT = {"context": "s", "quiet": "b"}
+_GROUP = "group:"
 
 
 class Call:
@@ -149,6 +150,9 @@ class Methods:
         selector, mode, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
         targets = self._resolved(selector)
+        if mode == "toggle" and selector.startswith(_GROUP):
+            state, pending = self._mixer.state, self._mixer.pending
+            mode = "off" if all(verbs.muted_of(state, pending, t) for t in targets) else "on"
         plans = [verbs.set_muted(self._mixer.state, self._mixer.pending, t, mode) for t in targets]
         self._set_all(call, "Muted", targets, plans, chosen)
 
@@ -174,7 +178,10 @@ class Methods:
         selector, device_selector, options = call.arguments
         chosen = options_of(options, {**_BY_CLIENT, "remember": "b"})
         device = self._device(device_selector)
-        moves = [verbs.move(self._mixer.state, target, device) for target in self._resolved(selector)]
+        targets = self._resolved(selector)
+        if selector.startswith(_GROUP):
+            targets = _movable(selector, targets, device)
+        moves = [verbs.move(self._mixer.state, target, device) for target in targets]
         moved = [stream for _, streams in moves for stream in streams]
         rules = self.rules.rules_for((stream, device) for stream in moved) if chosen.get("remember") else []
         paths = [path_of(stream) for stream in moved]
@@ -432,6 +439,14 @@ class Methods:
         if not isinstance(target, Device):
             raise InvalidArgumentError(f"{selector_of(target)} is no sink or source to move to.")
         return target
+
+
+def _movable(selector: str, targets: Iterable[Target], device: Device) -> list[Target]:
+    """Return what of a group can be on a device: as with an application, the other direction stays where it is."""
+    found = [t for t in targets if isinstance(t, Stream) and t.kind.devices is device.kind]
+    if not found:
+        raise NotFoundError(f"{clean(selector)} has no stream now that could be moved to a {device.kind}.")
+    return [*found]
 
 
 def object_at(mixer: Mixer, path: str) -> Target:

@@ -1,0 +1,56 @@
+"""What rules say of how streams look and belong together, over D-Bus."""
+
+from pathlib import Path
+
+import pytest
+from service import CallError, Service
+from session import Session
+
+pytestmark = pytest.mark.integration
+
+RULES = """
+[[rules]]
+name = "radio"
+match.app = "radio"
+display_name = "Kitchen"
+icon = "radio"
+hide = true
+group = "House"
+
+[[rules]]
+name = "bath"
+match.app = "bath"
+group = "House"
+"""
+
+
+def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session: Session) -> None:
+    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(RULES)
+    service = Service(session).start()
+    try:
+        session.play("Radio")
+        session.play("Bath")
+        session.play("Game")
+        service.wait_for_stream("Kitchen", icon_name="radio", hidden=True, group="House")
+        service.wait_for_stream("Bath", hidden=False, group="House")
+        service.wait_for_stream("Game", hidden=False, group="")
+        hidden = {app["name"]: app["hidden"] for app in service.describe()["apps"]}
+        assert hidden == {"Kitchen": True, "Bath": False, "Game": False}
+        service.call("SetVolume", "sda{sv}", "group:house", 0.3, 0)
+        service.call("SetMuted", "ssa{sv}", "group:House", "on", 0)
+        (group,) = service.describe()["groups"]
+        assert (group["name"], len(group["streams"]), group["volume"], group["muted"]) == (
+            "House",
+            2,
+            0.3,
+            True,
+        )
+        service.call("Move", "ssa{sv}", "group:House", "headset", 0)
+        devices = {s["app_name"]: s["device"] for s in service.describe()["streams"]}
+        assert devices == {"Kitchen": "headset", "Bath": "headset", "Game": "speakers"}
+        with pytest.raises(CallError, match="There is group:House"):
+            service.call("SetMuted", "ssa{sv}", "group:nobody", "on", 0)
+    finally:
+        service.stop()
