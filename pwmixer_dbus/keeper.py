@@ -249,7 +249,11 @@ class Keeper:
             *((SetVolume,) if outcome.volume is not None else ()),
             *((SetMuted,) if outcome.muted is not None else ()),
         }
-        self._enforce(before, stream, wanted, self._moment((stream.kind, stream.index)), ruled)
+        key = (stream.kind, stream.index)
+        if before is not None and before.max_volume != stream.max_volume:
+            # A rule's cap is another one now: look at all of it, unless that has just been done at its birth.
+            before = before if (SetVolume, key) in self._mixer.pending else None
+        self._enforce(before, stream, wanted, self._moment(key), ruled)
 
     def _correct_device(self, before: Device | None, device: Device) -> None:
         """Hold a device's lock and cap. Without them it is left alone, since the session manager restores devices."""

@@ -8,7 +8,7 @@ from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snaps
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import SetMuted, SetVolume
-from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Routed, Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
     CORRECTIONS,
@@ -409,6 +409,30 @@ async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -
     await desk.quiet()
     desk.show(volume=0.2)
     assert desk.volumes == [0.6, 0.6]
+
+
+@with_memory()
+async def test_the_cap_of_a_new_rule_holds_at_once_for_what_plays(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.9)
+    await desk.quiet()
+    desk.outcome = Outcome(max_volume=0.5)
+    desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=11, by="", max_volume=0.5))
+    assert desk.volumes == [0.5]
+
+
+@with_memory()
+async def test_the_cap_of_a_rule_is_set_once_for_what_is_born_under_it(desk: Memorising) -> None:
+    desk.connect()
+    desk.outcome = Outcome(max_volume=0.5)
+    desk.see(volume=0.9)
+    desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=11, by="", max_volume=0.5))
+    assert desk.volumes == [0.5]
+    await desk.do()
+    for _ in range(CORRECTIONS - 1):  # the first was one correction, not two
+        desk.see(volume=0.9)
+        await desk.do()
+        assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.5
 
 
 @with_memory(learned(Memory(), DeviceIntent(key="sink:sink1", volume=0.1), 0.0))

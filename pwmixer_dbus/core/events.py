@@ -61,7 +61,7 @@ class AppWanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """What has been decided of a stream, all of it: what keeps it where it is, and how it is shown.
+    """What has been decided of a stream, all of it: what keeps it where it is, how it is shown, and its cap.
 
     `by` is `person`, `rule NAME`, or "" for the session manager; the rest as in `Stream`.
     """
@@ -73,6 +73,7 @@ class Routed:
     icon_name: str = ""
     hidden: bool = False
     group: str = ""
+    max_volume: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,7 @@ class Stream:
     `number`, `identity`, `routed_by` and what follows it are given by `state.apply`; an adapter leaves them alone.
     `routed_by` says what keeps the stream where it is: "" for the session manager, `person`, or `rule NAME`. The rest is
     what rules have decided: the name and the icon that are shown instead of the application's, whether lists leave it
-    out, and its group; empty where they say nothing.
+    out, its group, and the highest volume that it may have; empty where they say nothing.
     """
 
     kind: Kind
@@ -183,6 +183,7 @@ class Stream:
     icon_name: str = ""
     hidden: bool = False
     group: str = ""
+    max_volume: float | None = None
 
     @property
     def is_meter(self) -> bool:

@@ -182,6 +182,7 @@ def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
         icon_name=outcome.icon_name,
         hidden=outcome.hide,
         group=outcome.group,
+        max_volume=None if outcome.ignore else outcome.max_volume,
     )
     said = Routed(
         kind=stream.kind,
@@ -191,6 +192,7 @@ def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
         icon_name=stream.icon_name,
         hidden=stream.hidden,
         group=stream.group,
+        max_volume=stream.max_volume,
     )
     return () if decided == said else (decided,)
 

@@ -201,6 +201,7 @@ def _as_decided(stream: Stream, known: Stream, number: int, identity: Identity) 
         icon_name=known.icon_name,
         hidden=known.hidden,
         group=known.group,
+        max_volume=known.max_volume,
     )
 
 
@@ -319,6 +320,7 @@ def _routed(state: MixerState, event: Routed) -> Result:
         icon_name=event.icon_name,
         hidden=event.hidden,
         group=event.group,
+        max_volume=event.max_volume,
     )
     if routed == stream:
         return state, ()

@@ -79,17 +79,28 @@ def joined(plans: Iterable[Plan]) -> Plan:
 
 def max_volume(state: MixerState, target: Target) -> float:
     """Return the highest volume that a target may be set to."""
+    ruled: float | None = None
     match target:
         case App():
             names = [target.app_id]
+            ruled = max((_ruled(s) for s in audible_streams(state, target)), default=None)
         case Device():
             names = [device_key(target)]
         case Stream():
             device = state.device_of(target)
             names = [target.identity.app_id, *((device_key(device),) if device else ())]
+            ruled = target.max_volume
         case Card():
             names = []
-    return min([state.settings.max_volume, *(state.caps[name] for name in names if name in state.caps)])
+    caps = [state.caps[name] for name in names if name in state.caps]
+    if ruled is not None:
+        caps.append(ruled)
+    return min([state.settings.max_volume, *caps])
+
+
+def _ruled(stream: Stream) -> float:
+    """Return the highest volume that rules allow a stream."""
+    return gain.CEILING if stream.max_volume is None else stream.max_volume
 
 
 def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
@@ -169,7 +180,9 @@ def _at_volume(
 ) -> Plan:
     current = volume_of(state, pending, target)
     effective, reason = gain.limited(wanted, limit, current)
-    clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),) if reason else ()
+    clamps: tuple[Clamp, ...] = ()
+    if reason:
+        clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),)
     if isinstance(target, App):
         audible = audible_streams(state, target)
         streams = [s for s in audible if s.volume_writable]
@@ -177,10 +190,10 @@ def _at_volume(
             raise NotSupportedError(
                 f"The volume of {selector_of(target)} cannot be set: it does not allow it."
             )
-        commands = tuple(
-            _volume_command(pending, s, volume)
-            for s, volume in _shares(state, pending, streams, effective, limit, in_proportion=in_proportion)
-        )
+        shares = [*_shares(state, pending, streams, effective, limit, in_proportion=in_proportion)]
+        commands = tuple(_volume_command(pending, stream, share.effective) for stream, share in shares)
+        # What holds for the application as a whole has been told of it; what a rule adds is told of its stream.
+        clamps += tuple(share for stream, share in shares if share.reason and _ruled(stream) < limit)
         wish = AppWanted(app_id=target.app_id, volume=effective)
         return Plan(commands=commands, wishes=(wish,), clamps=clamps, volume=effective)
     if isinstance(target, Card):
@@ -197,7 +210,7 @@ def _shares(
     limit: float,
     *,
     in_proportion: bool,
-) -> Iterator[tuple[Stream, float]]:
+) -> Iterator[tuple[Stream, Clamp]]:
     """Give each stream of an application its volume: all the same, or in proportion to the loudest.
 
     What another program has raised above the limit may stay there, but it takes no other stream along.
@@ -206,7 +219,9 @@ def _shares(
     loudest = max(levels, default=0.0)
     for stream, level in zip(streams, levels, strict=True):
         share = volume * level / loudest if in_proportion and loudest > 0.0 else volume
-        yield stream, gain.limited(round(share, VOLUME_DIGITS), limit, level)[0]
+        asked = round(share, VOLUME_DIGITS)
+        given, reason = gain.limited(asked, min(limit, _ruled(stream)), level)
+        yield stream, Clamp(target=stream, requested=asked, effective=given, reason=reason)
 
 
 def _volume_command(pending: Pending, record: Audible, volume: float) -> SetVolume:

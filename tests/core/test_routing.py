@@ -281,6 +281,15 @@ def test_how_a_stream_is_shown_needs_no_place_and_does_not_wait_for_one() -> Non
     assert [(r.by, r.group) for r in steps.routed] == [("", "Chat")]
 
 
+def test_a_rules_cap_is_decided_with_its_place_unless_the_stream_is_left_alone() -> None:
+    capped = replace(rule(), max_volume=0.8)
+    desk = Desk(capped)
+    desk.is_on(1)
+    assert desk.state.streams[KEY].max_volume == 0.8
+    desk.has_rules(replace(capped, ignore=True))
+    assert desk.state.streams[KEY].max_volume is None
+
+
 def test_a_title_that_meets_another_rule_is_shown_otherwise() -> None:
     condition = Condition(field="media_name", patterns=(parse_pattern("*YouTube*"),))
     desk = Desk(Rule(name="films", conditions=(condition,), display_name="YouTube"))

@@ -321,6 +321,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         display_name=st.sampled_from(["", "Radio"]),
         hidden=st.booleans(),
         group=st.sampled_from(["", "Chat"]),
+        max_volume=st.sampled_from([None, 0.5]),
     ),
     st.builds(
         lambda aliases: Configured(settings=Settings(aliases=aliases)),
@@ -381,7 +382,9 @@ def key_of(record: Record) -> Hashable:
 
 
 def undecided(stream: Stream) -> Stream:
-    return replace(stream, number=0, routed_by="", display_name="", icon_name="", hidden=False, group="")
+    return replace(
+        stream, number=0, routed_by="", display_name="", icon_name="", hidden=False, group="", max_volume=None
+    )
 
 
 def comparable(state: MixerState) -> Mapping[str, Any]:

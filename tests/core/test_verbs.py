@@ -33,7 +33,7 @@ from pwmixer_dbus.core.commands import (
     Slot,
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotFoundError, NotSupportedError
-from pwmixer_dbus.core.events import AppWanted
+from pwmixer_dbus.core.events import AppWanted, Routed
 from pwmixer_dbus.core.model import App, Availability, Device, Kind, Port, Profile
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
@@ -103,6 +103,42 @@ def test_a_clamped_volume_says_why(asked: float, limit: float, effective: float,
     assert volumes(plan) == [(effective, effective)]
     assert plan.volume == effective
     assert plan.clamps == (verbs.Clamp(target=device, requested=asked, effective=effective, reason=reason),)
+
+
+def ruled(*caps: float | None) -> MixerState:
+    """Make an application of streams with these caps of rules."""
+    state = state_of(*(playback(10 + i, volume=0.2) for i in range(len(caps))))
+    return after(
+        state,
+        *(Routed(kind=Kind.PLAYBACK, index=10 + i, by="", max_volume=cap) for i, cap in enumerate(caps)),
+    )
+
+
+def test_a_rules_cap_holds_for_its_stream_and_says_why() -> None:
+    state = ruled(0.4)
+    target = stream(state)
+    assert verbs.max_volume(state, target) == 0.4
+    plan = verbs.set_volume(state, {}, target, 0.9)
+    assert volumes(plan) == [(0.4, 0.4)]
+    assert [(c.effective, c.reason) for c in plan.clamps] == [(0.4, "above the limit of 40%")]
+    assert volumes(verbs.set_channels(state, target, (0.3, 0.9))) == [(0.3, 0.4)]
+    assert verbs.max_volume(ruled(1.4), stream(ruled(1.4))) == 1.0
+
+
+def test_an_application_goes_as_high_as_the_highest_of_its_streams_may() -> None:
+    state = ruled(0.4, 0.6)
+    assert verbs.max_volume(state, app(state)) == 0.6
+    plan = verbs.set_volume(state, {}, app(state), 0.9)
+    assert volumes(plan) == [(0.4, 0.4), (0.6, 0.6)]
+    assert [(c.target, c.effective) for c in plan.clamps] == [(app(state), 0.6), (stream(state), 0.4)]
+
+
+def test_the_cap_of_one_stream_leaves_the_others_alone() -> None:
+    state = ruled(0.4, None)
+    assert verbs.max_volume(state, app(state)) == 1.0
+    plan = verbs.set_volume(state, {}, app(state), 0.9)
+    assert volumes(plan) == [(0.4, 0.4), (0.9, 0.9)]
+    assert (plan.volume, [c.target for c in plan.clamps]) == (0.9, [stream(state)])
 
 
 def test_the_settings_may_allow_more_than_100_percent() -> None:

@@ -16,6 +16,7 @@ display_name = "Kitchen"
 icon = "radio"
 hide = true
 group = "House"
+max_volume = 0.8
 
 [[rules]]
 name = "bath"
@@ -36,6 +37,8 @@ def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session
         service.wait_for_stream("Kitchen", icon_name="radio", hidden=True, group="House")
         service.wait_for_stream("Bath", hidden=False, group="House")
         service.wait_for_stream("Game", hidden=False, group="")
+        kitchen = service.wait_for_stream("Kitchen", max_volume=0.8)
+        assert service.call("SetVolume", "sda{sv}", kitchen["selector"], 0.95, 0) == 0.8
         hidden = {app["name"]: app["hidden"] for app in service.describe()["apps"]}
         assert hidden == {"Kitchen": True, "Bath": False, "Game": False}
         service.call("SetVolume", "sda{sv}", "group:house", 0.3, 0)
