@@ -81,6 +81,10 @@ def _dispatch(argv: list[str]) -> int:
         from pwmixer_dbus.cli.hot import run as run_hot  # noqa: PLC0415
 
         return run_hot(name, options, arguments)
+    if command.module == "import":
+        from pwmixer_dbus.cli.importing import run as run_import  # noqa: PLC0415
+
+        return run_import(options, arguments)
     if command.module == "watch":
         from pwmixer_dbus.cli.watch import run as run_watch  # noqa: PLC0415
 

@@ -353,6 +353,22 @@ _ALL = (
         ),
     ),
     Command(
+        "import",
+        ("wireplumber|FILE", "[FILE]"),
+        "take over the volumes of WirePlumber, or the rules of gnome-pipewire-volume-mixer",
+        module="import",
+        text="'import wireplumber' reads what WirePlumber has stored of applications, 'import FILE' a config.toml of "
+        "gnome-pipewire-volume-mixer. Only what is unambiguous is taken; all else is listed with the reason.",
+        options=(Option(("--dry-run",), "", "say what would be done, and do nothing"),),
+        examples=(
+            ("pwmixerctl import wireplumber --dry-run", "what would be remembered"),
+            (
+                "pwmixerctl import /etc/pipewire-volume-mixer/config.toml",
+                "rules, and a PipeWire configuration for the sinks",
+            ),
+        ),
+    ),
+    Command(
         "reload",
         (),
         "read the configuration file again",
