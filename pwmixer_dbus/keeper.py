@@ -23,6 +23,7 @@ from pwmixer_dbus.core.memory import (
     DeviceIntent,
     Intent,
     KnownApp,
+    KnownDevice,
     Level,
     Memory,
     Moment,
@@ -97,7 +98,7 @@ class Keeper:
             for app in memory.apps.values()
         )
         self._mixer.on_event(Known(apps=tuple(apps)), MEMORY)
-        self._mixer.on_event(Capped(caps=_caps(memory)), MEMORY)
+        self._mixer.on_event(_held(memory), MEMORY)
 
     def close(self) -> None:
         """Stop the timer."""
@@ -198,7 +199,7 @@ class Keeper:
                 level = _level(app)
                 wish = AppWanted(app_id=app_id, volume=level.volume, muted=level.muted)
                 self._mixer.on_event(wish, MEMORY)
-        self._mixer.on_event(Capped(caps=_caps(memory)), MEMORY)
+        self._mixer.on_event(_held(memory), MEMORY)
 
     def _moment(self, key: Key | None) -> Moment:
         return Moment(
@@ -335,10 +336,10 @@ def _level(app: KnownApp) -> Level:
     return app.levels.get(Kind.PLAYBACK) or app.levels.get(Kind.CAPTURE) or Level()
 
 
-def _caps(memory: Memory) -> Mapping[str, float]:
-    apps = {app.app_id: app.max_volume for app in memory.apps.values()}
-    devices = {device.key: device.max_volume for device in memory.devices.values()}
-    return {name: cap for name, cap in {**apps, **devices}.items() if cap is not None}
+def _held(memory: Memory) -> Capped:
+    known: dict[str, KnownApp | KnownDevice] = {**memory.apps, **memory.devices}
+    caps = {name: each.max_volume for name, each in known.items() if each.max_volume is not None}
+    return Capped(caps=caps, locked=frozenset(name for name, each in known.items() if each.locked))
 
 
 def _about(target: App | Device) -> Intent:

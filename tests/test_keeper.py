@@ -411,6 +411,18 @@ async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -
     assert desk.volumes == [0.6, 0.6]
 
 
+@with_memory(remembered(0.4, locked=True))
+async def test_what_is_locked_is_shown(desk: Memorising) -> None:
+    assert desk.mixer.state.locked == {MUSIC}
+    desk.connect()
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    assert desk.mixer.state.locked == {MUSIC, "sink:sink1"}
+    desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=False)
+    assert desk.mixer.state.locked == {"sink:sink1"}
+    desk.keeper.forget(None)
+    assert not desk.mixer.state.locked
+
+
 @with_memory()
 async def test_the_cap_of_a_new_rule_holds_at_once_for_what_plays(desk: Memorising) -> None:
     desk.connect()

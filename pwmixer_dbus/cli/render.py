@@ -181,7 +181,14 @@ def _device_row(device: Record) -> Row:
         volume=device["volume"],
         muted=device["muted"],
         notes=tuple(
-            _words({"default": device["default"], "muted": device["muted"], printable(port): bool(port)})
+            _words(
+                {
+                    "default": device["default"],
+                    "muted": device["muted"],
+                    "locked": device["locked"],
+                    printable(port): bool(port),
+                }
+            )
         ),
         selector=printable(device["selector"]),
         mark=device["default"],
@@ -199,7 +206,9 @@ def _app_rows(document: Document, *, everything: bool) -> Iterator[Row]:
             name=printable(app["name"] or app["app_id"]),
             volume=app["volume"],
             muted=app["muted"],
-            notes=tuple(_words({"muted": app["muted"], "not playing": not app["streams"]})),
+            notes=tuple(
+                _words({"muted": app["muted"], "locked": app["locked"], "not playing": not app["streams"]})
+            ),
             selector=printable(app["selector"]),
             idle=not app["streams"],
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.memory import device_key
 from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Properties, Stream
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -93,6 +94,7 @@ def describe_device(state: MixerState, device: Device) -> Document:
         "ports": [_option(p) for p in device.ports],
         "max_volume": max_volume(state, device),
         "volume_writable": bool(device.channels),
+        "locked": device_key(device) in state.locked,
     }
 
 
@@ -123,6 +125,7 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
         "state": "corked" if stream.corked else "running",
         "max_volume": max_volume(state, stream),
         "volume_writable": stream.has_volume and stream.volume_writable,
+        "locked": stream.identity.app_id in state.locked,
         "routed_by": stream.routed_by,
         "hidden": stream.hidden,
         "group": stream.group,
@@ -149,6 +152,7 @@ def describe_app(state: MixerState, app: App) -> Document:
         "channel_volumes": [],
         "max_volume": max_volume(state, app),
         "volume_writable": not streams or any(s.volume_writable for s in audible_streams(state, app)),
+        "locked": app.app_id in state.locked,
         "hidden": bool(streams) and all(s.hidden for s in streams),
     }
 

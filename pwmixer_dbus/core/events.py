@@ -99,9 +99,10 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capped:
-    """The caps of applications and devices, by app id and by device key; whatever is not named has none."""
+    """The caps and the locks of applications and devices, by app id and by device key; whatever is not named has none."""
 
     caps: Mapping[str, float]
+    locked: frozenset[str] = frozenset()
 
 
 Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Routed | Configured | Known | Forgotten | Capped

@@ -40,7 +40,8 @@ R = TypeVar("R", bound=Record)
 class MixerState:
     """Everything that is known. `generation` grows by one with every change; `connected` is False while stale.
 
-    `caps` are the highest volumes of applications and devices, by app id and by device key.
+    `caps` are the highest volumes of applications and devices, by app id and by device key; `locked` are those of them
+    that are held where they are.
     """
 
     connected: bool = False
@@ -51,6 +52,7 @@ class MixerState:
     cards: Mapping[int, Card] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
     caps: Mapping[str, float] = field(default_factory=dict)
+    locked: frozenset[str] = frozenset()
     settings: Settings = field(default_factory=Settings)
     next_number: int = 1
     generation: int = 0
@@ -128,8 +130,8 @@ def _chosen(state: MixerState, event: AppWanted | Configured | Routed | Known | 
             return _known(state, apps)
         case Forgotten(app_id=app_id):
             return _forgotten(state, app_id)
-        case Capped(caps=caps):
-            return _capped(state, caps)
+        case Capped():
+            return _capped(state, event)
     assert_never(event)
 
 
@@ -345,11 +347,12 @@ def _forgotten(state: MixerState, app_id: str) -> Result:
     return replace(state, apps=_without(state.apps, app_id)), (_change(app, None),)
 
 
-def _capped(state: MixerState, caps: Mapping[str, float]) -> Result:
-    if caps == state.caps:
+def _capped(state: MixerState, event: Capped) -> Result:
+    if event.caps == state.caps and event.locked == state.locked:
         return state, ()
     # What a cap holds for is told of as a whole, as with settings: caps are few, and seldom change.
-    return replace(state, caps=dict(caps)), (_change(state.server, state.server),)
+    after = replace(state, caps=dict(event.caps), locked=event.locked)
+    return after, (_change(state.server, state.server),)
 
 
 def _configured(state: MixerState, settings: Settings) -> Result:

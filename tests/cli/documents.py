@@ -29,6 +29,7 @@ def device(kind: str, name: str, **changes: Any) -> Record:
         "ports": [],
         "max_volume": 1.0,
         "volume_writable": True,
+        "locked": False,
         **changes,
     }
 
@@ -59,6 +60,7 @@ def stream(number: int, **changes: Any) -> Record:
         "state": "running",
         "max_volume": 1.0,
         "volume_writable": True,
+        "locked": False,
         "routed_by": "",
         "hidden": False,
         "group": "",
@@ -83,6 +85,7 @@ def app(app_id: str, name: str, **changes: Any) -> Record:
         "channel_volumes": [],
         "max_volume": 1.0,
         "volume_writable": True,
+        "locked": False,
         "hidden": False,
         **changes,
     }

@@ -25,6 +25,16 @@ def test_monitors_are_shown_when_asked_for() -> None:
     assert "Monitor of" in status(DOCUMENT, Terminal(), everything=True)
 
 
+def test_what_is_locked_is_marked_with_a_word() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    assert "locked" not in status(document, Terminal(width=110))
+    document["sinks"][0]["locked"] = document["apps"][0]["locked"] = True
+    lines = [line for line in status(document, Terminal(width=110)).splitlines() if "locked" in line]
+    assert len(lines) == 2
+    assert lines[0].startswith("● Speakers")
+    assert "Firefox" in lines[1]
+
+
 def test_what_a_rule_hides_is_shown_when_asked_for() -> None:
     document = copy.deepcopy(DOCUMENT)
     document["streams"][1]["hidden"] = True

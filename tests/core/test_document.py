@@ -16,7 +16,7 @@ from pwmixer_dbus.core.document import (
     describe_target,
     explain_stream,
 )
-from pwmixer_dbus.core.events import Disconnected, Gone, Routed
+from pwmixer_dbus.core.events import Capped, Disconnected, Gone, Routed
 from pwmixer_dbus.core.model import Availability, Kind, Port, Profile
 from pwmixer_dbus.core.selectors import resolve_one
 from pwmixer_dbus.core.state import MixerState
@@ -30,11 +30,11 @@ KEYS = {
     "settings": {"max_volume", "step"},
     "sinks": NODE
     | {"index", "positions", "default", "monitor", "virtual", "form_factor", "bus", "card", "active_port"}
-    | {"ports", "max_volume", "volume_writable"},
+    | {"ports", "max_volume", "volume_writable", "locked"},
     "streams": NODE
     | {"number", "index", "direction", "app_id", "app_name", "media_name", "role", "binary", "pid", "device"}
-    | {"positions", "corked", "max_volume", "volume_writable", "routed_by", "hidden", "group"},
-    "apps": NODE | {"app_id", "streams", "active", "max_volume", "volume_writable", "hidden"},
+    | {"positions", "corked", "max_volume", "volume_writable", "locked", "routed_by", "hidden", "group"},
+    "apps": NODE | {"app_id", "streams", "active", "max_volume", "volume_writable", "locked", "hidden"},
     "cards": {"selector", "kind", "index", "name", "description", "icon_name", "active_profile", "profiles"}
     | {"ports"},
 }
@@ -167,6 +167,15 @@ def test_what_rules_say_of_how_it_looks_is_shown() -> None:
     known = every["apps"][0]
     assert (known["name"], known["description"], known["icon_name"]) == ("Radio", "Radio", "radio")
     assert known["hidden"]
+
+
+def test_what_is_locked_is_shown_where_it_counts() -> None:
+    state = state_of(sink(1), source(2), playback(10), playback(11, "talk"))
+    state = after(state, Capped(caps={}, locked=frozenset({"sink:speakers", "bin:music"})))
+    whole: Any = describe(state)
+    locked = [d["selector"] for d in documents(state) if d.get("locked")]
+    assert locked == ["sink:speakers", "stream:1", "app:bin:music"]
+    assert whole["sources"][0]["locked"] is False
 
 
 def test_a_silent_application_is_not_hidden() -> None:

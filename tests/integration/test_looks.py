@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from service import CallError, Service
+from service import ROOT, CallError, Service
 from session import Session
 
 pytestmark = pytest.mark.integration
@@ -39,6 +39,9 @@ def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session
         service.wait_for_stream("Game", hidden=False, group="")
         kitchen = service.wait_for_stream("Kitchen", max_volume=0.8)
         assert service.call("SetVolume", "sda{sv}", kitchen["selector"], 0.95, 0) == 0.8
+        service.call("SetLock", "sb", "sink:headset", True)
+        path = f"{ROOT}/sinks/headset"
+        assert service.get("Locked", path=path, interface="Node") is True
         hidden = {app["name"]: app["hidden"] for app in service.describe()["apps"]}
         assert hidden == {"Kitchen": True, "Bath": False, "Game": False}
         service.call("SetVolume", "sda{sv}", "group:house", 0.3, 0)

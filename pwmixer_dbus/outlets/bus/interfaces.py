@@ -141,6 +141,7 @@ NODE = Interface(
         Property(name="State", signature="s", read=_says("state")),
         Property(name="MaxVolume", signature="d", read=_says("max_volume")),
         Property(name="VolumeWritable", signature="b", read=_says("volume_writable")),
+        Property(name="Locked", signature="b", read=_says("locked")),
     ),
 )
 

@@ -126,7 +126,8 @@ class Publisher:
             for device in (before.default(kind), state.default(kind)):
                 if device is not None:
                     yield subject_of(device)
-        if (before.settings, before.caps) != (state.settings, state.caps):
+        known = (before.settings, before.caps, before.locked)
+        if known != (state.settings, state.caps, state.locked):
             for records in (state.devices, state.streams, state.apps):
                 yield from (subject_of(r) for r in records.values())
 
