@@ -61,9 +61,7 @@ def test_the_rule_holds_when_the_default_changes(with_rules: Started) -> None:
     # To move a stream to the default erases its pin, so it would follow the next one.
     for default in ("headset", "speakers", "headset", "speakers"):
         session.pactl("set-default-sink", default)
-        session.wait_for(
-            lambda d=default: service.describe()["defaults"]["sink"] == d, "the default to change"
-        )
+        wait_for_default(service, default)
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
@@ -105,7 +103,7 @@ def test_a_person_with_pactl_wins_and_keeps_winning(with_rules: Started) -> None
     )
     service.wait_for_stream("Radio", device="speakers", routed_by="person")
     session.pactl("set-default-sink", "headset")
-    session.wait_for(lambda: service.describe()["defaults"]["sink"] == "headset", "the default to change")
+    wait_for_default(service, "headset")
     service.wait_for_stream("Radio", device="speakers", routed_by="person")
 
 
@@ -115,6 +113,10 @@ def is_moved(service: Service, index: int, sink: str) -> bool:
         return True
     service.session.pactl("move-sink-input", str(index), sink)
     return False
+
+
+def wait_for_default(service: Service, name: str) -> None:
+    service.session.wait_for(lambda: service.describe()["defaults"]["sink"] == name, "the default to change")
 
 
 def explained(service: Service) -> Json:
