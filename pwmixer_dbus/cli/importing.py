@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
+from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable, wire
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.importing import (
@@ -13,6 +13,7 @@ from pwmixer_dbus.config.importing import (
     add_rules,
     from_mixer_config,
     from_wireplumber,
+    peek,
     plain_of,
     read_text,
     remembered,
@@ -46,7 +47,8 @@ def run(options: dict[str, str], arguments: list[str]) -> int:
 def _volumes(path: Path, is_rehearsal: bool) -> None:
     text = read_text(path)
     file = StateFile(state_path())
-    memory = file.load()
+    is_ours = not is_rehearsal and not _is_running()
+    memory = file.load() if is_ours else peek(state_path())
     if file.problem:
         raise CommandError(file.problem)
     found = from_wireplumber(text, memory, load(config_path()).aliases)
@@ -56,15 +58,13 @@ def _volumes(path: Path, is_rehearsal: bool) -> None:
         _tell_rest(found)
         return
     later: list[str] = []
-    if _is_running():
+    if not is_ours:
         # The service is the state file's one writer. It can set what it knows, and an application as it plays.
-        done = []
+        done: list[str] = []
         for intent, line in taken:
-            if intent.app_id in memory.apps and intent.kind == "playback":
-                _set(f"app:{intent.app_id}", intent.volume, intent.muted)
-                done.append(line)
-            else:
-                later.append(line)
+            is_known = intent.app_id in memory.apps and intent.kind == "playback"
+            is_set = is_known and _is_set(f"app:{intent.app_id}", intent.volume, intent.muted)
+            (done if is_set else later).append(line)
     else:
         done = [line for _, line in taken]
         asyncio.run(_save(file, remembered(memory, found.intents, time.time())))
@@ -86,11 +86,18 @@ def _level(intent: object) -> str:
     return f"{verb} at {' and '.join(words)}" if isinstance(volume, float) else f"{verb} {words[0]}"
 
 
-def _set(target: str, volume: object, muted: object) -> None:
-    if isinstance(volume, float):
-        wire.call("SetVolume", "sda{sv}", target, volume, {"quiet": True})
-    if muted is True:
-        wire.call("SetMuted", "ssa{sv}", target, "on", {"quiet": True})
+def _is_set(target: str, volume: object, muted: object) -> bool:
+    """Have the service set an application; False where it knows none of that id (any more)."""
+    try:
+        if isinstance(volume, float):
+            wire.call("SetVolume", "sda{sv}", target, volume, {"quiet": True})
+        if muted is True:
+            wire.call("SetMuted", "ssa{sv}", target, "on", {"quiet": True})
+    except UnreachableError:
+        raise
+    except CommandError:
+        return False
+    return True
 
 
 async def _save(file: StateFile, memory: object) -> None:

@@ -4,9 +4,11 @@ Text in, intents or rules out, with a note on each thing that is left out and wh
 volume at the wrong application is worse than none. What pwmixer remembers already is newer and stays.
 """
 
+import contextlib
 import json
 import math
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +18,7 @@ import platformdirs
 
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
+from pwmixer_dbus.config.store import StateFile
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import KEEP
@@ -24,7 +27,7 @@ from pwmixer_dbus.core.memory import NOBODY, AppIntent, Level, Memory, learned
 from pwmixer_dbus.core.model import VOLUME_DIGITS, Kind, Stream, clean
 from pwmixer_dbus.core.rules import Rule, read_rule, rule_to_plain
 
-_SIZE_LIMIT = 4 * 1024 * 1024
+_SIZE_LIMIT = 8 * 1024 * 1024
 _UNESCAPED = {"s": " ", "e": "=", "o": "[", "c": "]"}
 _KINDS = {"Output/Audio": Kind.PLAYBACK, "Input/Audio": Kind.CAPTURE}
 _FIELDS = ("volume", "mute", "channelVolumes", "channelMap", "target")
@@ -99,8 +102,17 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     if len(data) > _SIZE_LIMIT:
-        raise ConfigError(f"{path} is larger than 4 MiB, which no such file is.")
+        raise ConfigError(f"{path} is larger than 8 MiB, which no such file is.")
     return data.decode("utf-8", "replace")
+
+
+def peek(path: Path) -> Memory:
+    """Read a state file that is not ours to mend: whatever is wrong with it, it stays as it is."""
+    with tempfile.TemporaryDirectory(prefix="pwmixer-import-") as folder:
+        copy = Path(folder) / path.name
+        with contextlib.suppress(ConfigError):
+            copy.write_text(read_text(path), encoding="utf-8")
+        return StateFile(copy).load()
 
 
 # --- WirePlumber

@@ -1,9 +1,18 @@
 """What WirePlumber and gnome-pipewire-volume-mixer have kept, read from text as they really write it."""
 
+from pathlib import Path
+
 import pytest
 
 from pwmixer_dbus.config.errors import ConfigError
-from pwmixer_dbus.config.importing import Imported, add_rules, from_mixer_config, from_wireplumber, remembered
+from pwmixer_dbus.config.importing import (
+    Imported,
+    add_rules,
+    from_mixer_config,
+    from_wireplumber,
+    peek,
+    remembered,
+)
 from pwmixer_dbus.config.rulebook import read_rules, rules_path
 from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.memory import AppIntent, KnownApp, Level, Memory
@@ -198,6 +207,15 @@ def test_what_is_damaged_is_said_and_costs_nothing_else(text: str) -> None:
     assert len(found.left_out) == 1
 
 
+def test_to_peek_at_a_damaged_state_file_leaves_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert peek(path) == Memory()
+    path.write_bytes(b"{\xff")
+    assert peek(path) == Memory()
+    assert [p.name for p in tmp_path.iterdir()] == ["state.json"]
+    assert path.read_bytes() == b"{\xff"
+
+
 # gnome-pipewire-volume-mixer
 
 
@@ -229,8 +247,8 @@ def test_sinks_become_a_configuration_of_pipewire() -> None:
     assert from_mixer_config("[routing]\n").sinks == ""
 
 
-def test_rules_that_are_there_are_not_added_again(tmp_path_factory: pytest.TempPathFactory) -> None:
-    config = tmp_path_factory.mktemp("config") / "config.toml"
+def test_rules_that_are_there_are_not_added_again(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
     rules = from_mixer_config(MIXER).rules
     add_rules(config, (), rules)
     kept = read_rules(rules_path(config))
