@@ -207,6 +207,7 @@ class Keeper:
             born_at=-math.inf if key is None else self._born_at.get(key, -math.inf),
             unrest_at=self._unrest_at,
             writes=NO_WRITES if key is None else self._mixer.writes_of(key),
+            grace=self._mixer.state.settings.grace,
         )
 
     def _follow_births_and_deaths(self, changes: Iterable[Change], now: float) -> None:

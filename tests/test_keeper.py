@@ -170,6 +170,31 @@ async def test_what_is_set_within_the_grace_is_not_learned(desk: Memorising) -> 
     assert desk.level().volume == 0.4
 
 
+@with_memory(remembered(), grace=10.0)
+async def test_a_longer_grace_holds_an_app_that_takes_its_time(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    await desk.do()
+    await asyncio.sleep(9)
+    desk.see(volume=0.9)
+    await desk.do()
+    assert gain.level(desk.mixer.state.streams[NEW].channels) == desk.level().volume == 0.4
+    await asyncio.sleep(1.5)
+    desk.see(volume=0.9)
+    assert (desk.volumes, desk.level().volume) == ([0.4, 0.4], 0.9)
+
+
+@with_memory(remembered(), grace=0.0)
+async def test_without_a_grace_what_is_remembered_is_set_just_once(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.see()
+    await desk.do()
+    await asyncio.sleep(ECHO + 0.1)
+    desk.see(volume=0.9)
+    assert (desk.volumes, desk.level().volume) == ([0.4], 0.9)
+
+
 @with_memory(
     learned(
         remembered(0.4, devices=("sink:sink1",)),

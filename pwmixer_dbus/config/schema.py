@@ -85,6 +85,15 @@ class Memory(_Table):
             "Whether volumes, mutes, locks and caps are kept over restarts; counts from the next start on."
         ),
     )
+    grace: float = Field(
+        default=_DEFAULTS.grace,
+        ge=0.0,
+        le=10.0,
+        description=(
+            "For how many seconds a new stream is held at what is remembered, and nothing is learned from what other"
+            " programs set; with 0.0 it is set just once."
+        ),
+    )
     first_volume: float = Field(
         default=_DEFAULTS.first_volume,
         ge=0.0,
@@ -151,6 +160,7 @@ class Document(_Table):
             unmute_on_raise=self.volume.unmute_on_raise,
             aliases=MappingProxyType(dict(self.apps.aliases)),
             memory=self.memory.enabled,
+            grace=self.memory.grace,
             first_volume=self.memory.first_volume,
             log_level=self.log.level,
             rules=self.rules,
@@ -166,6 +176,7 @@ def from_settings(settings: Settings) -> Mapping[tuple[str, ...], object]:
         ("volume", "unmute_on_raise"): settings.unmute_on_raise,
         ("apps", "aliases"): settings.aliases,
         ("memory", "enabled"): settings.memory,
+        ("memory", "grace"): settings.grace,
         ("memory", "first_volume"): settings.first_volume,
         ("log", "level"): settings.log_level,
     }

@@ -27,7 +27,13 @@ LAST_DAY = 253370764800
 """9999-01-01, the latest day that is kept; a clock may be set to anything."""
 
 GRACE = 2.0
-"""Seconds after its birth in which a stream's own volume says nothing about what a person wants, and is corrected."""
+"""Seconds after its birth in which a stream's own volume says nothing about what a person wants, and is corrected.
+
+This is where nothing else is set; a `Moment` has what is in force.
+"""
+
+BIRTH = 0.05
+"""Seconds that count as its birth, at which it gets what is remembered however short the grace is."""
 
 SETTLING = 1.0
 """Seconds after an upheaval (a device, a default, the server) in which what other programs do says nothing either."""
@@ -179,18 +185,20 @@ class Moment:
     """When something happens, in seconds of one monotonic clock, and what happened before.
 
     `born_at`: when the stream or device in question appeared. `unrest_at`: when last there were changes that
-    `is_upheaval` calls one, these included. `writes`: our own latest command for each setting.
+    `is_upheaval` calls one, these included. `writes`: our own latest command for each setting. `grace`: for how many
+    seconds from its birth a stream is new.
     """
 
     now: float
     born_at: float = -math.inf
     unrest_at: float = -math.inf
     writes: Mapping[Slot, Write] = field(default_factory=lambda: MappingProxyType({}))
+    grace: float = GRACE
 
     @property
     def is_in_grace(self) -> bool:
         """Whether what was born has not yet had time to say what it means."""
-        return self.now - self.born_at < GRACE
+        return self.now - self.born_at < max(self.grace, BIRTH)
 
     def fresh_write(self, slot: Slot) -> Write | None:
         """Return our own command for a setting where a change of that may be its echo."""
@@ -493,7 +501,7 @@ def intent_of(
        which may differ from what a device makes of it; if a rule, a duck, a scene or our own enforcement did, nothing.
     3. What came with a user's request counts, at any time.
     4. What another program did (origin server) counts as a person's doing, unless it may as well be the program's own or
-       the session manager's: within `GRACE` seconds of birth, within `SETTLING` seconds of an upheaval, while there is
+       the session manager's: within `grace` seconds of birth, within `SETTLING` seconds of an upheaval, while there is
        no connection, together with a move, another port or other channels, or against a lock.
     5. Anything else does not count.
     """
@@ -601,7 +609,7 @@ def enforcement(
     1. What shows our own latest write, and what a person is setting just now, is left alone up to the cap; but a write
        that enforced what is remembered for another device says nothing of this one.
     2. A volume above a cap comes down to it, at any time.
-    3. What is remembered is set: within `GRACE` seconds of birth, and with a lock at any time.
+    3. What is remembered is set: within `grace` seconds of birth, and with a lock at any time.
     4. An application never seen before starts at its safe first volume at most, until a person sets one.
 
     After `CORRECTIONS` in `CORRECTIONS_IN` seconds the stream is let be; one with a lock or above a cap is looked at

@@ -21,6 +21,7 @@ class Settings:
     `unmute_on_raise`: whether a step up also unmutes; a step down never does.
     `aliases`: app id to the app id that it counts as; looked up once, so an alias of an alias is not followed.
     `memory`: whether what people want is kept over restarts.
+    `grace`: for how many seconds from its start an application's own volumes are set back and not learned, 0.0 to 10.0.
     `first_volume`: how loud an application that was never seen may start at most, 0.0 to 1.5.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
@@ -32,6 +33,7 @@ class Settings:
     unmute_on_raise: bool = True
     aliases: Mapping[str, str] = field(default_factory=_no_aliases)
     memory: bool = True
+    grace: float = 2.0
     first_volume: float = 1.5
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()
