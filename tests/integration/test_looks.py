@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from recorder import Recorder
 from service import ROOT, CallError, Service
 from session import Session
 
@@ -37,15 +38,20 @@ def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session
         service.wait_for_stream("Kitchen", icon_name="radio", hidden=True, group="House")
         service.wait_for_stream("Bath", hidden=False, group="House")
         service.wait_for_stream("Game", hidden=False, group="")
+        recorder = Recorder(service)
         kitchen = service.wait_for_stream("Kitchen", max_volume=0.8)
         assert service.call("SetVolume", "sda{sv}", kitchen["selector"], 0.95, 0) == 0.8
+        assert len(recorder.signals("VolumeClamped")) == 1
         service.call("SetLock", "sb", "sink:headset", True)
         path = f"{ROOT}/sinks/headset"
         assert service.get("Locked", path=path, interface="Node") is True
+        recorder.assert_announced_before_the_reply("SetLock", (path, "Locked"))
         hidden = {app["name"]: app["hidden"] for app in service.describe()["apps"]}
         assert hidden == {"Kitchen": True, "Bath": False, "Game": False}
         service.call("SetVolume", "sda{sv}", "group:house", 0.3, 0)
-        service.call("SetMuted", "ssa{sv}", "group:House", "on", 0)
+        service.call("SetMuted", "ssa{sv}", "app:bath", "on", 0)
+        # Of a group that is muted in part, a toggle mutes the rest.
+        assert service.call("SetMuted", "ssa{sv}", "group:House", "toggle", 0) is True
         (group,) = service.describe()["groups"]
         assert (group["name"], len(group["streams"]), group["volume"], group["muted"]) == (
             "House",
@@ -58,5 +64,7 @@ def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session
         assert devices == {"Kitchen": "headset", "Bath": "headset", "Game": "speakers"}
         with pytest.raises(CallError, match="There is group:House"):
             service.call("SetMuted", "ssa{sv}", "group:nobody", "on", 0)
+        with pytest.raises(CallError, match="could be moved to a source"):
+            service.call("Move", "ssa{sv}", "group:House", "source:microphone", 0)
     finally:
         service.stop()
