@@ -122,7 +122,7 @@ _ALL = (
         "show outputs, inputs and applications with their volumes",
         module="show",
         text="The default devices are marked. This is also what pwmixerctl does without a command.",
-        options=(Option(("-a", "--all"), "", "show monitors of outputs, too"), _COLOR),
+        options=(Option(("-a", "--all"), "", "show monitors of outputs and what rules hide, too"), _COLOR),
         examples=(("pwmixerctl status", "everything at a glance"),),
     ),
     Command(
@@ -132,7 +132,7 @@ _ALL = (
         module="show",
         text="KIND is apps, streams, sinks, sources or cards. One line for each, with the selector first.",
         options=(
-            Option(("-a", "--all"), "", "list monitors of outputs among the sources, too"),
+            Option(("-a", "--all"), "", "list monitors of outputs and what rules hide, too"),
             _FORMAT,
             _JSON,
         ),
@@ -406,6 +406,7 @@ SELECTORS = (
     ("app:ID", "an application with all its streams, such as app:firefox; globs work here, too"),
     ("stream:N", "one stream, by the number that 'pwmixerctl list streams' shows"),
     ("card:NAME", "a card, for profiles"),
+    ("group:NAME", "the streams that rules have put into a group"),
     ("pid:N", "the streams of a process, or of the process that started it"),
     ("/org/pwmixer/Mixer/...", "an object path"),
 )
