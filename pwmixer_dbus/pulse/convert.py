@@ -159,30 +159,19 @@ def _device(kind: Kind, fields: tuple[Any, ...], monitored: tuple[int, int], cac
 
 def sink_input(address: int, cache: PropertyCache) -> Stream:
     """Read a `pa_sink_input_info`."""
-    fields = _read_sink_input(address)
-    index, name, client, device, positions, volume, mute, proplist, corked, has_volume, writable = fields
-    return Stream(
-        kind=Kind.PLAYBACK,
-        index=index,
-        client=_index(client),
-        device=_index(device),
-        media_name=_string(name),
-        channels=_volumes(volume),
-        positions=_positions(positions),
-        muted=bool(mute),
-        corked=bool(corked),
-        has_volume=bool(has_volume),
-        volume_writable=bool(writable),
-        properties=cache.read(Kind.PLAYBACK, index, proplist),
-    )
+    *first, volume, mute, proplist, corked, has_volume, writable = _read_sink_input(address)
+    return _stream(Kind.PLAYBACK, (*first, proplist, corked, volume, mute, has_volume, writable), cache)
 
 
 def source_output(address: int, cache: PropertyCache) -> Stream:
     """Read a `pa_source_output_info`."""
-    fields = _read_source_output(address)
+    return _stream(Kind.CAPTURE, _read_source_output(address), cache)
+
+
+def _stream(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache) -> Stream:
     index, name, client, device, positions, proplist, corked, volume, mute, has_volume, writable = fields
     return Stream(
-        kind=Kind.CAPTURE,
+        kind=kind,
         index=index,
         client=_index(client),
         device=_index(device),
@@ -193,7 +182,7 @@ def source_output(address: int, cache: PropertyCache) -> Stream:
         corked=bool(corked),
         has_volume=bool(has_volume),
         volume_writable=bool(writable),
-        properties=cache.read(Kind.CAPTURE, index, proplist),
+        properties=cache.read(kind, index, proplist),
     )
 
 

