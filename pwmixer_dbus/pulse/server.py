@@ -244,12 +244,14 @@ class SoundServer:
             self._touch((Kind.SOURCE, ALL))
 
     def _follow_links(self, pauses: tuple[float, ...]) -> None:
-        """List all streams now and after each pause; a new cause starts anew."""
+        """List all streams, and look at the defaults, now and after each pause; a new cause starts anew."""
         if self._relinks is not None:
             self._relinks.cancel()
             self._relinks = None
         self._touch((Kind.PLAYBACK, ALL))
         self._touch((Kind.CAPTURE, ALL))
+        # PipeWire 0.3.65 may tell of a new default before it shows it, and then says no more.
+        self._touch(SERVER_KEY)
         if pauses:
             self._relinks = self._loop.call_later(pauses[0], self._follow_links, pauses[1:])
 
