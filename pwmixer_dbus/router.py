@@ -101,7 +101,9 @@ class Router:
         self._carry_out(follow(self._routing, self._world(), changes, origin, self._loop.time()))
 
     def _decide_all(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._carry_out(decide(self._routing, self._world(), self._mixer.state.streams, self._loop.time()))
 
     def _world(self) -> World:

@@ -75,11 +75,6 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
     raise InvalidArgumentError(f"“{clean(form)}:” is no kind of target; use {FORMS}.{_hint(state, selector)}")
 
 
-def resolve_one(state: MixerState, selector: str, parent_of: ParentOf) -> Target:
-    """Return the one object that a selector means; raises like `resolve`, and AmbiguousError for several."""
-    return only(selector, resolve(state, selector, parent_of))
-
-
 def only(selector: str, targets: Sequence[Target]) -> Target:
     """Return the only one of the targets that a selector means; raises AmbiguousError for several."""
     if len(targets) > 1:

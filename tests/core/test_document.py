@@ -18,7 +18,7 @@ from pwmixer_dbus.core.document import (
 )
 from pwmixer_dbus.core.events import Capped, Disconnected, Gone, Routed
 from pwmixer_dbus.core.model import Availability, Kind, Port, Profile
-from pwmixer_dbus.core.selectors import resolve_one
+from pwmixer_dbus.core.selectors import only, resolve
 from pwmixer_dbus.core.state import MixerState
 
 NODE = {"selector", "kind", "name", "description", "icon_name", "state", "volume", "muted", "channel_volumes"}
@@ -96,7 +96,7 @@ def test_every_selector_in_the_document_leads_back_to_its_object() -> None:
     state = world()
     assert len(documents(state)) == 8
     for document in documents(state):
-        target = resolve_one(state, document["selector"], no_parents)
+        target = only(document["selector"], resolve(state, document["selector"], no_parents))
         assert describe_target(state, target) == document
 
 

@@ -297,3 +297,15 @@ def test_a_title_that_meets_another_rule_is_shown_otherwise() -> None:
     assert looks(desk)[0] == ""
     desk.does(Seen(record=replace(desk.state.streams[KEY], media_name="A film - YouTube")))
     assert looks(desk)[0] == "YouTube"
+
+
+def test_it_is_known_who_moved_a_stream_last() -> None:
+    desk = Desk(rule())
+    desk.is_on(1)
+    for device, origin, who in (
+        (3, RULE, "rule music"),
+        (1, SERVER, "the session manager"),
+        (3, USER, "a person, with test"),
+    ):
+        desk.is_on(device, origin)
+        assert desk.routing.placements[KEY].moved_by == who

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, MixerError, NotFoundError
 from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.model import Kind
-from pwmixer_dbus.core.selectors import SELECTOR_LIMIT, ParentOf, resolve, resolve_one, selector_of
+from pwmixer_dbus.core.selectors import SELECTOR_LIMIT, ParentOf, only, resolve, selector_of
 from pwmixer_dbus.core.state import MixerState
 
 
@@ -96,9 +96,9 @@ def test_a_name_that_fits_several_is_refused_with_their_selectors() -> None:
 
 
 def test_where_one_is_needed_a_glob_must_not_fit_two() -> None:
-    assert selector_of(resolve_one(world(), "sink:head*", no_parents)) == "sink:headset.usb"
+    assert selector_of(only("sink:head*", resolve(world(), "sink:head*", no_parents))) == "sink:headset.usb"
     with pytest.raises(AmbiguousError):
-        resolve_one(world(), "sink:*", no_parents)
+        only("sink:*", resolve(world(), "sink:*", no_parents))
 
 
 @pytest.mark.parametrize(

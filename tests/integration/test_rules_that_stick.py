@@ -203,5 +203,6 @@ def test_what_a_rule_does_is_announced_and_explained(with_rules: Started) -> Non
     assert told[0] == ["music", f"{ROOT}/streams/1", f"{ROOT}/sinks/headset", "moving"]
     why = explained(service)
     assert (why["desired_device"], why["desired_by"], why["reason"]) == ("headset", "rule music", "")
-    assert why["moved_by"].startswith("rule music")
+    # WirePlumber may take a newborn stream away and bring it back by itself, and was the last one then.
+    assert why["moved_by"] in {"rule music", "the session manager"}
     assert [(rule["name"], rule["matched"]) for rule in why["rules"]] == [("music", True)]

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply, Variant
+from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply
 from dbus_fast.aio import MessageBus
 
 log = logging.getLogger(__name__)
@@ -167,11 +167,6 @@ class BusConnection:
         """Disconnect; what is queued and fits into the socket has been written."""
         if self._bus.connected:
             self._bus.disconnect()
-
-
-def variant(signature: str, value: Any) -> Variant:
-    """Wrap a value in its type."""
-    return Variant(signature, value)
 
 
 def _look_at(future: "asyncio.Future[Any]") -> None:
