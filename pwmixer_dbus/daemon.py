@@ -31,6 +31,7 @@ from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection, TakenError
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
 from pwmixer_dbus.outlets.bus.service import BusService
+from pwmixer_dbus.outlets.switches import Parts, Switch, Switchboard
 from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
@@ -44,6 +45,9 @@ FIRST_LOOK = 1.0
 """Seconds for which the first calls wait until the sound server has been listed, or is known not to be there."""
 
 EXIT_OK, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
+
+SWITCHES: tuple[Switch, ...] = ()
+"""Every outlet that the configuration can switch, in the order in which they are opened."""
 
 
 class Configuration:
@@ -104,6 +108,16 @@ class Daemon:
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
         self._watch: Watch | None = None
+        self._switchboard = Switchboard(
+            Parts(
+                mixer=self._mixer,
+                keeper=self._keeper,
+                router=self._router,
+                bus=connection,
+                reload=self.reload,
+            ),
+            SWITCHES,
+        )
         try:
             self._rules.read()
         except MixerError as error:
@@ -130,6 +144,7 @@ class Daemon:
         if self._configuration.settings.memory:
             self._keeper.start(self._state.load())
             self._remembers = True
+        self._switchboard.follow(self._configuration.settings)
         following = asyncio.create_task(self._server.run())
         releasing = asyncio.create_task(self._release_calls())
         left = asyncio.create_task(self._connection.wait_closed())
@@ -153,6 +168,7 @@ class Daemon:
         """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
         if self._watch is not None:
             self._watch.close()
+        self._switchboard.close()
         self._service.release_calls()
         if self._remembers:
             self._state.flush()  # who owns the name next reads it
@@ -199,6 +215,7 @@ class Daemon:
         settings = self._configuration.read()
         self._mixer.on_event(Configured(settings=settings))
         self._rules.replace_config(settings.rules)
+        self._switchboard.follow(settings)
 
     def _config_error(self) -> str:
         return "\n".join(filter(None, (self._configuration.error, self._rules.problem)))

@@ -59,9 +59,17 @@ class Mixer:
         """What has been submitted and is not in force yet; relative steps count from it."""
         return self._lanes.pending
 
-    def subscribe(self, listener: Listener) -> None:
-        """Call `listener(state before, changes, origin)` after every change; it must return at once."""
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(state before, changes, origin)` after every change; it must return at once.
+
+        What is returned ends it.
+        """
+        self._listeners = [*self._listeners, listener]
+        return partial(self._unsubscribe, listener)
+
+    def _unsubscribe(self, listener: Listener) -> None:
+        # A new list, since a listener may come or go while all are being told.
+        self._listeners = [other for other in self._listeners if other != listener]
 
     def hear(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` after every request that is in force, also where it changed nothing."""

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "config": {"core", "config"},
     "pulse": {"core", "pulse"},
     "outlets/bus": {"core", "mixer", "router", "keeper", "outlets/bus", "__init__"},
+    "outlets/switches": {"core", "mixer", "router", "keeper", "outlets/bus"},
     "journal": set[str](),
     "daemon": {
         "core",
@@ -33,6 +34,7 @@ MAY_IMPORT = {
         "config",
         "pulse",
         "outlets/bus",
+        "outlets/switches",
         "journal",
         "__init__",
     },

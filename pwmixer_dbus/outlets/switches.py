@@ -1,0 +1,83 @@
+"""Outlets that the configuration switches on and off. None is imported before it is on, and one that fails stops no other."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.keeper import Keeper
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.router import Router
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an outlet may build on. `reload` reads the configuration again; it raises MixerError for a bad one."""
+
+    mixer: Mixer
+    keeper: Keeper
+    router: Router
+    bus: BusConnection
+    reload: Callable[[], None]
+
+
+class Outlet(Protocol):
+    """What has been opened; after `close` nothing of it is left: no listener, timer, descriptor or file."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One outlet: its name for people, its part of the settings, and how it is opened with them.
+
+    `section` returns None where the outlet is off; a section that differs from the last one closes and opens it.
+    `open_with` raises OSError or MixerError where that cannot be.
+    """
+
+    name: str
+    section: Callable[[Settings], object | None]
+    open_with: Callable[[Parts, Settings], Outlet]
+
+
+class Switchboard:
+    """Keeps open exactly what the settings ask for that it was last told to follow."""
+
+    def __init__(self, parts: Parts, switches: tuple[Switch, ...]) -> None:
+        self._parts = parts
+        self._switches = switches
+        self._open: dict[str, Outlet] = {}
+        self._sections: dict[str, object | None] = {}
+
+    def follow(self, settings: Settings) -> None:
+        """Open and close what these settings, compared with the last ones, ask for."""
+        for switch in self._switches:
+            section = switch.section(settings)
+            if section == self._sections.get(switch.name):
+                continue
+            self._sections[switch.name] = section
+            self._close(switch.name)
+            if section is not None:
+                self._try(switch, settings)
+
+    def _try(self, switch: Switch, settings: Settings) -> None:
+        try:
+            self._open[switch.name] = switch.open_with(self._parts, settings)
+        except (OSError, MixerError) as error:
+            log.error("%s is off, since it could not be opened: %s", switch.name, error)
+
+    def _close(self, name: str) -> None:
+        outlet = self._open.pop(name, None)
+        if outlet is not None:
+            outlet.close()
+
+    def close(self) -> None:
+        """Close every outlet, the last opened first."""
+        for name in reversed(tuple(self._open)):
+            self._close(name)
