@@ -70,6 +70,9 @@ class SoundServer(Protocol):
     def send(self, command: Command, done: Done) -> None:
         """Carry out a command and call back once."""
 
+    def renew(self) -> None:
+        """Look at everything anew; what the server shows may be old."""
+
 
 class _Lane:
     """The commands of one slot."""
@@ -240,8 +243,11 @@ class Lanes:
 
     def _ask_again(self, slot: Slot, lane: _Lane, command: Command) -> None:
         lane.timer = None
-        if self.server is not None:
-            self.server.send(command, partial(self._acknowledged, slot, lane, command))
+        if self.server is None:
+            return
+        if isinstance(command, SetDefault):
+            self.server.renew()
+        self.server.send(command, partial(self._acknowledged, slot, lane, command))
 
     def _gave_up(self, slot: Slot, lane: _Lane, command: Command) -> None:
         error: MixerError = AudioTimeoutError(f"The sound server did not answer within {GIVE_UP:g} s.")

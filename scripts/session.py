@@ -145,7 +145,13 @@ class Session:
         self.spawn("pipewire", "pipewire")
         self._wait_for_socket("pipewire", self.runtime / "pipewire-0")
         self.spawn("wireplumber", "wireplumber")
+        # First the metadata, then its clients: one that leaves while PipeWire binds the metadata for it, such as a pactl
+        # that has its answer, leaves all others without news of it for the rest of the session (1.4.2 and 0.3.65).
+        self.wait_for_child("wireplumber", self._has_metadata, "to make the metadata of the defaults")
         self.start_pulse()
+
+    def _has_metadata(self) -> bool:
+        return 'Found "default"' in self.run("pw-metadata", "-n", "default", check=False)
 
     def stop_sound(self, kill: bool = False) -> None:
         """End the sound server; with `kill` by SIGKILL, as if it crashed."""
@@ -202,6 +208,10 @@ class Session:
         env: a complete environment instead of the session's own.
         """
         return self._spawn(name, argv, env=env, stdin=subprocess.DEVNULL)
+
+    def pid_of(self, name: str) -> int:
+        """Return the process id of a child."""
+        return self._children[name].pid
 
     def pactl(self, *args: str) -> str:
         """Run pactl in the session and return what it printed."""

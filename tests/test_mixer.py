@@ -56,6 +56,7 @@ class Desk:
         self.sent: list[tuple[float, Command]] = []
         self.unanswered: list[tuple[Command, Callable[[MixerError | None], None]]] = []
         self.answers: list[MixerError | None] = []
+        self.renewals = 0
         self.mixer = Mixer(Settings(**chosen))
         self.mixer.server = self
         if connected:
@@ -64,6 +65,9 @@ class Desk:
     def send(self, command: Command, done: Callable[[MixerError | None], None]) -> None:
         self.sent.append((self.loop.time(), command))
         self.unanswered.append((command, done))
+
+    def renew(self) -> None:
+        self.renewals += 1
 
     def answer(self, error: MixerError | None = None) -> None:
         """Answer the oldest request; what it asked of the sink is not shown yet."""
@@ -286,6 +290,9 @@ class Refusing:
         del command
         done(self.error)
 
+    def renew(self) -> None:
+        raise AssertionError(self)
+
 
 # --- pending values
 
@@ -418,6 +425,18 @@ async def test_a_move_that_does_not_happen_is_asked_for_again_and_then_given_up(
     await asyncio.sleep(GIVE_UP)
     assert [type(e) for e in desk.answers] == [AudioServerError]
     assert str(desk.answers[0]).endswith(".")
+
+
+@on_a_desk
+async def test_a_default_that_is_not_shown_is_looked_for_through_another_connection(desk: Desk) -> None:
+    desk.ask(SetDefault(key=SINK, name="other"))
+    desk.answer()
+    await asyncio.sleep(ASK_AGAIN - 0.01)
+    assert desk.renewals == 0
+    await asyncio.sleep(0.02)
+    assert desk.renewals == 1
+    desk.mixer.on_event(Seen(record=replace(desk.mixer.state.server, default_sink="other")))
+    assert desk.answers == [None]
 
 
 @on_a_desk

@@ -238,6 +238,11 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
             super().close()
         self._abandon()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is still waited for."""
+        return bool(self._answers)
+
     def command(self, function: Any, *arguments: Any, done: Done) -> None:
         """Ask for something to be done; `done` gets None, or what went wrong."""
         self._start(function, arguments, self._success_pointer, None, done)

@@ -114,6 +114,8 @@ class SoundServer:
         self._fetched_at: dict[Key, float] = {}
         self._settling: dict[Key, list[Callable[[], None]]] = {}
         self._relinks: asyncio.TimerHandle | None = None
+        self._is_listed = False
+        self._renewal: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Connect, follow and reconnect until cancelled: first at once, then after 0.1 s, doubling to 5 s."""
@@ -133,28 +135,63 @@ class SoundServer:
 
     async def _connect(self) -> bool:
         self._lost.clear()
+        connection = await self._opened()
+        if connection is None:
+            return False
+        self._connection = connection
+        self._take_snapshot(connection)
+        return True
+
+    async def _opened(self) -> libpulse.Connection | None:
         connection = libpulse.Connection(self._name, self._on_notice, self._lost.set)
         try:
             await connection.connect(timeout=CONNECT_TIMEOUT)
         except (PulseError, TimeoutError, OSError) as error:
             log.debug("no sound server: %s", error)
             connection.close()
-            return False
+            return None
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
-        self._take_snapshot(connection)
-        return True
+        return connection
+
+    def renew(self) -> None:
+        """Look at everything through a new connection, and use that one from then on; nobody notices but by what is new.
+
+        A client that leaves while PipeWire binds the session's metadata for it leaves all others without news of the
+        metadata (module-metadata keeps waiting for its pong; 1.4.2 and 0.3.65): a change of the defaults is told to
+        nobody any more, and shown only to who connects afterwards.
+        """
+        old = self._connection
+        if old is not None and self._is_listed and self._renewal is None:
+            self._renewal = self._loop.create_task(self._replace(old))
+
+    async def _replace(self, old: libpulse.Connection) -> None:
+        try:
+            connection = await self._opened()
+            if connection is None:
+                return
+            self._connection = connection
+            self._take_snapshot(connection)
+            try:
+                while old.is_busy:
+                    await asyncio.sleep(REST)
+            finally:
+                old.close()
+        finally:
+            self._renewal = None
 
     def _drop(self, reason: str) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        if self._renewal is not None:
+            self._renewal.cancel()
         for timer in (*self._resting.values(), self._relinks):
             if timer is not None:
                 timer.cancel()
         self._gathered = self._relinks = None
+        self._is_listed = False
         for held in (
             self._held_notices,
             self._in_flight,
@@ -213,6 +250,7 @@ class SoundServer:
                 cards=tuple(r for r in gathered if isinstance(r, Card)),
             )
         )
+        self._is_listed = True
         self.has_looked.set()
         held, self._held_notices = self._held_notices, []
         for event, index in held:
@@ -364,7 +402,7 @@ class SoundServer:
         sent from within `done` follows the events that the command caused.
         """
         connection = self._connection
-        if connection is None or self._gathered is not None:
+        if connection is None or not self._is_listed:
             done(
                 NotConnectedError(
                     "There is no sound server at the moment; it will be followed as soon as it is back."

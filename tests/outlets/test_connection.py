@@ -197,6 +197,9 @@ class Faulty:
     def send(self, command: Command, done: Done) -> None:
         raise ZeroDivisionError(command, done)
 
+    def renew(self) -> None:
+        raise AssertionError(self)
+
 
 def test_a_mistake_of_ours_is_told_under_our_own_error_name(
     bus: Session, caplog: pytest.LogCaptureFixture, tmp_path: Path

@@ -1,0 +1,77 @@
+"""A session whose metadata is told to nobody any more, since some client left while PipeWire bound it: defaults look old."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from service import NAME, ROOT, Service
+from session import Session
+
+pytestmark = pytest.mark.integration
+
+
+def leave_while_bound(session: Session, manager: int) -> None:
+    """Let a client bind the metadata while WirePlumber cannot say what is in it, and leave."""
+    os.kill(manager, signal.SIGSTOP)
+    try:
+        os.waitid(os.P_PID, manager, os.WSTOPPED)
+        client = session.spawn("hasty", "stdbuf", "-oL", "pw-metadata", "-n", "default")
+        session.wait_for(lambda: "Found" in session.log_tail("hasty"), "the client to bind the metadata")
+        session.wait_for(lambda: is_asleep(client.pid), "the client to wait for the answer")
+        client.kill()
+        client.wait(5)
+    finally:
+        os.kill(manager, signal.SIGCONT)
+
+
+def is_asleep(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+def objects(service: Service) -> list[str]:
+    """Return the paths of all objects."""
+    return sorted(
+        service.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+    )
+
+
+@pytest.fixture
+def deaf(service: Service) -> Service:
+    """Have a service that is not told of changes of the default, and show that the server does not tell anybody."""
+    session = service.session
+    leave_while_bound(session, session.pid_of("wireplumber"))
+    witness = session.spawn("witness", "stdbuf", "-oL", "pw-metadata", "--monitor", "-n", "default")
+    session.wait_for(lambda: "default.audio.source" in session.log_tail("witness"), "the witness to look")
+    for name in ("headset", "speakers", "headset"):
+        session.pactl("set-default-sink", name)
+        session.wait_for(lambda: session.pactl("get-default-sink").strip() == name, "a new client to see it")  # noqa: B023
+    assert "headset" not in session.log_tail("witness")
+    assert witness.poll() is None
+    assert service.describe()["defaults"]["sink"] == "speakers"
+    return service
+
+
+def test_a_default_that_we_set_is_shown_all_the_same(deaf: Service) -> None:
+    paths = objects(deaf)
+    for name in ("headset", "speakers", "headset"):
+        deaf.call("SetDefault", "s", f"sink:{name}")
+        document = deaf.describe()
+        assert document["defaults"]["sink"] == name
+        assert objects(deaf) == paths
+    assert deaf.get("Connected") is True
+    assert "went away" not in deaf.log()
+
+
+def test_what_is_asked_meanwhile_is_done(deaf: Service) -> None:
+    """Volumes are set while one connection takes the place of the other, and none is refused."""
+    session = deaf.session
+    setting = session.spawn(
+        "setting", "busctl", "--user", "call", NAME, ROOT, NAME, "SetDefault", "s", "sink:headset"
+    )
+    volumes = 0
+    while setting.poll() is None:
+        volumes += 1
+        deaf.call("SetVolume", "sda{sv}", "sink:speakers", round(0.3 + 0.1 * (volumes % 5), 1), 0)
+    assert setting.returncode == 0, session.log_tail("setting")
+    assert volumes > 0
