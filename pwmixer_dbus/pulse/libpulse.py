@@ -195,6 +195,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._on_notice = on_notice
         self._on_lost = on_lost
         self._answers: dict[int, tuple[OnInfo | None, Done]] = {}
+        self._answered: asyncio.Event | None = None
         self._last_request = 0
         self._callbacks = (
             _SuccessCallback(self._success),
@@ -238,10 +239,14 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
             super().close()
         self._abandon()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether an answer is still waited for."""
-        return bool(self._answers)
+    async def retire(self) -> None:
+        """Wait for the answers that are still to come, then close."""
+        try:
+            if self._answers:
+                self._answered = asyncio.Event()
+                await self._answered.wait()
+        finally:
+            self.close()
 
     def command(self, function: Any, *arguments: Any, done: Done) -> None:
         """Ask for something to be done; `done` gets None, or what went wrong."""
@@ -289,8 +294,14 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         text = (_error_text(number) or b"unknown error").decode("utf-8", "replace")
         return AudioServerError(f"The sound server refused: {text}.", is_missing=number == NOT_THERE)
 
-    def _success(self, _context: int, success: int, number: int) -> None:
+    def _taken(self, number: int) -> tuple[OnInfo | None, Done] | None:
         answer = self._answers.pop(number, None)
+        if self._answered is not None and not self._answers:
+            self._answered.set()
+        return answer
+
+    def _success(self, _context: int, success: int, number: int) -> None:
+        answer = self._taken(number)
         if answer is not None:
             _guarded(answer[1], None if success else self._error())
 
@@ -300,12 +311,12 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
             if answer is not None and answer[0] is not None:
                 _guarded(answer[0], info)
             return
-        answer = self._answers.pop(number, None)
+        answer = self._taken(number)
         if answer is not None:
             _guarded(answer[1], None if end > 0 else self._error())
 
     def _single(self, _context: int, info: int | None, number: int) -> None:
-        answer = self._answers.pop(number, None)
+        answer = self._taken(number)
         if answer is None:
             return
         if info and answer[0] is not None:
@@ -328,6 +339,8 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
 
     def _abandon(self) -> None:
         answers, self._answers = self._answers, {}
+        if self._answered is not None:
+            self._answered.set()
         for _, done in answers.values():
             _guarded(done, NotConnectedError("The sound server went away while it was asked."))
 

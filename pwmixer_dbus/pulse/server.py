@@ -173,11 +173,7 @@ class SoundServer:
                 return
             self._connection = connection
             self._take_snapshot(connection)
-            try:
-                while old.is_busy:
-                    await asyncio.sleep(REST)
-            finally:
-                old.close()
+            await old.retire()
         finally:
             self._renewal = None
 
