@@ -9,26 +9,26 @@ from typing import Any
 
 from dbus_fast import Message, Variant
 
-from pwmixer_dbus.core import document, gain, verbs
+from pwmixer_dbus.core import document, gain, requests, verbs
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import (
     InvalidArgumentError,
     LimitsExceededError,
     MixerError,
-    NotConnectedError,
     NotFoundError,
     NotSupportedError,
     StaleError,
 )
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Stream, clean
-from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
+from pwmixer_dbus.core.selectors import ParentOf, Target, only, selector_of
+from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of, target_of
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
 from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
-from pwmixer_dbus.outlets.bus.publisher import ROOT_SUBJECT, Publisher, Subject, subject_of, target_of
+from pwmixer_dbus.outlets.bus.publisher import Publisher
 from pwmixer_dbus.outlets.bus.rules import Book, RuleMethods
 from pwmixer_dbus.router import Router
 
@@ -41,7 +41,6 @@ Write = tuple[Target, str, Variant]
 """A property of an object, and its new value."""
 
 _BY_CLIENT = {"context": "s", "quiet": "b"}
-_GROUP = "group:"
 
 
 class Call:
@@ -150,10 +149,7 @@ class Methods:
         selector, mode, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
         targets = self._resolved(selector)
-        if mode == "toggle" and selector.startswith(_GROUP):
-            state, pending = self._mixer.state, self._mixer.pending
-            mode = "off" if all(verbs.muted_of(state, pending, t) for t in targets) else "on"
-        plans = [verbs.set_muted(self._mixer.state, self._mixer.pending, t, mode) for t in targets]
+        plans = requests.set_muted(self._mixer.state, self._mixer.pending, selector, targets, mode)
         self._set_all(call, "Muted", targets, plans, chosen)
 
     def _set_all(
@@ -177,11 +173,8 @@ class Methods:
     def _move(self, call: Call) -> None:
         selector, device_selector, options = call.arguments
         chosen = options_of(options, {**_BY_CLIENT, "remember": "b"})
-        device = self._device(device_selector)
-        targets = self._resolved(selector)
-        if selector.startswith(_GROUP):
-            targets = _movable(selector, targets, device)
-        moves = [verbs.move(self._mixer.state, target, device) for target in targets]
+        device = requests.device_of(self._mixer.state, device_selector, self._resolved)
+        moves = requests.moves(self._mixer.state, selector, self._resolved(selector), device)
         moved = [stream for _, streams in moves for stream in streams]
         rules = self.rules.rules_for((stream, device) for stream in moved) if chosen.get("remember") else []
         paths = [path_of(stream) for stream in moved]
@@ -420,33 +413,15 @@ class Methods:
         return subjects
 
     def _resolved(self, selector: str) -> list[Target]:
+        if not selector.startswith("/"):
+            return requests.targets_of(self._mixer.state, selector, self._parent_of)
         try:
-            if selector.startswith("/"):
-                return [object_at(self._mixer, selector)]
-            return list(resolve(self._mixer.state, selector, self._parent_of))
+            return [object_at(self._mixer, selector)]
         except NotFoundError as error:
-            if self._mixer.state.connected:
-                raise
-            raise NotConnectedError(f"There is no sound server at the moment. {error}") from error
+            raise requests.missing(self._mixer.state, error) from error
 
     def _one(self, selector: str) -> Target:
         return only(selector, self._resolved(selector))
-
-    def _device(self, selector: str) -> Device:
-        """Find the device that a move names: by selector, or simply by its name."""
-        named = [d for d in self._mixer.state.devices.values() if d.name == selector]
-        target = named[0] if named else self._one(selector)
-        if not isinstance(target, Device):
-            raise InvalidArgumentError(f"{selector_of(target)} is no sink or source to move to.")
-        return target
-
-
-def _movable(selector: str, targets: Iterable[Target], device: Device) -> list[Target]:
-    """Return what of a group can be on a device: as with an application, the other direction stays where it is."""
-    found = [t for t in targets if isinstance(t, Stream) and t.kind.devices is device.kind]
-    if not found:
-        raise NotFoundError(f"{clean(selector)} has no stream now that could be moved to a {device.kind}.")
-    return [*found]
 
 
 def object_at(mixer: Mixer, path: str) -> Target:

@@ -17,6 +17,7 @@ from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
@@ -44,14 +45,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
 from pwmixer_dbus.outlets.bus.introspect import node_xml
 from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Call, Methods, fail, object_at
 from pwmixer_dbus.outlets.bus.paths import ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
-from pwmixer_dbus.outlets.bus.publisher import (
-    ROOT_SUBJECT,
-    Publisher,
-    Subject,
-    interfaces_with_values,
-    subject_of,
-    typed,
-)
+from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
 from pwmixer_dbus.outlets.bus.rules import Book
 from pwmixer_dbus.router import Router
 

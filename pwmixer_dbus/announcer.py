@@ -1,0 +1,131 @@
+"""When changes are announced: the first at once, then at most `RATE` a second for one object, the last value always.
+
+What anybody was told is never stored. For an object that has changed and was not announced yet, the (immutable) state
+from before is kept; what differs between it and the present is the announcement.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.model import App, Card, Device, Stream
+from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.subjects import Subject, affected, first_apps, subject_of, target_of
+
+RATE = 30.0
+
+
+class Speaker(Protocol):
+    """Tells what is announced."""
+
+    def is_behind(self) -> bool:
+        """Whether what was told before is still on its way, so that changes had better wait and merge."""
+
+    def come(self, target: Target) -> None:
+        """Tell that an object is new."""
+
+    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+        """Tell what differs between two states; return whether there was anything to tell."""
+
+    def gone(self, target: Target) -> None:
+        """Tell that an object has gone."""
+
+
+class Announcer:
+    """Lets a speaker tell of changes, in the right order and not too often."""
+
+    def __init__(self, state: Callable[[], MixerState], speaker: Speaker) -> None:
+        self._state = state
+        self._speaker = speaker
+        self._loop = asyncio.get_running_loop()
+        self._dirty: dict[Subject, MixerState] = {}
+        self._free_at: dict[Subject, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        """Announce what has come, what has changed (now, or as soon as its rate allows), and what has gone.
+
+        In this order, and apps before their streams, so that nothing ever names an object that was not told of.
+        """
+        state = self._state()
+        come = {
+            s for change in sorted(changes, key=first_apps) if (s := self._come(before, change)) is not None
+        }
+        gone = [c for c in changes if c.after is None and isinstance(c.before, Device | Stream | App | Card)]
+        for change in changes:
+            for subject in affected(before, state, change):
+                if subject not in come:
+                    self._dirty.setdefault(subject, before)
+        for change in gone:
+            self._dirty.pop(subject_of(change.before), None)
+        self._flush_due(at_once=bool(gone))
+        for change in sorted(gone, key=first_apps, reverse=True):
+            self._gone(change)
+
+    def mark(self, subject: Subject) -> None:
+        """Have an object announced by the next `flush`, though nothing of it may have changed."""
+        self._dirty.setdefault(subject, self._state())
+
+    def flush(self, subjects: Iterable[Subject] | None = None) -> None:
+        """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
+        for subject in list(self._dirty) if subjects is None else subjects:
+            if subject in self._dirty:
+                self._announce(subject)
+
+    def close(self) -> None:
+        """Announce all that is pending and stop."""
+        self.flush()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _come(self, before: MixerState, change: Change) -> Subject | None:
+        """Announce an object that is new; return its subject."""
+        record = change.after
+        if change.before is not None or not isinstance(record, Device | Stream | App | Card):
+            return None
+        subject = subject_of(record)
+        self._dirty.pop(subject, None)
+        # Two devices may share a name: the first announces it, the last takes it away.
+        if isinstance(record, Stream) or target_of(before, subject) is None:
+            self._speaker.come(record)
+        return subject
+
+    def _gone(self, change: Change) -> None:
+        record = change.before
+        if not isinstance(record, Device | Stream | App | Card):
+            return
+        subject = subject_of(record)
+        if isinstance(record, Stream) or target_of(self._state(), subject) is None:
+            self._free_at.pop(subject, None)
+            self._speaker.gone(record)
+
+    def _flush_due(self, *, at_once: bool = False) -> None:
+        """Announce what may be announced now; `at_once` everything, since an object that it may name is about to go."""
+        if self._speaker.is_behind():
+            self._arm(self._loop.time() + 1 / RATE)
+            return
+        now = self._loop.time()
+        next_at = None
+        for subject in list(self._dirty):
+            free_at = self._free_at.get(subject, 0.0)
+            if at_once or free_at <= now:
+                self._announce(subject)
+            else:
+                next_at = free_at if next_at is None else min(next_at, free_at)
+        if next_at is not None:
+            self._arm(next_at)
+
+    def _arm(self, when: float) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._flush_due()
+
+    def _announce(self, subject: Subject) -> None:
+        if self._speaker.changed(subject, self._dirty.pop(subject), self._state()):
+            self._free_at[subject] = self._loop.time() + 1 / RATE

@@ -1,0 +1,61 @@
+"""What a request of any outlet means: which objects its selector names now, and a plan for each of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pwmixer_dbus.core import verbs
+from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
+from pwmixer_dbus.core.model import Device, Stream, clean
+from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
+from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.verbs import Pending, Plan
+
+_GROUP = "group:"
+
+
+def targets_of(state: MixerState, selector: str, parent_of: ParentOf) -> list[Target]:
+    """Resolve a selector, at least one object; raises MixerError, as `resolve` does, or since there is no server."""
+    try:
+        return list(resolve(state, selector, parent_of))
+    except NotFoundError as error:
+        raise missing(state, error) from error
+
+
+def missing(state: MixerState, error: NotFoundError) -> MixerError:
+    """Return what to tell of something that was not found: without a sound server, also that."""
+    if state.connected:
+        return error
+    return NotConnectedError(f"There is no sound server at the moment. {error}")
+
+
+def device_of(state: MixerState, selector: str, resolved: Callable[[str], Sequence[Target]]) -> Device:
+    """Find the device that a move names: by selector, which `resolved` looks up, or simply by its name."""
+    named = [d for d in state.devices.values() if d.name == selector]
+    target = named[0] if named else only(selector, resolved(selector))
+    if not isinstance(target, Device):
+        raise InvalidArgumentError(f"{selector_of(target)} is no sink or source to move to.")
+    return target
+
+
+def set_muted(
+    state: MixerState, pending: Pending, selector: str, targets: Sequence[Target], mode: str
+) -> list[Plan]:
+    """Plan mute `on`, `off` or `toggle` for what a selector names; a group is toggled as one."""
+    if mode == "toggle" and selector.startswith(_GROUP):
+        mode = "off" if all(verbs.muted_of(state, pending, t) for t in targets) else "on"
+    return [verbs.set_muted(state, pending, t, mode) for t in targets]
+
+
+def moves(
+    state: MixerState, selector: str, targets: Iterable[Target], device: Device
+) -> list[tuple[Plan, tuple[Stream, ...]]]:
+    """Plan the moves of what a selector names to a device, each with the streams that it is about.
+
+    Of a group, as of an application, what is of the other direction stays where it is.
+    """
+    if selector.startswith(_GROUP):
+        targets = [t for t in targets if isinstance(t, Stream) and t.kind.devices is device.kind]
+        if not targets:
+            raise NotFoundError(
+                f"{clean(selector)} has no stream now that could be moved to a {device.kind}."
+            )
+    return [verbs.move(state, target, device) for target in targets]

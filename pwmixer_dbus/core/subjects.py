@@ -1,0 +1,86 @@
+"""What can be announced, and what a change of one record means for others."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Record, Stream
+from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.state import Change, MixerState
+
+Subject = tuple[Kind, Any]
+"""A device or card by name, a stream by index, an app by id, the whole as SERVER, a default device as (kind, None)."""
+
+ROOT_SUBJECT: Subject = (Kind.SERVER, None)
+DEFAULTS = (Kind.SINK, Kind.SOURCE)
+
+
+def subject_of(record: Record | None) -> Subject:
+    """Return the key by which the announcements of an object are collected."""
+    match record:
+        case App():
+            return Kind.APP, record.app_id
+        case Card():
+            return Kind.CARD, record.name
+        case Device():
+            return record.kind, record.name
+        case Stream():
+            return record.kind, record.index
+    return ROOT_SUBJECT
+
+
+def target_of(state: MixerState, subject: Subject) -> Target | None:
+    """Return the object behind a subject; None where it has gone."""
+    kind, key = subject
+    if kind is Kind.APP:
+        return state.apps.get(key)
+    if kind is Kind.CARD:
+        return next((card for card in state.cards.values() if card.name == key), None)
+    if kind.is_stream:
+        return state.streams.get((kind, key))
+    return state.device_named(kind, key)
+
+
+def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[Subject]:
+    """List what may look different after a change: the object itself, and what shows something of it."""
+    record = change.after or change.before
+    match record:
+        case Device():
+            yield subject_of(record)
+            yield record.kind, None
+            if change.before is None or change.after is None:
+                yield ROOT_SUBJECT
+                yield from (subject_of(s) for s in state.streams.values() if s.kind.devices is record.kind)
+        case Stream():
+            yield subject_of(record)
+            ids = {r.identity.app_id for r in (change.before, change.after) if isinstance(r, Stream)}
+            yield from ((Kind.APP, app_id) for app_id in ids if app_id in state.apps)
+        case App():
+            yield subject_of(record)
+            yield from (subject_of(s) for s in state.streams_of(record))
+        case Client():
+            yield from (subject_of(s) for s in state.streams.values() if s.client == record.index)
+        case Card():
+            yield subject_of(record)
+            yield from (subject_of(d) for d in state.devices.values() if d.card == record.index)
+        case _:
+            yield from _affected_by_server(before, state)
+
+
+def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subject]:
+    yield ROOT_SUBJECT
+    for kind in DEFAULTS:
+        yield kind, None
+        for device in (before.default(kind), state.default(kind)):
+            if device is not None:
+                yield subject_of(device)
+    known = (before.settings, before.caps, before.locked)
+    if known != (state.settings, state.caps, state.locked):
+        for records in (state.devices, state.streams, state.apps):
+            yield from (subject_of(r) for r in records.values())
+
+
+def first_apps(change: Change) -> int:
+    """Order changes so that what is named comes before what names it."""
+    order = (Card, Device, App, Stream)
+    record = change.after or change.before
+    return next((i for i, kind in enumerate(order) if isinstance(record, kind)), len(order))

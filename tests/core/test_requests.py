@@ -1,0 +1,93 @@
+"""What requests mean: the same for every outlet."""
+
+from dataclasses import replace
+
+import pytest
+from build import capture, no_parents, playback, sink, source, state_of
+
+from pwmixer_dbus.core import requests
+from pwmixer_dbus.core.commands import SetMuted
+from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
+from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.model import Device, Kind
+from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.state import MixerState, apply
+from pwmixer_dbus.core.subjects import ROOT_SUBJECT, affected
+
+MUSIC = "group:Music"
+
+
+def world() -> MixerState:
+    """Make two sinks, a source, and a group that plays twice and records once."""
+    state = state_of(
+        sink(),
+        sink(3, name="headset"),
+        source(),
+        playback(device=1),
+        playback(11, device=1, muted=True),
+        capture(device=2),
+    )
+    grouped = {key: replace(stream, group="Music") for key, stream in state.streams.items()}
+    return replace(state, streams=grouped)
+
+
+def resolved(state: MixerState, selector: str) -> list[Target]:
+    return requests.targets_of(state, selector, no_parents)
+
+
+def device(state: MixerState, selector: str) -> Device:
+    return requests.device_of(state, selector, lambda s: resolved(state, s))
+
+
+def mutes(state: MixerState, mode: str) -> list[bool]:
+    plans = requests.set_muted(state, {}, MUSIC, resolved(state, MUSIC), mode)
+    return [c.muted for plan in plans for c in plan.commands if isinstance(c, SetMuted)]
+
+
+def test_what_is_not_there_is_told_with_the_reason_that_there_is_no_server() -> None:
+    state = world()
+    with pytest.raises(NotFoundError):
+        resolved(state, "sink:tv")
+    with pytest.raises(NotConnectedError, match=r"no sound server at the moment\. Nothing is called"):
+        resolved(replace(state, connected=False), "sink:tv")
+
+
+def test_a_device_is_named_by_selector_or_just_by_its_name() -> None:
+    state = world()
+    assert device(state, "headset").index == device(state, "sink:headset").index == 3
+    assert device(state, "@source").kind is Kind.SOURCE
+    with pytest.raises(InvalidArgumentError, match="no sink or source to move to"):
+        device(state, "app:music")
+    with pytest.raises(AmbiguousError):
+        device(state, "sink:*")
+
+
+def test_a_group_is_toggled_as_one() -> None:
+    state = world()
+    assert mutes(state, "toggle") == [True, True, True]
+    muted = {key: replace(stream, muted=True) for key, stream in state.streams.items()}
+    assert mutes(replace(state, streams=muted), "toggle") == [False, False, False]
+    assert mutes(state, "off") == [False, False, False]
+
+
+def test_of_a_group_only_one_direction_moves() -> None:
+    state = world()
+    moved = requests.moves(state, MUSIC, resolved(state, MUSIC), device(state, "headset"))
+    assert [s.index for _, streams in moved for s in streams] == [10, 11]
+    silent = replace(state, streams={k: s for k, s in state.streams.items() if s.kind is Kind.CAPTURE})
+    with pytest.raises(NotFoundError, match="group:Music has no stream now"):
+        requests.moves(silent, MUSIC, resolved(silent, MUSIC), device(silent, "headset"))
+
+
+def test_a_change_of_a_stream_shows_in_its_application_and_one_of_the_settings_everywhere() -> None:
+    state = world()
+    after, changes = apply(state, Seen(record=playback(device=1, volume=0.9)))
+    assert {s for c in changes for s in affected(state, after, c)} == {
+        (Kind.PLAYBACK, 10),
+        (Kind.APP, "bin:music"),
+    }
+    capped = replace(state, caps={"bin:music": 0.5})
+    (change,) = changes[:1]
+    server = replace(change, kind=Kind.SERVER, before=state.server, after=state.server)
+    shown = set(affected(state, capped, server))
+    assert {ROOT_SUBJECT, (Kind.SINK, "speakers"), (Kind.PLAYBACK, 11), (Kind.APP, "bin:music")} <= shown
