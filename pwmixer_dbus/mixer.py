@@ -162,7 +162,6 @@ class Mixer:
     ) -> None:
         """Carry out what the service has decided by itself, each with its reason; `kind` is rule or memory."""
         for command, reason in commands:
-            log.info("%s: %s", command, reason)
 
             def told(error: MixerError | None, command: Command = command) -> None:
                 _log_failure(command, error)
@@ -170,6 +169,7 @@ class Mixer:
                     done(command, error)
 
             self._lanes.enqueue(command, Origin(kind=kind, context=reason), told)
+            log.info("%s: %s", command, reason)
 
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""

@@ -111,6 +111,9 @@ class Router:
 
     def _carry_out(self, steps: Steps) -> None:
         self._routing = steps.routing
+        # First of all, since the session manager is about to link a new stream elsewhere: what comes in time is never
+        # heard there.
+        self._mixer.act(steps.moves, "rule", self._moved)
         self._look_again(steps.again_at)
         for told in steps.applied:
             if told.outcome == "suspended":
@@ -120,7 +123,6 @@ class Router:
                     told.device.name,
                 )
             self.on_applied(told)
-        self._mixer.act(steps.moves, "rule", self._moved)
         for routed in steps.routed:
             self._mixer.on_event(routed)
 

@@ -54,10 +54,11 @@ class Placement:
 
     `rule` has moved it, and `placed_on` is the name of the device on which it has been as we want it; `override` is the
     name of the device that a person chose; `foreign` is the name of one that somebody chose, and since when, while it is
-    not yet known to be a person; `moved_by` says who was last.
+    not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been on any device yet.
     """
 
     born_at: float
+    linked: bool = False
     rule: str = ""
     placed_on: str = ""
     override: str = ""
@@ -142,10 +143,14 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
     routed: list[Routed] = []
     for key in keys:
         stream = state.streams.get(key)
-        if stream is None or stream.device is None:
-            continue  # it has gone, or is on its way, and will be seen again
+        if stream is None:
+            continue
+        placement = placements.get(key) or Placement(born_at=now)
+        if stream.device is None and not _is_to_be_linked(placement, stream):
+            continue  # it is on its way, and will be seen again
         outcome = world.wants(stream)
-        placement = _judged(placements.get(key) or Placement(born_at=now), state, stream, outcome, now)
+        placement = replace(placement, linked=placement.linked or stream.device is not None)
+        placement = _judged(placement, state, stream, outcome, now)
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
         command = None if goal is None else MoveStream(key=key, device=goal.device.index)
         is_there = goal is not None and goal.device.index == stream.device
@@ -261,6 +266,11 @@ def is_pinned(stream: Stream) -> bool:
     properties = stream.properties
     is_bound = any(properties.get(key) for key in ("target.object", "node.target", "node.link-group"))
     return is_bound or any(properties.get(key) == "true" for key in ("node.dont-move", "node.dont-reconnect"))
+
+
+def _is_to_be_linked(placement: Placement, stream: Stream) -> bool:
+    """Whether the session manager has yet to link a new stream: who moves it now, has it linked there at once."""
+    return not placement.linked and stream.properties.get("node.autoconnect") == "true"
 
 
 def first_there(state: MixerState, kind: Kind, names: Iterable[str]) -> Device | None:

@@ -40,18 +40,22 @@ STEAM_VARIABLES: Final = (b"SteamAppId", b"SteamGameId")
 UNIT_SUFFIXES: Final = (b".scope", b".service")
 
 
-def read_process(pid: int, proc: Path = PROC) -> Process | None:
+def read_process(pid: int, proc: Path = PROC, *, known: Process | None = None) -> Process | None:
     """Read /proc/PID: comm, the unit of its cgroup (v2), the Steam game of its environment, and what it runs.
 
     `command` is the program and its first argument that is no option, base names only; of a browser's child process it is
-    the browser's. None if there is no such process or it cannot be read.
+    the browser's. None if there is no such process or it cannot be read. `known` is what was read before of a process
+    that still runs: where that is this one, and it still calls itself so, there is nothing more to read.
     """
-    comm = _read(proc / str(pid) / "comm")
-    if not comm:
+    line = _read(proc / str(pid) / "comm")
+    if not line:
         return None
+    comm = _text(line.rstrip(b"\n"))
+    if known is not None and (known.pid, known.comm) == (pid, comm):
+        return known
     return Process(
         pid=pid,
-        comm=_text(comm.rstrip(b"\n")),
+        comm=comm,
         unit=_unit(_read(proc / str(pid) / "cgroup")),
         steam_app=_steam_app(_read(proc / str(pid) / "environ", ENVIRON_LIMIT)),
         command=_command(_own_arguments(pid, proc)),

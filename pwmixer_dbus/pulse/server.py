@@ -37,6 +37,11 @@ CONNECT_TIMEOUT = 5.0
 RELINKS = (0.02, 0.08, 0.3, 0.8)
 """Pauses after which all streams are listed again: they are moved after its cause is told, and paused ones in silence."""
 
+CLAIMED = 1.2
+"""Seconds after a move at which its stream is looked at again: for one second PipeWire says that it is where it was asked
+to go, whatever the session manager does, and it tells nobody when that second is over.
+"""
+
 _FACILITIES = {
     0: Kind.SINK,
     1: Kind.SOURCE,
@@ -114,6 +119,7 @@ class SoundServer:
         self._fetched_at: dict[Key, float] = {}
         self._settling: dict[Key, list[Callable[[], None]]] = {}
         self._relinks: asyncio.TimerHandle | None = None
+        self._claimed: dict[Key, asyncio.TimerHandle] = {}
         self._is_listed = False
         self._renewal: asyncio.Task[None] | None = None
 
@@ -183,7 +189,7 @@ class SoundServer:
             return
         if self._renewal is not None:
             self._renewal.cancel()
-        for timer in (*self._resting.values(), self._relinks):
+        for timer in (*self._resting.values(), *self._claimed.values(), self._relinks):
             if timer is not None:
                 timer.cancel()
         self._gathered = self._relinks = None
@@ -193,6 +199,7 @@ class SoundServer:
             self._in_flight,
             self._again,
             self._resting,
+            self._claimed,
             self._fetched_at,
             self._processes,
         ):
@@ -293,6 +300,9 @@ class SoundServer:
         self._properties.forget(*key)
         self._processes.pop(key, None)
         self._fetched_at.pop(key, None)
+        claim = self._claimed.pop(key, None)
+        if claim is not None:
+            claim.cancel()
         timer = self._resting.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -384,12 +394,14 @@ class SoundServer:
             record = convert.client(address, self._properties)
         key = (kind, record.index)
         if key not in self._processes:
-            self._processes[key] = self._process_of(record.properties)
+            client = record.client if isinstance(record, Stream) else None
+            of_client = None if client is None else self._processes.get((Kind.CLIENT, client))
+            self._processes[key] = self._process_of(record.properties, of_client)
         return convert.with_process(record, self._processes[key])
 
-    def _process_of(self, properties: Properties) -> Process | None:
+    def _process_of(self, properties: Properties, of_client: Process | None) -> Process | None:
         pid = trusted_pid(properties, self._machine_id)
-        return None if pid is None else read_process(pid)
+        return None if pid is None else read_process(pid, known=of_client)
 
     def send(self, command: Command, done: Done) -> None:
         """Carry out a command. `done` is called once: with what went wrong, or with None.
@@ -406,6 +418,8 @@ class SoundServer:
             )
             return
         function, arguments, key = _request_of(command)
+        if isinstance(command, MoveStream):
+            done = partial(self._moved, key, done)
         connection.command(function, *arguments, done=partial(self._acknowledged, key, done))
 
     def _acknowledged(self, key: Key, done: Done, error: MixerError | None) -> None:
@@ -413,6 +427,17 @@ class SoundServer:
             done(NotFoundError("That object has just gone.") if _is_missing(error) else error)
         else:
             self._settle(key, partial(done, None))
+
+    def _moved(self, key: Key, done: Done, error: MixerError | None) -> None:
+        if error is None and self._connection is not None:
+            if key in self._claimed:
+                self._claimed[key].cancel()
+            self._claimed[key] = self._loop.call_later(CLAIMED, self._claim_ended, key)
+        done(error)
+
+    def _claim_ended(self, key: Key) -> None:
+        self._claimed.pop(key, None)
+        self._touch(key)
 
 
 def _is_missing(error: MixerError) -> bool:

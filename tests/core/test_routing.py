@@ -309,3 +309,38 @@ def test_it_is_known_who_moved_a_stream_last() -> None:
     ):
         desk.is_on(device, origin)
         assert desk.routing.placements[KEY].moved_by == who
+
+
+def unlinked(autoconnect: str) -> Stream:
+    """Return a stream that is on no device yet, with a property as its program has set it."""
+    stream = playback(device=None)
+    return replace(stream, properties={**stream.properties, "node.autoconnect": autoconnect})
+
+
+def test_a_new_stream_is_moved_before_the_session_manager_links_it() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=unlinked("true")))
+    assert desk.moves == [(100.0, 3)]
+    desk.is_on(3, RULE)
+    assert (desk.moves, desk.routed_by) == ([(100.0, 3)], "rule music")
+
+
+def test_a_new_stream_that_is_linked_elsewhere_all_the_same_is_moved_again() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=unlinked("true")))
+    desk.is_on(1)
+    assert desk.moves == [(100.0, 3), (100.0, 3)]
+
+
+@pytest.mark.parametrize("autoconnect", ["", "false"])
+def test_a_stream_that_its_program_links_itself_is_not_moved_before_it_has(autoconnect: str) -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=unlinked(autoconnect)))
+    assert desk.moves == []
+
+
+def test_a_stream_between_two_devices_is_let_arrive() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=replace(unlinked("true"), device=3)))
+    desk.does(Seen(record=replace(unlinked("true"), media_name="next")))
+    assert desk.moves == []
