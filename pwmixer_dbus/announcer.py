@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.measures import Measures, Queue
 from pwmixer_dbus.core.model import App, Card, Device, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
@@ -34,15 +35,21 @@ class Speaker(Protocol):
 
 
 class Announcer:
-    """Lets a speaker tell of changes, in the right order and not too often."""
+    """Lets a speaker tell of changes, in the right order and not too often; `measures` hears how long each has waited."""
 
-    def __init__(self, state: Callable[[], MixerState], speaker: Speaker) -> None:
+    def __init__(
+        self, state: Callable[[], MixerState], speaker: Speaker, measures: Measures | None = None
+    ) -> None:
         self._state = state
         self._speaker = speaker
         self._loop = asyncio.get_running_loop()
-        self._dirty: dict[Subject, MixerState] = {}
+        self._measures = measures
+        self._dirty: dict[Subject, tuple[MixerState, float]] = {}
         self._free_at: dict[Subject, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._queue = Queue(lambda: len(self._dirty))
+        if measures is not None:
+            measures.queues["signals"] = self._queue
 
     def on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
         """Announce what has come, what has changed (now, or as soon as its rate allows), and what has gone.
@@ -50,6 +57,7 @@ class Announcer:
         In this order, and apps before their streams, so that nothing ever names an object that was not told of.
         """
         state = self._state()
+        changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
         come = {
             s for change in sorted(changes, key=first_apps) if (s := self._come(before, change)) is not None
         }
@@ -57,7 +65,8 @@ class Announcer:
         for change in changes:
             for subject in affected(before, state, change):
                 if subject not in come:
-                    self._dirty.setdefault(subject, before)
+                    self._note(subject, before, changed_at)
+        self._queue.grew(len(self._dirty))
         for change in gone:
             self._dirty.pop(subject_of(change.before), None)
         self._flush_due(at_once=bool(gone))
@@ -66,7 +75,7 @@ class Announcer:
 
     def mark(self, subject: Subject) -> None:
         """Have an object announced by the next `flush`, though nothing of it may have changed."""
-        self._dirty.setdefault(subject, self._state())
+        self._dirty.setdefault(subject, (self._state(), self._loop.time()))
 
     def flush(self, subjects: Iterable[Subject] | None = None) -> None:
         """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
@@ -91,6 +100,7 @@ class Announcer:
         # Two devices may share a name: the first announces it, the last takes it away.
         if isinstance(record, Stream) or target_of(before, subject) is None:
             self._speaker.come(record)
+            self._measure(record, None)
         return subject
 
     def _gone(self, change: Change) -> None:
@@ -101,6 +111,7 @@ class Announcer:
         if isinstance(record, Stream) or target_of(self._state(), subject) is None:
             self._free_at.pop(subject, None)
             self._speaker.gone(record)
+            self._measure(record, None)
 
     def _flush_due(self, *, at_once: bool = False) -> None:
         """Announce what may be announced now; `at_once` everything, since an object that it may name is about to go."""
@@ -127,5 +138,19 @@ class Announcer:
         self._flush_due()
 
     def _announce(self, subject: Subject) -> None:
-        if self._speaker.changed(subject, self._dirty.pop(subject), self._state()):
+        (before, since), state = self._dirty.pop(subject), self._state()
+        if self._speaker.changed(subject, before, state):
             self._free_at[subject] = self._loop.time() + 1 / RATE
+            self._measure(None if subject[1] is None else target_of(state, subject), since)
+
+    def _note(self, subject: Subject, before: MixerState, changed_at: float) -> None:
+        if subject not in self._dirty:
+            self._dirty[subject] = (before, changed_at)
+        elif self._measures is not None:
+            self._measures.counts.signals_merged += 1
+
+    def _measure(self, target: Target | None, since: float | None) -> None:
+        """Tell how long a change has waited that has just been announced; None is for one that did not have to."""
+        measures = self._measures
+        if measures is not None:
+            measures.announced(target, measures.applied_at if since is None else since)

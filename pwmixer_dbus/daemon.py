@@ -23,6 +23,7 @@ from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.config.watch import Watch
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
@@ -81,8 +82,9 @@ class Daemon:
         self._connection = connection
         self._configuration = configuration
         self._stopping = asyncio.Event()
-        self._mixer = Mixer(configuration.settings)
-        self._server = SoundServer(self._mixer.on_event, machine_id=machine_id())
+        measures = Measures(time.monotonic)
+        self._mixer = Mixer(configuration.settings, measures)
+        self._server = SoundServer(self._mixer.on_event, machine_id=machine_id(), measures=measures)
         self._mixer.server = self._server
         self._router = Router(self._mixer)
         self._state = StateFile(state_path(), on_problem=self._tell_state)

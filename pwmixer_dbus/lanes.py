@@ -33,6 +33,7 @@ from pwmixer_dbus.core.errors import (
     NotConnectedError,
     NotFoundError,
 )
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.state import Change, MixerState
@@ -110,7 +111,7 @@ class _Lane:
 class Lanes:
     """All commands that are not in force yet. `state` tells what the server shows now."""
 
-    def __init__(self, state: Callable[[], MixerState]) -> None:
+    def __init__(self, state: Callable[[], MixerState], measures: Measures) -> None:
         self.server: SoundServer | None = None
         self._state = state
         self._loop = asyncio.get_running_loop()
@@ -120,6 +121,8 @@ class Lanes:
         self._sent_at: dict[Slot, float] = {}
         self._writes: dict[Slot, Write] = {}
         self._drained: asyncio.Event | None = None
+        self._measures = measures
+        self._queue = measures.queue("commands", lambda: len(self._lanes))
 
     @property
     def pending(self) -> Mapping[Slot, Command]:
@@ -145,10 +148,13 @@ class Lanes:
         lane = self._lanes.get(slot)
         if lane is None:
             lane = self._lanes[slot] = _Lane()
+            self._queue.grew(len(self._lanes))
         self._pending[slot] = command
         self._lingering.pop(slot, None)
         if isinstance(command, SetVolume | SetMuted):
             self._writes[slot] = Write(command=command, origin=origin, at=self._loop.time())
+        if lane.waiting is not None:
+            self._measures.counts.commands_replaced += 1
         lane.waiting, lane.waiting_origin = command, origin
         lane.done_waiting.append(done)
         if lane.acknowledged and lane.running is not None:
@@ -220,6 +226,7 @@ class Lanes:
         lane.running, lane.origin, lane.done_running = command, lane.waiting_origin, lane.done_waiting
         lane.waiting, lane.done_waiting, lane.acknowledged = None, [], False
         self._sent_at[slot] = now
+        self._measures.commanded(command)
         if slot in self._writes:
             self._writes[slot] = replace(self._writes[slot], at=now)
         lane.give_up = self._loop.call_later(GIVE_UP, self._gave_up, slot, lane, command)
@@ -245,6 +252,7 @@ class Lanes:
         lane.timer = None
         if self.server is None:
             return
+        self._measures.counts.asked_again += 1
         if isinstance(command, SetDefault):
             self.server.renew()
         self.server.send(command, partial(self._acknowledged, slot, lane, command))
@@ -260,6 +268,7 @@ class Lanes:
 
     def _finish(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
         lane.stop_timers()
+        self._measures.finished(command, self._sent_at.get(slot, self._loop.time()), failed=error is not None)
         waiters, lane.done_running = lane.done_running, []
         lane.running, lane.acknowledged = None, False
         if lane.waiting is not None:

@@ -16,6 +16,7 @@ from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.settings import Settings
@@ -32,13 +33,14 @@ Heard = Callable[[Plan, Origin], None]
 class Mixer:
     """State, commands and listeners. All calls are made on the thread of the loop that runs now.
 
-    `server` has to be set before anything is submitted.
+    `server` has to be set before anything is submitted. What is measured goes to `measures`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
         self.state = MixerState(settings=settings)
         self._loop = asyncio.get_running_loop()
-        self._lanes = Lanes(lambda: self.state)
+        self.measures = measures or Measures(self._loop.time)
+        self._lanes = Lanes(lambda: self.state, self.measures)
         self._listeners: list[Listener] = []
         self._heard: list[Heard] = []
         self._telling = False
@@ -87,8 +89,10 @@ class Mixer:
         if self._telling:
             self._next.append((event, origin))
             return
-        before = self.state
+        before, measures = self.state, self.measures
+        since = measures.clock()
         self.state, changes = apply(before, event)
+        measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
             self._history = ()  # its indexes mean other objects in another life of the server
             self._lanes.forget_writes()
@@ -96,6 +100,7 @@ class Mixer:
             return
         if origin is SERVER:
             origin = self._lanes.origin_of(_keys_of(changes))
+        measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
         self._telling = True
@@ -105,6 +110,7 @@ class Mixer:
             except Exception:
                 log.exception("an outlet failed on a change")
         self._telling = False
+        measures.told(since, changes[0])
         while self._next:
             self.on_event(*self._next.popleft())
         self._lanes.on_change(changes)

@@ -127,7 +127,9 @@ class Router:
             self._mixer.on_event(routed)
 
     def _moved(self, command: Command, error: MixerError | None) -> None:
-        if error is not None:
+        if error is None:
+            self._mixer.measures.moved(command.key)
+        else:
             self._routing, again_at = failed(self._routing, command.key, self._loop.time())
             self._look_again(again_at)
 

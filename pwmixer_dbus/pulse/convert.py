@@ -15,6 +15,7 @@ from typing import Any
 
 from pulsectl import _pulsectl as c
 
+from pwmixer_dbus.core.measures import Counts
 from pwmixer_dbus.core.model import (
     TEXT_LIMIT,
     VOLUME_DIGITS,
@@ -88,9 +89,13 @@ _read_source = _layout(
 
 
 class PropertyCache:
-    """Keeps the property list of each object, so that it is parsed again only when its bytes differ."""
+    """Keeps the property list of each object, so that it is parsed again only when its bytes differ.
 
-    def __init__(self) -> None:
+    How often that is so is counted in `counts`.
+    """
+
+    def __init__(self, counts: Counts | None = None) -> None:
+        self._counts = counts or Counts()
         self._known: dict[tuple[Kind, int], tuple[bytes, Properties]] = {}
 
     def read(self, kind: Kind, index: int, proplist: int) -> Properties:
@@ -98,7 +103,9 @@ class PropertyCache:
         raw = property_text(proplist)
         known = self._known.get((kind, index))
         if known is not None and known[0] == raw:
+            self._counts.properties_hits += 1
             return known[1]
+        self._counts.properties_misses += 1
         properties = read_properties(proplist)
         self._known[kind, index] = (raw, properties)
         return properties

@@ -25,6 +25,7 @@ from pwmixer_dbus.core.commands import (
 )
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.events import Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Client, Device, Key, Kind, Process, Properties, Server, Stream
 from pwmixer_dbus.pulse import convert, libpulse
 from pwmixer_dbus.pulse.process import read_process, trusted_pid
@@ -98,10 +99,19 @@ Done = Callable[[MixerError | None], None]
 class SoundServer:
     """A connection that is kept. `emit` gets every event, on the loop's thread; `machine_id` tells local processes.
 
+    What is measured goes to `measures`.
+
     `has_looked` is set when it is known what there is: at the first listing, or the first attempt that failed.
     """
 
-    def __init__(self, emit: Callable[[Event], None], *, machine_id: str = "", name: str = "pwmixer") -> None:
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        *,
+        machine_id: str = "",
+        name: str = "pwmixer",
+        measures: Measures | None = None,
+    ) -> None:
         self._emit = emit
         self._machine_id = machine_id
         self._name = name
@@ -109,7 +119,9 @@ class SoundServer:
         self._connection: libpulse.Connection | None = None
         self._lost = asyncio.Event()
         self.has_looked = asyncio.Event()
-        self._properties = convert.PropertyCache()
+        self._measures = measures or Measures(self._loop.time)
+        self._queue = self._measures.queue("fetches", lambda: len(self._in_flight) + len(self._resting))
+        self._properties = convert.PropertyCache(self._measures.counts)
         self._processes: dict[Key, Process | None] = {}
         self._gathered: list[Record] | None = None
         self._held_notices: list[tuple[int, int]] = []
@@ -159,6 +171,7 @@ class SoundServer:
         except BaseException:
             connection.close()
             raise
+        self._measures.connected()
         return connection
 
     def renew(self) -> None:
@@ -205,6 +218,7 @@ class SoundServer:
         ):
             held.clear()
         self._properties.clear()
+        self._measures.disconnected()
         connection.close()
         self._emit(Disconnected(reason=reason))
         settling, self._settling = self._settling, {}
@@ -267,9 +281,11 @@ class SoundServer:
             self._held_notices.append((event, index))
             return
         what = event & _TYPE_BITS
+        self._measures.noticed(kind, 0 if kind is Kind.SERVER else index)
         if what == _REMOVE:
             self._forget((kind, index))
             self._emit(Gone(kind=kind, index=index))
+            self._measures.gone(kind, index)
         elif kind is Kind.SERVER:
             self._touch(SERVER_KEY)
         else:
@@ -310,9 +326,11 @@ class SoundServer:
 
     def _touch(self, key: Key) -> None:
         """Note that an object may have changed, and fetch it now or as soon as its rest is over."""
-        if key in self._in_flight:
+        if key in self._again or key in self._resting:
+            self._measures.counts.coalesced += 1
+        elif key in self._in_flight:
             self._again.add(key)
-        elif key not in self._resting:
+        else:
             rest = self._fetched_at.get(key, 0.0) + REST - self._loop.time()
             if rest <= 0:
                 self._fetch(key)
@@ -329,6 +347,8 @@ class SoundServer:
             return
         self._in_flight.add(key)
         kind, index = key
+        self._measures.fetching(kind, index)
+        self._queue.grew(len(self._in_flight) + len(self._resting))
         done = partial(self._fetched, key)
         if kind is Kind.SERVER:
             connection.fetch_single(libpulse.get_server, on_info=partial(self._object_seen, kind), done=done)
@@ -338,10 +358,15 @@ class SoundServer:
             connection.fetch(_FETCH[kind], index, on_info=partial(self._object_seen, kind), done=done)
 
     def _object_seen(self, kind: Kind, address: int) -> None:
-        self._emit(Seen(record=self._convert(kind, address)))
+        measures = self._measures
+        started = measures.begin()
+        record = self._convert(kind, address)
+        self._emit(Seen(record=record))
+        measures.end(started, measures.cost_of(*place_of(record)))
 
     def _fetched(self, key: Key, error: MixerError | None) -> None:
         self._in_flight.discard(key)
+        self._measures.fetched(*key, failed=error is not None)
         self._fetched_at[key] = self._loop.time()
         if error is not None and not _is_missing(error) and self._connection is not None:
             log.debug("could not fetch %s %s: %s", *key, error)

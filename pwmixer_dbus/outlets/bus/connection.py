@@ -28,6 +28,7 @@ OVERFLOW = 100_000
 """Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
 
 Handler = Callable[[Message], bool]
+Answered = Callable[[Message, bool], None]
 
 
 class TakenError(Exception):
@@ -54,9 +55,13 @@ class _PatientSocket:
 
 
 class BusConnection:
-    """The session bus: calls come in through a handler, replies and signals go out without ever waiting."""
+    """The session bus: calls come in through a handler, replies and signals go out without ever waiting.
+
+    `on_answer` is called with each call that has been answered, and whether it failed.
+    """
 
     def __init__(self, bus: MessageBus) -> None:
+        self.on_answer: Answered = _ignore
         self._bus = bus
 
     @classmethod
@@ -110,11 +115,13 @@ class BusConnection:
         """Answer a call, unless its sender does not want to know."""
         if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
             self.send(Message.new_method_return(call, signature, body or []))
+        self.on_answer(call, False)
 
     def fail(self, call: Message, error_name: str, text: str) -> None:
         """Answer a call with an error, unless its sender does not want to know."""
         if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
             self.send(Message.new_error(call, error_name, text))
+        self.on_answer(call, True)
 
     def signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
         """Send a signal to everybody who listens."""
@@ -167,6 +174,10 @@ class BusConnection:
         """Disconnect; what is queued and fits into the socket has been written."""
         if self._bus.connected:
             self._bus.disconnect()
+
+
+def _ignore(_call: Message, _failed: bool) -> None:
+    pass
 
 
 def _look_at(future: "asyncio.Future[Any]") -> None:

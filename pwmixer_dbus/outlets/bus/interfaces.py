@@ -244,6 +244,7 @@ MIXER = Interface(
         Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
         Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
         Method(name="ReloadConfig"),
+        Method(name="Stats", returns=(("statistics", "s"),)),
     ),
     signals=(
         Signal(

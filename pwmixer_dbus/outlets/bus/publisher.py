@@ -9,6 +9,7 @@ from typing import Any
 from dbus_fast import Variant
 
 from pwmixer_dbus.announcer import Announcer
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, target_of
@@ -31,16 +32,23 @@ RootValues = Callable[[MixerState], Mapping[str, Any]]
 
 
 class Publisher:
-    """Turns changes of state into signals. `root_values` gives the properties of the root in a state."""
+    """Turns changes of state into signals. `root_values` gives the properties of the root in a state.
+
+    What is measured goes to `measures`.
+    """
 
     def __init__(
-        self, connection: BusConnection, state: Callable[[], MixerState], root_values: RootValues
+        self,
+        connection: BusConnection,
+        state: Callable[[], MixerState],
+        root_values: RootValues,
+        measures: Measures,
     ) -> None:
         self._connection = connection
         self._state = state
         self._root_values = root_values
         self._forced: dict[Subject, set[str]] = {}
-        self._announcer = Announcer(state, self)
+        self._announcer = Announcer(state, self, measures)
         self.on_change = self._announcer.on_change
         self.flush = self._announcer.flush
         self.close = self._announcer.close

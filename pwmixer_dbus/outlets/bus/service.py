@@ -86,7 +86,7 @@ class BusService:
         self._router = router
         router.on_applied = self._rule_applied
         self._rules = rules
-        self.publisher = Publisher(connection, lambda: mixer.state, self.root_values)
+        self.publisher = Publisher(connection, lambda: mixer.state, self.root_values, mixer.measures)
         self._methods = Methods(
             mixer,
             connection,
@@ -99,6 +99,11 @@ class BusService:
         )
         mixer.subscribe(self.publisher.on_change)
         self._held_calls: list[Message] | None = []
+        self._measures = mixer.measures
+        self._open: dict[int, tuple[str, float]] = {}
+        self._queue = mixer.measures.queue("calls", lambda: len(self._open))
+        mixer.measures.queue("messages", lambda: connection.backlog)
+        connection.on_answer = self._answered
 
     def root_values(self, state: MixerState) -> Mapping[str, Any]:
         """Return the values of the root's properties in a state."""
@@ -148,8 +153,14 @@ class BusService:
         """
         if message.interface == PEER.name:
             return False
+        caller, method = message.sender or "", message.member or ""
+        # By identity: the message is kept until it is answered, and it is answered exactly once.
+        self._open[id(message)] = (method, self._measures.called(caller, method))
+        self._queue.grew(len(self._open))
         if self._held_calls is None:
+            started = self._measures.begin()
             self._answer(message)
+            self._measures.end(started, self._measures.cost_of_caller(caller))
         elif len(self._held_calls) < OPEN_CALLS:
             self._held_calls.append(message)
         else:
@@ -159,6 +170,12 @@ class BusService:
                 LimitsExceededError("Too many calls wait for the service to start."),
             )
         return True
+
+    def _answered(self, message: Message, failed: bool) -> None:
+        """Measure how long a call has taken."""
+        method, since = self._open.pop(id(message), ("", 0.0))
+        if method:
+            self._measures.answered(method, since, failed=failed)
 
     def release_calls(self) -> None:
         """Answer the calls that have been held back until now, and from now on each at once."""
