@@ -46,11 +46,12 @@ _BY_CLIENT = {"context": "s", "quiet": "b"}
 class Call:
     """One method call that will be answered exactly once, perhaps later."""
 
-    __slots__ = ("_connection", "_signature", "arguments", "message")
+    __slots__ = ("_connection", "_signature", "arguments", "message", "name")
 
     def __init__(self, connection: BusConnection, message: Message, method: Method) -> None:
         self._connection = connection
         self._signature = method.reply_signature
+        self.name = method.name
         self.message = message
         self.arguments: list[Any] = message.body
 
@@ -114,7 +115,9 @@ class Methods:
             "Describe": self._describe,
             "ExplainStream": self._explain_stream,
             "ReloadConfig": self._reload_config,
+            "Stats": self._statistics,
         }
+        self._statistics_methods: Any = None
 
     def carry_out(self, name: str, call: Call) -> None:
         """Carry out a method; raises MixerError for what is refused at once."""
@@ -323,6 +326,13 @@ class Methods:
         explained: dict[str, object] = {**document.explain_stream(self._mixer.state, streams[0])}
         explained |= self.rules.explained(streams[0])
         call.reply(dumps(explained, ensure_ascii=False))
+
+    def _statistics(self, call: Call) -> None:
+        if self._statistics_methods is None:
+            from pwmixer_dbus.outlets.bus.statistics import StatisticsMethods  # noqa: PLC0415 - likewise
+
+            self._statistics_methods = StatisticsMethods(self._mixer)
+        self._statistics_methods.carry_out(call.name, call)
 
     def _reload_config(self, call: Call) -> None:
         self._reload()
