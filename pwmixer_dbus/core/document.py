@@ -69,6 +69,15 @@ def describe_target(state: MixerState, target: Target) -> Document:
     assert_never(target)
 
 
+def describe_level(state: MixerState, target: Device | Stream | App) -> Document:
+    """Return how loud an object is: what changes most, and alone of all."""
+    if isinstance(target, App):
+        volume, muted = volume_of(state, {}, target), muted_of(state, {}, target)
+        return {"volume": volume, "muted": muted, "channel_volumes": []}
+    channels = target.channels
+    return {"volume": gain.level(channels), "muted": target.muted, "channel_volumes": list(channels)}
+
+
 def describe_device(state: MixerState, device: Device) -> Document:
     """Return a sink or source."""
     card = None if device.card is None else state.cards.get(device.card)
@@ -79,9 +88,7 @@ def describe_device(state: MixerState, device: Device) -> Document:
         "name": device.name,
         "description": device.description,
         "icon_name": _device_icon(device),
-        "volume": gain.level(device.channels),
-        "muted": device.muted,
-        "channel_volumes": list(device.channels),
+        **describe_level(state, device),
         "positions": list(device.positions),
         "state": device.state,
         "default": bool(device.name) and state.server.default(device.kind) == device.name,
@@ -117,9 +124,7 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
         "binary": _property(state, stream, "application.process.binary"),
         "pid": 0 if stream.process is None else stream.process.pid,
         "device": None if device is None else device.name,
-        "volume": gain.level(stream.channels),
-        "muted": stream.muted,
-        "channel_volumes": list(stream.channels),
+        **describe_level(state, stream),
         "positions": list(stream.positions),
         "corked": stream.corked,
         "state": "corked" if stream.corked else "running",
@@ -147,9 +152,7 @@ def describe_app(state: MixerState, app: App) -> Document:
         "streams": [s.number for s in streams],
         "active": active,
         "state": "running" if active else "idle",
-        "volume": volume_of(state, {}, app),
-        "muted": muted_of(state, {}, app),
-        "channel_volumes": [],
+        **describe_level(state, app),
         "max_volume": max_volume(state, app),
         "volume_writable": not streams or any(s.volume_writable for s in audible_streams(state, app)),
         "locked": app.app_id in state.locked,

@@ -1,6 +1,7 @@
 """What can be announced, and what a change of one record means for others."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Record, Stream
@@ -12,6 +13,10 @@ Subject = tuple[Kind, Any]
 
 ROOT_SUBJECT: Subject = (Kind.SERVER, None)
 DEFAULTS = (Kind.SINK, Kind.SOURCE)
+
+_SHOWN_BY_DEVICES = ("server", "settings", "caps", "locked", "cards")
+_SHOWN_BY_OTHERS = (*_SHOWN_BY_DEVICES, "devices", "clients")
+"""Parts of the state that the look of an object may depend on, besides itself and its streams."""
 
 
 def subject_of(record: Record | None) -> Subject:
@@ -56,7 +61,8 @@ def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[
             yield from ((Kind.APP, app_id) for app_id in ids if app_id in state.apps)
         case App():
             yield subject_of(record)
-            yield from (subject_of(s) for s in state.streams_of(record))
+            if change.before is None or change.after is None:
+                yield from (subject_of(s) for s in state.streams_of(record))
         case Client():
             yield from (subject_of(s) for s in state.streams.values() if s.client == record.index)
         case Card():
@@ -77,6 +83,32 @@ def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subje
     if known != (state.settings, state.caps, state.locked):
         for records in (state.devices, state.streams, state.apps):
             yield from (subject_of(r) for r in records.values())
+
+
+def differs_in_level(before: MixerState, state: MixerState, subject: Subject) -> bool:
+    """Whether all that may look different of an object is how loud it is, which is by far the most frequent difference.
+
+    Cautious: what the object shows of others, such as its device, counts as different where any of those has changed.
+    """
+    old, new = target_of(before, subject), target_of(state, subject)
+    shown = _SHOWN_BY_DEVICES if isinstance(new, Device) else _SHOWN_BY_OTHERS
+    if any(getattr(before, part) is not getattr(state, part) for part in shown):
+        return False
+    if not _is_same_but_for_level(old, new):
+        return False
+    if not isinstance(new, App):
+        return True
+    return all(_is_same_but_for_level(before.streams.get(key), state.streams.get(key)) for key in new.streams)
+
+
+def _is_same_but_for_level(old: Target | None, new: Target | None) -> bool:
+    if old is new and new is not None:
+        return True
+    if isinstance(old, App) and isinstance(new, App):
+        return replace(old, volume=new.volume, muted=new.muted) == new
+    if isinstance(old, Stream | Device) and type(old) is type(new) and len(old.channels) == len(new.channels):
+        return replace(old, channels=new.channels, muted=new.muted) == new
+    return False
 
 
 def first_apps(change: Change) -> int:

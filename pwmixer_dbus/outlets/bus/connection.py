@@ -1,13 +1,16 @@
 """One connection to the session bus that survives a full socket; the only file that leans on dbus-fast's private names.
 
 dbus-fast treats a full socket as a lost connection. The shim under its writer turns EAGAIN into "nothing written yet",
-upon which the writer waits until the socket can be written again. What it leans on (`_writer.sock`,
-`_writer.messages`) is checked by a test.
+upon which the writer waits until the socket can be written again. And it writes each message by itself, which wakes the
+bus daemon for each; here all messages of one pass of the loop are written together: the signals of a change and the
+reply that follows them, or the changes of many objects. What this leans on (`_writer.sock`, `_marshall`) is checked by a
+test.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply
@@ -54,6 +57,20 @@ class _PatientSocket:
         return getattr(self._socket, name)
 
 
+class _Batch:
+    """Messages that are written together; to dbus-fast's writer they are one."""
+
+    __slots__ = ("_bytes",)
+    serial = 1  # the messages in it have their own
+    unix_fds = None
+
+    def __init__(self, messages: list[bytes]) -> None:
+        self._bytes = b"".join(messages)
+
+    def _marshall(self, _negotiate_unix_fd: bool) -> bytes:
+        return self._bytes
+
+
 class BusConnection:
     """The session bus: calls come in through a handler, replies and signals go out without ever waiting.
 
@@ -63,6 +80,9 @@ class BusConnection:
     def __init__(self, bus: MessageBus) -> None:
         self.on_answer: Answered = _ignore
         self._bus = bus
+        self._loop = asyncio.get_running_loop()
+        self._gathered: list[bytes] = []
+        self._unwritten = 0
 
     @classmethod
     async def open(cls) -> "BusConnection":
@@ -84,8 +104,7 @@ class BusConnection:
     @property
     def backlog(self) -> int:
         """How many messages wait for the bus daemon to read."""
-        writer: Any = self._bus._writer  # noqa: SLF001 - see the head of this file
-        return 0 if writer is None else len(writer.messages)
+        return self._unwritten
 
     def serve(self, on_call: Handler, on_name_lost: Callable[[str], None]) -> None:
         """Hand every method call to `on_call`, which says whether it was for it."""
@@ -100,16 +119,34 @@ class BusConnection:
         self._bus.add_message_handler(handle)
 
     def send(self, message: Message) -> None:
-        """Queue a message; it is written at once where the socket has room."""
+        """Queue a message; it is written at the end of this pass of the loop, where the socket has room."""
         if not self._bus.connected:
             return
-        if self.backlog > OVERFLOW:
+        if self._unwritten > OVERFLOW:
             log.error("the bus daemon has stopped reading; giving up the connection")
             self._bus.disconnect()
             return
-        future = self._bus.send(message)
-        if not future.done():
-            future.add_done_callback(_look_at)
+        message.serial = self._bus.next_serial()
+        if not self._gathered:
+            self._loop.call_soon(self._write)
+        self._gathered.append(bytes(message._marshall(False)))  # noqa: SLF001 - see the head of this file
+        self._unwritten += 1
+
+    def _write(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if not gathered or not self._bus.connected:
+            return
+        batch: Any = _Batch(gathered)
+        written = self._bus.send(batch)
+        if written.done():
+            self._written(len(gathered), written)
+        else:
+            written.add_done_callback(partial(self._written, len(gathered)))
+
+    def _written(self, count: int, future: "asyncio.Future[Any]") -> None:
+        self._unwritten -= count
+        if not future.cancelled():
+            future.exception()  # the end of the connection is noticed elsewhere
 
     def reply(self, call: Message, signature: str = "", body: list[Any] | None = None) -> None:
         """Answer a call, unless its sender does not want to know."""
@@ -147,6 +184,7 @@ class BusConnection:
     async def disown(self, name: str) -> None:
         """Give up a name; every call that was sent to it has come in by then. No-op where the bus has gone."""
         if self._bus.connected:
+            self._write()
             await self._bus.release_name(name)
 
     async def process_behind(self, name: str) -> int | None:
@@ -173,14 +211,9 @@ class BusConnection:
     def close(self) -> None:
         """Disconnect; what is queued and fits into the socket has been written."""
         if self._bus.connected:
+            self._write()
             self._bus.disconnect()
 
 
 def _ignore(_call: Message, _failed: bool) -> None:
     pass
-
-
-def _look_at(future: "asyncio.Future[Any]") -> None:
-    """Retrieve the failure of a write; the end of the connection is noticed elsewhere."""
-    if not future.cancelled():
-        future.exception()

@@ -12,6 +12,7 @@ from pwmixer_dbus.core.document import (
     ABSENT_DEVICE,
     Document,
     describe_device,
+    describe_level,
     describe_target,
 )
 from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Stream
@@ -367,6 +368,15 @@ def values_of(state: MixerState, target: Target) -> Mapping[str, Any]:
     """Return the values of all properties of an object; their names are unique over its interfaces."""
     document = describe_target(state, target)
     return {p.name: p.read(state, target, document) for i in interfaces_of(target) for p in i.properties}
+
+
+LEVEL = tuple(p for p in NODE.properties if p.name in {"Volume", "Muted", "ChannelVolumes"})
+
+
+def level_of(state: MixerState, target: Device | Stream | App) -> Mapping[str, Any]:
+    """Return the values of the properties in `LEVEL` only, at a tenth of the cost of all."""
+    document = describe_level(state, target)
+    return {p.name: p.read(state, target, document) for p in LEVEL}
 
 
 def alias_values(state: MixerState, kind: Kind) -> Mapping[str, Any]:

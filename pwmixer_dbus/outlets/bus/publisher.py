@@ -10,12 +10,14 @@ from dbus_fast import Variant
 
 from pwmixer_dbus.announcer import Announcer
 from pwmixer_dbus.core.measures import Measures
+from pwmixer_dbus.core.model import Card
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
-from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, target_of
+from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, differs_in_level, target_of
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import (
     DEVICE,
+    LEVEL,
     MIXER,
     NODE,
     OBJECT_MANAGER,
@@ -24,6 +26,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     Interface,
     alias_values,
     interfaces_of,
+    level_of,
     values_of,
 )
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, path_of
@@ -75,6 +78,8 @@ class Publisher:
 
     def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
         """Announce the properties that differ, and those that are to be healed."""
+        if subject not in self._forced and differs_in_level(before, state, subject):
+            return self._level_changed(subject, before, state)
         forced = self._forced.pop(subject, set())
         old, new = self._values(before, subject), self._values(state, subject)
         if old is None or new is None:
@@ -93,6 +98,16 @@ class Publisher:
                 announced = True
                 self._signal(path, PROPERTIES, "PropertiesChanged", [interface.name, changed, []])
         return announced
+
+    def _level_changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+        target, was = target_of(state, subject), target_of(before, subject)
+        if isinstance(target, Card | None) or isinstance(was, Card | None):
+            return False
+        old, new = level_of(before, was), level_of(state, target)
+        changed = {p.name: Variant(p.signature, new[p.name]) for p in LEVEL if old[p.name] != new[p.name]}
+        if changed:
+            self._signal(path_of(target), PROPERTIES, "PropertiesChanged", [NODE.name, changed, []])
+        return bool(changed)
 
     def _values(self, state: MixerState, subject: Subject) -> Mapping[str, Any] | None:
         kind, key = subject
