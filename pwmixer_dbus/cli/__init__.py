@@ -89,6 +89,10 @@ def _dispatch(argv: list[str]) -> int:
         from pwmixer_dbus.cli.watch import run as run_watch  # noqa: PLC0415
 
         return run_watch(options)
+    if command.module == "bars":
+        from pwmixer_dbus.cli.bars.follow import run as run_bar  # noqa: PLC0415
+
+        return run_bar(name, options)
     from pwmixer_dbus.cli.show import run as run_show  # noqa: PLC0415
 
     return run_show(name, options, arguments)

@@ -112,6 +112,24 @@ _JSON = Option(("--json",), "", "print JSON")
 _FORMAT = Option(("-f", "--format"), "TEMPLATE", "print each by a template; see 'pwmixerctl help templates'")
 _COLOR = Option(("--color",), "WHEN", "auto (the default), always or never", ("auto", "always", "never"))
 
+_BAR_TARGET = Option(("-t", "--target"), "TARGET", "what to show, instead of the default output")
+_BAR_FORMAT = Option(("-f", "--format"), "TEMPLATE", "the text to show; see 'pwmixerctl help bars'")
+_ONCE = Option(("--once",), "", "print one line and end, for bars that ask again")
+
+
+def _bar(name: str, what: str, example: tuple[str, str]) -> Command:
+    return Command(
+        name,
+        (),
+        f"print {what} for a target, now and whenever it changes",
+        module="bars",
+        text="Goes on while the service or the sound server is away, and shows so; sleeps while nothing changes; ends with "
+        "the bar. docs/bars.md has what to write into the configuration of each bar.",
+        options=(_BAR_TARGET, _BAR_FORMAT, _ONCE),
+        examples=(example,),
+    )
+
+
 KINDS = ("apps", "streams", "sinks", "sources", "cards")
 SHELLS = ("bash", "zsh", "fish")
 
@@ -263,6 +281,16 @@ _ALL = (
         options=(Option(("--json",), "", "print one JSON object a line"),),
         examples=(("pwmixerctl watch --json", "to be read by a program"),),
     ),
+    _bar(
+        "follow",
+        "a line of text",
+        ("pwmixerctl follow --format '{icon} {level}'", "for any bar that takes text"),
+    ),
+    _bar("waybar", "JSON for waybar", ("pwmixerctl waybar --target app:spotify", "one application")),
+    _bar("polybar", "a line for polybar", ("pwmixerctl polybar --target @source", "the default input")),
+    _bar("i3blocks", "JSON for i3blocks", ("pwmixerctl i3blocks --format '{name} {level}'", "with its name")),
+    _bar("i3status-rust", "JSON for i3status-rust", ("pwmixerctl i3status-rust", "the default output")),
+    _bar("eww", "JSON for eww", ("pwmixerctl eww", "the default output, and what plays")),
     Command(
         "explain",
         ("STREAM",),
@@ -389,7 +417,7 @@ _ALL = (
     Command(
         "help",
         ("[TOPIC]",),
-        "show help on a command, on selectors or on templates",
+        "show help on a command, on selectors, templates or bars",
         module="usage",
         examples=(("pwmixerctl help selectors", "how targets are written"),),
     ),

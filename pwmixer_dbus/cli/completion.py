@@ -105,7 +105,9 @@ def _candidates(before: list[str], current: str) -> Iterator[Candidate]:
     if command is None:
         return
     pending = next((o for o in command.options if o.value and before[-1] in o.names), None)
-    if pending is not None:
+    if pending is not None and pending.value in _COLLECTIONS:
+        yield from _living(pending.value, [])
+    elif pending is not None:
         yield from ((choice, pending.meaning) for choice in pending.choices)
     elif current.startswith("-"):
         yield from ((option.names[-1], option.meaning) for option in command.options)
@@ -129,6 +131,7 @@ def _arguments(command: Command, given: list[str]) -> Iterator[Candidate]:
     if argument == "TOPIC":
         yield from ((c.name, c.summary) for c in COMMANDS.values() if not c.hidden)
         yield from (("selectors", "how targets are written"), ("templates", "what --format takes"))
+        yield ("bars", "what --format takes for a bar")
     elif argument in _WORDS:
         yield from ((word, "") for word in _WORDS[argument])
     elif argument in _COLLECTIONS or argument in {"PORT", "PROFILE"}:

@@ -47,16 +47,27 @@ def document(bus: wire.Connection) -> Document:
 
 def records(bus: wire.Connection, whole: Document, selector: str) -> list[Record]:
     """Find what a selector stands for; only what is no plain selector is asked of the service. Raises CommandError."""
-    everything = [record for collection in _COLLECTIONS for record in whole[collection]]
-    default = whole["defaults"].get(selector.removeprefix("@"))
-    wanted = f"{selector[1:]}:{default}" if selector.startswith("@") and default else selector
-    found = [record for record in everything if record["selector"] == wanted]
-    if not found:
-        paths = set(_paths(bus, selector))
-        found = [record for record in everything if object_path(record["selector"]) in paths]
+    found = of_selector(whole, selector) or at_paths(whole, _paths(bus, selector))
     if not found:
         raise CommandError(f"Nothing is called '{selector}' now.")
     return found
+
+
+def of_selector(whole: Document, selector: str) -> list[Record]:
+    """Find what a plain selector or a default stands for; nothing where it takes the service to know."""
+    default = whole["defaults"].get(selector.removeprefix("@"))
+    wanted = f"{selector[1:]}:{default}" if selector.startswith("@") and default else selector
+    return [record for record in _everything(whole) if record["selector"] == wanted]
+
+
+def at_paths(whole: Document, paths: list[str]) -> list[Record]:
+    """Find what stands at object paths."""
+    wanted = set(paths)
+    return [record for record in _everything(whole) if object_path(record["selector"]) in wanted]
+
+
+def _everything(whole: Document) -> list[Record]:
+    return [record for collection in _COLLECTIONS for record in whole[collection]]
 
 
 def object_path(selector: str) -> str:

@@ -4,6 +4,12 @@ from pwmixer_dbus.cli import DONE, UsageError
 from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command
 
 _SYNTAX_INTRO = "A target is one of these selectors; quote a glob, so that the shell leaves it alone:"
+_BARS_INTRO = (
+    "The --format of waybar, polybar, i3blocks, i3status-rust, eww and follow is text with fields in braces:\n\n"
+    "  pwmixerctl waybar --format '{name} {percent:>3}%'\n\n"
+    "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and\n"
+    "what you write yourself may use its markup."
+)
 _CODES = (
     ("0", "done"),
     ("1", "the service or the sound server said no; one sentence on standard error says why"),
@@ -28,6 +34,10 @@ def run(name: str, words: list[str]) -> int:
         from pwmixer_dbus.cli.template import manual  # noqa: PLC0415
 
         print(manual())
+    elif topic == "bars":
+        from pwmixer_dbus.cli.bars.lines import FIELDS  # noqa: PLC0415
+
+        print(f"{_BARS_INTRO}\n\n{columns(FIELDS)}")
     elif topic in COMMANDS:
         print(command_help(COMMANDS[topic]))
     else:

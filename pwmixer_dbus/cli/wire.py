@@ -1,7 +1,7 @@
 """A D-Bus client for a few blocking calls: what `pwmixerctl` needs and no more, so that a key press stays fast.
 
-It writes little-endian, reads either order, and knows only the types that the calls of org.pwmixer.Mixer use. Signals
-and whatever else arrives are skipped.
+It writes little-endian, reads either order, and knows only the types that the calls of org.pwmixer.Mixer use. A call
+skips signals and whatever else arrives before its reply; whoever follows posts calls, and takes messages as they come.
 """
 
 # The C module: `socket` costs 5 ms, since it makes enumerations out of hundreds of constants.
@@ -17,14 +17,18 @@ BUS_NAME, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 Value = str | float | bool
 Argument = Value | dict[str, Value]
 Result = str | float | bool | list[str]
+Message = tuple[int, int, str, list[Result]]
+"""What came in: its kind, the serial that it replies to, the name of its error, and its values."""
 
-_METHOD_CALL, _METHOD_RETURN, _ERROR = 1, 2, 3
+METHOD_RETURN, ERROR, SIGNAL = 2, 3, 4
+_METHOD_CALL = 1
 _NO_AUTO_START = 2
 _ERROR_NAME, _REPLY_SERIAL, _SIGNATURE = 4, 5, 8
 _HEADER = 16  # bytes, up to and with the length of the header fields
 _LARGEST = 1 << 26
 _TIMEOUT = 10.0
 _NUMBERS = {"b": ("I", 4), "u": ("I", 4), "d": ("d", 8)}
+_READABLE = "budsogA"  # with A for a list of texts
 # What the bus says when nobody owns the name and nobody could be started, or when the owner went away over our call.
 _UNREACHABLE = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "TimedOut", "Spawn.")
 _GONE = "The session bus has closed the connection; try again."
@@ -62,18 +66,37 @@ class Connection:
 
         Raises CommandError with the message of an error, UnreachableError where nobody is there to reply.
         """
+        serial = self.post(method, signature, *arguments, name=name, path=path)
+        while True:
+            kind, reply_to, error, values = decode_message(self._message())
+            if reply_to == serial and kind == METHOD_RETURN:
+                return values[0] if values else None
+            if reply_to == serial and kind == ERROR:
+                raise failure(error, str(values[0]) if values else "")
+
+    def post(
+        self, method: str, signature: str = "", *arguments: Argument, name: str = NAME, path: str = PATH
+    ) -> int:
+        """Send a call, and return the serial that its reply will name."""
         self._serial += 1
         call = encode_call(
             self._serial, method, signature, arguments, name=name, path=path, flags=self._flags
         )
         self._send(self._unsent + call)
         self._unsent = b""
-        while True:
-            kind, serial, error, values = decode_message(self._message())
-            if serial == self._serial and kind == _METHOD_RETURN:
-                return values[0] if values else None
-            if serial == self._serial and kind == _ERROR:
-                raise failure(error, str(values[0]) if values else "")
+        return self._serial
+
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when `arrived` has something to take."""
+        return self._socket.fileno()
+
+    def arrived(self) -> list[Message]:
+        """Take the messages that have come in whole."""
+        self._receive()
+        messages = []
+        while len(self._received) >= _HEADER and len(self._received) >= message_size(self._received):
+            messages.append(decode_message(self._message()))
+        return messages
 
     def _sign_in(self) -> None:
         # One exchange of its own; Hello then travels with the first call. To send all at once would save 50 µs, but
@@ -177,8 +200,8 @@ def message_size(start: bytes) -> int:
     return int(_HEADER + -(-fields // 8) * 8 + body)
 
 
-def decode_message(message: bytes) -> tuple[int, int, str, list[Result]]:
-    """Read a message: its kind, the serial that it replies to, the name of its error, and its values."""
+def decode_message(message: bytes) -> Message:
+    """Read a message; one with values of types that no call here uses, as signals have them, is read without any."""
     order = "<" if message[:1] == b"l" else ">"
     end = _HEADER + struct.unpack_from(order + "I", message, 12)[0]
     texts, reply_to, position = {_ERROR_NAME: "", _SIGNATURE: ""}, 0, _HEADER
@@ -193,16 +216,22 @@ def decode_message(message: bytes) -> tuple[int, int, str, list[Result]]:
             reply_to = int(number) if field == _REPLY_SERIAL else reply_to
     values: list[Result] = []
     position = end + -end % 8
-    for code in texts[_SIGNATURE].replace("as", "A").replace("ao", "A"):
+    codes = texts[_SIGNATURE].replace("as", "A").replace("ao", "A")
+    for code in "" if codes.strip(_READABLE) else codes:
         get = _get_texts if code == "A" else _get_text if code in "sog" else _get_number
         value, position = get(message, position, code, order)
         values.append(value)
     return message[1], reply_to, texts[_ERROR_NAME], values
 
 
+def is_unreachable(error: str) -> bool:
+    """Tell from the name of an error whether nobody was there to reply."""
+    return error.removeprefix("org.freedesktop.DBus.Error.").startswith(_UNREACHABLE)
+
+
 def failure(error: str, message: str) -> CommandError:
     """Turn the error of a reply into ours."""
-    if error.removeprefix("org.freedesktop.DBus.Error.").startswith(_UNREACHABLE):
+    if is_unreachable(error):
         return UnreachableError(f"The pwmixer service is not there: {_ADVICE}")
     return CommandError(message or error)
 

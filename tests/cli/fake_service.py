@@ -38,6 +38,10 @@ async def main() -> None:
     def handle(message: Message) -> Message | bool:
         if message.message_type is not MessageType.METHOD_CALL or message.interface != NAME:
             return False
+        if message.member == "Become":  # the document from now on; the signal says only that something is new
+            DOCUMENT.update(json.loads(message.body[0]))
+            bus.send(signals()[0])
+            return Message.new_method_return(message)
         if message.member == "Play":  # a script of signals for the tests of watch
             for signal in signals():
                 bus.send(signal)

@@ -4,9 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cli_rig import first_line, running
 from service import Service
+
+Record = dict[str, Any]
 
 pytestmark = pytest.mark.integration
 PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
@@ -82,3 +86,40 @@ def test_what_the_service_refuses_is_exit_code_1(service: Service) -> None:
     result = ctl(service, "up", "app:nobody")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "app:nobody" in result.stderr
+
+
+def test_a_bar_lives_through_everything_that_goes_and_comes(service: Service) -> None:
+    session, radio = service.session, "<b>Radio</b> & 'Co'"
+    session.play(radio, sink="speakers")
+    program = [sys.executable, "-c", PROGRAM, "waybar"]
+    environment = {**session.env, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with running(program, environment) as bar:
+
+        def wait_for(text: str, sort: str) -> Record:
+            # Devices come one by one after a restart, and each may show for a moment.
+            while (line := json.loads(first_line(bar)))["text"] != text or sort not in line["class"]:
+                pass
+            return dict(line)
+
+        playing = wait_for("100%", "playing")
+        assert playing["tooltip"] == "Speakers: 100%\n&lt;b&gt;Radio&lt;/b&gt; &amp; &#39;Co&#39;: 100%"
+        said(service, "set", "50%")
+        assert wait_for("50%", "playing")["percentage"] == 50
+        said(service, "mute")
+        wait_for("muted", "muted")
+        session.stop_sound()
+        wait_for("no sound", "no-server")
+        session.start_sound()
+        wait_for("no device", "no-device")
+        session.add_null_sink("headset", "Headset")
+        wait_for("100%", "output")
+        service.stop()
+        wait_for("no pwmixer", "no-service")
+        service.start()
+        assert wait_for("100%", "output")["tooltip"] == "Headset: 100%"
+
+
+def test_a_target_that_can_never_be_one_ends_the_bar_with_the_reason(service: Service) -> None:
+    result = ctl(service, "follow", "--target", "speaker")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "speaker" in result.stderr
