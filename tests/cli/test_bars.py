@@ -186,9 +186,9 @@ def sleeps_for_good(pid: int) -> bool:
     """Wait until a process is in a poll that has no timeout: nothing but an event can wake it then."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        words = Path("/proc", str(pid), "syscall").read_text().split()
+        number, *arguments = Path("/proc", str(pid), "syscall").read_text().split()  # or "running"
         # The third argument of poll is its timeout in milliseconds; where there is only ppoll, it is a pointer.
-        if (words[0], words[3]) in {("7", "0xffffffff"), ("73", "0x0")}:
+        if (number, *arguments[2:3]) in {("7", "0xffffffff"), ("73", "0x0")}:
             return True
         time.sleep(0.01)
     return False
