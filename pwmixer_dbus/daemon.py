@@ -32,10 +32,11 @@ from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection, TakenError
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
 from pwmixer_dbus.outlets.bus.service import BusService
-from pwmixer_dbus.outlets.switches import Parts, Switch, Switchboard
+from pwmixer_dbus.outlets.switches import Outlet, Parts, Switch, Switchboard
 from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
+from pwmixer_dbus.runtime import runtime_folder
 
 log = logging.getLogger("pwmixer")
 
@@ -47,7 +48,20 @@ FIRST_LOOK = 1.0
 
 EXIT_OK, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 
-SWITCHES: tuple[Switch, ...] = ()
+
+def _open_statistics(parts: Parts, settings: Settings) -> Outlet:
+    from pwmixer_dbus.outlets.stats import StatisticsFiles  # noqa: PLC0415 - only where it is on
+
+    return StatisticsFiles(parts.mixer, settings.stats, runtime_folder(os.environ))
+
+
+SWITCHES: tuple[Switch, ...] = (
+    Switch(
+        "statistics",
+        lambda settings: settings.stats if settings.stats.file or settings.stats.prometheus else None,
+        _open_statistics,
+    ),
+)
 """Every outlet that the configuration can switch, in the order in which they are opened."""
 
 

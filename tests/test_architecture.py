@@ -24,6 +24,8 @@ MAY_IMPORT = {
     "keeper": {"core", "mixer"},
     "config": {"core", "config"},
     "diagnostics": {"core", "mixer"},
+    "runtime": set(),
+    "outlets/stats": {"core", "mixer", "diagnostics"},
     "pulse": {"core", "pulse"},
     "outlets/bus": {
         "announcer",
@@ -48,6 +50,8 @@ MAY_IMPORT = {
         "outlets/bus",
         "outlets/switches",
         "journal",
+        "runtime",
+        "outlets/stats",
         "diagnostics",
         "__init__",
     },

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pwmixer_dbus.config.errors import KeyPath, key_text, shortened, value_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
-from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.settings import Settings, StatisticsSettings
 
 _DEFAULTS = Settings()
 _RULES = ("rules",)
@@ -104,6 +104,19 @@ class Memory(_Table):
     )
 
 
+class Stats(_Table):
+    """What the service measures of itself, as files; pwmixerctl stats shows it without them, too."""
+
+    file: bool = Field(
+        default=_DEFAULTS.stats.file,
+        description="Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, at most a second old.",
+    )
+    prometheus: bool = Field(
+        default=_DEFAULTS.stats.prometheus,
+        description="Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats.prom as text for Prometheus, likewise.",
+    )
+
+
 class Log(_Table):
     """What is written to the journal."""
 
@@ -148,6 +161,7 @@ class Document(_Table):
     volume: Volume = Volume()
     apps: Apps = Apps()
     memory: Memory = Memory()
+    stats: Stats = Stats()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
@@ -162,6 +176,7 @@ class Document(_Table):
             memory=self.memory.enabled,
             grace=self.memory.grace,
             first_volume=self.memory.first_volume,
+            stats=StatisticsSettings(file=self.stats.file, prometheus=self.stats.prometheus),
             log_level=self.log.level,
             rules=self.rules,
         )
@@ -178,6 +193,8 @@ def from_settings(settings: Settings) -> Mapping[tuple[str, ...], object]:
         ("memory", "enabled"): settings.memory,
         ("memory", "grace"): settings.grace,
         ("memory", "first_volume"): settings.first_volume,
+        ("stats", "file"): settings.stats.file,
+        ("stats", "prometheus"): settings.stats.prometheus,
         ("log", "level"): settings.log_level,
     }
 

@@ -12,6 +12,14 @@ def _no_aliases() -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsSettings:
+    """Which files of statistics are kept in the runtime folder: `stats`, as JSON, and `stats.prom`, for Prometheus."""
+
+    file: bool = False
+    prometheus: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings in force. Whoever builds one keeps to the ranges.
 
@@ -23,6 +31,7 @@ class Settings:
     `memory`: whether what people want is kept over restarts.
     `grace`: for how many seconds from its start an application's own volumes are set back and not learned, 0.0 to 10.0.
     `first_volume`: how loud an application that was never seen may start at most, 0.0 to 1.5.
+    `stats`: the files of statistics.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
@@ -35,5 +44,6 @@ class Settings:
     memory: bool = True
     grace: float = 2.0
     first_volume: float = 1.5
+    stats: StatisticsSettings = StatisticsSettings()
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

@@ -150,12 +150,12 @@ def test_a_number_too_long_for_python_to_print_is_told(file: Path) -> None:
             "[volume]\nmax_volume = 1",
             "2: volume.max_volume: no such key; here may stand max, enforce_max, step, unmute_on_raise",
         ),
-        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, memory, log, rules"),
+        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, memory, stats, log, rules"),
         ("[apps]\nx = 1", "2: apps.x: no such key; here may stand aliases"),
-        ('"a b".c = 1', '1: "a b": no such key; here may stand volume, apps, memory, log, rules'),
+        ('"a b".c = 1', '1: "a b": no such key; here may stand volume, apps, memory, stats, log, rules'),
         (
             f"{'x' * 99} = 1",
-            f'1: "{"x" * 40}…": no such key; here may stand volume, apps, memory, log, rules',
+            f'1: "{"x" * 40}…": no such key; here may stand volume, apps, memory, stats, log, rules',
         ),
     ],
 )
