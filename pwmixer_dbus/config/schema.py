@@ -109,7 +109,7 @@ class Stats(_Table):
 
     file: bool = Field(
         default=_DEFAULTS.stats.file,
-        description="Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, at most a second old.",
+        description="Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written at most once a second.",
     )
     prometheus: bool = Field(
         default=_DEFAULTS.stats.prometheus,
