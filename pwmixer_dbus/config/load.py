@@ -1,6 +1,6 @@
 """Read, check, show and start config.toml. Foreign bytes become `Settings`, or a `ConfigError` that says where and why.
 
-pydantic is imported only where there is a file to check or to write: most people have none.
+pydantic is imported only where a file is wrong, to say what would be right, and where the example is written.
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
+from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of, literal, shortened
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.rules import Rule, rule_to_plain
@@ -120,9 +121,7 @@ def parse(path: Path) -> tuple[str, Mapping[str, object]] | None:
 
 def show(settings: Settings) -> str:
     """Write settings as TOML, so that `load` gives them back."""
-    from pwmixer_dbus.config.schema import from_settings  # noqa: PLC0415 - see the top of the file
-
-    values = from_settings(settings)
+    values = {(entry.table, entry.name): quick.value_of(settings, entry) for entry in quick.KEYS}
     tables = _document(_assignments(path, value) for path, value in values.items())
     return "\n".join([tables, *(rule_text(rule) for rule in settings.rules)])
 
@@ -239,6 +238,9 @@ def _syntax_problem(path: Path, text: str, message: str) -> ConfigError:
 
 
 def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings:
+    settings = quick.settings_of(document)
+    if settings is not None:
+        return settings
     from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
 
     from pwmixer_dbus.config.schema import Document, problems  # noqa: PLC0415 - likewise

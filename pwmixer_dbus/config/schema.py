@@ -1,7 +1,8 @@
 """The tables and keys of config.toml: types, ranges, descriptions, and the sentence for each way to get one wrong.
 
 Descriptions are written once, here; the commented example and the documentation are made from them. Defaults are
-those of `Settings`. Importing this file imports pydantic (100 ms, 10 MB), so only do that where there is a file.
+those of `Settings`, and ranges those of `quick`. Importing this file imports pydantic (200 ms, 8 MB), so only do that where
+a file is wrong.
 """
 
 import difflib
@@ -13,10 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.errors import KeyPath, key_text, shortened, value_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
-from pwmixer_dbus.core.settings import Settings, StatisticsSettings
+from pwmixer_dbus.core.settings import Settings
 
 _DEFAULTS = Settings()
 _RULES = ("rules",)
@@ -41,8 +43,8 @@ class Volume(_Table):
     max_volume: float = Field(
         default=_DEFAULTS.max_volume,
         alias="max",
-        ge=0.0,
-        le=1.5,
+        ge=quick.BY_FIELD["max_volume"].lowest,
+        le=quick.BY_FIELD["max_volume"].highest,
         description="The highest volume that can be set; 1.0 is 100 %.",
     )
     enforce_max: bool = Field(
@@ -54,8 +56,8 @@ class Volume(_Table):
     )
     step: float = Field(
         default=_DEFAULTS.step,
-        ge=0.001,
-        le=0.5,
+        ge=quick.BY_FIELD["step"].lowest,
+        le=quick.BY_FIELD["step"].highest,
         description="How far one step up or down goes; 0.05 is five percent of full volume.",
     )
     unmute_on_raise: bool = Field(
@@ -87,8 +89,8 @@ class Memory(_Table):
     )
     grace: float = Field(
         default=_DEFAULTS.grace,
-        ge=0.0,
-        le=10.0,
+        ge=quick.BY_FIELD["grace"].lowest,
+        le=quick.BY_FIELD["grace"].highest,
         description=(
             "For how many seconds a new stream is held at what is remembered, and nothing is learned from what other"
             " programs set; with 0.0 it is set just once."
@@ -96,8 +98,8 @@ class Memory(_Table):
     )
     first_volume: float = Field(
         default=_DEFAULTS.first_volume,
-        ge=0.0,
-        le=1.5,
+        ge=quick.BY_FIELD["first_volume"].lowest,
+        le=quick.BY_FIELD["first_volume"].highest,
         description=(
             "How loud an application that was never seen may start at most, until you set it; 1.5 is any volume."
         ),
@@ -167,36 +169,9 @@ class Document(_Table):
 
     def to_settings(self) -> Settings:
         """Convert to the settings that the program runs on."""
-        return Settings(
-            max_volume=self.volume.max_volume,
-            enforce_max=self.volume.enforce_max,
-            step=self.volume.step,
-            unmute_on_raise=self.volume.unmute_on_raise,
-            aliases=MappingProxyType(dict(self.apps.aliases)),
-            memory=self.memory.enabled,
-            grace=self.memory.grace,
-            first_volume=self.memory.first_volume,
-            stats=StatisticsSettings(file=self.stats.file, prometheus=self.stats.prometheus),
-            log_level=self.log.level,
-            rules=self.rules,
-        )
-
-
-def from_settings(settings: Settings) -> Mapping[tuple[str, ...], object]:
-    """Convert settings, but for the rules, back to the keys of the file; the inverse of `Document.to_settings`."""
-    return {
-        ("volume", "max"): settings.max_volume,
-        ("volume", "enforce_max"): settings.enforce_max,
-        ("volume", "step"): settings.step,
-        ("volume", "unmute_on_raise"): settings.unmute_on_raise,
-        ("apps", "aliases"): settings.aliases,
-        ("memory", "enabled"): settings.memory,
-        ("memory", "grace"): settings.grace,
-        ("memory", "first_volume"): settings.first_volume,
-        ("stats", "file"): settings.stats.file,
-        ("stats", "prometheus"): settings.stats.prometheus,
-        ("log", "level"): settings.log_level,
-    }
+        said = self.model_dump(by_alias=True, exclude={"rules"})
+        values = {entry.field: said[entry.table][entry.name] for entry in quick.KEYS}
+        return quick.built({**values, "rules": self.rules})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

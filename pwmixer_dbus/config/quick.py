@@ -1,0 +1,131 @@
+"""Reads a config.toml in which all is as it should be, in no time; what is wrong with any other, `schema` says.
+
+pydantic is 200 ms and 8 MB on its first use, which is more than an edit may take and more than a service of this size
+should weigh. So it is asked only about files that this reader does not take, and a test holds both to the same answer.
+`KEYS` is where keys, fields and ranges stand; `schema` takes them from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from types import MappingProxyType
+from typing import Any, Final
+
+from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
+from pwmixer_dbus.core.settings import Settings
+
+HIGHEST: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One key of the file: its table and name, and the field of Settings, or of a record in it (`stats.file`).
+
+    Of a number also its range, both ends in it; of text the words that it may be.
+    """
+
+    table: str
+    name: str
+    field: str
+    words: tuple[str, ...] = ()
+    lowest: float = 0.0
+    highest: float = 0.0
+
+
+KEYS: Final = (
+    Entry(table="volume", name="max", field="max_volume", highest=HIGHEST),
+    Entry(table="volume", name="enforce_max", field="enforce_max"),
+    Entry(table="volume", name="step", field="step", lowest=0.001, highest=0.5),
+    Entry(table="volume", name="unmute_on_raise", field="unmute_on_raise"),
+    Entry(table="apps", name="aliases", field="aliases"),
+    Entry(table="memory", name="enabled", field="memory"),
+    Entry(table="memory", name="grace", field="grace", highest=10.0),
+    Entry(table="memory", name="first_volume", field="first_volume", highest=HIGHEST),
+    Entry(table="stats", name="file", field="stats.file"),
+    Entry(table="stats", name="prometheus", field="stats.prometheus"),
+    Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
+)
+BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})
+
+_BY_TABLE: Final = {
+    table: {entry.name: entry for entry in KEYS if entry.table == table}
+    for table in dict.fromkeys(entry.table for entry in KEYS)
+}
+_DEFAULTS: Final = Settings()
+
+
+class _DoubtError(Exception):
+    """Something is not as it should be; what, is not for this reader to say."""
+
+
+def settings_of(document: Mapping[str, object]) -> Settings | None:
+    """Return the settings that a document says, rules included; None where anything in it is wrong."""
+    found: dict[str, object] = {}
+    try:
+        for name, table in document.items():
+            if name == "rules":
+                found["rules"] = _rules(table)
+            elif name in _BY_TABLE and isinstance(table, Mapping):
+                found.update(_values(table, _BY_TABLE[name]))
+            else:
+                return None
+    except _DoubtError:
+        return None
+    return built(found)
+
+
+def built(values: Mapping[str, object]) -> Settings:
+    """Make the settings of the values of fields; what is not named is at its default."""
+    found: dict[str, Any] = {}
+    for field, value in values.items():
+        name, _, inner = field.partition(".")
+        if inner:
+            found[name] = replace(found.get(name, getattr(_DEFAULTS, name)), **{inner: value})
+        else:
+            found[name] = MappingProxyType({**value}) if isinstance(value, Mapping) else value
+    return Settings(**found)
+
+
+def value_of(settings: Settings, entry: Entry) -> object:
+    """Return the value of a key in settings."""
+    return reduce(getattr, entry.field.split("."), settings)
+
+
+def _values(table: Mapping[str, object], entries: Mapping[str, Entry]) -> Mapping[str, object]:
+    if not table.keys() <= entries.keys():
+        raise _DoubtError
+    return {entries[name].field: _value(entries[name], value) for name, value in table.items()}
+
+
+def _value(entry: Entry, value: object) -> object:
+    match value_of(_DEFAULTS, entry), value:
+        case bool(), bool():
+            return value
+        case float(), int() | float() if (
+            not isinstance(value, bool) and entry.lowest <= value <= entry.highest
+        ):
+            return float(value)
+        case str(), str() if value in entry.words:
+            return value
+        case Mapping(), Mapping() if all(_is_app_id(text) for pair in value.items() for text in pair):
+            return value
+    raise _DoubtError
+
+
+def _is_app_id(text: object) -> bool:
+    return isinstance(text, str) and 1 <= len(text) <= TEXT_LIMIT and clean(text) == text
+
+
+def _rules(tables: object) -> tuple[Rule, ...]:
+    if not isinstance(tables, list) or len(tables) > RULE_LIMIT:
+        raise _DoubtError
+    rules = []
+    for table in tables:
+        rule = read_rule(table)[0] if isinstance(table, Mapping) else None
+        if rule is None:
+            raise _DoubtError
+        rules.append(rule)
+    if any(repeated_names(rules)):
+        raise _DoubtError
+    return tuple(rules)
