@@ -95,6 +95,13 @@ class Daemon:
     def __init__(self, connection: BusConnection, configuration: Configuration) -> None:
         self._connection = connection
         self._configuration = configuration
+        # First watch, then read: what is edited meanwhile is told as soon as the loop goes on.
+        files = configuration.path, rules_path(configuration.path)
+        self._watch = Watch(files, self._reload_or_keep)
+        try:
+            configuration.read()
+        except MixerError as error:
+            log.error("%s\nthe defaults are in force", error)
         self._stopping = asyncio.Event()
         measures = Measures(time.monotonic)
         self._mixer = Mixer(configuration.settings, measures)
@@ -106,9 +113,7 @@ class Daemon:
         self._keeper = Keeper(
             self._mixer, rules=self._router.outcome_of, save=self._save, wall_clock=time.time
         )
-        self._rules = RuleBook(
-            rules_path(configuration.path), configuration.settings.rules, config_path=configuration.path
-        )
+        self._rules = RuleBook(files[1], configuration.settings.rules, config_path=configuration.path)
         self._service = BusService(
             self._mixer,
             connection,
@@ -123,7 +128,6 @@ class Daemon:
         )
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
-        self._watch: Watch | None = None
         self._switchboard = Switchboard(
             Parts(
                 mixer=self._mixer,
@@ -145,7 +149,6 @@ class Daemon:
         # Who owns the name can be told to stop in the same instant.
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
-        self._watch = Watch((self._configuration.path, self._rules.path), self._reload_or_keep)
         try:
             await self._connection.own(BUS_NAME, replace=replace)
         except TakenError:
@@ -154,6 +157,7 @@ class Daemon:
                 "pwmixer is running already, as process %s; use --replace to take over from it",
                 pid or "unknown",
             )
+            self._watch.close()
             self._connection.close()
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
@@ -182,8 +186,7 @@ class Daemon:
 
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
         """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
-        if self._watch is not None:
-            self._watch.close()
+        self._watch.close()
         self._switchboard.close()
         self._service.release_calls()
         if self._remembers:
@@ -347,10 +350,6 @@ def _chosen(options: argparse.Namespace) -> Callable[[], Coroutine[Any, Any, int
     if options.dump_events:
         return dump_events
     configuration = Configuration(options.config or config_path(), options.level or "")
-    try:
-        configuration.read()
-    except MixerError as error:
-        log.error("%s\nthe defaults are in force", error)
     return lambda: serve(configuration, replace=options.replace)
 
 

@@ -41,6 +41,11 @@ STREAMS = 50
 REST = 0.04
 """Least seconds between two volumes for one object."""
 
+RULES = "".join(
+    f'[[rules]]\nname = "Rule {i}"\nmatch.media_name = "re:^Song {i} (?:live|remix)"\nto = "headset"\n'
+    for i in range(100)
+)
+
 LONGEST = 5.0
 """Seconds after which something that was to happen has failed."""
 
@@ -237,6 +242,37 @@ async def start_up(bench: Bench) -> list[Row]:
     return [row("start-up", what, values) for what, values in samples.items()]
 
 
+async def edit(bench: Bench) -> list[Row]:
+    """Edit config.toml, with a hundred rules, until it is in force: the first edit in a run, and the next."""
+    samples: dict[str, list[float]] = {"first edit of config.toml": [], "next edit": []}
+    with Session(sound=False) as other:
+        bus = await MessageBus(
+            bus_address=other.env["DBUS_SESSION_BUS_ADDRESS"], bus_type=BusType.SESSION
+        ).connect()
+        news = News(bus)
+        await listen(bus, f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'")
+        await listen(bus, f"type='signal',path='{ROOT}',interface='{PROPERTIES}',arg0='{NAME}'")
+        file = Path(other.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+        for turn in range(bench.starts):
+            _edit(file, "")
+            name = news.of(NAME)
+            process = other.spawn(f"service-{turn}", *SERVICE)
+            await asyncio.wait_for(name, LONGEST)
+            await call(bus, ROOT, NAME, "Describe", {})
+            for place, values in enumerate(samples.values()):
+                text = f"[volume]\nmax = 0.{place + 1}\n{RULES}"
+                in_force = news.of(ROOT)
+                started = time.perf_counter()
+                _edit(file, text)
+                values.append(1000 * (await asyncio.wait_for(in_force, LONGEST) - started))
+            gone = news.of(NAME)
+            process.terminate()
+            await asyncio.wait_for(gone, LONGEST)
+            process.wait(LONGEST)
+        bus.disconnect()
+    return [row("edit", what, values) for what, values in samples.items()]
+
+
 async def memory(bench: Bench) -> list[Row]:
     """Read what the service occupies, after all that has been measured before."""
     await bench.verb("Describe", {})
@@ -251,6 +287,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "external-change": external_change,
     "key-press": key_press,
     "start-up": start_up,
+    "edit": edit,
     "memory": memory,
 }
 
@@ -277,8 +314,8 @@ class News:
             self._tell(message.body[0])
         elif message.member == "PropertiesChanged":
             is_root = message.path == ROOT
-            wanted = "Connected" if is_root else "Volume"
-            if wanted in message.body[1]:
+            wanted = {"Connected", "MaxVolume"} if is_root else {"Volume"}
+            if wanted & message.body[1].keys():
                 self._tell(message.path or "")
 
     def _tell(self, word: str) -> None:
@@ -377,6 +414,15 @@ async def measure(names: Sequence[str], *, short: bool) -> list[Row]:
             print(f"{name} done", file=sys.stderr)
         bus.disconnect()
     return rows
+
+
+def _edit(file: Path, text: str) -> None:
+    """Write a file; with no text, remove it."""
+    file.parent.mkdir(exist_ok=True)
+    if text:
+        file.write_text(text)
+    else:
+        file.unlink(missing_ok=True)
 
 
 def _rollup(pid: int) -> str:

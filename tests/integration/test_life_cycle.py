@@ -56,6 +56,30 @@ def test_it_owns_its_name_and_answers_before_there_is_a_sound_server(deaf_servic
     assert managed_objects(deaf_service) == {}
 
 
+def test_an_edit_right_after_the_first_look_at_the_configuration_is_in_force(silent_session: Session) -> None:
+    file = Path(silent_session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    file.parent.mkdir(parents=True)
+    file.write_text("[volume]\nmax = 0.5\n")
+    hasty_editor = (
+        "from pathlib import Path; from pwmixer_dbus import daemon; read = daemon.load\n"
+        "def edited_after(path):\n"
+        "    settings, daemon.load = read(path), read\n"
+        f"    Path({str(file)!r}).write_text('[volume]\\nmax = 0.7\\n')\n"
+        "    return settings\n"
+        "daemon.load = edited_after\n"
+        "daemon.main()"
+    )
+    silent_session.spawn("edited", sys.executable, "-c", hasty_editor)
+    service = Service(silent_session, name="edited")
+
+    def is_in_force() -> bool:
+        with contextlib.suppress(CallError):
+            return bool(service.get("MaxVolume") == 0.7)
+        return False
+
+    silent_session.wait_for(is_in_force, "the edited configuration to be in force")
+
+
 def test_it_connects_when_the_sound_server_starts_after_it(deaf_service: Service) -> None:
     session = deaf_service.session
     session.start_sound()
