@@ -27,6 +27,7 @@ from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection, TakenError
@@ -110,6 +111,7 @@ class Daemon:
         self._router = Router(self._mixer)
         self._state = StateFile(state_path(), on_problem=self._tell_state)
         self._remembers = False
+        self._fader = Fader(self._mixer)
         self._keeper = Keeper(
             self._mixer, rules=self._router.outcome_of, save=self._save, wall_clock=time.time
         )
@@ -122,6 +124,7 @@ class Daemon:
             reload=self.reload,
             config_error=self._config_error,
             keeper=self._keeper,
+            fader=self._fader,
             state_error=lambda: self._state.problem,
             router=self._router,
             rules=self._rules,
@@ -189,6 +192,7 @@ class Daemon:
         self._watch.close()
         self._switchboard.close()
         self._service.release_calls()
+        self._fader.finish()
         if self._remembers:
             self._state.flush()  # who owns the name next reads it
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.

@@ -17,6 +17,7 @@ from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.events import KEEP, AppWanted, Capped, Forgotten, Known
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
+    BY_HAND,
     CORRECTIONS,
     ECHO,
     AppIntent,
@@ -185,7 +186,7 @@ class Keeper:
 
     def _is_ruled(self, record: Record | None, origin: Origin) -> bool:
         """Whether a rule's lock takes back at once what another program has just set."""
-        return isinstance(record, Stream) and origin.kind == "server" and self._rules(record).locked
+        return isinstance(record, Stream) and origin.kind in {"server", "fade"} and self._rules(record).locked
 
     def _keep(self, memory: Memory) -> None:
         """Make this the memory: save it, and show what applications will have when they next play."""
@@ -329,7 +330,7 @@ def _after_a_hand(stream: Stream, moment: Moment) -> float | None:
         overruled += [] if same else [volume]
     if muted is not None and isinstance(muted.command, SetMuted):
         overruled += [] if muted.command.muted == stream.muted else [muted]
-    return max((write.at + ECHO + SLACK for write in overruled if write.origin.kind == "user"), default=None)
+    return max((write.at + ECHO + SLACK for write in overruled if write.origin.kind in BY_HAND), default=None)
 
 
 def _level(app: KnownApp) -> Level:

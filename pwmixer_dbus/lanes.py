@@ -173,6 +173,26 @@ class Lanes:
             if lane.acknowledged and lane.running is not None and _is_shown(state, lane.running):
                 self._finish(slot, lane, lane.running, None)
 
+    def give_way(self, slot: Slot) -> bool:
+        """Give up what waits, and what was asked, of a setting that somebody else has taken over.
+
+        Return whether there is a command with the server, which cannot be called back.
+        """
+        self._writes.pop(slot, None)
+        lane = self._lanes.get(slot)
+        if lane is None:
+            self._let_go(slot)
+            return False
+        waiters, lane.waiting, lane.done_waiting = lane.done_waiting, None, []
+        if lane.running is not None:
+            self._pending[slot] = lane.running
+        else:
+            lane.stop_timers()
+            del self._lanes[slot]
+            self._let_go(slot)
+        _tell(waiters, None)
+        return lane.running is not None
+
     def forget(self, key: Key) -> None:
         """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
         for slot in [slot for slot in self._sent_at if slot[1] == key]:

@@ -42,6 +42,7 @@ class Mixer:
         self.measures = measures or Measures(self._loop.time)
         self._lanes = Lanes(lambda: self.state, self.measures)
         self._listeners: list[Listener] = []
+        self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
@@ -76,6 +77,10 @@ class Mixer:
     def hear(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` after every request that is in force, also where it changed nothing."""
         self._heard.append(heard)
+
+    def hear_first(self, heard: Heard) -> None:
+        """Call `heard(plan, origin)` before the commands of every request."""
+        self._heard_first.append(heard)
 
     def writes_of(self, key: Key) -> Mapping[Slot, Write]:
         """Return the latest volume and mute that were asked of an object through us."""
@@ -115,18 +120,25 @@ class Mixer:
             self.on_event(*self._next.popleft())
         self._lanes.on_change(changes)
 
-    def submit(self, wanted: Plan, origin: Origin, done: Done) -> None:
+    def note(self, wanted: Plan, origin: Origin) -> None:
+        """Let a person's request be undone that comes into force bit by bit; who submits its end says that it is noted."""
+        step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
+        self._history = recorded(self._history, step)
+
+    def submit(self, wanted: Plan, origin: Origin, done: Done, *, noted: bool = False) -> None:
         """Send a plan's commands; `done` is called once, when all are in force or one failed.
 
-        Its wishes are kept, and a person's request can be undone, once it is in force.
+        Its wishes are kept, and a person's request, unless it is `noted` already, can be undone, once it is in force.
         """
+        for heard in self._heard_first:
+            heard(wanted, origin)
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
 
         def keep(error: MixerError | None) -> None:
             if error is None:
                 for wish in wanted.wishes:
                     self.on_event(wish, origin)
-                if origin.kind == "user":
+                if origin.kind == "user" and not noted:
                     self._history = recorded(self._history, step)
                 for heard in self._heard:
                     heard(wanted, origin)
@@ -176,6 +188,10 @@ class Mixer:
 
             self._lanes.enqueue(command, Origin(kind=kind, context=reason), told)
             log.info("%s: %s", command, reason)
+
+    def give_way(self, slot: Slot) -> bool:
+        """Send nothing more of a setting that another program has taken over; see `Lanes.give_way`."""
+        return self._lanes.give_way(slot)
 
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""

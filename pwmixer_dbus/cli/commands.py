@@ -211,6 +211,22 @@ _ALL = (
         examples=(("pwmixerctl down app:spotify 10%", "one application, 10% quieter"),),
     ),
     Command(
+        "fade",
+        ("[TARGET]", "VOLUME"),
+        "let the volume go smoothly to another one",
+        module="hot",
+        text=f"Returns at once; whoever sets the volume meanwhile, with any program, ends the fade. {_TARGET}",
+        options=(
+            Option(("-s", "--seconds"), "SECONDS", "how long it takes, such as 0.5 or 30; without this, 1"),
+            _LIMIT,
+            _NO_OSD,
+        ),
+        examples=(
+            ("pwmixerctl fade app:spotify 20%", "down within a second"),
+            ("pwmixerctl fade 0% --seconds 1800", "for falling asleep: the default output, in half an hour"),
+        ),
+    ),
+    Command(
         "mute",
         ("[TARGET]",),
         "mute",

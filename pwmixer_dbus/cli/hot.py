@@ -5,6 +5,7 @@ from pwmixer_dbus.cli import DONE, UsageError, wire
 _LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely meant as percent
 _MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
 _CLAMPED = 0.001
+_LONGEST = 2**32 - 1  # milliseconds, of which the service says how many are too many
 
 Answer = tuple[list[str], str]
 
@@ -52,6 +53,8 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
     """Submit the call of a command, and return the lines that it prints."""
     if name in {"set", "up", "down"}:
         return _change(name, options, arguments)
+    if name == "fade":
+        return _fade(options, arguments)
     if name in _MODES:
         target = arguments[0] if arguments else "@sink"
         muted = wire.call("SetMuted", "ssa{sv}", target, _MODES[name], _call_options(options))
@@ -101,6 +104,20 @@ def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[st
         return []
     is_clamped = not is_step and abs(now - volume) > _CLAMPED
     return [f"{percent(now)} (limited; {percent(volume)} was asked)" if is_clamped else percent(now)]
+
+
+def _fade(options: dict[str, str], arguments: list[str]) -> list[str]:
+    """Let a volume go to another one. A lone argument is the volume."""
+    target = arguments[0] if len(arguments) > 1 else "@sink"
+    volume, is_step = parse_change(arguments[-1])
+    if is_step:
+        raise UsageError(f"A fade goes to a volume, such as 20%, not by a step; got '{arguments[-1]}'.")
+    text = options.get("--seconds", "1")
+    if text.strip("0123456789.") or text.count(".") > 1 or text in {"", "."}:
+        raise UsageError(f"'{text}' is no number of seconds; write it as 0.5 or 30.")
+    milliseconds = min(round(float(text) * 1000), _LONGEST)
+    wire.call("FadeVolume", "sdua{sv}", target, volume, milliseconds, _call_options(options))
+    return []
 
 
 def _call_options(options: dict[str, str]) -> dict[str, wire.Value]:

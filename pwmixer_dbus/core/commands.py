@@ -64,7 +64,10 @@ Command = SetVolume | SetMuted | MoveStream | SetDefault | SetPort | SetProfile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who wanted something and why: `kind` is user, app, rule, duck, scene or server; `client` a bus name or program."""
+    """Who wanted something and why: `kind` is user, undo, fade, rule, memory, duck, scene or server.
+
+    `fade` is a step of a fade, on its way to what a user wants. `client` is a bus name or program.
+    """
 
     kind: str
     client: str = ""

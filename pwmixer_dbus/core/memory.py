@@ -44,6 +44,9 @@ ECHO = 1.0
 CORRECTIONS, CORRECTIONS_IN = 5, 30.0
 """How often a stream is corrected within how many seconds; more would be a fight that nobody wins."""
 
+BY_HAND = frozenset({"user", "fade"})
+"""Who acts for a person at this very moment."""
+
 NOBODY = "stream:"
 """How the ids of applications begin that nobody could recognise again; they are never remembered."""
 
@@ -498,10 +501,11 @@ def intent_of(
     1. Only a volume or mute of what was there before and still is, and the wish for an application, can be an intent.
        A move is none: it lasts as long as the stream, until the person has it remembered.
     2. A setting that we wrote ourselves within `ECHO` seconds: if a user asked for that, it is what the user *asked*,
-       which may differ from what a device makes of it; if a rule, a duck, a scene or our own enforcement did, nothing.
+       which may differ from what a device makes of it; if a rule, a duck, a scene, a step of a fade or our own
+       enforcement did, nothing.
     3. What came with a user's request counts, at any time.
-    4. What another program did (origin server) counts as a person's doing, unless it may as well be the program's own or
-       the session manager's: within `grace` seconds of birth, within `SETTLING` seconds of an upheaval, while there is
+    4. What another program did (origin server, or in the midst of a fade, which gives way) counts as a person's doing,
+       unless it may as well be the program's own or the session manager's: within `grace` seconds of birth, within `SETTLING` seconds of an upheaval, while there is
        no connection, together with a move, another port or other channels, or against a lock.
     5. Anything else does not count.
     """
@@ -519,7 +523,7 @@ def intent_of(
             return None
     is_loose = is_loose and state.connected and before.positions == after.positions
     is_loose = is_loose and not moment.is_in_grace and moment.now - moment.unrest_at >= SETTLING
-    counts = origin.kind == "user" or (origin.kind == "server" and is_loose)
+    counts = origin.kind == "user" or (origin.kind in {"server", "fade"} and is_loose)
     volume = _volume_intent(before, after, moment, counts)
     muted = _mute_intent(before, after, moment, counts)
     if volume is KEEP and muted is KEEP:
@@ -651,7 +655,7 @@ def _volume_correction(
     if write is not None and isinstance(write.command, SetVolume):
         is_shown = gain.same(gain.level(write.command.channels), level) and level <= cap
         is_ours = is_shown and (is_same_case or write.origin.kind != "memory")
-        is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
+        is_by_hand = write.origin.kind in BY_HAND and moment.fresh_write(slot) is not None
         if is_ours or (is_by_hand and level <= cap):
             return
     wanted, reason = level, ""
@@ -682,7 +686,7 @@ def _mute_correction(
     slot = (SetMuted, (stream.kind, stream.index))
     write = moment.writes.get(slot)
     if write is not None and isinstance(write.command, SetMuted):
-        is_by_hand = write.origin.kind == "user" and moment.fresh_write(slot) is not None
+        is_by_hand = write.origin.kind in BY_HAND and moment.fresh_write(slot) is not None
         is_shown = write.command.muted == stream.muted
         if (is_shown and (is_same_case or write.origin.kind != "memory")) or is_by_hand:
             return

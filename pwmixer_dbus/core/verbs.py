@@ -79,28 +79,27 @@ def joined(plans: Iterable[Plan]) -> Plan:
 
 def max_volume(state: MixerState, target: Target) -> float:
     """Return the highest volume that a target may be set to."""
-    ruled: float | None = None
+    allowed = gain.CEILING
     match target:
         case App():
             names = [target.app_id]
-            ruled = max((_ruled(s) for s in audible_streams(state, target)), default=None)
+            allowed = max((_allowed(state, s) for s in audible_streams(state, target)), default=allowed)
         case Device():
             names = [device_key(target)]
         case Stream():
-            device = state.device_of(target)
-            names = [target.identity.app_id, *((device_key(device),) if device else ())]
-            ruled = target.max_volume
+            names = [target.identity.app_id]
+            allowed = _allowed(state, target)
         case Card():
             names = []
     caps = [state.caps[name] for name in names if name in state.caps]
-    if ruled is not None:
-        caps.append(ruled)
-    return min([state.settings.max_volume, *caps])
+    return min([state.settings.max_volume, allowed, *caps])
 
 
-def _ruled(stream: Stream) -> float:
-    """Return the highest volume that rules allow a stream."""
-    return gain.CEILING if stream.max_volume is None else stream.max_volume
+def _allowed(state: MixerState, stream: Stream) -> float:
+    """Return the highest volume that rules and its device allow a stream, whatever its application is allowed."""
+    device = state.device_of(stream)
+    on_device = gain.CEILING if device is None else state.caps.get(device_key(device), gain.CEILING)
+    return on_device if stream.max_volume is None else min(stream.max_volume, on_device)
 
 
 def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
@@ -192,8 +191,8 @@ def _at_volume(
             )
         shares = [*_shares(state, pending, streams, effective, limit, in_proportion=in_proportion)]
         commands = tuple(_volume_command(pending, stream, share.effective) for stream, share in shares)
-        # What holds for the application as a whole has been told of it; what a rule adds is told of its stream.
-        clamps += tuple(share for stream, share in shares if share.reason and _ruled(stream) < limit)
+        # What holds for the application as a whole has been told of it; what a rule or a device adds, of its stream.
+        clamps += tuple(share for stream, share in shares if share.reason and _allowed(state, stream) < limit)
         wish = AppWanted(app_id=target.app_id, volume=effective)
         return Plan(commands=commands, wishes=(wish,), clamps=clamps, volume=effective)
     if isinstance(target, Card):
@@ -220,7 +219,7 @@ def _shares(
     for stream, level in zip(streams, levels, strict=True):
         share = volume * level / loudest if in_proportion and loudest > 0.0 else volume
         asked = round(share, VOLUME_DIGITS)
-        given, reason = gain.limited(asked, min(limit, _ruled(stream)), level)
+        given, reason = gain.limited(asked, min(limit, _allowed(state, stream)), level)
         yield stream, Clamp(target=stream, requested=asked, effective=given, reason=reason)
 
 

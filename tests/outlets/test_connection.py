@@ -23,6 +23,7 @@ from pwmixer_dbus.core.events import Snapshot
 from pwmixer_dbus.core.matching import NOTHING
 from pwmixer_dbus.core.model import Device, Kind, Server
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.lanes import Done
 from pwmixer_dbus.mixer import Mixer
@@ -219,6 +220,7 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             parent_of=lambda _: None,
             reload=lambda: None,
             config_error=lambda: "",
+            fader=Fader(mixer),
             keeper=Keeper(mixer, rules=lambda _: NOTHING, save=lambda _: None, wall_clock=time.time),
             state_error=lambda: "",
             router=Router(mixer),

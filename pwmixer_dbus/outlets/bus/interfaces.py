@@ -223,6 +223,10 @@ MIXER = Interface(
             takes=(("target", "s"), ("delta", "d"), _OPTIONS),
             returns=(("effective", "d"),),
         ),
+        Method(
+            name="FadeVolume",
+            takes=(("target", "s"), ("volume", "d"), ("milliseconds", "u"), _OPTIONS),
+        ),
         Method(name="SetMuted", takes=(("target", "s"), ("mode", "s"), _OPTIONS), returns=(("muted", "b"),)),
         Method(name="SetDefault", takes=(("target", "s"),)),
         Method(

@@ -19,9 +19,11 @@ from pwmixer_dbus.core.errors import (
     NotSupportedError,
     StaleError,
 )
+from pwmixer_dbus.core.fading import LONGEST
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, selector_of
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of, target_of
+from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
@@ -87,6 +89,7 @@ class Methods:
         parent_of: ParentOf,
         reload: Callable[[], None],
         keeper: Keeper,
+        fader: Fader,
         router: Router,
         rules: Book,
     ) -> None:
@@ -97,10 +100,12 @@ class Methods:
         self._parent_of = parent_of
         self._reload = reload
         self._keeper = keeper
+        self._fader = fader
         self._open_calls = 0
         self._by_name: Mapping[str, Callable[[Call], None]] = {
             "SetVolume": self._set_volume,
             "AdjustVolume": self._adjust_volume,
+            "FadeVolume": self._fade_volume,
             "SetMuted": self._set_muted,
             "SetDefault": self._set_default,
             "Move": self._move,
@@ -143,10 +148,27 @@ class Methods:
         number: float,
         chosen: Mapping[str, Any],
     ) -> None:
-        limit = max(gain.checked(chosen.get("limit", gain.CEILING), "The option limit"), 0.0)
+        limit = _limit(chosen)
         targets = self._resolved(selector)
         plans = [verb(self._mixer.state, self._mixer.pending, t, number, limit) for t in targets]
         self._set_all(call, "Volume", targets, plans, chosen)
+
+    def _fade_volume(self, call: Call) -> None:
+        selector, volume, milliseconds, options = call.arguments
+        chosen = options_of(options, {**_BY_CLIENT, "limit": "d"})
+        seconds = milliseconds / 1000
+        if seconds > LONGEST:
+            raise InvalidArgumentError(
+                f"A fade takes at most {LONGEST * 1000:.0f} ms, which is an hour; got {milliseconds}."
+            )
+        origin = _origin(call, chosen)
+
+        def arrived(target: Target, plan: verbs.Plan) -> None:
+            self._tell(plan, [(target, "Volume", Variant("d", plan.volume))], origin)
+
+        targets, limit = self._resolved(selector), _limit(chosen)
+        self._fader.start(targets, volume, seconds=seconds, limit=limit, origin=origin, arrived=arrived)
+        call.reply()
 
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
@@ -356,7 +378,7 @@ class Methods:
                 f"{OPEN_CALLS} calls wait for the sound server already; wait for their answers."
             )
         self._open_calls += 1
-        context, quiet = clean(options.get("context", ""), CONTEXT_LIMIT), bool(options.get("quiet", False))
+        origin = _origin(call, options)
 
         def done(error: MixerError | None) -> None:
             self._open_calls -= 1
@@ -365,17 +387,30 @@ class Methods:
                     self.heal(self._subjects_of(target), name)
                 call.fail(error)
                 return
-            for target, name, asked in writes:
-                value = self._in_force(target, name, asked, plan)
-                self._announce(target, name, is_as_asked=value.value == asked.value)
-                self._signal("ClientChange", path_of(target), name, value, call.client, context, quiet)
-            for clamp in plan.clamps:
-                self._signal(
-                    "VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason
-                )
+            self._tell(plan, writes, origin)
             succeed()
 
-        self._mixer.submit(plan, Origin(kind="user", client=call.client, context=context, quiet=quiet), done)
+        self._mixer.submit(plan, origin, done)
+
+    def _tell(self, plan: verbs.Plan, writes: list[Write], origin: Origin) -> None:
+        """Announce what a request has changed, then say what could not be had, and who it was."""
+        values = [self._in_force(target, name, asked, plan) for target, name, asked in writes]
+        for (target, name, asked), value in zip(writes, values, strict=True):
+            self._announce(target, name, is_as_asked=value.value == asked.value)
+        for clamp in plan.clamps:
+            self._signal(
+                "VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason
+            )
+        for (target, name, _), value in zip(writes, values, strict=True):
+            self._signal(
+                "ClientChange",
+                path_of(target),
+                name,
+                value,
+                origin.client,
+                origin.context,
+                origin.quiet,
+            )
 
     def _announce(self, target: Target, name: str, *, is_as_asked: bool) -> None:
         """Announce what a write has changed; if it led to another value than was asked for, that in any case."""
@@ -432,6 +467,15 @@ class Methods:
 
     def _one(self, selector: str) -> Target:
         return only(selector, self._resolved(selector))
+
+
+def _origin(call: Call, options: Mapping[str, Any]) -> Origin:
+    context = clean(options.get("context", ""), CONTEXT_LIMIT)
+    return Origin(kind="user", client=call.client, context=context, quiet=bool(options.get("quiet", False)))
+
+
+def _limit(options: Mapping[str, Any]) -> float:
+    return max(gain.checked(options.get("limit", gain.CEILING), "The option limit"), 0.0)
 
 
 def object_at(mixer: Mixer, path: str) -> Target:

@@ -18,6 +18,7 @@ from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of
+from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
@@ -51,7 +52,7 @@ from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "memory", "rules")
+FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "memory", "rules", "fade")
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
 
@@ -74,6 +75,7 @@ class BusService:
         reload: Callable[[], None],
         config_error: Callable[[], str],
         keeper: Keeper,
+        fader: Fader,
         state_error: Callable[[], str],
         router: Router,
         rules: Book,
@@ -94,6 +96,7 @@ class BusService:
             parent_of=parent_of,
             reload=reload,
             keeper=keeper,
+            fader=fader,
             router=router,
             rules=rules,
         )
