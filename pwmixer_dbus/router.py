@@ -19,6 +19,8 @@ from pwmixer_dbus.core.routing import (
     follow,
     goal_of,
     is_settling,
+    obstacle,
+    wish_of,
 )
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.state import Change, MixerState
@@ -78,17 +80,21 @@ class Router:
         """
         now = self._loop.time()
         placement = self._routing.placements.get((stream.kind, stream.index)) or Placement(born_at=now)
-        goal = goal_of(placement, self._mixer.state, stream, self.outcome_of(stream))
-        reason = ""
+        state = self._mixer.state
+        outcome, found_on = wish_of(placement, self._world(), stream)
+        goal = goal_of(placement, state, stream, outcome)
+        reason = "" if placement.override else obstacle(state, stream, outcome)
         if placement.foreign is not None:
             reason = "Another program has just moved it; in a moment that counts as a person's wish."
         elif goal is not None and goal.device.index != stream.device:
             rest = placement.rest_until - now
             reason = (
-                f"Something fights the move; it is tried again in {rest:.0f} s."
+                f"Something fights the move, perhaps another rule; it is tried again in {rest:.0f} s."
                 if rest > 0
                 else "It is on its way."
             )
+        elif goal is not None and outcome.to != self.outcome_of(stream).to and not placement.override:
+            reason = f"The {goal.by} found it on {found_on or 'no device'} and brought it here; that is no reason to move it on."
         return {
             "desired_device": None if goal is None else goal.device.name,
             "desired_by": "" if goal is None else goal.by,
@@ -118,7 +124,7 @@ class Router:
         for told in steps.applied:
             if told.outcome == "suspended":
                 log.warning(
-                    "rule “%s” is suspended for a stream: something moves it back from %s",
+                    "rule “%s” is suspended for a stream: something, perhaps another rule, moves it away from %s",
                     told.rule,
                     told.device.name,
                 )

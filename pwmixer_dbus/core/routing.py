@@ -3,7 +3,8 @@
 The cases, strongest first, for a stream that may be moved at all:
 
 1. A person has moved it, with us or with any other program: there it stays until it ends, whatever the default does.
-2. A rule names devices: on the first of them that is there. If that is the default, it is held there all the same.
+2. A rule names devices: on the first of them that is there. If that is the default, it is held there all the same. A
+   rule may ask where a stream is: then it counts where it was found, and not where rules have brought it since.
 3. A rule had moved it and is gone: to the default, since removing a rule does not undo it by itself.
 4. WirePlumber has led it where a rule sent another application: to the default. It remembers a move for all that share an
    application.id or application.name, and all Electron applications are “Chromium” to it.
@@ -20,6 +21,7 @@ from fnmatch import fnmatchcase
 
 from pwmixer_dbus.core.commands import Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.events import Routed
+from pwmixer_dbus.core.loops import closes_a_loop
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.model import Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.state import Change, MixerState
@@ -52,15 +54,19 @@ class World:
 class Placement:
     """How one stream came to be where it is.
 
-    `rule` has moved it, and `placed_on` is the name of the device on which it has been as we want it; `override` is the
-    name of the device that a person chose; `foreign` is the name of one that somebody chose, and since when, while it is
-    not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been on any device yet.
+    `rule` has moved it, `found_on` is the name of the device on which it found it, and `placed_on` of that on which it has
+    been as we want it; `arrived` is whether nothing has been decided since our own move led it where it is; `override` is
+    the name of the device that a person chose; `foreign` is the name of one that somebody chose, and since when, while it is
+    not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been
+    on any device yet.
     """
 
     born_at: float
     linked: bool = False
     rule: str = ""
+    found_on: str = ""
     placed_on: str = ""
+    arrived: bool = False
     override: str = ""
     foreign: tuple[str, float] | None = None
     moved_by: str = "the session manager"
@@ -145,11 +151,11 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         stream = state.streams.get(key)
         if stream is None:
             continue
-        placement = placements.get(key) or Placement(born_at=now)
-        if stream.device is None and not _is_to_be_linked(placement, stream):
+        known = placements.get(key) or Placement(born_at=now)
+        if stream.device is None and not _is_to_be_linked(known, stream):
             continue  # it is on its way, and will be seen again
-        outcome = world.wants(stream)
-        placement = replace(placement, linked=placement.linked or stream.device is not None)
+        outcome, found_on = wish_of(known, world, stream)
+        placement = replace(known, found_on=found_on, linked=known.linked or stream.device is not None)
         placement = _judged(placement, state, stream, outcome, now)
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
         command = None if goal is None else MoveStream(key=key, device=goal.device.index)
@@ -211,6 +217,23 @@ def failed(routing: Routing, key: Key, now: float) -> tuple[Routing, float]:
     return replace(routing, placements={**routing.placements, key: noted}), now + RETRY
 
 
+def wish_of(placement: Placement, world: World, stream: Stream) -> tuple[Outcome, str]:
+    """Return what the rules want of a stream, and on which device the one that sends it found it: its name, "" for none.
+
+    That it is where a rule has brought it is no reason to move it on, nor back: two rules could do so for ever, and one
+    for what plays on some device would let go of each stream as soon as it had moved it.
+    """
+    outcome = world.wants(stream)
+    here = world.state.device_of(stream)
+    found = world.state.device_named(stream.kind.devices, placement.found_on)
+    if placement.rule and found is not here and (found is not None or not placement.found_on):
+        before = world.wants(replace(stream, device=None if found is None else found.index))
+        if before.to:
+            by = {**outcome.decided_by, "to": before.decided_by["to"]}
+            return replace(outcome, to=before.to, force=before.force, decided_by=by), placement.found_on
+    return outcome, "" if here is None else here.name
+
+
 def goal_of(placement: Placement, state: MixerState, stream: Stream, outcome: Outcome) -> Goal | None:
     """Return where a stream should be; None where that is nobody's business but the session manager's."""
     if outcome.ignore:
@@ -221,7 +244,7 @@ def goal_of(placement: Placement, state: MixerState, stream: Stream, outcome: Ou
         return Goal(device=chosen, by="person")
     if placement.foreign is not None or (is_pinned(stream) and not outcome.force):
         return None
-    device = first_there(state, kind, outcome.to)
+    device = first_there(state, kind, outcome.to, stream)
     if device is not None:
         return Goal(device=device, by=f"rule {outcome.decided_by['to'].name}")
     default = state.default(kind)
@@ -273,9 +296,31 @@ def _is_to_be_linked(placement: Placement, stream: Stream) -> bool:
     return not placement.linked and stream.properties.get("node.autoconnect") == "true"
 
 
-def first_there(state: MixerState, kind: Kind, names: Iterable[str]) -> Device | None:
-    """Return the first device that is named and there: by selector, name, description, or a glob of either."""
-    return next((d for name in names if (d := _there(state, kind, name)) is not None), None)
+def first_there(
+    state: MixerState, kind: Kind, names: Iterable[str], stream: Stream | None = None
+) -> Device | None:
+    """Return the first device that is named and there: by selector, name, description, or a glob of either.
+
+    One on which the stream would hear itself is passed over.
+    """
+    there = (device for name in names if (device := _there(state, kind, name)) is not None)
+    return next((d for d in there if stream is None or not closes_a_loop(state, stream, d)), None)
+
+
+def obstacle(state: MixerState, stream: Stream, outcome: Outcome) -> str:
+    """Say in a sentence why a stream is not sent where a rule wants it; "" where it is, or no rule wants it anywhere."""
+    if outcome.ignore or not outcome.to:
+        return ""
+    kind, rule = stream.kind.devices, outcome.decided_by["to"].name
+    if is_pinned(stream) and not outcome.force:
+        return f"Its own program has bound it to a device; the rule “{rule}” would move it only with force = true."
+    device = first_there(state, kind, outcome.to, stream)
+    wanted = first_there(state, kind, outcome.to)
+    if wanted is None:
+        return f"The rule “{rule}” names no {kind} that is there."
+    if device is not wanted:
+        return f"The rule “{rule}” names {wanted.name}, where it would hear itself."
+    return ""
 
 
 def _there(state: MixerState, kind: Kind, name: str) -> Device | None:
@@ -332,7 +377,8 @@ def _after_move(
             placement, override=name, foreign=None, moved_by=f"a person, with {origin.context or 'us'}"
         )
     if origin.kind == "rule":
-        return replace(placement, moved_by=f"rule {placement.rule}" if placement.rule else "us", foreign=None)
+        by = f"rule {placement.rule}" if placement.rule else "us"
+        return replace(placement, moved_by=by, foreign=None, arrived=True)
     if is_settling(placement, unrest_at, now) or before.device is None:
         return replace(placement, moved_by="the session manager", foreign=None)
     return replace(placement, moved_by="another program", foreign=(name, now))
@@ -362,17 +408,19 @@ def _step(
         return (placement if placement.foreign else replace(placement, rule="")), None
     rule = goal.by.removeprefix("rule ") if goal.by.startswith("rule ") else ""
     if goal.device.index == stream.device:
-        return replace(placement, rule=rule, placed_on=goal.device.name), None
+        return replace(placement, rule=rule, placed_on=goal.device.name, arrived=False), None
     if now < placement.rest_until:
         return placement, None
-    # Only to bring it back is a correction; to another device it goes because there is a better one, or no other.
-    tries = _recent(placement.tries, now) if placement.placed_on == goal.device.name else placement.tries
+    # To bring it back is a correction, and so is to send it on at its arrival, without any other cause; else it goes to
+    # another device because there is a better one, or no other.
+    is_correction = placement.placed_on == goal.device.name or placement.arrived
+    tries = _recent(placement.tries, now) if is_correction else placement.tries
     if len(tries) > TRIES:
         rest = min(FIRST_REST * 2**placement.rests, LAST_REST)
         return replace(
             placement, tries=(), rests=placement.rests + 1, rest_until=now + rest, rule=rule
         ), False
-    return replace(placement, tries=tries, rule=rule), True
+    return replace(placement, tries=tries, rule=rule, arrived=False), True
 
 
 def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:

@@ -5,14 +5,14 @@
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
-from pwmixer_dbus.core.patterns import Pattern, PatternKind, parse_pattern, pattern_text
+from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, parse_pattern, pattern_text
 
 RULE_LIMIT: Final = 1000
 PATTERNS_LIMIT: Final = 64
@@ -214,7 +214,7 @@ KEYS: Final = (
         key="group",
         field="group",
         allowed=_NAME,
-        description="The group that the streams join.",
+        description="The group that the streams join, unless they are in one already.",
         read=_name,
     ),
     RuleKey(
@@ -326,6 +326,9 @@ def read_rule(
     for key_text, needed in (("locked", "volume"), ("force", "to")):
         if fields.get(key_text) is True and needed not in plain:
             problems.append(RuleProblem(path=(key_text,), sentence=f'means nothing without "{needed}"'))
+    if "group" in fields and _needs_a_group(conditions):
+        sentence = "means nothing beside match.group: a stream is in one group, and the first that it gets is its own"
+        problems.append(RuleProblem(path=("group",), sentence=sentence))
     if problems:
         return None, tuple(problems)
     return Rule(conditions=conditions, origin=origin, **fields), ()  # type: ignore[arg-type]  # each was read for its field
@@ -384,6 +387,12 @@ def _read_conditions(
         sentence = f"must have at most {CONDITIONS_LIMIT} conditions, not {len(found)}"
         problems.append(RuleProblem(path=("match",), sentence=sentence))
     return tuple(found.values())
+
+
+def _needs_a_group(conditions: Iterable[Condition]) -> bool:
+    """Whether only streams that are in a group already meet conditions."""
+    wanted = [p for c in conditions if c.field == "group" for p in c.patterns if not p.negated]
+    return bool(wanted) and not any(fits_of(pattern)("", "") for pattern in wanted)
 
 
 def _is_property(field: object) -> bool:

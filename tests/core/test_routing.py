@@ -10,7 +10,7 @@ from pwmixer_dbus.core.events import Event, Gone, Seen
 from pwmixer_dbus.core.matching import facts, outcome, prepared
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
-from pwmixer_dbus.core.routing import Routing, Steps, World, decide, follow
+from pwmixer_dbus.core.routing import Routing, Steps, World, decide, follow, obstacle
 from pwmixer_dbus.core.rules import Condition, Rule
 from pwmixer_dbus.core.state import MixerState, apply
 
@@ -344,3 +344,103 @@ def test_a_stream_between_two_devices_is_let_arrive() -> None:
     desk.does(Seen(record=replace(unlinked("true"), device=3)))
     desk.does(Seen(record=replace(unlinked("true"), media_name="next")))
     assert desk.moves == []
+
+
+# --- rules that ask where a stream is, and quarrels
+
+
+def on(device: str, to: str, name: str) -> Rule:
+    condition = Condition(field="device", patterns=(parse_pattern(device),))
+    return Rule(name=name, conditions=(condition,), to=(to,))
+
+
+TO_AND_FRO = (on("speakers", "headset", "there"), on("headset", "speakers", "back"))
+
+
+@pytest.mark.parametrize("rules", [TO_AND_FRO, TO_AND_FRO[:1]])
+def test_a_rule_that_asks_where_a_stream_is_holds_it_where_it_has_brought_it(rules: tuple[Rule, ...]) -> None:
+    desk = Desk(*rules)
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    assert ([device for _, device in desk.moves], desk.routed_by) == ([3], "rule there")
+    desk.is_on(1)  # the session manager takes it back
+    desk.is_on(3, RULE)
+    desk.waits(60)
+    assert ([device for _, device in desk.moves], desk.told) == ([3, 3], ["moving"] * 2)
+
+
+def test_a_rule_that_asks_where_a_stream_is_lets_go_of_it_when_it_is_removed() -> None:
+    desk = Desk(TO_AND_FRO[0])
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    desk.has_rules()
+    assert desk.moves[-1][1] == 1
+    desk.has_rules(TO_AND_FRO[1])
+    desk.is_on(3)
+    assert desk.moves[-1][1] == 1
+
+
+def test_what_a_rule_sets_on_a_device_is_set_where_another_has_brought_the_stream() -> None:
+    quiet = replace(on("headset", "speakers", "quiet"), to=(), display_name="Quiet")
+    desk = Desk(TO_AND_FRO[0], quiet)
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    assert (desk.routed_by, desk.state.streams[KEY].display_name) == ("rule there", "Quiet")
+
+
+def test_a_rule_that_asks_where_a_stream_is_not_holds_one_that_was_nowhere_yet() -> None:
+    desk = Desk(on("!headset", "headset", "not there"))
+    desk.does(Seen(record=unlinked("true")))
+    desk.is_on(3, RULE)
+    desk.waits(60)
+    assert ([device for _, device in desk.moves], desk.routed_by) == ([3], "rule not there")
+
+
+def test_a_stream_whose_every_move_changes_what_the_rules_want_is_let_be() -> None:
+    conditions = tuple(
+        Condition(field="property:at", patterns=(parse_pattern(at),)) for at in ("home", "away")
+    )
+    desk = Desk(
+        Rule(name="out", conditions=conditions[:1], to=("headset",)),
+        Rule(name="in", conditions=conditions[1:], to=("speakers",)),
+    )
+    desk.does(Seen(record=playback(device=1, properties={"at": "home"})))
+    for _ in range(20):
+        there = desk.moves[-1][1]
+        at = "home" if there == 1 else "away"
+        desk.does(Seen(record=playback(device=there, properties={"at": at})), RULE)
+    assert len(desk.moves) == 4
+    assert desk.told[-1] == "suspended"
+    desk.waits(60)
+    assert len(desk.moves) == 5
+
+
+def test_a_device_on_which_a_stream_would_hear_itself_is_passed_over() -> None:
+    devices = (SPEAKERS, HEADSET, source(2, "speakers.monitor", monitor_of=1))
+    properties = {"node.link-group": "loopback"}
+    condition = Condition(field="direction", patterns=(parse_pattern("playback"),))
+    one = Rule(name="echo", conditions=(condition,), to=("speakers",), force=True)
+    desk = Desk(one, devices=devices)
+    desk.does(Seen(record=capture(device=2, properties=properties)))
+    desk.does(Seen(record=playback(device=3, properties=properties)))
+    assert desk.moves == []
+    stream = desk.state.streams[KEY]
+    wants = desk.world().wants(stream)
+    assert (
+        obstacle(desk.state, stream, wants) == "The rule “echo” names speakers, where it would hear itself."
+    )
+    desk.has_rules(replace(one, to=("speakers", "tv")))
+    desk.does(Seen(record=sink(5, "tv")))
+    assert [device for _, device in desk.moves] == [5]
+
+
+def test_it_is_said_why_a_stream_is_not_sent_anywhere() -> None:
+    desk = Desk(rule("tv", "speakers.monitor"))
+    desk.is_on(1)
+    stream = desk.state.streams[KEY]
+    wants = desk.world().wants(stream)
+    assert obstacle(desk.state, stream, wants) == "The rule “music” names no sink that is there."
+    pinned = replace(stream, properties={**stream.properties, "target.object": "speakers"})
+    assert "only with force = true" in obstacle(desk.state, pinned, wants)
+    assert obstacle(desk.state, pinned, replace(wants, force=True, to=("speakers",))) == ""
+    assert obstacle(desk.state, stream, replace(wants, ignore=True)) == ""

@@ -416,6 +416,14 @@ def test_a_group_that_a_rule_gives_counts_for_the_rules_below() -> None:
     assert winner(ready, app_id="bin:discord", group="Mine") == "chat, other"
 
 
+def test_only_a_rule_for_streams_without_a_group_may_give_one() -> None:
+    for match in ("!Chat", "", ["Chat", "*"], "re:^(Chat)?$"):
+        assert rule("fine", {"group": match}, group="Other").group == "Other"
+    for match in ("Chat", ["Chat", "!Talk"], "Ch*", "re:^Chat"):
+        with pytest.raises(InvalidArgumentError, match=r"means nothing beside match\.group"):
+            rule("void", {"group": match}, group="Other")
+
+
 def test_a_rule_that_is_switched_off_is_passed_over() -> None:
     ready = rules(rule("a", enabled=False), rule("b", {"app": "x"}, enabled=False))
     assert outcome(ready, {"app_id": "bin:x"}) is NOTHING
@@ -569,6 +577,7 @@ def test_any_rules_and_any_facts_agree_on_what_counts(some: list[Rule], known: d
         ({"muted": 1}, "muted: must be true or false, not 1"),
         ({"locked": True}, 'locked: means nothing without "volume"'),
         ({"force": True}, 'force: means nothing without "to"'),
+        ({"match": {"group": "a"}, "group": "a"}, "group: means nothing beside match.group: a stream is in one group, and the first that it gets is its own"),
         ({"volum": 1}, 'volum: no such key; did you mean "volume"?'),
         ({"app": "x"}, 'app: no such key; did you mean "match.app"?'),
         ({"zzz": 1}, "zzz: no such key; here may stand name, match, to, volume, locked, max_volume, muted, group, display_name, icon, hide, ignore, force, continue, enabled"),

@@ -67,14 +67,6 @@ def wait_for_names(service: Service, *wanted: str) -> None:
     service.session.wait_for(lambda: names(service) == list(wanted), f"the rules {wanted}")
 
 
-def end_with_errors_logged(service: Service) -> None:
-    assert service.process is not None
-    service.process.terminate()
-    assert service.process.wait(5) == 0
-    assert "Traceback" not in service.log()
-    service.process = None
-
-
 # Writing
 
 
@@ -246,4 +238,4 @@ def test_a_bad_file_is_told_and_kept_and_the_last_good_rules_stay(service: Servi
     rules.unlink()
     wait_for_names(service)
     assert service.get("ConfigError") == ""
-    end_with_errors_logged(service)
+    service.stop(errors=True)

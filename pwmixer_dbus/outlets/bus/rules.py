@@ -137,7 +137,7 @@ class RuleMethods:
         for stream in sorted(state.streams.values(), key=lambda s: s.number):
             wanted = decide(stream)
             rule = wanted.decided_by.get("to") or next(iter(wanted.matched), None)
-            device = first_there(state, stream.kind.devices, wanted.to)
+            device = first_there(state, stream.kind.devices, wanted.to, stream)
             place = NOWHERE if device is None else path_of(device)
             found.append([path_of(stream), place, "" if rule is None else rule.name])
         return (found,)
