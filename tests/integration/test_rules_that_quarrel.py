@@ -112,7 +112,10 @@ force = true
 """)
     session = service.session
     session.pactl("load-module", "module-loopback", "source=microphone", "sink=speakers")
-    session.wait_for(lambda: len(service.describe()["streams"]) == 2, "the loopback's two streams")
+    session.wait_for(
+        lambda: {s["device"] for s in service.describe()["streams"]} == {"microphone", "speakers"},
+        "the loopback to be linked",
+    )
     target = next(
         f"stream:{s['number']}" for s in service.describe()["streams"] if s["direction"] == "capture"
     )
