@@ -302,15 +302,16 @@ class SoundServer:
 
     def _follow_links(self, pauses: tuple[float, ...]) -> None:
         """List all streams, and look at the defaults, now and after each pause; a new cause starts anew."""
-        if self._relinks is not None:
-            self._relinks.cancel()
-            self._relinks = None
+        self._plan_relinks(pauses)
         self._touch((Kind.PLAYBACK, ALL))
         self._touch((Kind.CAPTURE, ALL))
         # PipeWire 0.3.65 may tell of a new default before it shows it, and then says no more.
         self._touch(SERVER_KEY)
-        if pauses:
-            self._relinks = self._loop.call_later(pauses[0], self._follow_links, pauses[1:])
+
+    def _plan_relinks(self, pauses: tuple[float, ...]) -> None:
+        if self._relinks is not None:
+            self._relinks.cancel()
+        self._relinks = self._loop.call_later(pauses[0], self._follow_links, pauses[1:]) if pauses else None
 
     def _forget(self, key: Key) -> None:
         self._properties.forget(*key)
@@ -351,18 +352,28 @@ class SoundServer:
         self._queue.grew(len(self._in_flight) + len(self._resting))
         done = partial(self._fetched, key)
         if kind is Kind.SERVER:
-            connection.fetch_single(libpulse.get_server, on_info=partial(self._object_seen, kind), done=done)
+            connection.fetch_single(libpulse.get_server, on_info=partial(self._listed_seen, kind), done=done)
         elif index == ALL:
-            connection.fetch(_LIST[kind], on_info=partial(self._object_seen, kind), done=done)
+            connection.fetch(_LIST[kind], on_info=partial(self._listed_seen, kind), done=done)
         else:
-            connection.fetch(_FETCH[kind], index, on_info=partial(self._object_seen, kind), done=done)
+            connection.fetch(_FETCH[kind], index, on_info=partial(self._named_seen, kind), done=done)
 
-    def _object_seen(self, kind: Kind, address: int) -> None:
+    def _object_seen(self, kind: Kind, address: int) -> Record:
         measures = self._measures
         started = measures.begin()
         record = self._convert(kind, address)
         self._emit(Seen(record=record))
         measures.end(started, measures.cost_of(*place_of(record)))
+        return record
+
+    def _named_seen(self, kind: Kind, address: int) -> None:
+        """See an object that the server has named; a stream that is not linked yet may be linked without another word."""
+        record = self._object_seen(kind, address)
+        if isinstance(record, Stream) and record.device is None:
+            self._plan_relinks(RELINKS)
+
+    def _listed_seen(self, kind: Kind, address: int) -> None:
+        self._object_seen(kind, address)
 
     def _fetched(self, key: Key, error: MixerError | None) -> None:
         self._in_flight.discard(key)

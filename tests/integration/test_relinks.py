@@ -135,3 +135,16 @@ def test_a_paused_stream_that_another_mixer_has_moved_is_seen_when_it_goes_on(se
     move_with_pactl(session, stream["index"], "headset")
     player.send_signal(signal.SIGUSR1)
     service.wait_for_stream("Radio", device="headset", corked=False)
+
+
+def test_a_loopback_is_where_it_is_linked_to_also_if_that_is_not_told(service: Service) -> None:
+    """The last that is said of one in three is that it is linked to nothing."""
+    session = service.session
+    for _ in range(6):
+        module = session.pactl("load-module", "module-loopback", "source=microphone", "sink=speakers").strip()
+        session.wait_for(
+            lambda: {s["device"] for s in service.describe()["streams"]} == {"microphone", "speakers"},
+            "both its ends to be linked",
+        )
+        session.pactl("unload-module", module)
+        session.wait_for(lambda: not service.describe()["streams"], "it to go")
