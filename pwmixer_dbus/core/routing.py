@@ -5,7 +5,8 @@ The cases, strongest first, for a stream that may be moved at all:
 1. A person has moved it, with us or with any other program: there it stays until it ends, whatever the default does.
 2. A rule names devices: on the first of them that is there. If that is the default, it is held there all the same. A
    rule may ask where a stream is: then it counts where it was found, and not where rules have brought it since.
-3. A rule had moved it and is gone: to the default, since removing a rule does not undo it by itself.
+3. A rule had moved it and is gone, or it would hear itself there now: to the default, since removing a rule does not
+   undo it by itself.
 4. WirePlumber has led it where a rule sent another application: to the default. It remembers a move for all that share an
    application.id or application.name, and all Electron applications are “Chromium” to it.
 5. Else it is the session manager's.
@@ -21,7 +22,7 @@ from fnmatch import fnmatchcase
 
 from pwmixer_dbus.core.commands import Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.events import Routed
-from pwmixer_dbus.core.loops import closes_a_loop
+from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.model import Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.state import Change, MixerState
@@ -138,7 +139,16 @@ def follow(routing: Routing, world: World, changes: Iterable[Change], origin: Or
         known = placements.get(key) or Placement(born_at=now)
         placements[key] = _after_move(known, state, change, origin, now=now, unrest_at=routing.unrest_at)
     routing = replace(routing, placements=placements)
-    return decide(routing, world, state.streams if is_unrest else concerned, now)
+    return decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
+
+
+def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
+    """Add the other streams of loopbacks: where they are may decide whether one would hear itself."""
+    found = dict.fromkeys(keys)
+    groups = {group_of(state.streams[key]) for key in found if key in state.streams} - {""}
+    if groups:
+        found |= dict.fromkeys(key for key, stream in state.streams.items() if group_of(stream) in groups)
+    return found
 
 
 def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> Steps:
@@ -248,7 +258,9 @@ def goal_of(placement: Placement, state: MixerState, stream: Stream, outcome: Ou
     if device is not None:
         return Goal(device=device, by=f"rule {outcome.decided_by['to'].name}")
     default = state.default(kind)
-    if placement.rule and not outcome.to and default is not None:
+    here = state.device_of(stream)
+    is_to_leave = not outcome.to or (here is not None and closes_a_loop(state, stream, here))
+    if placement.rule and is_to_leave and default is not None:
         return Goal(device=default, by="")
     return None
 
@@ -293,7 +305,8 @@ def is_pinned(stream: Stream) -> bool:
 
 def _is_to_be_linked(placement: Placement, stream: Stream) -> bool:
     """Whether the session manager has yet to link a new stream: who moves it now, has it linked there at once."""
-    return not placement.linked and stream.properties.get("node.autoconnect") == "true"
+    is_linked_for_it = stream.properties.get("node.autoconnect") == "true"
+    return is_linked_for_it and not placement.linked and not group_of(stream)
 
 
 def first_there(

@@ -67,3 +67,10 @@ def test_loops_of_others_end_the_search() -> None:
 def test_of_other_programs_nothing_is_known() -> None:
     moved = capture(20, device=MICROPHONE.index)
     assert not closes_a_loop(world(playback(10, device=1), moved), moved, A_MONITOR)
+
+
+def test_while_another_end_is_linked_to_nothing_it_may_come_out_anywhere() -> None:
+    moved = into(MICROPHONE)
+    other = playback(10, properties={"node.link-group": "loop"})
+    assert closes_a_loop(world(moved, other), moved, A_MONITOR)
+    assert not closes_a_loop(world(moved), moved, A_MONITOR)

@@ -434,6 +434,23 @@ def test_a_device_on_which_a_stream_would_hear_itself_is_passed_over() -> None:
     assert [device for _, device in desk.moves] == [5]
 
 
+def test_a_loopback_whose_other_end_comes_where_it_listens_is_brought_away() -> None:
+    monitor, microphone = source(2, "speakers.monitor", monitor_of=1), source(4, "microphone")
+    properties = {"node.link-group": "loopback", "node.autoconnect": "true"}
+    condition = Condition(field="direction", patterns=(parse_pattern("capture"),))
+    listens = Rule(name="listens", conditions=(condition,), to=("speakers.monitor",), force=True)
+    desk = Desk(listens, devices=(SPEAKERS, HEADSET, monitor, microphone))
+    desk.does(Seen(record=capture(device=None, properties=properties)))
+    desk.does(Seen(record=playback(device=None, properties=properties)))
+    desk.does(Seen(record=capture(device=4, properties=properties)))
+    assert desk.moves == []
+    desk.does(Seen(record=playback(device=3, properties=properties)))
+    assert [device for _, device in desk.moves] == [2]
+    desk.does(Seen(record=capture(device=2, properties=properties)), RULE)
+    desk.does(Seen(record=playback(device=1, properties=properties)))
+    assert [device for _, device in desk.moves] == [2, 4]
+
+
 def test_it_is_said_why_a_stream_is_not_sent_anywhere() -> None:
     desk = Desk(rule("tv", "speakers.monitor"))
     desk.is_on(1)
