@@ -1,6 +1,5 @@
 """The service: wires the parts together and keeps them running; the only file that knows them all."""
 
-import argparse
 import asyncio
 import contextlib
 import dataclasses
@@ -12,8 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pwmixer_dbus import __version__, journal
 from pwmixer_dbus.config.errors import ConfigError
@@ -21,12 +21,14 @@ from pwmixer_dbus.config.load import config_path, load
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
 from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.config.watch import Watch
+from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
@@ -38,6 +40,10 @@ from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
 from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.supervisor import Supervisor, new_loop
+
+if TYPE_CHECKING:
+    import argparse
 
 log = logging.getLogger("pwmixer")
 
@@ -93,7 +99,9 @@ class Configuration:
 class Daemon:
     """One run of the service: the mixer, the bus and the sound server, from the first connection to the last."""
 
-    def __init__(self, connection: BusConnection, configuration: Configuration) -> None:
+    def __init__(
+        self, connection: BusConnection, configuration: Configuration, supervisor: Supervisor
+    ) -> None:
         self._connection = connection
         self._configuration = configuration
         # First watch, then read: what is edited meanwhile is told as soon as the loop goes on.
@@ -103,6 +111,7 @@ class Daemon:
             configuration.read()
         except MixerError as error:
             log.error("%s\nthe defaults are in force", error)
+        self._supervisor = supervisor
         self._stopping = asyncio.Event()
         measures = Measures(time.monotonic)
         self._mixer = Mixer(configuration.settings, measures)
@@ -164,6 +173,9 @@ class Daemon:
             self._connection.close()
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
+        self._supervisor.tell("READY=1")
+        self._tell_status()
+        self._mixer.subscribe(self._tell_change)
         if self._configuration.settings.memory:
             self._keeper.start(self._state.load())
             self._remembers = True
@@ -190,6 +202,7 @@ class Daemon:
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
         """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
         self._watch.close()
+        self._supervisor.tell("STOPPING=1", "STATUS=Stopping.")
         self._switchboard.close()
         self._service.release_calls()
         self._fader.finish()
@@ -230,6 +243,7 @@ class Daemon:
                     errors.append(str(error))
         if files is None or before != self._config_error():
             self._service.config_changed()
+            self._tell_status()
         if errors:
             raise ConfigError("\n".join(errors))
         log.info("the configuration has been read again")
@@ -253,6 +267,19 @@ class Daemon:
         except MixerError as error:
             log.error("%s\nthe last good settings stay in force", error)
 
+    def _tell_change(self, before: MixerState, _changes: tuple[Change, ...], _origin: Origin) -> None:
+        now = self._mixer.state
+        if (before.connected, before.server.version) != (now.connected, now.server.version):
+            self._tell_status()
+
+    def _tell_status(self) -> None:
+        state, problem = self._mixer.state, self._config_error()
+        server = f"{state.server.name} {state.server.version}".rstrip()
+        text = f"Connected to {server}." if state.connected else "Waiting for a sound server."
+        self._supervisor.tell_status(
+            text + (f" The configuration has an error: {problem}" if problem else "")
+        )
+
     def _tell_state(self) -> None:
         self._service.state_changed()
 
@@ -269,7 +296,7 @@ class Daemon:
             self._stopping.set()
 
 
-async def serve(configuration: Configuration, *, replace: bool) -> int:
+async def serve(configuration: Configuration, supervisor: Supervisor, *, replace: bool) -> int:
     """Connect to the session bus and run; return the exit status."""
     try:
         connection = await BusConnection.open()
@@ -277,8 +304,9 @@ async def serve(configuration: Configuration, *, replace: bool) -> int:
         log.error(
             "there is no session bus to serve on (%s); start within a session, or use dbus-run-session", error
         )
+        supervisor.tell_status(f"There is no session bus: {error}")
         return EXIT_FAILED
-    return await Daemon(connection, configuration).run(replace=replace)
+    return await Daemon(connection, configuration, supervisor).run(replace=replace)
 
 
 async def dump_events() -> int:
@@ -331,6 +359,31 @@ def machine_id() -> str:
 
 def main() -> None:
     """Start the service, as `pwmixer-dbus`."""
+    options = _options(sys.argv[1:])
+    supervisor = Supervisor(os.environ)
+    with asyncio.Runner(loop_factory=partial(new_loop, supervisor)) as runner:
+        sys.exit(runner.run(_chosen(options, supervisor)()))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line; `level` is None where it asks for none."""
+
+    replace: bool = False
+    config: Path | None = None
+    level: str | None = None
+    dump_events: bool = False
+
+
+def _options(words: list[str]) -> Options:
+    # Whoever activates us gives no options, and waits meanwhile: argparse takes 8 ms.
+    return Options(**vars(parser().parse_args(words))) if words else Options()
+
+
+def parser() -> "argparse.ArgumentParser":
+    """Make the parser of the command line; the manual page is made from it, too."""
+    import argparse  # noqa: PLC0415 - see _options
+
     parser = argparse.ArgumentParser(
         prog="pwmixer-dbus",
         description="The audio mixer as a D-Bus session service, org.pwmixer.Mixer.",
@@ -346,15 +399,15 @@ def main() -> None:
     parser.add_argument(
         "--dump-events", action="store_true", help="only print what the sound server says, as JSON lines"
     )
-    sys.exit(asyncio.run(_chosen(parser.parse_args())()))
+    return parser
 
 
-def _chosen(options: argparse.Namespace) -> Callable[[], Coroutine[Any, Any, int]]:
+def _chosen(options: Options, supervisor: Supervisor) -> Callable[[], Coroutine[Any, Any, int]]:
     journal.set_up(options.level or "info")
     if options.dump_events:
         return dump_events
     configuration = Configuration(options.config or config_path(), options.level or "")
-    return lambda: serve(configuration, replace=options.replace)
+    return lambda: serve(configuration, supervisor, replace=options.replace)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import compileall
 import json
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +38,7 @@ ROOT = "/org/pwmixer/Mixer"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
 SERVICE = (sys.executable, "-m", "pwmixer_dbus.daemon")
+PACKAGE = Path(__file__).resolve().parent.parent / "pwmixer_dbus"
 
 STREAMS = 50
 REST = 0.04
@@ -273,6 +276,45 @@ async def edit(bench: Bench) -> list[Row]:
     return [row("edit", what, values) for what, values in samples.items()]
 
 
+async def first_call(bench: Bench) -> list[Row]:
+    """Call the service while it does not run: the bus starts it, as on a desktop that has no systemd."""
+    rows = []
+    for what, server in (
+        ("first Describe", bench.session.env["PULSE_SERVER"]),
+        ("without a sound server", ""),
+    ):
+        values = await _activations(bench.starts, server)
+        rows.append(row("first-call", what, values))
+        rows.append(row("first-call", f"{what}, 95th percentile", [quantiles(values, n=20)[18]]))
+    return rows
+
+
+async def _activations(count: int, server: str) -> list[float]:
+    """Measure the first call so many times, in milliseconds; `server` is the sound server's address, "" for none."""
+    other = Session(sound=False)
+    other.env.update({"PULSE_SERVER": server} if server else {})
+    values = []
+    with other:
+        services = Path(other.env["XDG_DATA_HOME"], "dbus-1", "services")
+        services.joinpath(f"{NAME}.service").write_text(
+            f"[D-BUS Service]\nName={NAME}\nExec={' '.join(SERVICE)}\n"
+        )
+        bus = await MessageBus(bus_address=other.env["DBUS_SESSION_BUS_ADDRESS"]).connect()
+        news = News(bus)
+        await listen(bus, f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'")
+        await call(bus, "/org/freedesktop/DBus", BUS, "ReloadConfig")
+        for _ in range(count):
+            started = time.perf_counter()
+            await call(bus, ROOT, NAME, "Describe", {})
+            values.append(1000 * (time.perf_counter() - started))
+            process = await call(bus, "/org/freedesktop/DBus", BUS, "GetConnectionUnixProcessID", NAME)
+            gone = news.of(NAME)
+            os.kill(process, signal.SIGTERM)
+            await asyncio.wait_for(gone, LONGEST)
+        bus.disconnect()
+    return values
+
+
 async def memory(bench: Bench) -> list[Row]:
     """Read what the service occupies, after all that has been measured before."""
     await bench.verb("Describe", {})
@@ -288,6 +330,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "key-press": key_press,
     "start-up": start_up,
     "edit": edit,
+    "first-call": first_call,
     "memory": memory,
 }
 
@@ -327,6 +370,7 @@ class News:
 async def call(bus: MessageBus, path: str, interface: str, member: str, *body: object) -> Any:
     """Call a method of the service, or of the bus at its path; return its first value."""
     signatures = {"AddMatch": "s", "Describe": "a{sv}", "SetVolume": "sda{sv}", "Set": "ssv"}
+    signatures |= {"GetConnectionUnixProcessID": "s", "ReloadConfig": ""}
     message = Message(
         destination=BUS if interface == BUS else NAME,
         path=path,
@@ -387,6 +431,8 @@ def table(rows: Sequence[Row]) -> str:
 
 async def measure(names: Sequence[str], *, short: bool) -> list[Row]:
     """Make the session, run the benchmarks by name, and return their rows."""
+    # As an installed package has it; this environment may not let Python write it.
+    compileall.compile_dir(PACKAGE, quiet=1)
     with Session() as session:
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")

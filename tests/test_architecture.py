@@ -42,6 +42,7 @@ MAY_IMPORT = {
     },
     "outlets/switches": {"core", "mixer", "router", "keeper", "outlets/bus"},
     "journal": set[str](),
+    "supervisor": set[str](),
     "daemon": {
         "core",
         "lanes",
@@ -57,6 +58,7 @@ MAY_IMPORT = {
         "runtime",
         "outlets/stats",
         "diagnostics",
+        "supervisor",
         "__init__",
     },
     "cli": {"cli", "config", "__init__"},
@@ -68,7 +70,6 @@ ONLY_IN = {
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
     "pydantic": ["config"],
     "pydantic_core": ["config"],
-    "platformdirs": ["config"],
     "tomllib": ["config"],
 }
 IMPURE = {

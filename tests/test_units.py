@@ -41,9 +41,15 @@ def test_the_unit_restarts_after_a_fault_but_not_beside_another_instance() -> No
     assert unit["RestartPreventExitStatus"] == str(EXIT_TAKEN)
 
 
+def test_a_call_finds_the_name_owned_and_notes_are_heard() -> None:
+    unit = read(UNIT)["Service"]
+    assert unit["NotifyAccess"] == "main"  # which Type=dbus alone does not imply
+    assert int(unit["WatchdogSec"]) > 0
+
+
 def test_the_unit_needs_no_sound_server() -> None:
     unit = read(UNIT)
-    assert unit["Unit"]["After"] == "pipewire-pulse.service"
+    assert unit["Unit"]["After"].split() == ["dbus.socket", "pipewire-pulse.socket", "pipewire-pulse.service"]
     assert not {"Requires", "Requisite", "BindsTo", "PartOf", "Wants"} & set(unit["Unit"])
     assert unit["Install"]["WantedBy"] == "default.target"
 
@@ -53,7 +59,7 @@ def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
     copy = tmp_path / UNIT.name
     copy.write_text(there)
     done = subprocess.run(
-        ("systemd-analyze", "--user", "verify", str(copy)),
+        ("systemd-analyze", "--user", "--man=no", "verify", str(copy)),
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
         capture_output=True,
         text=True,

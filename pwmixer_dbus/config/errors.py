@@ -5,7 +5,6 @@ tomllib gives no lines for keys, so `lines_of` finds them in the text. This file
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +85,8 @@ class _Statement:
 
 
 def _statements(text: str) -> Iterator[_Statement]:
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
     table: KeyPath = ()
     lengths: dict[KeyPath, int] = {}
     for line, source in _sources(text):

@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import platformdirs
-
 from pwmixer_dbus.config.errors import ConfigError
+from pwmixer_dbus.config.paths import state_home
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
 from pwmixer_dbus.config.store import StateFile
 from pwmixer_dbus.core import gain
@@ -86,7 +85,7 @@ class _Entry:
 
 def wireplumber_path() -> Path:
     """Name the file in which WirePlumber keeps the volumes of streams: that of 0.5, else that of 0.4 if there is one."""
-    folder = platformdirs.user_state_path("wireplumber")
+    folder = state_home() / "wireplumber"
     old = folder / "restore-stream"
     new = folder / "stream-properties"
     return old if old.exists() and not new.exists() else new

@@ -1,22 +1,19 @@
 """Read, check, show and start config.toml. Foreign bytes become `Settings`, or a `ConfigError` that says where and why.
 
 pydantic is imported only where a file is wrong, to say what would be right, and where the example is written.
+Nor is tomllib imported where there is no file: most people have none, and who starts the service by a call waits for it.
 """
 
 import os
 import re
 import stat
-import tempfile
-import textwrap
-import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-import platformdirs
-
 from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of, literal, shortened
+from pwmixer_dbus.config.paths import config_home
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.rules import Rule, rule_to_plain
 from pwmixer_dbus.core.settings import Settings
@@ -98,7 +95,7 @@ hide = true
 
 def config_path() -> Path:
     """Name the file that is read where no other is asked for, whether it exists or not."""
-    return platformdirs.user_config_path("pwmixer") / "config.toml"
+    return config_home() / "pwmixer" / "config.toml"
 
 
 def load(path: Path) -> Settings:
@@ -169,6 +166,8 @@ def write_example(path: Path) -> None:
 
     Raises ConfigError where there is something already, or where it cannot be written.
     """
+    import tempfile  # noqa: PLC0415 - see the top of the file
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -214,6 +213,8 @@ def _decoded(path: Path, data: bytes) -> str:
 
 def parsed(path: Path, text: str) -> Mapping[str, object]:
     """Read text as TOML; raises ConfigError, which names the path."""
+    import tomllib  # noqa: PLC0415 - see the top of the file
+
     try:
         return tomllib.loads(text)
     except RecursionError as error:
@@ -291,6 +292,8 @@ def _document(blocks: Iterator[tuple[tuple[str, ...], list[str]]]) -> str:
 
 
 def _comment(text: str) -> str:
+    import textwrap  # noqa: PLC0415 - see the top of the file
+
     return textwrap.fill(
         text, 100, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False, break_long_words=False
     )

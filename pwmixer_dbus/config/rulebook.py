@@ -7,8 +7,6 @@ it too. A file that cannot be used is left as it is, and the last good rules sta
 import contextlib
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +193,8 @@ class RuleBook:
             self._check_name(rule.name, ())
         self._check_count(len(self._config) + len(own))
         if self._error:
+            import shutil  # noqa: PLC0415 - only where a file is damaged
+
             with contextlib.suppress(OSError):
                 shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.bad"))
         return self._write(own)
@@ -297,6 +297,8 @@ def _told(path: Path, text: str, told: Sequence[tuple[KeyPath, str]]) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Put a new file, for its owner only, in the place of the old one: all of it is on the disk before it has the name."""
+    import tempfile  # noqa: PLC0415 - few write rules, and all wait for imports
+
     path = Path(os.path.realpath(path))  # what is a link stays one
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import platformdirs
-
+from pwmixer_dbus.config.paths import state_home
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.memory import (
     LAST_DAY,
@@ -60,7 +58,7 @@ class _DamagedError(Exception):
 
 def state_path() -> Path:
     """Name the state file, whether it exists or not."""
-    return platformdirs.user_state_path("pwmixer") / "state.json"
+    return state_home() / "pwmixer" / "state.json"
 
 
 class StateFile:
@@ -168,6 +166,8 @@ class StateFile:
 
     def _replace(self, text: str) -> None:
         """Put a new file in the place of the old one: all of it is on the disk before it gets the name."""
+        import tempfile  # noqa: PLC0415 - not needed before there is something to save
+
         folder = self._path.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._is_damaged:

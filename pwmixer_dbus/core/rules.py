@@ -3,7 +3,6 @@
 `KEYS` and `FIELDS` are the one description of the form; what reads it, its messages and the documentation follow them.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -436,6 +435,8 @@ def _unknown_key(name: object, known: Sequence[str], *more: str) -> str:
         return f'no such key; did you mean "match.{name}"?'
     if name in _NAMES and known is not _NAMES:
         return "no such condition; this key stands outside of match"
+    import difflib  # noqa: PLC0415 - only mistakes need it
+
     close = difflib.get_close_matches(str(name)[:NAME_LIMIT].replace(".", "_"), known, n=1)
     if close:
         return f'no such key; did you mean "{close[0]}"?'

@@ -7,7 +7,6 @@ fetched, never from an acknowledgement. Without notices nothing runs.
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any, assert_never
@@ -146,6 +145,8 @@ class SoundServer:
                     self._drop("the sound server went away")
                 self.has_looked.set()
                 retry = min(max(2 * retry, FIRST_RETRY), LAST_RETRY)
+                import random  # noqa: PLC0415 - nobody waits for it any more
+
                 # Without jitter all clients of a restarted server would come back in the same instant.
                 await asyncio.sleep(retry * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
         finally:

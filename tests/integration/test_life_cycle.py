@@ -5,13 +5,16 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from service import NAME, ROOT, CallError, Json, Service
@@ -449,13 +452,26 @@ def test_dump_events_leaves_the_running_service_alone(service: Service) -> None:
 def test_nothing_runs_while_nothing_changes(session: Session) -> None:
     for name in ("Radio", "Film", "Game"):
         session.play(name)
-    service = start_plainly(session)
-    service.wait_connected()
-    service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
-    service.wait_for_stream("Radio", volume=0.5)
-    session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change", 10)
-    assert system_calls(service, WATCHED) == []
-    service.stop()
+    with Supervision(session) as supervision:
+        service = start_plainly(session, supervision.variables)
+        service.wait_connected()
+        service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
+        service.wait_for_stream("Radio", volume=0.5)
+        session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change", 10)
+        assert system_calls(service, WATCHED) == []
+        assert supervision.notes[-1] == "WATCHDOG_USEC=0"
+        service.stop()
+
+
+def test_whoever_started_it_is_told_how_it_is(session: Session) -> None:
+    with Supervision(session) as supervision:
+        service = start_plainly(session, supervision.variables)
+        session.wait_for(lambda: "READY=1" in supervision.notes, "READY=1")
+        session.wait_for(
+            lambda: "STATUS=Connected to PulseAudio" in " ".join(supervision.notes), "the status"
+        )
+        service.stop()
+        session.wait_for(lambda: "STOPPING=1\nSTATUS=Stopping." in supervision.notes, "STOPPING=1")
 
 
 def test_without_a_sound_server_only_the_next_attempt_is_waited_for(silent_session: Session) -> None:
@@ -479,10 +495,35 @@ def start_deaf(session: Session, *options: str) -> Service:
     return service
 
 
-def start_plainly(session: Session) -> Service:
+class Supervision:
+    """Listens as systemd would to what the service tells it; `notes` are what it has said so far."""
+
+    def __init__(self, session: Session) -> None:
+        self.notes: list[str] = []
+        address = str(session.runtime / "notify")
+        self.variables = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "300000"}
+        self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._ear.bind(address)
+        self._thread = threading.Thread(target=self._listen)
+
+    def _listen(self) -> None:
+        while note := self._ear.recv(4096):
+            self.notes.append(note.decode())
+
+    def __enter__(self) -> "Supervision":  # noqa: PYI034 - it is final
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ear.shutdown(socket.SHUT_RD)
+        self._thread.join(5)
+        self._ear.close()
+
+
+def start_plainly(session: Session, variables: Mapping[str, str] = MappingProxyType({})) -> Service:
     """Start the service with no option, and without Python's development mode."""
     service = Service(session)
-    service.process = session.spawn(service.name, *PLAIN)
+    service.process = session.spawn(service.name, *PLAIN, env={**session.env, **variables})
     session.wait_for_child(service.name, service.is_owner, "to own its name")
     return service
 

@@ -1,0 +1,76 @@
+"""A call to a service that does not run starts it: by the bus itself, as on systems without systemd."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from service import NAME, ROOT, Service
+from session import Session
+
+pytestmark = pytest.mark.integration
+
+FILE = Path(__file__).parents[2] / "data" / "dbus-1" / "services" / f"{NAME}.service"
+
+
+@pytest.fixture
+def activatable(session: Session) -> Iterator[Service]:
+    """Put the activation file into the session, with the one program in it that can run here."""
+    started_by_hand = _exec()
+    here = f"{sys.executable} -X dev -m pwmixer_dbus.daemon --debug"
+    folder = Path(session.env["XDG_DATA_HOME"], "dbus-1", "services")
+    text = FILE.read_text().replace(started_by_hand, here)
+    assert here in text
+    (folder / FILE.name).write_text(text)
+    service = Service(session)
+    service.call_daemon("ReloadConfig")
+    yield service
+    if service.call_daemon("NameHasOwner", "s", NAME):
+        end(service)
+
+
+def test_calls_that_come_at_once_start_one_service_and_are_all_answered(activatable: Service) -> None:
+    callers = [
+        subprocess.Popen(
+            ("busctl", "--user", "call", NAME, ROOT, NAME, "Describe", "a{sv}", "0"),
+            env=activatable.session.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    answers = [caller.communicate(timeout=30)[0] for caller in callers]
+    assert all("Speakers" in answer for answer in answers), answers
+
+
+def test_it_is_started_anew_after_it_was_stopped_and_after_it_was_killed(activatable: Service) -> None:
+    before = owner(activatable)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        end(activatable, number)
+        assert activatable.get("Connected") is True
+        assert owner(activatable) != before
+        before = owner(activatable)
+
+
+def owner(service: Service) -> int:
+    """Start the service by a call if need be; return its process id."""
+    service.get("Version")
+    return int(service.call_daemon("GetConnectionUnixProcessID", "s", NAME))
+
+
+def end(service: Service, number: signal.Signals = signal.SIGTERM) -> None:
+    """End what the bus has started, and wait until its name is free."""
+    os.kill(owner(service), number)
+    service.session.wait_for(
+        lambda: not service.call_daemon("NameHasOwner", "s", NAME), "the name to be free"
+    )
+
+
+def _exec() -> str:
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(FILE.read_text())
+    return parser["D-BUS Service"]["Exec"]
