@@ -62,12 +62,25 @@ def _open_statistics(parts: Parts, settings: Settings) -> Outlet:
     return StatisticsFiles(parts.mixer, settings.stats, runtime_folder(os.environ))
 
 
+def _open_socket(parts: Parts, settings: Settings) -> Outlet:
+    from pwmixer_dbus.outlets.socket.listener import open_socket  # noqa: PLC0415 - only where it is on
+
+    return open_socket(
+        settings.socket,
+        parts.mixer,
+        parent_of=parts.parent_of,
+        reload=parts.reload,
+        predecessor=parts.predecessor(),
+    )
+
+
 SWITCHES: tuple[Switch, ...] = (
     Switch(
         "statistics",
         lambda settings: settings.stats if settings.stats.file or settings.stats.prometheus else None,
         _open_statistics,
     ),
+    Switch("the socket", lambda settings: settings.socket if settings.socket.enabled else None, _open_socket),
 )
 """Every outlet that the configuration can switch, in the order in which they are opened."""
 
@@ -140,6 +153,7 @@ class Daemon:
         )
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
+        self._predecessor: int | None = None
         self._switchboard = Switchboard(
             Parts(
                 mixer=self._mixer,
@@ -147,6 +161,8 @@ class Daemon:
                 router=self._router,
                 bus=connection,
                 reload=self.reload,
+                parent_of=parent_of,
+                predecessor=lambda: self._predecessor,
             ),
             SWITCHES,
         )
@@ -162,6 +178,8 @@ class Daemon:
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
         try:
+            if replace:
+                self._predecessor = await self._connection.process_behind(BUS_NAME)
             await self._connection.own(BUS_NAME, replace=replace)
         except TakenError:
             pid = await self._connection.process_behind(BUS_NAME)
@@ -179,9 +197,8 @@ class Daemon:
         if self._configuration.settings.memory:
             self._keeper.start(self._state.load())
             self._remembers = True
-        self._switchboard.follow(self._configuration.settings)
         following = asyncio.create_task(self._server.run())
-        releasing = asyncio.create_task(self._release_calls())
+        releasing = asyncio.create_task(self._begin_to_answer())
         left = asyncio.create_task(self._connection.wait_closed())
         stopped = asyncio.create_task(self._stopping.wait())
         # What start-up made stays for good; not to look at it again makes every later collection short.
@@ -196,6 +213,7 @@ class Daemon:
                 if left.done()
                 else "following the sound server failed; stopping"
             )
+        releasing.cancel()  # what is not open by now is not opened any more
         await self._end(following, releasing, left, stopped)
         return status
 
@@ -222,11 +240,13 @@ class Daemon:
         self._service.publisher.close()
         self._connection.close()
 
-    async def _release_calls(self) -> None:
-        """Answer no call before it is known what there is: whoever asks first has often started us by asking."""
+    async def _begin_to_answer(self) -> None:
+        """Answer nobody before it is known what there is: whoever asks first has often started us by asking."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK):
                 await self._server.has_looked.wait()
+        # Before the first answer, so that whoever has one finds all that there is.
+        self._switchboard.follow(self._configuration.settings)
         self._service.release_calls()
 
     def reload(self, files: frozenset[Path] | None = None) -> None:

@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "__init__",
     },
     "outlets/switches": {"core", "mixer", "router", "keeper", "outlets/bus"},
+    "outlets/socket": {"announcer", "core", "mixer", "outlets/socket", "runtime"},
     "journal": set[str](),
     "supervisor": set[str](),
     "daemon": {
@@ -54,6 +55,7 @@ MAY_IMPORT = {
         "pulse",
         "outlets/bus",
         "outlets/switches",
+        "outlets/socket",
         "journal",
         "runtime",
         "outlets/stats",

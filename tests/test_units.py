@@ -5,11 +5,16 @@ import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+import pytest
+
 from pwmixer_dbus.daemon import EXIT_TAKEN
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
+from pwmixer_dbus.outlets.socket.place import NAME, PASSED_NAME
+from pwmixer_dbus.runtime import runtime_folder
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 UNIT = DATA / "systemd" / "user" / "pwmixer-dbus.service"
+SOCKET = UNIT.with_suffix(".socket")
 ACTIVATION = DATA / "dbus-1" / "services" / f"{BUS_NAME}.service"
 
 
@@ -54,10 +59,20 @@ def test_the_unit_needs_no_sound_server() -> None:
     assert unit["Install"]["WantedBy"] == "default.target"
 
 
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
-    there = UNIT.read_text().replace(read(UNIT)["Service"]["ExecStart"], sys.executable)
-    copy = tmp_path / UNIT.name
-    copy.write_text(there)
+def test_the_socket_unit_listens_where_the_service_would_and_as_it_would(tmp_path: Path) -> None:
+    unit = read(SOCKET)["Socket"]
+    folder = runtime_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+    assert unit["ListenStream"].replace("%t", str(tmp_path)) == str(folder / NAME)
+    assert unit["FileDescriptorName"] == PASSED_NAME
+    assert (unit["SocketMode"], unit["DirectoryMode"]) == ("0600", "0700")
+
+
+@pytest.mark.parametrize("name", [UNIT.name, SOCKET.name])
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, name: str) -> None:
+    for unit in (UNIT, SOCKET):
+        there = unit.read_text().replace(read(UNIT)["Service"]["ExecStart"], sys.executable)
+        (tmp_path / unit.name).write_text(there)
+    copy = tmp_path / name
     done = subprocess.run(
         ("systemd-analyze", "--user", "--man=no", "verify", str(copy)),
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},

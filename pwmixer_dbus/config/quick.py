@@ -16,13 +16,16 @@ from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
 
 HIGHEST: Final = 1.5
+SOCKET_PATH: Final = 103
+"""As long as a socket's path may be, less what is put behind it while it is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One key of the file: its table and name, and the field of Settings, or of a record in it (`stats.file`).
 
-    Of a number also its range, both ends in it; of text the words that it may be.
+    Of a number also its range, both ends in it; of text the words that it may be, or as an absolute path, "" for none,
+    how long it may be.
     """
 
     table: str
@@ -31,6 +34,7 @@ class Entry:
     words: tuple[str, ...] = ()
     lowest: float = 0.0
     highest: float = 0.0
+    longest: int = 0
 
 
 KEYS: Final = (
@@ -44,6 +48,8 @@ KEYS: Final = (
     Entry(table="memory", name="first_volume", field="first_volume", highest=HIGHEST),
     Entry(table="stats", name="file", field="stats.file"),
     Entry(table="stats", name="prometheus", field="stats.prometheus"),
+    Entry(table="socket", name="enabled", field="socket.enabled"),
+    Entry(table="socket", name="path", field="socket.path", longest=SOCKET_PATH),
     Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
 )
 BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})
@@ -106,11 +112,15 @@ def _value(entry: Entry, value: object) -> object:
             not isinstance(value, bool) and entry.lowest <= value <= entry.highest
         ):
             return float(value)
-        case str(), str() if value in entry.words:
+        case str(), str() if value in entry.words or _is_path(entry, value):
             return value
         case Mapping(), Mapping() if all(_is_app_id(text) for pair in value.items() for text in pair):
             return value
     raise _DoubtError
+
+
+def _is_path(entry: Entry, text: str) -> bool:
+    return len(text) <= entry.longest and clean(text) == text and text[:1] in {"", "/"} and not entry.words
 
 
 def _is_app_id(text: object) -> bool:

@@ -118,6 +118,24 @@ class Stats(_Table):
     )
 
 
+class Socket(_Table):
+    """The Unix socket for key bindings, bars and scripts."""
+
+    enabled: bool = Field(
+        default=_DEFAULTS.socket.enabled,
+        description="Whether scripts and bars can reach the service over a Unix socket.",
+    )
+    path: Annotated[str, AfterValidator(_clean_text)] = Field(
+        default=_DEFAULTS.socket.path,
+        max_length=quick.BY_FIELD["socket.path"].longest,
+        pattern="^(/|$)",
+        description=(
+            "Where the socket is, in a folder that is there already; empty for pwmixer/socket in the runtime directory."
+            " A socket that systemd listens at for the service stays where it is."
+        ),
+    )
+
+
 class Log(_Table):
     """What is written to the journal."""
 
@@ -163,6 +181,7 @@ class Document(_Table):
     apps: Apps = Apps()
     memory: Memory = Memory()
     stats: Stats = Stats()
+    socket: Socket = Socket()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
@@ -211,6 +230,8 @@ def _allowed(schema: Mapping[str, Any]) -> str:
             return "true or false"
         case {"type": "number", "minimum": lowest, "maximum": highest}:
             return f"a number from {lowest} to {highest}"
+        case {"type": "string", "pattern": _, "maxLength": longest}:
+            return f'an absolute path in quotes, at most {longest} characters, or ""'
         case {"type": "string", "minLength": shortest, "maxLength": longest}:
             return f"text in quotes, {shortest} to {longest} printable characters"
         case {"type": "object", "additionalProperties": values}:

@@ -20,6 +20,14 @@ class StatisticsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSettings:
+    """The Unix socket: whether there is one, and where; `path` is absolute, "" for the usual place."""
+
+    enabled: bool = True
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings in force. Whoever builds one keeps to the ranges.
 
@@ -32,6 +40,7 @@ class Settings:
     `grace`: for how many seconds from its start an application's own volumes are set back and not learned, 0.0 to 10.0.
     `first_volume`: how loud an application that was never seen may start at most, 0.0 to 1.5.
     `stats`: the files of statistics.
+    `socket`: the Unix socket for scripts and bars.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
@@ -45,5 +54,6 @@ class Settings:
     grace: float = 2.0
     first_volume: float = 1.5
     stats: StatisticsSettings = StatisticsSettings()
+    socket: SocketSettings = SocketSettings()
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.selectors import ParentOf
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
@@ -17,17 +18,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What an outlet may build on. `reload` reads the configuration again; it raises MixerError for a bad one."""
+    """What an outlet may build on. `reload` reads the configuration again; it raises MixerError for a bad one.
+
+    `parent_of` gives the parent of a process, and `predecessor` the one that we have taken over from, if there was one.
+    """
 
     mixer: Mixer
     keeper: Keeper
     router: Router
     bus: BusConnection
     reload: Callable[[], None]
+    parent_of: ParentOf
+    predecessor: Callable[[], int | None]
 
 
 class Outlet(Protocol):
-    """What has been opened; after `close` nothing of it is left: no listener, timer, descriptor or file."""
+    """What has been opened; after `close` nothing of it is left: no listener, timer, descriptor or file.
+
+    But for answers that are owed already: what they need may stay until they have been given.
+    """
 
     def close(self) -> None:
         """Give everything back."""
@@ -78,6 +87,7 @@ class Switchboard:
             outlet.close()
 
     def close(self) -> None:
-        """Close every outlet, the last opened first."""
+        """Close every outlet, the last opened first; none is opened any more."""
+        self._switches = ()
         for name in reversed(tuple(self._open)):
             self._close(name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pwmixer_dbus.config.errors import ConfigError, lines_of
 from pwmixer_dbus.config.load import config_path, load, show
 from pwmixer_dbus.core.model import clean
-from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.settings import Settings, SocketSettings
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ def test_lines_may_end_as_on_windows(file: Path) -> None:
 # --- a value that is wrong
 
 NO_APP_ID = "must be text in quotes, 1 to 512 printable characters, not"
+NO_PATH = 'must be an absolute path in quotes, at most 103 characters, or "", not'
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,9 @@ NO_APP_ID = "must be text in quotes, 1 to 512 printable characters, not"
         ('volume.unmute_on_raise = "no"', 'volume.unmute_on_raise: must be true or false, not "no"'),
         ('log.level = "x"', 'log.level: must be one of "debug", "info", "warning", "error", not "x"'),
         ("log.level = 3", 'log.level: must be one of "debug", "info", "warning", "error", not 3'),
+        ('socket.path = "here"', f'socket.path: {NO_PATH} "here"'),
+        ('socket.path = "/a\\nb"', f'socket.path: {NO_PATH} "/a\\nb"'),
+        (f'socket.path = "/{"x" * 103}"', f'socket.path: {NO_PATH} "/{"x" * 39}…"'),
         ("volume = 3", "volume: must be a table, written [volume], not 3"),
         ("apps.aliases = 3", "apps.aliases: must be a table, written [apps.aliases], not 3"),
         ("[[volume]]", "volume: must be a table, written [volume], not an array"),
@@ -150,12 +154,15 @@ def test_a_number_too_long_for_python_to_print_is_told(file: Path) -> None:
             "[volume]\nmax_volume = 1",
             "2: volume.max_volume: no such key; here may stand max, enforce_max, step, unmute_on_raise",
         ),
-        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, memory, stats, log, rules"),
+        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, memory, stats, socket, log, rules"),
         ("[apps]\nx = 1", "2: apps.x: no such key; here may stand aliases"),
-        ('"a b".c = 1', '1: "a b": no such key; here may stand volume, apps, memory, stats, log, rules'),
+        (
+            '"a b".c = 1',
+            '1: "a b": no such key; here may stand volume, apps, memory, stats, socket, log, rules',
+        ),
         (
             f"{'x' * 99} = 1",
-            f'1: "{"x" * 40}…": no such key; here may stand volume, apps, memory, stats, log, rules',
+            f'1: "{"x" * 40}…": no such key; here may stand volume, apps, memory, stats, socket, log, rules',
         ),
     ],
 )
@@ -392,6 +399,11 @@ APP_IDS = st.text(min_size=1, max_size=20).filter(lambda text: clean(text) == te
         step=st.floats(0.001, 0.5),
         unmute_on_raise=st.booleans(),
         aliases=st.dictionaries(APP_IDS, APP_IDS, max_size=3),
+        socket=st.builds(
+            SocketSettings,
+            enabled=st.booleans(),
+            path=st.sampled_from(["", "/run/user/1000/pipewire-volume-mixer.sock", '/a "b" ü/c']),
+        ),
         log_level=st.sampled_from(["debug", "info", "warning", "error"]),
     )
 )

@@ -1,0 +1,229 @@
+"""The socket of the real service: asked by socat and nc as key bindings do, and by a bar that stays."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from compare import wait_until_equal
+from service import Json, Service
+from session import Session
+from talk import Talk, place
+
+pytestmark = pytest.mark.integration
+
+PLAIN = (sys.executable, "-m", "pwmixer_dbus.daemon")
+
+
+@pytest.fixture
+def talk(service: Service) -> Iterator[Talk]:
+    """Connect to the service."""
+    with Talk(place(service.session)) as talk:
+        yield talk
+
+
+def test_text_sets_steps_mutes_moves_and_tells(service: Service, talk: Talk) -> None:
+    session = service.session
+    session.play("Radio One")
+    service.wait_for_stream("Radio One", device="speakers")
+    for line, answer in (
+        ("SET_VOLUME speakers 0.4", "OK 0.4"),
+        ("SET_VOLUME @sink 50%", "OK 0.5"),
+        ("VOLUME_UP speakers", "OK 0.55"),
+        ("VOLUME_DOWN Speakers 0.15", "OK 0.4"),
+        ("GET_VOLUME sink:speakers", "OK 0.4"),
+        ("MUTE speakers true", "OK true"),
+        ("MUTE speakers toggle", "OK false"),
+        ("GET_MUTE speakers", "OK false"),
+        ('SET_VOLUME "Radio One" 0.3', "OK 0.3"),
+        ('GET_VOLUME "app:radio one"', "OK 0.3"),
+        ('ROUTE "Radio One" Headset', "OK stream:1"),
+        ("LIST streams", "OK 1"),
+    ):
+        assert talk.ask(line) == answer, line
+    assert talk.line() == 'stream:1 0.3 false "Radio One" "Radio One" headset'
+    assert talk.ask("LIST sinks") == "OK 2"
+    assert talk.line() == "sink:speakers 0.4 false Speakers true"
+    assert talk.line() == "sink:headset 1.0 false Headset false"
+    assert talk.ask("LIST") == "OK 1"
+    assert talk.line() == 'app:name:radio-one 0.3 false "Radio One"'
+    assert talk.ask("LIST groups") == "OK 0"
+    wait_until_equal(service)
+
+
+def test_json_does_the_same_and_gives_ids_back(service: Service, talk: Talk) -> None:
+    service.session.play("Radio")
+    service.wait_for_stream("Radio", device="speakers")
+    assert talk.json(app="radio", action="set", volume=0.3) == {"ok": True, "volume": 0.3}
+    assert talk.json(app="radio", action="up", amount=0.05) == {"ok": True, "volume": 0.35}
+    assert talk.json(app="radio", action="down") == {"ok": True, "volume": 0.3}
+    assert talk.json(app="radio", action="toggle") == {"ok": True, "muted": True}
+    assert talk.json(app="radio", action="get") == {"ok": True, "volume": 0.3, "muted": True}
+    assert talk.json(app="radio", action="unmute") == {"ok": True, "muted": False}
+    assert talk.json(id=7, command={"app": "radio", "action": "mute"}) == {"id": 7, "ok": True, "muted": True}
+    assert talk.json(app="radio", action="route", device="headset") == {"ok": True, "streams": ["stream:1"]}
+    limited = talk.json(target="@sink", action="set", volume=1.5)
+    assert limited == {"ok": True, "volume": 1.0, "limited": "above the limit of 100%"}
+    listed = talk.json(id="a", command="LIST sinks")
+    assert [s["name"] for s in listed["sinks"]] == ["speakers", "headset"]
+    assert talk.json(id=8, app="nobody", action="up") == {
+        "id": 8,
+        "ok": False,
+        "error": "Nothing is called “app:nobody” now. There is app:name:radio.",
+        "name": "org.pwmixer.Error.NotFound",
+    }
+    wait_until_equal(service)
+
+
+def test_ten_steps_that_come_at_once_are_ten_steps_and_are_answered_in_turn(
+    service: Service, talk: Talk
+) -> None:
+    service.session.play("Radio")
+    talk.ask("SET_VOLUME @sink 0.2")
+    talk.say(*("VOLUME_UP @sink",) * 10, "GET_VOLUME @sink")
+    assert [talk.line() for _ in range(11)] == [f"OK {0.25 + 0.05 * n:.4g}" for n in range(10)] + ["OK 0.7"]
+
+
+def test_who_watches_hears_of_what_it_and_others_do(service: Service, talk: Talk) -> None:
+    session = service.session
+    session.play("Silence", tone=0)
+    service.wait_for_stream("Silence", device="speakers")
+    assert talk.ask("WATCH") == "OK"
+    assert talk.ask("SET_VOLUME @sink 0.4") == "CHANGED sink:speakers volume 0.4"
+    assert talk.line() == "OK 0.4", "what a command changes is told before its answer"
+    session.pactl("set-sink-mute", "speakers", "1")
+    talk.until("CHANGED sink:speakers muted true")
+    session.pactl("set-default-sink", "headset")
+    assert "DEFAULT sink sink:headset" in talk.until("CHANGED sink:headset default true")
+    playing = session.play("Radio One", sink="headset")
+    lines = talk.until('ADDED stream:2 "Radio One"')
+    assert 'ADDED app:name:radio-one "Radio One"' in lines
+    playing.terminate()
+    talk.until("REMOVED stream:2")
+    session.stop_sound()
+    talk.until("SERVER disconnected")
+    assert talk.ask("SET_VOLUME speakers 0.5").startswith("ERROR There is no sound server at the moment")
+
+
+def test_who_subscribes_can_keep_a_copy_of_the_state(service: Service, talk: Talk) -> None:
+    session = service.session
+    session.play("Radio")
+    service.wait_for_stream("Radio", device="speakers")
+    answer = talk.json(id=1, action="subscribe")
+    assert (answer["id"], answer["ok"]) == (1, True)
+    copy = objects(answer["state"])
+    session.pactl("set-sink-volume", "speakers", "42%")
+    session.pactl("set-default-sink", "headset")
+    playing = session.play("Music")
+    service.call("SetMuted", "ssa{sv}", "app:radio", "on", 0)
+    playing.terminate()
+    session.wait_for(lambda: len(service.describe()["streams"]) == 1, "the stream to go")
+    service.call("SetVolume", "sda{sv}", "stream:1", 0.77, 0)
+    while copy != objects(service.describe()):
+        event = json.loads(talk.line())
+        match event["event"]:
+            case "changed":
+                copy[event["selector"]] |= event["changes"]
+            case "added":
+                copy[event["selector"]] = event["object"]
+            case "removed":
+                del copy[event["selector"]]
+    assert (copy["stream:1"]["volume"], copy["app:name:radio"]["muted"]) == (0.77, True)
+
+
+def test_the_socket_is_the_owners_alone_and_goes_with_the_service(session: Session) -> None:
+    path = place(session)
+    service = Service(session).start()
+    assert (path.parent.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o600)
+    service.stop()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_new_instance_takes_the_socket_over_and_what_a_dead_one_left_too(service: Service) -> None:
+    session = service.session
+    path = place(session)
+    with Talk(path) as old:
+        new = Service(session, "--replace", name="new").start()
+        assert service.process is not None
+        assert service.process.wait(5) == 0
+        with pytest.raises(EOFError):
+            old.line()
+    with Talk(path) as talk:
+        assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
+    assert new.process is not None
+    new.process.kill()
+    new.process.wait(5)
+    assert path.is_socket()
+    third = Service(session, name="third").start()
+    with Talk(path) as talk:
+        assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
+    third.stop()
+
+
+def test_it_can_be_switched_off_and_put_elsewhere(service: Service) -> None:
+    session = service.session
+    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    config.parent.mkdir()
+    elsewhere = session.runtime / "pipewire-volume-mixer.sock"
+    with Talk(place(session)) as talk:
+        config.write_text(f'[socket]\npath = "{elsewhere}"\n')
+        talk.say("RELOAD_CONFIG", "GET_VOLUME @sink")
+        assert [talk.line(), talk.line()] == ["OK", "OK 1.0"], "what was asked already is answered"
+        with pytest.raises(EOFError):
+            talk.line()
+    assert not place(session).exists()
+    with Talk(elsewhere) as talk:
+        assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
+    config.write_text("[socket]\nenabled = false\n")
+    session.wait_for(lambda: not elsewhere.exists(), "the socket to go")
+
+
+def test_where_it_cannot_be_opened_everything_else_runs(session: Session) -> None:
+    path = place(session)
+    path.parent.mkdir()
+    path.write_text("notes")
+    service = Service(session).start()
+    assert service.get("Connected") is True
+    assert service.process is not None
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(5) == 0
+    assert "the socket is off, since it could not be opened" in service.log()
+    assert "is there already, and is no socket" in service.log()
+    service.process = None
+
+
+def test_systemd_may_listen_for_it_and_whoever_comes_first_is_answered(session: Session) -> None:
+    path = session.runtime / "listening"
+    command = (
+        "systemd-socket-activate",
+        f"--listen={path}",
+        "--fdname=pwmixer",
+        "-E",
+        "XDG_RUNTIME_DIR",
+        *PLAIN,
+    )
+    passed = [f"-E{name}" for name in session.env if name != "XDG_RUNTIME_DIR"]
+    session.spawn("activator", command[0], *passed, *command[1:])
+    session.wait_for(path.is_socket, "the socket")
+    with Talk(path) as talk:
+        talk.say("GET_VOLUME @sink")
+        assert talk.line() == "OK 1.0"
+    assert not place(session).exists()
+    Service(session, name="activator").wait_connected()
+
+
+def test_the_running_service_has_not_imported_pydantic(session: Session) -> None:
+    service = Service(session).start()
+    with Talk(place(session)) as talk:
+        assert talk.json(target="@sink", action="set", volume=0.5)["ok"]
+    assert service.process is not None
+    maps = Path("/proc", str(service.process.pid), "maps").read_text()
+    assert "pydantic" not in maps
+    service.stop()
+
+
+def objects(state: Json) -> dict[str, Json]:
+    """Return all objects of a state by their selectors."""
+    return {o["selector"]: o for kind in ("sinks", "sources", "streams", "apps") for o in state[kind]}
