@@ -12,7 +12,7 @@ from pwmixer_dbus.config.rulebook import read_rules, rules_path
 def run(argv: list[str]) -> int:
     """Run what follows `pwmixerctl config`; answer the exit code: 0 fine, 1 a problem (on stderr), 2 wrong usage."""
     try:
-        options = _parser().parse_args(argv)
+        options = parser().parse_args(argv)
     except SystemExit as leaving:  # argparse has printed the usage or the help
         return int(leaving.code or 0)
     try:
@@ -23,7 +23,8 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of `pwmixerctl config`; its manual page is made from it, too."""
     parser = argparse.ArgumentParser(
         prog="pwmixerctl config", description="Check and show the configuration."
     )

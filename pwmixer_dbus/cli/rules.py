@@ -43,7 +43,7 @@ def run(name: str, words: list[str]) -> int:
         print(printable(f"added {remembered[0]}"))
         return DONE
     try:
-        options = _parser().parse_args(words)
+        options = parser().parse_args(words)
     except SystemExit as leaving:  # argparse has printed the usage or the help
         return int(leaving.code or 0)
     try:
@@ -59,7 +59,8 @@ def _target(words: list[str]) -> str:
     return words[0]
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of `pwmixerctl rules`; its manual page is made from it, too."""
     parser = argparse.ArgumentParser(
         prog="pwmixerctl rules", description="See and change what happens to which streams."
     )

@@ -3,14 +3,15 @@
 from pwmixer_dbus.cli import DONE, UsageError
 from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command
 
-_SYNTAX_INTRO = "A target is one of these selectors; quote a glob, so that the shell leaves it alone:"
-_BARS_INTRO = (
+PURPOSE = "See and change the volumes of the desktop."
+SELECTORS_INTRO = "A target is one of these selectors; quote a glob, so that the shell leaves it alone:"
+BARS_INTRO = (
     "The --format of waybar, polybar, i3blocks, i3status-rust, eww and follow is text with fields in braces:\n\n"
     "  pwmixerctl waybar --format '{name} {percent:>3}%'\n\n"
     "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and\n"
     "what you write yourself may use its markup."
 )
-_CODES = (
+CODES = (
     ("0", "done"),
     ("1", "the service or the sound server said no; one sentence on standard error says why"),
     ("2", "the command line is wrong"),
@@ -29,7 +30,7 @@ def run(name: str, words: list[str]) -> int:
     elif topic in {"--help", "-h", "help"}:
         print(overview())
     elif topic == "selectors":
-        print(f"{_SYNTAX_INTRO}\n\n{columns(SELECTORS)}")
+        print(f"{SELECTORS_INTRO}\n\n{columns(SELECTORS)}")
     elif topic == "templates":
         from pwmixer_dbus.cli.template import manual  # noqa: PLC0415
 
@@ -37,7 +38,7 @@ def run(name: str, words: list[str]) -> int:
     elif topic == "bars":
         from pwmixer_dbus.cli.bars.lines import FIELDS  # noqa: PLC0415
 
-        print(f"{_BARS_INTRO}\n\n{columns(FIELDS)}")
+        print(f"{BARS_INTRO}\n\n{columns(FIELDS)}")
     elif topic in COMMANDS:
         print(command_help(COMMANDS[topic]))
     else:
@@ -50,10 +51,10 @@ def overview() -> str:
     commands = [(" ".join((c.name, *c.arguments)), c.summary) for c in COMMANDS.values() if not c.hidden]
     return "\n\n".join(
         (
-            "usage: pwmixerctl COMMAND [ARGUMENTS] [OPTIONS]\n\nSee and change the volumes of the desktop.",
+            f"usage: pwmixerctl COMMAND [ARGUMENTS] [OPTIONS]\n\n{PURPOSE}",
             "Commands:\n" + columns(commands),
             "Selectors, for TARGET, DEVICE, STREAM and CARD:\n" + columns(SELECTORS),
-            "Exit codes:\n" + columns(_CODES),
+            "Exit codes:\n" + columns(CODES),
             "'pwmixerctl COMMAND --help' says more, with examples.",
         )
     )
