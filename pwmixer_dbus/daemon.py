@@ -74,6 +74,12 @@ def _open_socket(parts: Parts, settings: Settings) -> Outlet:
     )
 
 
+def _open_bar_signal(parts: Parts, settings: Settings) -> Outlet:
+    from pwmixer_dbus.outlets.barsignal import BarSignal  # noqa: PLC0415 - only where it is on
+
+    return BarSignal(parts.mixer, settings.bar_signal)
+
+
 SWITCHES: tuple[Switch, ...] = (
     Switch(
         "statistics",
@@ -81,6 +87,11 @@ SWITCHES: tuple[Switch, ...] = (
         _open_statistics,
     ),
     Switch("the socket", lambda settings: settings.socket if settings.socket.enabled else None, _open_socket),
+    Switch(
+        "the signal to waybar",
+        lambda settings: settings.bar_signal if settings.bar_signal.enabled else None,
+        _open_bar_signal,
+    ),
 )
 """Every outlet that the configuration can switch, in the order in which they are opened."""
 

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "diagnostics": {"core", "mixer"},
     "runtime": set(),
     "outlets/stats": {"core", "mixer", "diagnostics"},
+    "outlets/barsignal": {"core", "mixer"},
     "pulse": {"core", "pulse"},
     "outlets/bus": {
         "announcer",
@@ -59,6 +60,7 @@ MAY_IMPORT = {
         "journal",
         "runtime",
         "outlets/stats",
+        "outlets/barsignal",
         "diagnostics",
         "supervisor",
         "__init__",

@@ -50,6 +50,8 @@ KEYS: Final = (
     Entry(table="stats", name="prometheus", field="stats.prometheus"),
     Entry(table="socket", name="enabled", field="socket.enabled"),
     Entry(table="socket", name="path", field="socket.path", longest=SOCKET_PATH),
+    Entry(table="bar_signal", name="enabled", field="bar_signal.enabled"),
+    Entry(table="bar_signal", name="number", field="bar_signal.number", lowest=1, highest=30),
     Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
 )
 BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})
@@ -107,6 +109,10 @@ def _values(table: Mapping[str, object], entries: Mapping[str, Entry]) -> Mappin
 def _value(entry: Entry, value: object) -> object:
     match value_of(_DEFAULTS, entry), value:
         case bool(), bool():
+            return value
+        case bool(), _:  # which is an int as well
+            pass
+        case int(), int() if not isinstance(value, bool) and entry.lowest <= value <= entry.highest:
             return value
         case float(), int() | float() if (
             not isinstance(value, bool) and entry.lowest <= value <= entry.highest

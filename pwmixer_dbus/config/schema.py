@@ -136,6 +136,21 @@ class Socket(_Table):
     )
 
 
+class BarSignal(_Table):
+    """A signal to waybar, for modules that ask again at one; pwmixerctl waybar needs none."""
+
+    enabled: bool = Field(
+        default=_DEFAULTS.bar_signal.enabled,
+        description="Whether waybar gets a signal whenever something changes that a bar may show, at most every 50 ms.",
+    )
+    number: int = Field(
+        default=_DEFAULTS.bar_signal.number,
+        ge=int(quick.BY_FIELD["bar_signal.number"].lowest),
+        le=int(quick.BY_FIELD["bar_signal.number"].highest),
+        description="Which one: SIGRTMIN plus this number, as in the key signal of a module of waybar.",
+    )
+
+
 class Log(_Table):
     """What is written to the journal."""
 
@@ -182,6 +197,7 @@ class Document(_Table):
     memory: Memory = Memory()
     stats: Stats = Stats()
     socket: Socket = Socket()
+    bar_signal: BarSignal = BarSignal()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
@@ -228,6 +244,8 @@ def _allowed(schema: Mapping[str, Any]) -> str:
             return "one of " + ", ".join(value_text(word) for word in words)
         case {"type": "boolean"}:
             return "true or false"
+        case {"type": "integer", "minimum": lowest, "maximum": highest}:
+            return f"a whole number from {lowest} to {highest}"
         case {"type": "number", "minimum": lowest, "maximum": highest}:
             return f"a number from {lowest} to {highest}"
         case {"type": "string", "pattern": _, "maxLength": longest}:

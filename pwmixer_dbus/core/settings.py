@@ -28,6 +28,14 @@ class SocketSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BarSignalSettings:
+    """Whether waybar gets a signal when something changes, and which: SIGRTMIN + `number`, 1 to 30."""
+
+    enabled: bool = False
+    number: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings in force. Whoever builds one keeps to the ranges.
 
@@ -41,6 +49,7 @@ class Settings:
     `first_volume`: how loud an application that was never seen may start at most, 0.0 to 1.5.
     `stats`: the files of statistics.
     `socket`: the Unix socket for scripts and bars.
+    `bar_signal`: the signal to waybar.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
@@ -55,5 +64,6 @@ class Settings:
     first_volume: float = 1.5
     stats: StatisticsSettings = StatisticsSettings()
     socket: SocketSettings = SocketSettings()
+    bar_signal: BarSignalSettings = BarSignalSettings()
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cli_rig import first_line, running
 from service import Service
+from waybar_process import NUMBER, waybar
 
 Record = dict[str, Any]
 
@@ -123,3 +124,21 @@ def test_a_target_that_can_never_be_one_ends_the_bar_with_the_reason(service: Se
     result = ctl(service, "follow", "--target", "speaker")
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "speaker" in result.stderr
+
+
+def test_a_waybar_is_told_by_a_signal_while_the_configuration_asks_for_it(
+    playing: Service, tmp_path: Path
+) -> None:
+    file = Path(playing.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    file.parent.mkdir(exist_ok=True)
+    with waybar(tmp_path) as bar:
+        said(playing, "set", "40%")
+        assert bar.asked() == "asked"
+        file.write_text(f"[bar_signal]\nenabled = true\nnumber = {NUMBER}\n")
+        said(playing, "reload")
+        said(playing, "set", "50%")
+        assert bar.said() == "told"
+        file.unlink()
+        said(playing, "reload")
+        said(playing, "set", "60%")
+        assert bar.asked() == "asked"

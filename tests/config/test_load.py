@@ -12,6 +12,8 @@ from pwmixer_dbus.config.load import config_path, load, show
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.settings import Settings, SocketSettings
 
+TABLES = "volume, apps, memory, stats, socket, bar_signal, log, rules"
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -154,15 +156,12 @@ def test_a_number_too_long_for_python_to_print_is_told(file: Path) -> None:
             "[volume]\nmax_volume = 1",
             "2: volume.max_volume: no such key; here may stand max, enforce_max, step, unmute_on_raise",
         ),
-        ("zzz = 1", "1: zzz: no such key; here may stand volume, apps, memory, stats, socket, log, rules"),
+        ("zzz = 1", f"1: zzz: no such key; here may stand {TABLES}"),
         ("[apps]\nx = 1", "2: apps.x: no such key; here may stand aliases"),
-        (
-            '"a b".c = 1',
-            '1: "a b": no such key; here may stand volume, apps, memory, stats, socket, log, rules',
-        ),
+        ('"a b".c = 1', f'1: "a b": no such key; here may stand {TABLES}'),
         (
             f"{'x' * 99} = 1",
-            f'1: "{"x" * 40}…": no such key; here may stand volume, apps, memory, stats, socket, log, rules',
+            f'1: "{"x" * 40}…": no such key; here may stand {TABLES}',
         ),
     ],
 )

@@ -1,0 +1,177 @@
+"""A real-time signal to waybar whenever something has changed that a bar shows, for modules that look again at one.
+
+Such a signal ends a process that does not handle it. So it goes only to processes of our own user that are waybar and
+handle it, which is looked at again right before each, and through a descriptor that leads to no later process.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import assert_never
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.model import App, Card, Client, Device, Record, Server, Stream
+from pwmixer_dbus.core.settings import BarSignalSettings
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.mixer import Mixer
+
+SPACING = 0.05
+"""Least seconds between two signals."""
+
+LOOK = 1.0
+"""Seconds for which the processes that were found are all; to look through all there are costs milliseconds."""
+
+NAMES = ("waybar", ".waybar-wrapped")
+"""What the program is called; Nix wraps it."""
+
+
+class BarSignal:
+    """Sends the signal from now on; raises OSError where the kernel has no descriptors of processes (before 5.3)."""
+
+    def __init__(self, mixer: Mixer, settings: BarSignalSettings) -> None:
+        os.close(os.pidfd_open(os.getpid()))
+        self._mixer = mixer
+        self._bars = Bars(settings.number)
+        self._loop = asyncio.get_running_loop()
+        self._told_at = self._looked_at = -LOOK
+        self._timer: asyncio.TimerHandle | None = None
+        self._late: asyncio.TimerHandle | None = None
+        self._leave = mixer.subscribe(self._on_change)
+
+    def close(self) -> None:
+        """Stop."""
+        self._leave()
+        for timer in (self._timer, self._late):
+            if timer is not None:
+                timer.cancel()
+        self._bars.close()
+
+    def _on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        if self._timer is None and any(shows(before, self._mixer.state, change) for change in changes):
+            due = max(self._loop.time(), self._told_at + SPACING)
+            self._timer = self._loop.call_at(due, self._tell)
+
+    def _tell(self) -> None:
+        self._timer = None
+        now = self._told_at = self._loop.time()
+        if now - self._looked_at >= LOOK:
+            self._looked_at = now
+            self._bars.look()
+        elif self._late is None:
+            # A bar that has started since we looked has missed this change.
+            self._late = self._loop.call_at(self._looked_at + LOOK, self._tell_newcomers)
+        self._bars.tell()
+
+    def _tell_newcomers(self) -> None:
+        self._late = None
+        self._looked_at = self._loop.time()
+        self._bars.tell(self._bars.look())
+
+
+class Bars:
+    """The waybar processes of our user, each with a descriptor, and the one signal that they may get."""
+
+    def __init__(self, number: int) -> None:
+        self._signal = signal.SIGRTMIN + number
+        self._found: dict[int, int] = {}
+
+    def look(self) -> list[int]:
+        """Look through all processes; return the ids of those that were not there at the last look."""
+        there = {int(name) for name in os.listdir("/proc") if name.isdecimal() and _is_named(name)}  # noqa: PTH208
+        for pid in [pid for pid in self._found if pid not in there or self._has_gone(pid)]:
+            self._drop(pid)
+        new = [pid for pid in there if pid not in self._found and self._add(pid)]
+        return sorted(new)
+
+    def tell(self, pids: Iterable[int] | None = None) -> None:
+        """Send the signal to those of the found, or to some of them, that can be sent it now."""
+        for pid in tuple(self._found) if pids is None else pids:
+            try:
+                if handles(pid, self._signal):
+                    signal.pidfd_send_signal(self._found[pid], self._signal)
+            except OSError:  # it has gone
+                self._drop(pid)
+
+    def close(self) -> None:
+        """Give back every descriptor."""
+        for pid in tuple(self._found):
+            self._drop(pid)
+
+    def _add(self, pid: int) -> bool:
+        try:
+            self._found[pid] = os.pidfd_open(pid)
+        except OSError:
+            return False
+        return True
+
+    def _has_gone(self, pid: int) -> bool:
+        """Whether the process that was found has ended, whoever has its number now."""
+        try:
+            signal.pidfd_send_signal(self._found[pid], 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+    def _drop(self, pid: int) -> None:
+        os.close(self._found.pop(pid))
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process is a waybar of our user that handles a signal now. Raises OSError where it has gone."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as often as it changes
+        said = dict(line.split(":", 1) for line in file)
+    return (
+        said["Name"].strip() in NAMES
+        and {int(user) for user in said["Uid"].split()} == {os.geteuid()}
+        and bool(int(said["SigCgt"], 16) >> (number - 1) & 1)
+        and _program(pid) in NAMES
+        # What waybar starts is a copy of itself, handlers and all, until it has become the command that it is for.
+        and not _is_named(said["PPid"].strip())
+    )
+
+
+def shows(before: MixerState, after: MixerState, change: Change) -> bool:
+    """Whether a bar may look different after a change: by volumes, mute, names and what plays, not by titles."""
+    record = change.before or change.after
+    match record:
+        case Server() | None:
+            return (before.connected, _defaults(before)) != (after.connected, _defaults(after))
+        case Client() | Card():
+            return False
+        case Device() | Stream() | App():
+            return _look_of(change.before) != _look_of(change.after)
+    assert_never(record)
+
+
+def _look_of(record: Record | None) -> tuple[object, ...]:
+    """Collect what a bar may show of a record; nothing for what no bar shows."""
+    match record:
+        case Device(is_monitor=False):
+            return gain.level(record.channels), record.muted, record.description, record.active_port
+        case Stream(is_meter=False, hidden=False):
+            name = record.display_name or record.identity.name
+            return gain.level(record.channels), record.muted, record.corked, name, record.device
+        case App():
+            return record.volume, record.muted, record.name
+    return ()
+
+
+def _defaults(state: MixerState) -> tuple[str, str]:
+    return state.server.default_sink, state.server.default_source
+
+
+def _is_named(pid: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - hundreds of times a look
+            return file.read().rstrip(b"\n").decode(errors="replace") in NAMES
+    except OSError:
+        return False
+
+
+def _program(pid: int) -> str:
+    return Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
