@@ -95,6 +95,8 @@ class Keeper:
                 icon_name=app.icon_name,
                 volume=_level(app).volume,
                 muted=_level(app).muted,
+                preferred_sink=app.preferred_sink,
+                preferred_source=app.preferred_source,
             )
             for app in memory.apps.values()
         )
@@ -198,7 +200,13 @@ class Keeper:
         for app_id, app in memory.apps.items():
             if known.apps.get(app_id) is not app:
                 level = _level(app)
-                wish = AppWanted(app_id=app_id, volume=level.volume, muted=level.muted)
+                wish = AppWanted(
+                    app_id=app_id,
+                    volume=level.volume,
+                    muted=level.muted,
+                    preferred_sink=app.preferred_sink,
+                    preferred_source=app.preferred_source,
+                )
                 self._mixer.on_event(wish, MEMORY)
         self._mixer.on_event(_held(memory), MEMORY)
 

@@ -7,7 +7,7 @@ from typing import Any
 from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snapshot, stream
 
 from pwmixer_dbus.core import gain, verbs
-from pwmixer_dbus.core.commands import SetMuted, SetVolume
+from pwmixer_dbus.core.commands import Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Routed, Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
@@ -526,3 +526,33 @@ async def test_nothing_is_kept_of_what_has_gone_and_no_timer_runs(desk: Memorisi
     saved = len(desk.saved)
     await asyncio.sleep(100)
     assert len(desk.saved) == saved
+
+
+# --- preferred devices
+
+
+@with_memory()
+async def test_a_preferred_device_is_remembered_undone_and_forgotten(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    mixer = desk.mixer
+
+    def shown() -> str:
+        return mixer.state.apps[MUSIC].preferred_sink
+
+    mixer.submit(verbs.prefer(mixer.state, mixer.state.apps[MUSIC], Kind.SINK, "sink:desk"), USER, ignore)
+    assert (shown(), desk.known.preferred_sink) == ("sink:desk", "sink:desk")
+    mixer.undo(1, Origin(kind="undo"), lambda _count, _error: None)
+    assert (shown(), desk.known.preferred_sink) == ("", "")
+    mixer.submit(verbs.prefer(mixer.state, mixer.state.apps[MUSIC], Kind.SINK, "sink:desk"), USER, ignore)
+    desk.keeper.forget(mixer.state.apps[MUSIC])
+    assert (shown(), desk.known.preferred_sink) == ("", "")
+
+
+@with_memory(remembered(preferred_sink="sink:desk"))
+async def test_a_preferred_device_is_known_after_a_restart(desk: Memorising) -> None:
+    assert desk.mixer.state.apps[MUSIC].preferred_sink == "sink:desk"
+
+
+def ignore(_error: object) -> None:
+    """Take an answer."""

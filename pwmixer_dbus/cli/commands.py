@@ -266,7 +266,8 @@ _ALL = (
         ("STREAMS", "DEVICE"),
         "move streams to a device",
         module="hot",
-        text="STREAMS is a selector of streams or applications. Prints the streams that moved, one a line.",
+        text="STREAMS is a selector of streams or applications. Prints the streams that moved, one a line. An application "
+        "that does not play or record now goes there when it next does.",
         options=(_QUIET,),
         examples=(("pwmixerctl move app:firefox sink:headset", "all of Firefox"),),
     ),

@@ -61,6 +61,8 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
         return ["muted" if muted else "unmuted"]
     if name == "move":
         moved = wire.call("Move", "ssa{sv}", *arguments, _call_options(options))
+        if not moved:
+            return [f"{arguments[0]} goes there when it next plays or records"]
         return ["stream:" + path.rpartition("/")[2] for path in moved] if isinstance(moved, list) else []
     if name in {"lock", "unlock"}:
         wire.call("SetLock", "sb", arguments[0], name == "lock")

@@ -100,6 +100,8 @@ def explanation(found: Record) -> str:
     lines += ["", f"It is on {found['actual_device'] or 'no device at the moment'}."]
     if found["desired_device"] and found["desired_device"] != found["actual_device"]:
         lines.append(f"It should be on {found['desired_device']}.")
+    if found.get("desired_by") == "preference":
+        lines.append("It is the device that its application prefers.")
     if found["moved_by"]:
         lines.append(f"It was last moved by {found['moved_by']}.")
     return "\n".join(line if "\n" in line else printable(line) for line in lines)

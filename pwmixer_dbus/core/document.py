@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.memory import device_key
+from pwmixer_dbus.core.memory import device_key, device_of_key
 from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Properties, Stream
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -157,6 +157,8 @@ def describe_app(state: MixerState, app: App) -> Document:
         "volume_writable": not streams or any(s.volume_writable for s in audible_streams(state, app)),
         "locked": app.app_id in state.locked,
         "hidden": bool(streams) and all(s.hidden for s in streams),
+        "preferred_device": _preferred(state, app.preferred_sink),
+        "preferred_source": _preferred(state, app.preferred_source),
     }
 
 
@@ -224,6 +226,12 @@ def _groups(state: MixerState, streams: Iterable[Stream]) -> list[Value]:
         }
         for name in sorted(members, key=lambda name: (name.casefold(), name))
     ]
+
+
+def _preferred(state: MixerState, key: str) -> str:
+    """Return the selector of a device, or while that is away its key; "" for none."""
+    device = device_of_key(state, key) if key else None
+    return key if device is None else selector_of(device)
 
 
 def _stream_name(stream: Stream) -> str:

@@ -52,11 +52,13 @@ KEEP = Keep.KEEP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppWanted:
-    """What a person asked of a whole application; None gives up what was asked before."""
+    """What a person asked of a whole application; None gives up what was asked before, of a preferred device "" does."""
 
     app_id: str
     volume: float | Keep | None = KEEP
     muted: bool | Keep | None = KEEP
+    preferred_sink: str | Keep = KEEP
+    preferred_source: str | Keep = KEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,8 @@ def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, cl
             app_id=app.app_id,
             volume=KEEP if wish.volume is KEEP else app.volume,
             muted=KEEP if wish.muted is KEEP else app.muted,
+            preferred_sink=KEEP if wish.preferred_sink is KEEP else app.preferred_sink,
+            preferred_source=KEEP if wish.preferred_source is KEEP else app.preferred_source,
         )
         for wish in wanted.wishes
         if (app := state.apps.get(wish.app_id)) is not None

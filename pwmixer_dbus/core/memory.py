@@ -549,7 +549,13 @@ def intent_of(
 def _wish(before: App, after: App, origin: Origin, state: MixerState) -> AppIntent | None:
     volume = KEEP if before.volume == after.volume else after.volume
     muted = KEEP if before.muted == after.muted else after.muted
-    if origin.kind != "user" or (volume is KEEP and muted is KEEP):
+    sink = KEEP if before.preferred_sink == after.preferred_sink else after.preferred_sink
+    source = KEEP if before.preferred_source == after.preferred_source else after.preferred_source
+    if origin.kind == "undo":
+        volume = muted = KEEP  # those of an undo are learned as they were asked
+    elif origin.kind != "user":
+        return None
+    if all(wish is KEEP for wish in (volume, muted, sink, source)):
         return None
     streams = [s for s in state.streams_of(after) if s.has_volume]
     # The same streams that the request was about: what it plays, or where it only records, what it records.
@@ -563,6 +569,8 @@ def _wish(before: App, after: App, origin: Origin, state: MixerState) -> AppInte
         devices=tuple(dict.fromkeys(device_key(d) for d in devices if d is not None)),
         volume=volume,
         muted=muted,
+        preferred_sink=sink,
+        preferred_source=source,
     )
 
 

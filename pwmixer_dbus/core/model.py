@@ -234,6 +234,7 @@ class App:
     """An application that has been seen: its streams are server keys, in the order in which they appeared.
 
     `volume` and `muted` are what a person asked of the whole application; a stream that it opens later gets them.
+    `preferred_sink` and `preferred_source` are the keys of the devices that its streams go to; "" for none.
     """
 
     app_id: str
@@ -242,6 +243,12 @@ class App:
     streams: tuple[Key, ...] = ()
     volume: float | None = None
     muted: bool | None = None
+    preferred_sink: str = ""
+    preferred_source: str = ""
+
+    def preferred(self, kind: Kind) -> str:
+        """Return the key of the sink or of the source that it prefers."""
+        return self.preferred_sink if kind is Kind.SINK else self.preferred_source
 
 
 Record = Device | Stream | Client | Card | Server | App

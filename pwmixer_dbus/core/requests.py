@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pwmixer_dbus.core import verbs
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.model import Device, Stream, clean
+from pwmixer_dbus.core.model import App, Device, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Pending, Plan
@@ -58,4 +58,15 @@ def moves(
             raise NotFoundError(
                 f"{clean(selector)} has no stream now that could be moved to a {device.kind}."
             )
-    return [verbs.move(state, target, device) for target in targets]
+    named = list(targets)
+    if len(named) > 1:  # what only may come some day is meant where it is named alone
+        named = [t for t in named if not isinstance(t, App) or _has_stream_for(state, t, device)]
+        if not named:
+            raise NotFoundError(
+                f"{clean(selector)} has no stream now that could be moved to a {device.kind}."
+            )
+    return [verbs.move(state, target, device) for target in named]
+
+
+def _has_stream_for(state: MixerState, app: App, device: Device) -> bool:
+    return any(s.kind.devices is device.kind for s in state.streams_of(app))

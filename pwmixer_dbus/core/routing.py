@@ -5,11 +5,12 @@ The cases, strongest first, for a stream that may be moved at all:
 1. A person has moved it, with us or with any other program: there it stays until it ends, whatever the default does.
 2. A rule names devices: on the first of them that is there. If that is the default, it is held there all the same. A
    rule may ask where a stream is: then it counts where it was found, and not where rules have brought it since.
-3. A rule had moved it and is gone, or it would hear itself there now: to the default, since removing a rule does not
-   undo it by itself.
-4. WirePlumber has led it where a rule sent another application: to the default. It remembers a move for all that share an
+3. Its application prefers a device that is there: on that.
+4. A rule or a preference had moved it and is gone, or it would hear itself there now: to the default, since removing a
+   rule does not undo it by itself.
+5. WirePlumber has led it where a rule sent another application: to the default. It remembers a move for all that share an
    application.id or application.name, and all Electron applications are “Chromium” to it.
-5. Else it is the session manager's.
+6. Else it is the session manager's.
 
 A move by somebody else is a person's when it has stood for `STABLE` seconds and nothing explains it: no device came or
 went, no default changed, no server restarted within `SETTLE` seconds before. What is explained so is put right at once.
@@ -24,7 +25,8 @@ from pwmixer_dbus.core.commands import Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
-from pwmixer_dbus.core.model import Device, Key, Kind, Server, Stream
+from pwmixer_dbus.core.memory import device_of_key
+from pwmixer_dbus.core.model import App, Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.state import Change, MixerState
 
 SETTLE = 1.5
@@ -55,7 +57,7 @@ class World:
 class Placement:
     """How one stream came to be where it is.
 
-    `rule` has moved it, `found_on` is the name of the device on which it found it, and `placed_on` of that on which it has
+    `rule` has moved it, or it was `preferred`; `found_on` is the name of the device on which it found it, and `placed_on` of that on which it has
     been as we want it; `arrived` is whether nothing has been decided since our own move led it where it is; `override` is
     the name of the device that a person chose; `foreign` is the name of one that somebody chose, and since when, while it is
     not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been
@@ -65,6 +67,7 @@ class Placement:
     born_at: float
     linked: bool = False
     rule: str = ""
+    preferred: bool = False
     found_on: str = ""
     placed_on: str = ""
     arrived: bool = False
@@ -111,7 +114,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """Where a stream should be, and by whose wish: `person`, `rule NAME`, or "" for the default after a rule."""
+    """Where a stream should be, and by whose wish: `person`, `rule NAME`, `preference`, or "" for the default after those."""
 
     device: Device
     by: str
@@ -128,6 +131,8 @@ def follow(routing: Routing, world: World, changes: Iterable[Change], origin: Or
     concerned: list[Key] = []
     for change in seen:
         record = change.after or change.before
+        if isinstance(record, App) and _prefers_otherwise(change):
+            concerned += record.streams
         if not isinstance(record, Stream):
             continue
         key = (record.kind, record.index)
@@ -177,7 +182,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         placements[key] = placement
         if goal is not None and command is not None and step:
             moves.append((command, f"{goal.by or 'no rule'} wants it on {goal.device.name}"))
-            if goal.by.startswith("rule "):
+            if goal.by not in {"", "person"}:
                 routing = replace(routing, led=_with_led(routing.led, stream))
         if goal is not None and placement.rule and step is not None:
             became = "moving" if step else "suspended"
@@ -257,12 +262,22 @@ def goal_of(placement: Placement, state: MixerState, stream: Stream, outcome: Ou
     device = first_there(state, kind, outcome.to, stream)
     if device is not None:
         return Goal(device=device, by=f"rule {outcome.decided_by['to'].name}")
+    preferred = _preferred(state, stream)
+    if preferred is not None:
+        return Goal(device=preferred, by="preference")
     default = state.default(kind)
     here = state.device_of(stream)
     is_to_leave = not outcome.to or (here is not None and closes_a_loop(state, stream, here))
-    if placement.rule and is_to_leave and default is not None:
+    if (placement.rule or placement.preferred) and is_to_leave and default is not None:
         return Goal(device=default, by="")
     return None
+
+
+def _preferred(state: MixerState, stream: Stream) -> Device | None:
+    app, kind = state.apps.get(stream.identity.app_id), stream.kind.devices
+    key = "" if app is None else app.preferred(kind)
+    device = device_of_key(state, key) if key else None
+    return None if device is None or closes_a_loop(state, stream, device) else device
 
 
 def is_settling(placement: Placement, unrest_at: float, now: float) -> bool:
@@ -274,7 +289,13 @@ def _way_back(
     routing: Routing, placement: Placement, state: MixerState, stream: Stream, now: float
 ) -> Goal | None:
     """Return the default for a new stream that is elsewhere only because another application was sent there."""
-    if placement.rule or placement.foreign or is_pinned(stream) or now - placement.born_at >= SETTLE:
+    if (
+        placement.rule
+        or placement.preferred
+        or placement.foreign
+        or is_pinned(stream)
+        or now - placement.born_at >= SETTLE
+    ):
         return None
     sent = routing.led.get(restore_name(stream), stream.identity.app_id)
     default = state.default(stream.kind.devices)
@@ -360,6 +381,14 @@ def _comes_or_goes(change: Change) -> bool:
     )
 
 
+def _prefers_otherwise(change: Change) -> bool:
+    before = change.before if isinstance(change.before, App) else App(app_id="", name="")
+    after = change.after
+    return isinstance(after, App) and any(
+        before.preferred(kind) != after.preferred(kind) for kind in (Kind.SINK, Kind.SOURCE)
+    )
+
+
 def _is_cause(change: Change) -> bool:
     """Whether a stream is to be looked at: it is new, has been moved, or says other things of itself than before."""
     before, after = change.before, change.after
@@ -390,7 +419,7 @@ def _after_move(
             placement, override=name, foreign=None, moved_by=f"a person, with {origin.context or 'us'}"
         )
     if origin.kind == "rule":
-        by = f"rule {placement.rule}" if placement.rule else "us"
+        by = "preference" if placement.preferred else f"rule {placement.rule}" if placement.rule else "us"
         return replace(placement, moved_by=by, foreign=None, arrived=True)
     if is_settling(placement, unrest_at, now) or before.device is None:
         return replace(placement, moved_by="the session manager", foreign=None)
@@ -418,10 +447,11 @@ def _step(
 ) -> tuple[Placement, bool | None]:
     """Decide whether to move: True to do so, False where it is suspended just now, None where nothing is to be done."""
     if goal is None:
-        return (placement if placement.foreign else replace(placement, rule="")), None
+        return (placement if placement.foreign else replace(placement, rule="", preferred=False)), None
     rule = goal.by.removeprefix("rule ") if goal.by.startswith("rule ") else ""
+    decided = replace(placement, rule=rule, preferred=goal.by == "preference")
     if goal.device.index == stream.device:
-        return replace(placement, rule=rule, placed_on=goal.device.name, arrived=False), None
+        return replace(decided, placed_on=goal.device.name, arrived=False), None
     if now < placement.rest_until:
         return placement, None
     # To bring it back is a correction, and so is to send it on at its arrival, without any other cause; else it goes to
@@ -430,10 +460,8 @@ def _step(
     tries = _recent(placement.tries, now) if is_correction else placement.tries
     if len(tries) > TRIES:
         rest = min(FIRST_REST * 2**placement.rests, LAST_REST)
-        return replace(
-            placement, tries=(), rests=placement.rests + 1, rest_until=now + rest, rule=rule
-        ), False
-    return replace(placement, tries=tries, rule=rule, arrived=False), True
+        return replace(decided, tries=(), rests=placement.rests + 1, rest_until=now + rest), False
+    return replace(decided, tries=tries, arrived=False), True
 
 
 def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from pwmixer_dbus.core.events import (
     Event,
     Forgotten,
     Gone,
+    Keep,
     Known,
     Routed,
     Seen,
@@ -304,7 +305,14 @@ def _app_wanted(state: MixerState, event: AppWanted) -> Result:
         return state, ()
     volume = app.volume if event.volume is KEEP else event.volume
     muted = app.muted if event.muted is KEEP else event.muted
-    wanted = replace(app, volume=volume, muted=muted)
+    sink, source = event.preferred_sink, event.preferred_source
+    wanted = replace(
+        app,
+        volume=volume,
+        muted=muted,
+        preferred_sink=app.preferred_sink if isinstance(sink, Keep) else sink,
+        preferred_source=app.preferred_source if isinstance(source, Keep) else source,
+    )
     if wanted == app:
         return state, ()
     return replace(state, apps=_with(state.apps, app.app_id, wanted)), (_change(app, wanted),)
@@ -343,7 +351,8 @@ def _known(state: MixerState, apps: tuple[App, ...]) -> Result:
 def _forgotten(state: MixerState, app_id: str) -> Result:
     app = state.apps.get(app_id)
     if app is None or app.streams:
-        return _app_wanted(state, AppWanted(app_id=app_id, volume=None, muted=None))
+        nothing = AppWanted(app_id=app_id, volume=None, muted=None, preferred_sink="", preferred_source="")
+        return _app_wanted(state, nothing)
     return replace(state, apps=_without(state.apps, app_id)), (_change(app, None),)
 
 

@@ -21,7 +21,7 @@ from pwmixer_dbus.core.commands import (
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, NotFoundError, NotSupportedError
 from pwmixer_dbus.core.events import AppWanted
-from pwmixer_dbus.core.memory import device_key
+from pwmixer_dbus.core.memory import NOBODY, device_key, device_of_key, is_device_key
 from pwmixer_dbus.core.model import (
     VOLUME_DIGITS,
     App,
@@ -273,7 +273,10 @@ def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) ->
 
 
 def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple[Stream, ...]]:
-    """Plan the move of a stream, or of an application's streams, to a device; also says which streams those are."""
+    """Plan the move of a stream, or of an application's streams, to a device; also says which streams those are.
+
+    An application that has none of that direction now prefers the device from now on.
+    """
     streams: tuple[Stream, ...]
     match target:
         case Stream():
@@ -286,14 +289,41 @@ def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple
         case App():
             streams = tuple(s for s in state.streams_of(target) if s.kind.devices is device.kind)
             if not streams:
-                raise NotFoundError(
-                    f"{selector_of(target)} has no stream now that could be moved to a {device.kind}."
-                )
+                return _preference(target, device.kind, device_key(device)), ()
         case _:
             raise NotSupportedError(
                 f"{selector_of(target)} cannot be moved; only streams and applications can."
             )
     return Plan(commands=tuple(MoveStream(key=_key(s), device=device.index) for s in streams)), streams
+
+
+def prefer(state: MixerState, target: Target, kind: Kind, wanted: str) -> Plan:
+    """Plan the device that an application's streams go to from now on: a sink or a source, by selector or name.
+
+    "" is none any more. One that is not there now is named as it was remembered.
+    """
+    if not isinstance(target, App):
+        raise NotSupportedError(f"{selector_of(target)} prefers no device; only an application does.")
+    name = wanted.removeprefix(f"{kind}:")
+    device = state.device_named(kind, name) or device_of_key(state, wanted)
+    if device is not None:
+        return _preference(target, kind, device_key(device))
+    if wanted and not (is_device_key(wanted) and wanted.startswith(f"{kind}:") and name):
+        raise InvalidArgumentError(
+            f"“{clean(wanted, 80)}” is no {kind} to prefer; name one, as in {kind}:NAME, or none, as “”."
+        )
+    return _preference(target, kind, wanted)
+
+
+def _preference(app: App, kind: Kind, key: str) -> Plan:
+    if app.app_id.startswith(NOBODY):
+        raise NotFoundError(
+            f"{selector_of(app)} has no stream now that could be moved to a {kind}, and nobody could recognise it again."
+        )
+    wish = AppWanted(app_id=app.app_id, preferred_sink=key)
+    if kind is Kind.SOURCE:
+        wish = AppWanted(app_id=app.app_id, preferred_source=key)
+    return Plan(wishes=(wish,))
 
 
 def set_default(target: Target) -> Plan:

@@ -91,3 +91,13 @@ def test_a_change_of_a_stream_shows_in_its_application_and_one_of_the_settings_e
     server = replace(change, kind=Kind.SERVER, before=state.server, after=state.server)
     shown = set(affected(state, capped, server))
     assert {ROOT_SUBJECT, (Kind.SINK, "speakers"), (Kind.PLAYBACK, 11), (Kind.APP, "bin:music")} <= shown
+
+
+def test_of_several_applications_those_are_moved_that_play() -> None:
+    state = state_of(sink(), sink(3, name="headset"), playback(device=1), capture(20, "talk", device=2))
+    moves = requests.moves(state, "app:*", resolved(state, "app:*"), device(state, "headset"))
+    assert [[c.key for c in plan.commands] for plan, _ in moves] == [[(Kind.PLAYBACK, 10)]]
+    assert not [wish for plan, _ in moves for wish in plan.wishes]
+    silent = replace(state, streams={}, apps={i: replace(app, streams=()) for i, app in state.apps.items()})
+    with pytest.raises(NotFoundError, match="could be moved to a sink"):
+        requests.moves(silent, "app:*", resolved(silent, "app:*"), device(silent, "headset"))

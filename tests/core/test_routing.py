@@ -6,7 +6,7 @@ import pytest
 from build import MUSIC, capture, playback, sink, source, state_of
 
 from pwmixer_dbus.core.commands import SERVER, MoveStream, Origin
-from pwmixer_dbus.core.events import Event, Gone, Seen
+from pwmixer_dbus.core.events import AppWanted, Event, Gone, Seen
 from pwmixer_dbus.core.matching import facts, outcome, prepared
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
@@ -61,6 +61,10 @@ class Desk:
         """Let the stream turn up on a device."""
         stream = self.state.streams.get(KEY) or playback(device=device)
         self.does(Seen(record=replace(stream, device=device)), origin)
+
+    def prefers(self, key: str) -> None:
+        """Let the application of the stream prefer a sink."""
+        self.does(AppWanted(app_id=MUSIC, preferred_sink=key), USER)
 
     @property
     def routed_by(self) -> str:
@@ -461,3 +465,56 @@ def test_it_is_said_why_a_stream_is_not_sent_anywhere() -> None:
     assert "only with force = true" in obstacle(desk.state, pinned, wants)
     assert obstacle(desk.state, pinned, replace(wants, force=True, to=("speakers",))) == ""
     assert obstacle(desk.state, stream, replace(wants, ignore=True)) == ""
+
+
+def test_a_stream_goes_where_its_application_prefers() -> None:
+    desk = Desk()
+    desk.is_on(1)
+    desk.prefers("sink:headset")
+    assert desk.moves == [(100.0, 3)]
+    desk.is_on(3, RULE)
+    assert desk.routed_by == "preference"
+    desk.prefers("")
+    assert desk.moves == [(100.0, 3), (100.0, 1)]
+
+
+def test_a_rule_comes_before_what_an_application_prefers() -> None:
+    desk = Desk(rule("speakers"))
+    desk.is_on(1)
+    desk.prefers("sink:headset")
+    assert (desk.moves, desk.routed_by) == ([], "rule music")
+
+
+def test_where_no_device_of_a_rule_is_there_the_preferred_one_is_taken() -> None:
+    desk = Desk(rule("usb*"))
+    desk.is_on(1)
+    desk.prefers("sink:headset")
+    assert desk.moves == [(100.0, 3)]
+
+
+def test_a_person_comes_before_what_an_application_prefers() -> None:
+    desk = Desk()
+    desk.is_on(1)
+    desk.prefers("sink:headset")
+    desk.is_on(3, RULE)
+    desk.waits(10)
+    desk.is_on(1, USER)
+    desk.waits(10)
+    assert desk.routed_by == "person"
+    assert desk.moves == [(100.0, 3)]
+
+
+def test_a_preferred_device_that_is_away_is_taken_when_it_comes() -> None:
+    desk = Desk(devices=(SPEAKERS,))
+    desk.is_on(1)
+    desk.prefers("sink:headset")
+    assert desk.moves == []
+    desk.does(Seen(record=HEADSET))
+    assert desk.moves == [(100.0, 3)]
+
+
+def test_what_an_application_records_does_not_go_to_the_sink_that_it_prefers() -> None:
+    desk = Desk(devices=(SPEAKERS, HEADSET, source(7, "microphone")))
+    desk.does(Seen(record=capture(device=7)))
+    desk.prefers("sink:headset")
+    assert desk.moves == []

@@ -358,10 +358,34 @@ def test_a_profile_is_chosen_by_name_or_description(word: str) -> None:
     assert plan.commands == (SetProfile(key=(Kind.CARD, 7), profile="duplex"),)
 
 
+# --- preferred devices
+
+
+def test_an_application_that_does_not_play_is_moved_beforehand() -> None:
+    plan, moved = verbs.move(state_of(sink()), APP, sink())
+    assert plan == verbs.Plan(wishes=(AppWanted(app_id=MUSIC, preferred_sink="sink:speakers"),))
+    assert moved == ()
+    plan, _ = verbs.move(state_of(source()), APP, source())
+    assert plan.wishes == (AppWanted(app_id=MUSIC, preferred_source="source:microphone"),)
+
+
+@pytest.mark.parametrize("word", ["speakers", "sink:speakers"])
+def test_a_preferred_device_is_named_by_selector_or_name(word: str) -> None:
+    plan = verbs.prefer(state_of(sink()), APP, Kind.SINK, word)
+    assert plan.wishes == (AppWanted(app_id=MUSIC, preferred_sink="sink:speakers"),)
+
+
+@pytest.mark.parametrize("word", ["", "sink:at-work", "sink:80:99:E7:00:00:01"])
+def test_a_preferred_device_may_be_away_and_may_be_none(word: str) -> None:
+    plan = verbs.prefer(state_of(sink()), APP, Kind.SINK, word)
+    assert plan.wishes == (AppWanted(app_id=MUSIC, preferred_sink=word),)
+
+
 # --- refusals
 
 Verb = Callable[[MixerState], Any]
 APP = App(app_id=MUSIC, name="Music")
+UNKNOWN = App(app_id="stream:playback-10", name="?")
 FIXED = playback(volume_writable=False)
 
 
@@ -382,7 +406,10 @@ REFUSALS: list[tuple[type[MixerError], str, Verb]] = [
     (NotSupportedError, "has no volume", lambda s: verbs.set_volume(s, {}, sink(channels=()), 0.5)),
     (NotSupportedError, "does not allow it", lambda s: verbs.set_volume(s, {}, FIXED, 0.5)),
     (NotSupportedError, "only streams and applications", lambda s: verbs.move(s, sink(), sink(3, "b"))),
-    (NotFoundError, "could be moved to a source", lambda s: verbs.move(s, APP, source())),
+    (NotFoundError, "nobody could recognise it", lambda s: verbs.move(s, UNKNOWN, source())),
+    (NotSupportedError, "only an application does", lambda s: verbs.prefer(s, sink(), Kind.SINK, "")),
+    (InvalidArgumentError, "is no sink to prefer", lambda s: verbs.prefer(s, APP, Kind.SINK, "source:mic")),
+    (InvalidArgumentError, "is no source to prefer", lambda s: verbs.prefer(s, APP, Kind.SOURCE, "nonsense")),
     (NotSupportedError, "only a sink or a source can", lambda _: verbs.set_default(playback())),
     (NotSupportedError, "only a sink or a source may", lambda _: verbs.set_port(card(), "x")),
     (NotSupportedError, "only a card has", lambda _: verbs.set_profile(sink(), "x")),

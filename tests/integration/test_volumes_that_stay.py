@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from service import CallError, Json, Service
+from service import ROOT, CallError, Json, Service
 from session import Session
 
 from pwmixer_dbus.core.memory import GRACE, SETTLING
@@ -160,6 +160,28 @@ def test_an_app_can_only_be_set_while_it_plays(again: Callable[[], Service]) -> 
     assert service.call("SetMuted", "ssa{sv}", "app:game", "on", 0) is True
     service.session.play("Game")
     service.wait_for_stream("Game", volume=0.2, muted=True)
+
+
+def test_an_app_can_only_be_moved_while_it_plays(again: Callable[[], Service]) -> None:
+    service = again()
+    session = service.session
+    once_set(service, 0.3)
+    assert service.call("Move", "ssa{sv}", "app:game", "sink:headset", 0) == []
+    assert known(service)["preferred_device"] == "sink:headset"
+    service = again()
+    path = f"{ROOT}/apps/name_3agame"
+    assert service.get("PreferredDevice", path=path, interface="App") == "sink:headset"
+    player = session.play("Game")
+    stream = service.wait_for_stream("Game", device="headset", routed_by="preference")
+    explained = json.loads(service.call("ExplainStream", "s", stream["selector"]))
+    assert (explained["desired_device"], explained["desired_by"]) == ("headset", "preference")
+    service.set("PreferredDevice", "s", "", path=path, interface="App")
+    service.wait_for_stream("Game", device="speakers", routed_by="")
+    service.set("PreferredDevice", "s", "headset", path=path, interface="App")
+    service.wait_for_stream("Game", device="headset", routed_by="preference")
+    with pytest.raises(CallError, match="is no sink to prefer"):
+        service.set("PreferredDevice", "s", "nonsense", path=path, interface="App")
+    player.kill()
 
 
 def test_a_lock_holds_against_another_mixer(service: Service) -> None:

@@ -191,6 +191,8 @@ APP = Interface(
         ),
         Property(name="Active", signature="b", read=_says("active")),
         Property(name="Hidden", signature="b", read=_says("hidden")),
+        Property(name="PreferredDevice", signature="s", read=_says("preferred_device"), writable=True),
+        Property(name="PreferredSource", signature="s", read=_says("preferred_source"), writable=True),
     ),
 )
 

@@ -204,6 +204,11 @@ class Methods:
         rules = self.rules.rules_for((stream, device) for stream in moved) if chosen.get("remember") else []
         paths = [path_of(stream) for stream in moved]
         writes: list[Write] = [(stream, "Device", Variant("o", path_of(device))) for stream in moved]
+        prefers = "PreferredDevice" if device.kind is Kind.SINK else "PreferredSource"
+        wishes = [wish.app_id for plan, _ in moves for wish in plan.wishes]
+        writes += [
+            (self._mixer.state.apps[app_id], prefers, Variant("s", selector_of(device))) for app_id in wishes
+        ]
 
         def succeed() -> None:
             try:
@@ -326,6 +331,9 @@ class Methods:
                 if not isinstance(device, Device):
                     raise InvalidArgumentError(f"{selector_of(device)} is no sink or source to move to.")
                 return verbs.move(state, target, device)[0]
+            case "PreferredDevice" | "PreferredSource":
+                kind = Kind.SINK if name == "PreferredDevice" else Kind.SOURCE
+                return verbs.prefer(state, target, kind, new)
         raise PropertyReadOnlyError(f"{name} cannot be written.")
 
     def _resolve(self, call: Call) -> None:
