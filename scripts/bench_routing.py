@@ -89,11 +89,11 @@ def serve(path: Path) -> None:
             notes.noticed.setdefault(index, time.perf_counter())
         on_notice(self, event, index)
 
-    def seen(self: SoundServer, kind: Kind, address: int) -> None:
+    def seen(self: SoundServer, kind: Kind, address: int) -> Any:
         if kind is Kind.PLAYBACK:
             index = ctypes.cast(address, ctypes.POINTER(ctypes.c_uint32))[0]
             notes.known.setdefault(index, time.perf_counter())
-        object_seen(self, kind, address)
+        return object_seen(self, kind, address)
 
     def sending(self: SoundServer, command: Any, done: Any) -> None:
         if isinstance(command, MoveStream):

@@ -1,7 +1,7 @@
 """A program that changes its memory all the time and logs when, made to be killed; see test_store.
 
-`state_writer.py` reads lines `FOLDER DELAY` from its standard input, forks a writer for each, and prints its process
-id. Forks, since two hundred new interpreters would take a minute.
+`state_writer.py` reads lines `FOLDER DELAY LIFE` from its standard input, forks a writer for each, and prints its process
+id. After LIFE seconds the kernel ends it by a signal that nobody catches, wherever it is, as it does by SIGKILL. Forks, since two hundred new interpreters would take a minute.
 """
 
 import asyncio
@@ -18,12 +18,17 @@ APP = "bin:counter"
 EVERY = 0.004
 
 
-async def write(folder: Path, delay: float) -> None:
-    """Count from where the file stands, in the name of an application, and log `NUMBER SECONDS` after each change."""
+async def write(folder: Path, delay: float, life: float) -> None:
+    """Count from where the file stands, in the name of an application.
+
+    The log says when it will be killed, in SECONDS, and then `NUMBER SECONDS` after each change.
+    """
     file = StateFile(folder / "state.json", delay=delay)
     memory = file.load()
     number = int(memory.apps[APP].name) if APP in memory.apps else 0
     with (folder / "log").open("a", buffering=1, encoding="ascii") as log:
+        log.write(f"{time.monotonic() + life}\n")
+        signal.setitimer(signal.ITIMER_REAL, life)
         while True:
             number += 1
             memory = learned(memory, AppIntent(app_id=APP, name=str(number)), 0.0)
@@ -36,10 +41,10 @@ def main() -> None:
     """Fork a writer for each line, until there are no more."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed leave no zombies
     for line in sys.stdin:
-        folder, delay = line.rsplit(" ", 1)
+        folder, delay, life = line.rsplit(" ", 2)
         pid = os.fork()
         if not pid:
-            asyncio.run(write(Path(folder), float(delay)))
+            asyncio.run(write(Path(folder), float(delay), float(life)))
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
 

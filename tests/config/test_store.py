@@ -1,17 +1,17 @@
 """The state file: whole at any moment, never silently lost, and never in the way of the service."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
 import os
 import random
 import resource
-import signal
+import select
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -402,19 +402,22 @@ def test_what_a_killed_service_left_is_swept_up_when_it_is_old(path: Path) -> No
 
 
 def test_the_first_change_is_saved_within_half_a_second_however_many_follow(path: Path) -> None:
-    path.parent.mkdir()
-
-    async def change_all_the_time() -> float:
+    async def change_often() -> None:
         file = StateFile(path)
         file.load()
-        began, number = time.monotonic(), 0
-        while "state.json" not in names(path):
-            number += 1
+        before = asyncio.get_running_loop().time()
+        file.schedule(memory_with(0.1))
+        timer = file._timer
+        assert timer is not None
+        assert timer.when() - asyncio.get_running_loop().time() <= store.DELAY < 0.5
+        assert timer.when() - before >= store.DELAY
+        for number in range(100):
             file.schedule(memory_with(number / 1000))
-            await asyncio.sleep(0.01)
-        return time.monotonic() - began
+            assert file._timer is timer
+        file.flush()
 
-    assert store.DELAY <= asyncio.run(change_all_the_time()) + 0.01 < 0.5
+    asyncio.run(change_often())
+    assert load(path) == memory_with(0.099)
 
 
 def test_nothing_is_written_and_no_timer_runs_while_nothing_changes(path: Path) -> None:
@@ -440,8 +443,8 @@ def inode(path: Path) -> int:
 
 async def settled(file: StateFile) -> None:
     """Wait until nothing is left to be written."""
-    while file._timer or file._writing:  # noqa: ASYNC110 - it has no event, since nobody else waits for it
-        await asyncio.sleep(0.01)
+    while file._timer or file._writing:
+        await (asyncio.wait((file._writing,)) if file._writing else asyncio.sleep(0))
 
 
 def test_what_changes_during_a_write_is_written_next(path: Path) -> None:
@@ -470,10 +473,10 @@ class Writers:
             [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def start(self, folder: Path, delay: float) -> int:
+    def start(self, folder: Path, delay: float, life: float) -> int:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{folder} {delay}\n")
+        self._process.stdin.write(f"{folder} {delay} {life}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -488,30 +491,30 @@ def writers() -> Iterator[Writers]:
     started.close()
 
 
-def killed(writers: Writers, folders: list[Path], delay: float, lives: Callable[[], float]) -> list[float]:
-    """Let a writer live in each folder for its time; return when each was killed."""
+def killed(writers: Writers, folders: list[Path], delay: float, lives: Callable[[], float]) -> None:
+    """Let a writer live in each folder for its time; return when all have been killed."""
     for folder in folders:
         (folder / "log").unlink(missing_ok=True)
-    pids = [writers.start(folder, delay) for folder in folders]
-    born = time.monotonic()
-    ends = sorted((lives(), i) for i in range(len(pids)))
-    killed_at = [0.0] * len(pids)
-    for life, i in ends:
-        time.sleep(max(born + life - time.monotonic(), 0.0))
-        killed_at[i] = time.monotonic()
-        os.kill(pids[i], signal.SIGKILL)
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        time.sleep(0.001)  # a write to the disk is finished even by the killed
-    return killed_at
+    for pid in [writers.start(folder, delay, lives()) for folder in folders]:
+        with contextlib.suppress(ProcessLookupError):
+            wait_for_end(os.pidfd_open(pid))
+
+
+def wait_for_end(process: int) -> None:
+    """Wait until a process has ended, all of it: a write to the disk is finished even by the killed."""
+    ended, _, _ = select.select([process], [], [], 10)
+    os.close(process)
+    assert ended
 
 
 def number_in(memory: Memory) -> int:
     return int(memory.apps["bin:counter"].name) if "bin:counter" in memory.apps else 0
 
 
-def changes_in(folder: Path) -> list[tuple[int, float]]:
-    lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else []
-    return [(int(number), float(at)) for number, at in (line.split() for line in lines)]
+def changes_in(folder: Path) -> tuple[list[tuple[int, float]], float]:
+    """Return the numbers and times of the changes, and when the writer was to be killed."""
+    killed_at, *lines = (folder / "log").read_text().splitlines() if (folder / "log").exists() else ["0"]
+    return [(int(number), float(at)) for number, at in (line.split() for line in lines)], float(killed_at)
 
 
 @pytest.fixture
@@ -536,7 +539,7 @@ def test_two_hundred_kills_in_the_middle_of_writes_leave_a_whole_file(
             assert (version, dropped) == (1, 0)
             assert set(before[i].apps) <= set(memory.apps)
             # The last change may be saved and not yet logged; nothing older than this life is lost.
-            last = max((n for n, _ in changes_in(folder)), default=number_in(before[i]))
+            last = max((n for n, _ in changes_in(folder)[0]), default=number_in(before[i]))
             assert number_in(before[i]) <= number_in(memory) <= last + 1
             before[i] = memory
     left = [p for folder in folders for p in folder.glob(".state.json.*.tmp")]
@@ -547,8 +550,9 @@ def test_two_hundred_kills_in_the_middle_of_writes_leave_a_whole_file(
 def test_a_kill_loses_no_more_than_the_last_half_second(writers: Writers, folders: list[Path]) -> None:
     dice = random.Random(8)  # noqa: S311 - likewise
     for _ in range(3):
-        killed_at = killed(writers, folders, store.DELAY, lambda: dice.uniform(0.7, 1.2))
-        for folder, at in zip(folders, killed_at, strict=True):
-            old = [n for n, t in changes_in(folder) if t <= at - 0.5]
+        killed(writers, folders, store.DELAY, lambda: dice.uniform(0.7, 1.2))
+        for folder in folders:
+            changes, killed_at = changes_in(folder)
+            old = [n for n, t in changes if t <= killed_at - 0.5]
             assert old
             assert number_in(load(folder / "state.json")) >= old[-1]

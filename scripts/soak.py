@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""What takes too long for the everyday tests: the real service in a private session, round after round.
+
+A trial is a function in TRIALS that raises BrokenPromiseError as soon as the service does not do what it promises, and
+returns what it has seen. The same seed asks for the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from bench import NAME, ROOT, SERVICE, News, call, listen
+from dbus_fast import BusType
+from dbus_fast.aio import MessageBus
+from session import Session, SessionError
+
+from pwmixer_dbus.config.store import StateFile
+from pwmixer_dbus.core.memory import APPS, KnownApp, Level, Memory
+
+PROMISE = 0.5
+"""Seconds after which what was answered is on the disk."""
+
+FOR_THE_DISK = 0.25
+"""How many of them a write may take; what a slower disk loses is told, and is not the service's fault."""
+
+COUNTER = "bin:counter"
+STEP = 0.0001
+"""From one volume to the next; the finest that is kept, so that each of a life is told from the others."""
+
+CREATED, MOVED_TO = 0x100, 0x80  # from <sys/inotify.h>
+
+
+class BrokenPromiseError(Exception):
+    """The service has not done what it promises; the message says what."""
+
+
+# --- kills
+
+
+@dataclass(slots=True)
+class Life:
+    """One life of the service: the volumes that it answered and when, and when its writes began and ended."""
+
+    answered: list[tuple[float, float]] = field(default_factory=list)
+    began: list[float] = field(default_factory=list)
+    ended: list[float] = field(default_factory=list)
+    killed_at: float = 0.0
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write has begun and not ended."""
+        return len(self.began) > len(self.ended)
+
+
+class Folder:
+    """Tells of the writes in the state folder as the kernel sees them: a temporary file comes, and gets the name."""
+
+    def __init__(self, path: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.life = Life()
+        self._name = path.name
+        self._begun: asyncio.Future[None] | None = None
+        self._descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if libc.inotify_add_watch(self._descriptor, os.fsencode(path.parent), CREATED | MOVED_TO) < 0:
+            raise SessionError(f"{path.parent} cannot be watched: {os.strerror(ctypes.get_errno())}")
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+
+    async def next_write(self) -> None:
+        """Wait until the next write begins."""
+        self._begun = asyncio.get_running_loop().create_future()
+        await asyncio.wait_for(self._begun, 10)
+
+    def close(self) -> None:
+        """Stop watching."""
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+    def _read(self) -> None:
+        now, data = time.monotonic(), os.read(self._descriptor, 1 << 16)
+        while data:
+            mask, length = (
+                int.from_bytes(data[4:8], sys.byteorder),
+                int.from_bytes(data[12:16], sys.byteorder),
+            )
+            name, data = data[16 : 16 + length].rstrip(b"\0").decode(), data[16 + length :]
+            if mask & CREATED and name.endswith(".tmp"):
+                self.life.began.append(now)
+                if self._begun is not None and not self._begun.done():
+                    self._begun.set_result(None)
+            elif mask & MOVED_TO and name == self._name:
+                self.life.ended.append(now)
+
+
+async def kills(session: Session, rounds: int, dice: random.Random) -> Iterator[str]:
+    """Kill the service, most times in the middle of a write: what was answered half a second before is never lost.
+
+    An application that does not run is set all the time, as fast as answers come. A write is known to have begun when
+    its temporary file comes; the kill follows a random part of the time that writes take. A temporary file that is left
+    says that it was in time. The file is a large one, so that there is a middle.
+    """
+    path = Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    prepare(path)
+    bus = await MessageBus(
+        bus_address=session.env["DBUS_SESSION_BUS_ADDRESS"], bus_type=BusType.SESSION
+    ).connect()
+    await listen(bus, "type='signal',member='NameOwnerChanged'")
+    news, folder = News(bus), Folder(path)
+    takes, hits, slow, losses, volume = [0.01], 0, 0, [0.0], 1.0
+    for number in range(rounds):
+        folder.life = life = Life()
+        up = news.of(NAME)
+        service = session.spawn("pwmixer", *SERVICE)
+        await asyncio.wait_for(up, 20)
+        await expect(bus, volume, number)
+        drag = asyncio.create_task(set_all_the_time(bus, life))
+        await moment(folder, dice, median(takes))
+        life.killed_at = time.monotonic()
+        service.send_signal(signal.SIGKILL)
+        down = news.of(NAME)
+        service.wait(10)
+        drag.cancel()
+        await asyncio.wait((drag,))
+        if not down.done():
+            await asyncio.wait_for(down, 10)
+        hits += sweep(path)
+        volume, lost, is_slow = outcome(path, life, volume, number)
+        losses.append(lost)
+        slow += is_slow
+        takes += [end - begin for begin, end in zip(life.began, life.ended, strict=False)]
+    folder.close()
+    bus.disconnect()
+    if hits < rounds / 3:
+        raise BrokenPromiseError(
+            f"only {hits} of {rounds} kills were in the middle of a write, which shows nothing"
+        )
+    return iter(
+        (
+            f"{rounds} kills, {hits} of them in the middle of a write; a write takes {median(takes) * 1000:.1f} ms",
+            f"lost at most the last {max(losses) * 1000:.0f} ms of what was answered, never the file",
+            *([f"the disk took longer than {FOR_THE_DISK * 1000:.0f} ms at {slow} of them"] if slow else []),
+        )
+    )
+
+
+def prepare(path: Path) -> None:
+    """Write as much as is ever remembered."""
+    others = {
+        f"bin:{i}": KnownApp(app_id=f"bin:{i}", name=f"Somebody {i}", levels={"playback": Level(volume=0.5)})
+        for i in range(APPS - 1)
+    }
+    memory = Memory(
+        apps={
+            **others,
+            COUNTER: KnownApp(app_id=COUNTER, name="Counter", levels={"playback": Level(volume=1.0)}),
+        }
+    )
+    file = StateFile(path)
+    file.load()
+    file.schedule(memory)
+    file.flush()
+
+
+async def set_all_the_time(bus: MessageBus, life: Life) -> None:
+    """Set one volume after the other, and note what is answered, until the service has gone."""
+    with contextlib.suppress(SessionError):
+        for number in range(1, 10_000):
+            volume = round(number * STEP, 4)
+            await call(bus, ROOT, NAME, "SetVolume", f"app:{COUNTER}", volume, {})
+            life.answered.append((volume, time.monotonic()))
+
+
+async def moment(folder: Folder, dice: random.Random, write: float) -> None:
+    """Wait for the moment to kill: one time in four any, else a random part of a write."""
+    if dice.random() < 1 / 4:
+        await asyncio.sleep(dice.uniform(0.0, 1.0))
+        return
+    await asyncio.sleep(dice.uniform(0.3, 0.6))
+    await folder.next_write()
+    await asyncio.sleep(dice.uniform(0.0, write))
+
+
+async def expect(bus: MessageBus, volume: float, number: int) -> None:
+    """Look whether the service has read what was saved."""
+    state = await call(bus, ROOT, NAME, "Describe", {})
+    apps = {app["app_id"]: app["volume"] for app in json.loads(state)["apps"]}
+    if len(apps) != APPS or apps[COUNTER] != volume:
+        raise BrokenPromiseError(
+            f"after kill {number}: {len(apps)} applications are known, the counter at {apps.get(COUNTER)}, not {volume}"
+        )
+
+
+def sweep(path: Path) -> int:
+    """Remove the temporary file that a kill has left; return whether there was one."""
+    left = list(path.parent.glob(f".{path.name}.*.tmp"))
+    for file in left:
+        file.unlink()
+    return len(left)
+
+
+def outcome(path: Path, life: Life, before: float, number: int) -> tuple[float, float, bool]:
+    """Return what the file says, of what time the answers were lost, and whether that was for want of a quick disk."""
+    file = StateFile(path)
+    memory = file.load()
+    if file.problem or list(path.parent.glob("*.corrupt-*")) or len(memory.apps) != APPS:
+        raise BrokenPromiseError(f"kill {number}: the file is damaged ({len(memory.apps)} entries)")
+    level = memory.apps[COUNTER].levels.get("playback", Level()).volume or 0.0
+    places = {volume: place for place, (volume, _) in enumerate(life.answered)}
+    # What was saved last may never have been answered, and is then the one after the last that was.
+    place = places.get(level, len(life.answered) if life.answered and level > life.answered[-1][0] else -1)
+    if place < 0 and level != before:
+        raise BrokenPromiseError(f"kill {number}: {level} is in the file, which nobody has set")
+    lost = [at for _, at in life.answered[place + 1 :]]
+    since = life.killed_at - lost[0] if lost else 0.0
+    if since <= PROMISE:
+        return level, since, False
+    if life.is_writing and life.killed_at - life.began[-1] > FOR_THE_DISK:
+        return level, since, True
+    raise BrokenPromiseError(f"kill {number}: what was answered {since * 1000:.0f} ms before is lost")
+
+
+# --- all trials
+
+TRIALS: dict[str, Callable[[Session, int, random.Random], Awaitable[Iterator[str]]]] = {"kills": kills}
+
+
+def main() -> int:
+    """Parse the command line, run the trial, and print what it has seen."""
+    parser = argparse.ArgumentParser(prog="scripts/soak", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("trial", choices=TRIALS)
+    parser.add_argument("--rounds", type=int, default=200, metavar="N", help="how often (200)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the dice (0)")
+    options = parser.parse_args()
+    dice = random.Random(options.seed)  # noqa: S311 - no secret
+    try:
+        with Session() as session:
+            for line in asyncio.run(TRIALS[options.trial](session, options.rounds, dice)):
+                print(line)
+    except (SessionError, BrokenPromiseError, TimeoutError) as error:
+        print(f"soak: {error or 'something that was to happen did not'}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
