@@ -25,15 +25,28 @@ class CallError(Exception):
 class Service:
     """`pwmixer-dbus` in a session. Calls go through busctl, so that nothing of ours talks to itself."""
 
-    def __init__(self, session: Session, *arguments: str, name: str = "pwmixer") -> None:
+    def __init__(
+        self, session: Session, *arguments: str, name: str = "pwmixer", under: tuple[str, ...] = ()
+    ) -> None:
+        """Prepare it; `under` is a program, with its arguments, that becomes the service."""
         self.session = session
+        self.under = under
         self.name = name
         self.arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, connected: bool = True) -> "Service":
         """Start it; return when it owns its name and, where `connected`, has seen the sound server."""
-        command = (sys.executable, "-X", "dev", "-m", "pwmixer_dbus.daemon", "--debug", *self.arguments)
+        command = (
+            *self.under,
+            sys.executable,
+            "-X",
+            "dev",
+            "-m",
+            "pwmixer_dbus.daemon",
+            "--debug",
+            *self.arguments,
+        )
         self.process = self.session.spawn(self.name, *command)
         self.session.wait_for_child(self.name, self.is_owner, "to own its name")
         if connected:

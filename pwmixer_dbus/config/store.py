@@ -79,6 +79,7 @@ class StateFile:
         self._latest = self._tried = self._saved = Memory()
         self._lines: _Lines = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._changed_at: float | None = None
         self._writing: asyncio.Future[str] | None = None
         self._is_foreign = False
         self._is_damaged = False
@@ -102,9 +103,14 @@ class StateFile:
     def schedule(self, memory: Memory) -> None:
         """Save a memory soon: its write begins at most `delay` seconds after the first change that is not saved yet."""
         self._latest = memory
-        is_due = memory is not self._saved and not self._is_foreign
-        if is_due and self._timer is None and self._writing is None:
-            self._timer = asyncio.get_running_loop().call_later(self._delay, self._write_aside)
+        if memory is self._saved or self._is_foreign or self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._changed_at is None:
+            self._changed_at = loop.time()
+        # During a write that takes long, the time for what has changed meanwhile goes on.
+        if self._writing is None:
+            self._timer = loop.call_at(self._changed_at + self._delay, self._write_aside)
 
     def flush(self) -> None:
         """Save what is not saved yet, at once; for the end of the service."""
@@ -131,7 +137,7 @@ class StateFile:
 
     def _write_aside(self) -> None:
         """Write in a thread: to sync 300 kB to a disk takes 15 ms and more, and nobody's slider waits for that."""
-        self._timer = None
+        self._timer = self._changed_at = None
         thread = ThreadPoolExecutor(max_workers=1)
         self._writing = asyncio.get_running_loop().run_in_executor(thread, self._write_latest)
         thread.shutdown(wait=False)  # it ends with the write, so that nothing is left that waits
@@ -142,7 +148,9 @@ class StateFile:
         if writing.cancelled():
             return  # the loop is closing, and `flush` has the last word
         self._tell(writing.result())
-        if self._latest is not self._tried:
+        if self._latest is self._tried:
+            self._changed_at = None
+        else:
             self.schedule(self._latest)
 
     def _write_latest(self) -> str:

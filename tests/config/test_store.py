@@ -12,6 +12,7 @@ import select
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -456,6 +457,32 @@ def test_what_changes_during_a_write_is_written_next(path: Path) -> None:
             await asyncio.sleep(0)
         file.schedule(memory_with(0.2))
         await settled(file)
+
+    asyncio.run(change_twice())
+    assert load(path) == memory_with(0.2)
+
+
+def test_the_time_of_a_write_counts_for_what_changes_during_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def change_twice() -> None:
+        file, goes_on, replace = StateFile(path, delay=60.0), threading.Event(), StateFile._replace
+        file.load()
+        monkeypatch.setattr(StateFile, "_replace", lambda *a: goes_on.wait(10) and replace(*a))
+        file.schedule(memory_with(0.1))
+        assert file._timer is not None
+        file._timer.cancel()
+        file._write_aside()
+        while file._tried is not file._latest:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        file.schedule(memory_with(0.2))
+        changed_at = asyncio.get_running_loop().time()
+        goes_on.set()
+        while file._writing:
+            await asyncio.wait((file._writing,))
+        assert file._timer is not None
+        assert file._timer.when() <= changed_at + 60.0
+        file.flush()
 
     asyncio.run(change_twice())
     assert load(path) == memory_with(0.2)
