@@ -28,7 +28,8 @@ def example(bar: str, number: int = 0) -> str:
     """Return one of the blocks of code in the section of a bar."""
     section = re.split(r"^## ", PAGE, flags=re.MULTILINE)
     (text,) = [part for part in section if part.startswith(f"{bar}\n")]
-    return re.findall(r"^```\w+\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)[number]
+    blocks: list[str] = re.findall(r"^```\w+\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return blocks[number]
 
 
 def commands() -> dict[str, dict[str, str]]:
