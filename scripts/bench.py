@@ -28,6 +28,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, TypeVar
 
+import bench_limit
 import pulsectl
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -324,6 +325,21 @@ async def memory(bench: Bench) -> list[Row]:
     return [row("memory", names[name], [size], unit="MiB") for name, size in found.items()]
 
 
+async def limit(bench: Bench) -> list[Row]:
+    """Do the same as a small service in C does, in turns with it."""
+    try:
+        with bench_limit.built() as folder:
+            found = await bench_limit.compared(bench, folder, 2.0 if bench.rounds < ENOUGH else 10.0)
+    except SessionError as error:
+        print(f"bench: without the limit: {error}", file=sys.stderr)
+        return []
+    return [
+        row(name, what, values, unit)
+        for name, (unit, samples) in found.items()
+        for what, values in samples.items()
+    ]
+
+
 BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "set-volume": set_volume,
     "external-change": external_change,
@@ -332,6 +348,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "edit": edit,
     "first-call": first_call,
     "memory": memory,
+    "limit": limit,
 }
 
 

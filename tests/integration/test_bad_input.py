@@ -92,7 +92,6 @@ CALLS: tuple[tuple[str, str, list[Any], str, str], ...] = (
     ("Move", "ssa{sv}", ["stream:1", "sink:nowhere", {}], NOT_FOUND, "Nothing is called"),
     ("Move", "ssa{sv}", ["stream:1", "source:microphone", {}], INVALID, "can be moved to a sink"),
     ("Move", "ssa{sv}", ["stream:1", "app:radio", {}], INVALID, "is no sink or source"),
-    ("Move", "ssa{sv}", ["app:radio", "source:microphone", {}], NOT_FOUND, "no stream now"),
     ("Move", "ssa{sv}", ["sink:headset", "sink:speakers", {}], NOT_SUPPORTED, "cannot be moved"),
     ("SetPort", "ss", ["@sink", "telepathy"], NOT_FOUND, "has no port “telepathy”; there is: none"),
     ("SetPort", "ss", ["app:radio", "x"], NOT_SUPPORTED, "has no ports"),

@@ -5,7 +5,7 @@ and PropertiesChanged are all made from these tables.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pwmixer_dbus.core.document import (
@@ -77,14 +77,21 @@ class Interface:
     methods: tuple[Method, ...] = ()
     signals: tuple[Signal, ...] = ()
     properties: tuple[Property, ...] = ()
+    _by_name: dict[str, Method] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _readable: dict[str, Property] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make what is looked up with every call."""
+        self._by_name.update((method.name, method) for method in self.methods)
+        self._readable.update((prop.name, prop) for prop in self.properties)
 
     def property(self, name: str) -> Property | None:
         """Find a property by its name."""
-        return next((p for p in self.properties if p.name == name), None)
+        return self._readable.get(name)
 
     def method(self, name: str) -> Method | None:
         """Find a method by its name."""
-        return next((m for m in self.methods if m.name == name), None)
+        return self._by_name.get(name)
 
 
 def _says(key: str) -> Read:
@@ -377,6 +384,13 @@ def values_of(state: MixerState, target: Target) -> Mapping[str, Any]:
 
 
 LEVEL = tuple(p for p in NODE.properties if p.name in {"Volume", "Muted", "ChannelVolumes"})
+
+
+def value_of(state: MixerState, target: Target, prop: Property) -> Any:
+    """Return the value of one property of an object."""
+    if prop in LEVEL and not isinstance(target, Card):
+        return prop.read(state, target, describe_level(state, target))
+    return prop.read(state, target, describe_target(state, target))
 
 
 def level_of(state: MixerState, target: Device | Stream | App) -> Mapping[str, Any]:

@@ -76,9 +76,16 @@ def find(state: MixerState, path: str) -> Target | None:
         case "sources":
             return state.device_named(Kind.SOURCE, name)
         case "streams":
-            return next((s for s in state.streams.values() if str(s.number) == name), None)
+            return _stream_numbered(state, name)
         case "apps":
             return state.apps.get(name)
         case "cards":
             return next((c for c in state.cards.values() if c.name == name), None)
     return None
+
+
+def _stream_numbered(state: MixerState, name: str) -> Stream | None:
+    if not (name.isascii() and name.isdigit()) or name != str(int(name)):
+        return None
+    number = int(name)
+    return next((s for s in state.streams.values() if s.number == number), None)

@@ -6,6 +6,7 @@ announce first what is pending of what they read, so that a reply and a later si
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dbus_fast import Message, Variant
@@ -41,6 +42,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     Property,
     alias_values,
     interfaces_of,
+    value_of,
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
@@ -198,8 +200,8 @@ class BusService:
             )
 
     def _dispatch(self, message: Message) -> None:
-        path = message.path or ""
-        interface, method = self._member(path, message.interface or "", message.member or "")
+        place = self._place_at(message.path or "")
+        interface, method = _member(place, message.interface or "", message.member or "")
         if message.signature != method.signature:
             takes = f"the signature “{method.signature}”" if method.signature else "no arguments"
             raise InvalidArgumentError(f"{method.name} takes {takes}, not “{message.signature}”.")
@@ -209,37 +211,27 @@ class BusService:
         elif interface is RULES:
             call.reply(*self._methods.rules.carry_out(method.name, call.arguments))
         elif interface is PROPERTIES:
-            self._property_call(path, method.name, call)
+            self._property_call(place, method.name, call)
         elif interface is INTROSPECTABLE:
-            call.reply(self._introspection(path))
+            call.reply(self._introspection(place))
         elif interface is OBJECT_MANAGER:
             self.publisher.flush()
             call.reply({path_of(t): interfaces_with_values(self._mixer.state, t) for t in self._targets()})
         else:
-            call.reply(dict(document.all_properties(self._mixer.state, object_at(self._mixer, path))))
+            call.reply(dict(document.all_properties(self._mixer.state, object_at(self._mixer, place.path))))
 
-    def _member(self, path: str, interface_name: str, name: str) -> tuple[Interface, Method]:
-        """Find what is called; an interface need not be named, as the D-Bus specification has it."""
-        offered = self._interfaces_at(path)
-        if interface_name and interface_name not in {i.name for i in offered}:
-            raise UnknownInterfaceError(f"{path} has no interface {interface_name}.")
-        for interface in offered:
-            method = interface.method(name)
-            if method is not None and interface_name in {"", interface.name}:
-                return interface, method
-        raise UnknownMethodError(f"{path} has no method {name}.")
-
-    def _own_interfaces_at(self, path: str) -> tuple[Interface, ...]:
+    def _place_at(self, path: str) -> "_Place":
         if path == ROOT:
-            return (MIXER, RULES, OBJECT_MANAGER)
-        target = document.ABSENT_DEVICE if path in ALIASES.values() else find(self._mixer.state, path)
-        return () if target is None else interfaces_of(target)
-
-    def _interfaces_at(self, path: str) -> tuple[Interface, ...]:
-        own = self._own_interfaces_at(path)
-        if not own and not self._is_above(path):
-            raise UnknownObjectError(f"There is no object at {path} (any more).")
-        return (*own, *_STANDARD)
+            return _Place(path, (MIXER, RULES, OBJECT_MANAGER), ROOT_SUBJECT)
+        for kind, alias in ALIASES.items():
+            if path == alias:
+                return _Place(path, interfaces_of(document.ABSENT_DEVICE), (kind, None))
+        target = find(self._mixer.state, path)
+        if target is not None:
+            return _Place(path, interfaces_of(target), subject_of(target), target)
+        if self._is_above(path):
+            return _Place(path)
+        raise UnknownObjectError(f"There is no object at {path} (any more).")
 
     @staticmethod
     def _is_above(path: str) -> bool:
@@ -247,13 +239,13 @@ class BusService:
         leads = any(place.startswith(path.rstrip("/") + "/") for place in (ROOT, *ALIASES.values()))
         return leads or path in {f"{ROOT}/{folder}" for folder in FOLDERS}
 
-    def _introspection(self, path: str) -> str:
+    def _introspection(self, at: "_Place") -> str:
         places = [*ALIASES.values(), ROOT, *(f"{ROOT}/{folder}" for folder in FOLDERS)]
-        prefix = path.rstrip("/") + "/"
+        prefix = at.path.rstrip("/") + "/"
         below = {p.removeprefix(prefix).partition("/")[0] for p in places if p.startswith(prefix)}
         if not below:
             below = {p.removeprefix(prefix) for p in map(path_of, self._targets()) if p.startswith(prefix)}
-        return node_xml(self._own_interfaces_at(path), sorted(below))
+        return node_xml(at.interfaces, sorted(below))
 
     def _targets(self) -> Iterable[Target]:
         state = self._mixer.state
@@ -262,50 +254,37 @@ class BusService:
         yield from state.apps.values()
         yield from state.cards.values()
 
-    def _property_call(self, path: str, name: str, call: Call) -> None:
-        interface = self._interface_at(path, *call.arguments[:2])
+    def _property_call(self, place: "_Place", name: str, call: Call) -> None:
+        interface = _interface_at(place, *call.arguments[:2])
         if name == "Set":
-            self._set(path, interface, _property_of(interface, call.arguments[1]), call)
+            self._set(place, interface, _property_of(interface, call.arguments[1]), call)
             return
-        self.publisher.flush(self._subjects_at(path))
-        values = self._values_at(path)
+        if place.subject is not None:
+            self.publisher.flush((place.subject,))
         if name == "GetAll":
-            call.reply(typed(interface, values))
-        else:
-            prop = _property_of(interface, call.arguments[1])
-            call.reply(Variant(prop.signature, values[prop.name]))
+            call.reply(typed(interface, self._values_at(place)))
+            return
+        prop = _property_of(interface, call.arguments[1])
+        value = (
+            self._values_at(place)[prop.name]
+            if place.target is None
+            else value_of(self._mixer.state, place.target, prop)
+        )
+        call.reply(Variant(prop.signature, value))
 
-    def _interface_at(self, path: str, name: str, prop: str = "") -> Interface:
-        """Find an interface by its name, or by a property of it where none is named, as the specification allows."""
-        for interface in self._interfaces_at(path):
-            if interface.name == name or (not name and interface.property(prop)):
-                return interface
-        raise UnknownInterfaceError(f"{path} has no interface “{clean(name, 100)}”.")
-
-    def _subjects_at(self, path: str) -> tuple[Subject, ...]:
-        if path == ROOT:
-            return (ROOT_SUBJECT,)
-        for kind, alias in ALIASES.items():
-            if path == alias:
-                return ((kind, None),)
-        target = find(self._mixer.state, path)
-        return () if target is None else (subject_of(target),)
-
-    def _values_at(self, path: str) -> Mapping[str, Any]:
+    def _values_at(self, place: "_Place") -> Mapping[str, Any]:
         state = self._mixer.state
-        if path == ROOT:
-            return self.root_values(state)
-        for kind, alias in ALIASES.items():
-            if path == alias:
-                return alias_values(state, kind)
-        target = find(state, path)
-        return {} if target is None else values_of(state, target)
+        if place.target is not None:
+            return values_of(state, place.target)
+        if place.subject is None:
+            return {}
+        return self.root_values(state) if place.path == ROOT else alias_values(state, place.subject[0])
 
-    def _set(self, path: str, interface: Interface, prop: Property, call: Call) -> None:
+    def _set(self, place: "_Place", interface: Interface, prop: Property, call: Call) -> None:
         value: Variant = call.arguments[2]
         try:
             if interface not in (MIXER, RULES):
-                target = object_at(self._mixer, path)
+                target = object_at(self._mixer, place.path)
                 self._methods.write(call, [(target, prop.name, value)], call.reply)
                 return
             if not prop.writable:
@@ -321,7 +300,8 @@ class BusService:
                 self._set_max_volume(value.value)
             call.reply()
         except MixerError:
-            self._methods.heal(self._subjects_at(path), prop.name)
+            if place.subject is not None:
+                self._methods.heal((place.subject,), prop.name)
             raise
 
     def _set_max_volume(self, value: float) -> None:
@@ -330,6 +310,43 @@ class BusService:
             self.publisher.flush()
         else:
             self._methods.heal((ROOT_SUBJECT,), "MaxVolume")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is at a path: the root, a default device, an object, or nothing but what leads to some."""
+
+    path: str
+    interfaces: tuple[Interface, ...] = ()
+    subject: Subject | None = None
+    target: Target | None = None
+
+    @property
+    def offered(self) -> tuple[Interface, ...]:
+        """All interfaces, with those that every object has."""
+        return (*self.interfaces, *_STANDARD)
+
+
+def _member(place: _Place, interface_name: str, name: str) -> tuple[Interface, Method]:
+    """Find what is called; an interface need not be named, as the D-Bus specification has it."""
+    is_offered = not interface_name
+    for interface in place.offered:
+        if interface_name in {"", interface.name}:
+            is_offered = True
+            method = interface.method(name)
+            if method is not None:
+                return interface, method
+    if not is_offered:
+        raise UnknownInterfaceError(f"{place.path} has no interface {interface_name}.")
+    raise UnknownMethodError(f"{place.path} has no method {name}.")
+
+
+def _interface_at(place: _Place, name: str, prop: str = "") -> Interface:
+    """Find an interface by its name, or by a property of it where none is named, as the specification allows."""
+    for interface in place.offered:
+        if interface.name == name or (not name and interface.property(prop)):
+            return interface
+    raise UnknownInterfaceError(f"{place.path} has no interface “{clean(name, 100)}”.")
 
 
 def _property_of(interface: Interface, name: str) -> Property:

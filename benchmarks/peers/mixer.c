@@ -1,0 +1,314 @@
+/* The limit: what the service does with a volume, in C on libpulse and sd-bus, and nothing else.
+ *
+ *   mixer NAME [APP SINK]
+ *
+ * It owns NAME on the session bus, follows the streams and sinks of the sound server by its notices, fetches what a
+ * notice names (one request in flight for each object), and announces a volume that differs. A call is answered when the
+ * server shows the value, after its signal, as the service does it. Streams of the application APP are moved to SINK as soon
+ * as they are there. Paths, interfaces and signatures are those of the service, but for the numbers of streams, which are
+ * the server's indexes here.
+ *
+ *   cc -O2 -o mixer mixer.c $(pkg-config --cflags --libs libpulse libsystemd)
+ */
+#include <pulse/pulseaudio.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+
+#define ROOT "/org/pwmixer/Mixer"
+#define NODE "org.pwmixer.Mixer.Node"
+#define MOST 4096
+#define WAITING 32
+
+enum kind { SINK, STREAM };
+
+struct object {
+    enum kind kind;
+    uint32_t index;
+    char path[64];
+    pa_cvolume volume;
+    bool muted, in_flight, again, seen;
+    struct {
+        sd_bus_message *call;
+        double volume;
+        bool acknowledged;
+    } waiting[WAITING];
+};
+
+static struct object *objects[MOST];
+static int count;
+static sd_bus *bus;
+static pa_context *context;
+static pa_mainloop_api *api;
+static pa_defer_event *turn;
+static const char *routed_app, *routed_sink;
+
+static void look(struct object *object);
+
+static void check(int result, const char *what) {
+    if (result < 0) {
+        fprintf(stderr, "mixer: %s: %s\n", what, strerror(-result));
+        exit(1);
+    }
+}
+
+static double level(const pa_cvolume *volume) {
+    return (double)pa_cvolume_max(volume) / PA_VOLUME_NORM;
+}
+
+static struct object *find(enum kind kind, uint32_t index) {
+    for (int i = 0; i < count; i++)
+        if (objects[i]->kind == kind && objects[i]->index == index)
+            return objects[i];
+    return NULL;
+}
+
+static struct object *find_path(const char *path) {
+    for (int i = 0; i < count; i++)
+        if (!strcmp(objects[i]->path, path))
+            return objects[i];
+    return NULL;
+}
+
+static struct object *add(enum kind kind, uint32_t index) {
+    if (count == MOST) {
+        fprintf(stderr, "mixer: more than %d objects\n", MOST);
+        exit(1);
+    }
+    struct object *object = calloc(1, sizeof *object);
+    object->kind = kind;
+    object->index = index;
+    snprintf(object->path, sizeof object->path, ROOT "/%s/%u", kind == SINK ? "sinks" : "streams", index);
+    return objects[count++] = object;
+}
+
+static void drop(struct object *object) {
+    for (int i = 0; i < WAITING; i++)
+        if (object->waiting[i].call) {
+            sd_bus_reply_method_errorf(object->waiting[i].call, "org.pwmixer.Error.NotFound", "That object has just gone.");
+            sd_bus_message_unref(object->waiting[i].call);
+        }
+    for (int i = 0; i < count; i++)
+        if (objects[i] == object)
+            objects[i] = objects[--count];
+    free(object);
+}
+
+/* Answer the calls whose volume the server shows by now. */
+static void answer(struct object *object) {
+    for (int i = 0; i < WAITING; i++) {
+        double wanted = object->waiting[i].volume, shown = level(&object->volume);
+        if (!object->waiting[i].call || !object->waiting[i].acknowledged || wanted - shown > 0.001 || shown - wanted > 0.001)
+            continue;
+        sd_bus_reply_method_return(object->waiting[i].call, "d", shown);
+        object->waiting[i].call = sd_bus_message_unref(object->waiting[i].call);
+    }
+}
+
+static void seen(enum kind kind, uint32_t index, const pa_cvolume *volume, int muted) {
+    struct object *object = find(kind, index);
+    if (!object)
+        object = add(kind, index);
+    bool is_new = !object->seen, differs = level(volume) != level(&object->volume), mutes = muted != object->muted;
+    object->volume = *volume;
+    object->muted = muted;
+    object->seen = true;
+    if (!is_new && differs)
+        sd_bus_emit_properties_changed(bus, object->path, NODE, "Volume", NULL);
+    if (!is_new && mutes)
+        sd_bus_emit_properties_changed(bus, object->path, NODE, "Muted", NULL);
+    answer(object);
+}
+
+static void fetched(enum kind kind, uint32_t index) {
+    struct object *object = find(kind, index);
+    if (!object)
+        return;
+    object->in_flight = false;
+    if (object->again) {
+        object->again = false;
+        look(object);
+    }
+}
+
+struct request {
+    enum kind kind;
+    uint32_t index;
+};
+
+static void on_sink(pa_context *c, const pa_sink_info *info, int end, void *data) {
+    struct request *request = data;
+    if (!end) {
+        seen(SINK, info->index, &info->volume, info->mute);
+    } else if (request) {
+        fetched(request->kind, request->index);
+        free(request);
+    }
+}
+
+static void on_moved(pa_context *c, int success, void *data) {
+    printf("moved %d\n", success);
+}
+
+static void on_stream(pa_context *c, const pa_sink_input_info *info, int end, void *data) {
+    struct request *request = data;
+    if (!end) {
+        bool is_new = !find(STREAM, info->index) || !find(STREAM, info->index)->seen;
+        const char *app = pa_proplist_gets(info->proplist, PA_PROP_APPLICATION_NAME);
+        seen(STREAM, info->index, &info->volume, info->mute);
+        if (is_new && routed_app && app && !strcmp(app, routed_app))
+            pa_operation_unref(pa_context_move_sink_input_by_name(context, info->index, routed_sink, on_moved, NULL));
+    } else if (request) {
+        fetched(request->kind, request->index);
+        free(request);
+    }
+}
+
+static void look(struct object *object) {
+    if (object->in_flight) {
+        object->again = true;
+        return;
+    }
+    object->in_flight = true;
+    struct request *request = malloc(sizeof *request);
+    *request = (struct request){object->kind, object->index};
+    pa_operation *operation =
+        object->kind == SINK ? pa_context_get_sink_info_by_index(context, object->index, on_sink, request)
+                             : pa_context_get_sink_input_info(context, object->index, on_stream, request);
+    if (operation)
+        pa_operation_unref(operation);
+}
+
+static void on_notice(pa_context *c, pa_subscription_event_type_t event, uint32_t index, void *data) {
+    int facility = event & PA_SUBSCRIPTION_EVENT_FACILITY_MASK;
+    if (facility != PA_SUBSCRIPTION_EVENT_SINK && facility != PA_SUBSCRIPTION_EVENT_SINK_INPUT)
+        return;
+    enum kind kind = facility == PA_SUBSCRIPTION_EVENT_SINK ? SINK : STREAM;
+    struct object *object = find(kind, index);
+    if ((event & PA_SUBSCRIPTION_EVENT_TYPE_MASK) == PA_SUBSCRIPTION_EVENT_REMOVE) {
+        if (object)
+            drop(object);
+    } else {
+        look(object ? object : add(kind, index));
+    }
+}
+
+static void on_set(pa_context *c, int success, void *data) {
+    sd_bus_message *call = data;
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < WAITING; j++)
+            if (objects[i]->waiting[j].call == call) {
+                objects[i]->waiting[j].acknowledged = true;
+                answer(objects[i]);
+                return;
+            }
+}
+
+static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
+    const char *target;
+    double volume;
+    int result = sd_bus_message_read(call, "sd", &target, &volume);
+    if (result < 0)
+        return result;
+    uint32_t index = strtoul(strchr(target, ':') ? strchr(target, ':') + 1 : "", NULL, 10);
+    struct object *object = find(strncmp(target, "sink:", 5) ? STREAM : SINK, index);
+    if (!object)
+        return sd_bus_error_setf(error, "org.pwmixer.Error.NotFound", "There is no %s.", target);
+    int place = 0;
+    while (place < WAITING && object->waiting[place].call)
+        place++;
+    if (place == WAITING || volume < 0 || volume > 1.5)
+        return sd_bus_error_setf(error, "org.pwmixer.Error.InvalidArgument", "Not now, or not that.");
+    object->waiting[place].call = sd_bus_message_ref(call);
+    object->waiting[place].volume = volume;
+    object->waiting[place].acknowledged = false;
+    pa_cvolume wanted;
+    pa_cvolume_set(&wanted, object->volume.channels, volume * PA_VOLUME_NORM);
+    pa_operation_unref(object->kind == SINK
+                           ? pa_context_set_sink_volume_by_index(context, index, &wanted, on_set, call)
+                           : pa_context_set_sink_input_volume(context, index, &wanted, on_set, call));
+    return 1;
+}
+
+static int get(sd_bus *b, const char *path, const char *interface, const char *property, sd_bus_message *reply, void *data,
+               sd_bus_error *error) {
+    struct object *object = data;
+    if (!strcmp(property, "Volume"))
+        return sd_bus_message_append(reply, "d", level(&object->volume));
+    if (!strcmp(property, "Muted"))
+        return sd_bus_message_append(reply, "b", object->muted);
+    return sd_bus_message_append(reply, "u", object->index);
+}
+
+static int object_at(sd_bus *b, const char *path, const char *interface, void *data, void **found, sd_bus_error *error) {
+    return (*found = find_path(path)) != NULL;
+}
+
+static const sd_bus_vtable MIXER[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_METHOD("SetVolume", "sda{sv}", "d", set_volume, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_VTABLE_END,
+};
+
+static const sd_bus_vtable NODES[] = {
+    SD_BUS_VTABLE_START(0),
+    SD_BUS_PROPERTY("Volume", "d", get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Muted", "b", get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+    SD_BUS_PROPERTY("Index", "u", get, 0, 0),
+    SD_BUS_VTABLE_END,
+};
+
+/* Once before each sleep: sd-bus has its own queue in both directions. */
+static void process(pa_mainloop_api *a, pa_defer_event *event, void *data) {
+    while (sd_bus_process(bus, NULL) > 0)
+        ;
+    sd_bus_flush(bus);
+    api->defer_enable(turn, 0);
+}
+
+static void on_bus(pa_mainloop_api *a, pa_io_event *event, int fd, pa_io_event_flags_t flags, void *data) {
+    process(a, turn, data);
+}
+
+static void on_state(pa_context *c, void *data) {
+    if (!PA_CONTEXT_IS_GOOD(pa_context_get_state(c))) {
+        fprintf(stderr, "mixer: the sound server went away\n");
+        exit(1);
+    }
+    if (pa_context_get_state(c) != PA_CONTEXT_READY)
+        return;
+    pa_context_set_subscribe_callback(c, on_notice, NULL);
+    pa_operation_unref(
+        pa_context_subscribe(c, PA_SUBSCRIPTION_MASK_SINK | PA_SUBSCRIPTION_MASK_SINK_INPUT, NULL, NULL));
+    pa_operation_unref(pa_context_get_sink_info_list(c, on_sink, NULL));
+    pa_operation_unref(pa_context_get_sink_input_info_list(c, on_stream, NULL));
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2 && argc != 4) {
+        fprintf(stderr, "usage: mixer NAME [APP SINK]\n");
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    routed_app = argc == 4 ? argv[2] : NULL;
+    routed_sink = argc == 4 ? argv[3] : NULL;
+    pa_mainloop *mainloop = pa_mainloop_new();
+    api = pa_mainloop_get_api(mainloop);
+    check(sd_bus_open_user(&bus), "no session bus");
+    check(sd_bus_add_object_vtable(bus, NULL, ROOT, "org.pwmixer.Mixer", MIXER, NULL), ROOT);
+    check(sd_bus_add_fallback_vtable(bus, NULL, ROOT "/streams", NODE, NODES, object_at, NULL), "streams");
+    check(sd_bus_add_fallback_vtable(bus, NULL, ROOT "/sinks", NODE, NODES, object_at, NULL), "sinks");
+    context = pa_context_new(api, "mixer");
+    pa_context_set_state_callback(context, on_state, NULL);
+    if (pa_context_connect(context, NULL, PA_CONTEXT_NOFLAGS, NULL) < 0)
+        check(-1, "no sound server");
+    check(sd_bus_request_name(bus, argv[1], 0), argv[1]);
+    api->io_new(api, sd_bus_get_fd(bus), PA_IO_EVENT_INPUT, on_bus, NULL);
+    turn = api->defer_new(api, process, NULL);
+    int result;
+    while (pa_mainloop_iterate(mainloop, 1, &result) >= 0)
+        sd_bus_flush(bus);
+    return result;
+}
