@@ -250,7 +250,7 @@ class Keeper:
         caps = [cap for cap in (recalled.max_volume, outcome.max_volume) if cap is not None]
         wanted = replace(
             recalled,
-            volume=recalled.volume if outcome.volume is None else outcome.volume,
+            volume=_within(state, recalled.volume if outcome.volume is None else outcome.volume),
             muted=recalled.muted if outcome.muted is None else outcome.muted,
             locked=recalled.locked or outcome.locked,
             max_volume=min(caps, default=None),
@@ -273,6 +273,7 @@ class Keeper:
         recalled = recall_device(self.memory, device)
         if not recalled.locked:
             recalled = Remembered(max_volume=recalled.max_volume)
+        recalled = replace(recalled, volume=_within(self._mixer.state, recalled.volume))
         moment = replace(self._moment((device.kind, device.index)), born_at=-math.inf)
         self._enforce(
             None if before is None else _as_stream(before), _as_stream(device), recalled, moment, set()
@@ -326,6 +327,11 @@ class Keeper:
             elif key in state.devices:
                 self._correct_device(None, state.devices[key])
         self._set_timer()
+
+
+def _within(state: MixerState, volume: float | None) -> float | None:
+    """Bring what we would set within what may be set; whether others may go above is another question."""
+    return None if volume is None else min(volume, state.settings.max_volume)
 
 
 def _after_a_hand(stream: Stream, moment: Moment) -> float | None:

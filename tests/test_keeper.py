@@ -556,3 +556,21 @@ async def test_a_preferred_device_is_known_after_a_restart(desk: Memorising) -> 
 
 def ignore(_error: object) -> None:
     """Take an answer."""
+
+
+# --- the highest volume of all
+
+
+@with_memory(remembered(1.0), max_volume=0.8)
+async def test_what_is_remembered_is_recalled_no_higher_than_may_be_set(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.3)
+    assert desk.volumes == [0.8]
+
+
+@with_memory(max_volume=0.8)
+async def test_a_rule_sets_nothing_higher_than_may_be_set(desk: Memorising) -> None:
+    desk.outcome = Outcome(volume=1.2)
+    desk.connect()
+    desk.see(volume=0.3)
+    assert desk.volumes == [0.8]

@@ -20,7 +20,7 @@ from pwmixer_dbus.core.commands import (
 )
 from pwmixer_dbus.core.events import KEEP, AppWanted
 from pwmixer_dbus.core.state import MixerState
-from pwmixer_dbus.core.verbs import Plan
+from pwmixer_dbus.core.verbs import Plan, limited, max_volume
 
 STEPS = 100
 """How many steps are kept; the oldest go first."""
@@ -72,12 +72,21 @@ def recorded(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
 def undone(state: MixerState, steps: tuple[Step, ...], count: int) -> tuple[tuple[Step, ...], Plan, int]:
     """Return the history without its last steps, the plan that undoes them, and how many they are.
 
-    What has gone since is left out. Where two steps set the same, the older one's way back is the last word.
+    What has gone since is left out. Where two steps set the same, the older one's way back is the last word. Limits hold:
+    what was louder than is allowed now comes back as loud as it may be.
     """
     kept, taken = steps[: max(len(steps) - count, 0)], steps[max(len(steps) - count, 0) :]
     commands = {slot_of(c): c for step in reversed(taken) for c in step.commands if _is_there(state, c)}
-    wishes = tuple(wish for step in reversed(taken) for wish in step.wishes)
-    return kept, Plan(commands=tuple(commands.values()), wishes=wishes), len(taken)
+    allowed = tuple(limited(state, command) for command in commands.values())
+    wishes = tuple(_limited_wish(state, wish) for step in reversed(taken) for wish in step.wishes)
+    return kept, Plan(commands=allowed, wishes=wishes), len(taken)
+
+
+def _limited_wish(state: MixerState, wish: AppWanted) -> AppWanted:
+    app = state.apps.get(wish.app_id)
+    if app is None or wish.volume is KEEP or wish.volume is None:
+        return wish
+    return replace(wish, volume=min(wish.volume, max_volume(state, app)))
 
 
 def _goes_on(last: Step, step: Step) -> bool:

@@ -102,6 +102,18 @@ def _allowed(state: MixerState, stream: Stream) -> float:
     return on_device if stream.max_volume is None else min(stream.max_volume, on_device)
 
 
+def limited(state: MixerState, command: Command) -> Command:
+    """Return a command within the limits of what it is about; a volume that is above already may stay, but not rise."""
+    record = state.devices.get(command.key) or state.streams.get(command.key)
+    if not isinstance(command, SetVolume) or record is None:
+        return command
+    limit, now = max_volume(state, record), gain.level(record.channels)
+    volume, _ = gain.limited(gain.level(command.channels), limit, now)
+    if volume == gain.level(command.channels):
+        return command
+    return SetVolume(key=command.key, channels=gain.with_level(command.channels, volume))
+
+
 def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
     """Return a record's channel volumes as they will be when all that is pending is done."""
     waiting = pending.get((SetVolume, _key(record)))
