@@ -53,6 +53,9 @@ DRAIN = 0.5
 FIRST_LOOK = 1.0
 """Seconds for which the first calls wait until the sound server has been listed, or is known not to be there."""
 
+PROFILED = 10
+"""Seconds of the profile that SIGUSR2 asks for."""
+
 EXIT_OK, EXIT_FAILED, EXIT_TAKEN = 0, 1, 3
 
 
@@ -188,6 +191,7 @@ class Daemon:
         # Who owns the name can be told to stop in the same instant.
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, self._profile)
         try:
             if replace:
                 self._predecessor = await self._connection.process_behind(BUS_NAME)
@@ -310,6 +314,11 @@ class Daemon:
         self._supervisor.tell_status(
             text + (f" The configuration has an error: {problem}" if problem else "")
         )
+
+    def _profile(self) -> None:
+        from pwmixer_dbus.profiling import profile_or_tell  # noqa: PLC0415 - hardly anybody asks for one
+
+        profile_or_tell(PROFILED, runtime_folder(os.environ))
 
     def _tell_state(self) -> None:
         self._service.state_changed()

@@ -10,6 +10,7 @@ test.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -80,6 +81,8 @@ class BusConnection:
     def __init__(self, bus: MessageBus) -> None:
         self.on_answer: Answered = _ignore
         self._bus = bus
+        self._awaited: dict[str, list[Callable[[], None]]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._gathered: list[bytes] = []
         self._unwritten = 0
@@ -112,8 +115,11 @@ class BusConnection:
         def handle(message: Message) -> bool:
             if message.message_type is MessageType.METHOD_CALL:
                 return on_call(message)
-            if message.member == "NameLost" and message.sender == DAEMON and message.path == DAEMON_PATH:
-                on_name_lost(message.body[0])
+            if message.sender == DAEMON and message.path == DAEMON_PATH:
+                if message.member == "NameLost":
+                    on_name_lost(message.body[0])
+                elif message.member == "NameOwnerChanged" and not message.body[2]:
+                    self._has_gone(message.body[0])
             return False
 
         self._bus.add_message_handler(handle)
@@ -160,11 +166,21 @@ class BusConnection:
             self.send(Message.new_error(call, error_name, text))
         self.on_answer(call, True)
 
-    def signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
-        """Send a signal to everybody who listens."""
+    def signal(
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str,
+        body: list[Any],
+        *,
+        to: str | None = None,
+    ) -> None:
+        """Send a signal to everybody who listens, or to one client only."""
         self.send(
             Message(
                 message_type=MessageType.SIGNAL,
+                destination=to,
                 path=path,
                 interface=interface,
                 member=member,
@@ -187,18 +203,50 @@ class BusConnection:
             self._write()
             await self._bus.release_name(name)
 
+    def when_gone(self, client: str, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call back once when a client has left the bus, by its unique name; what is returned ends the waiting.
+
+        The bus is asked to tell it only while somebody waits.
+        """
+        if client not in self._awaited:
+            self._awaited[client] = []
+            asking = asyncio.get_running_loop().create_task(self._await_end(client))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+        self._awaited[client].append(tell)
+        return partial(self._await_no_longer, client, tell)
+
+    async def _await_end(self, client: str) -> None:
+        """Have the end told, then look whether it has come already."""
+        with suppress(OSError, EOFError):  # the bus itself has gone
+            await self._bus.call(_to_daemon("AddMatch", _end_of(client)))
+            reply = await self._bus.call(_to_daemon("NameHasOwner", client))
+            if reply is not None and reply.message_type is MessageType.METHOD_RETURN and not reply.body[0]:
+                self._has_gone(client)
+
+    def _await_no_longer(self, client: str, tell: Callable[[], None]) -> None:
+        waiting = self._awaited.get(client, [])
+        if tell in waiting:
+            waiting.remove(tell)
+            if not waiting:
+                self._stop_awaiting(client)
+
+    def _has_gone(self, client: str) -> None:
+        if client in self._awaited:
+            waiting = self._awaited[client]
+            self._stop_awaiting(client)
+            for tell in waiting:
+                tell()
+
+    def _stop_awaiting(self, client: str) -> None:
+        del self._awaited[client]
+        message = _to_daemon("RemoveMatch", _end_of(client))
+        message.flags = MessageFlag.NO_REPLY_EXPECTED
+        self.send(message)
+
     async def process_behind(self, name: str) -> int | None:
         """Return the process id of whoever owns a name."""
-        reply = await self._bus.call(
-            Message(
-                destination=DAEMON,
-                path=DAEMON_PATH,
-                interface=DAEMON,
-                member="GetConnectionUnixProcessID",
-                signature="s",
-                body=[name],
-            )
-        )
+        reply = await self._bus.call(_to_daemon("GetConnectionUnixProcessID", name))
         return int(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else None
 
     async def wait_closed(self) -> None:
@@ -213,6 +261,21 @@ class BusConnection:
         if self._bus.connected:
             self._write()
             self._bus.disconnect()
+
+
+def _to_daemon(member: str, text: str) -> Message:
+    return Message(
+        destination=DAEMON,
+        path=DAEMON_PATH,
+        interface=DAEMON,
+        member=member,
+        signature="s",
+        body=[text],
+    )
+
+
+def _end_of(client: str) -> str:
+    return f"type='signal',sender='{DAEMON}',member='NameOwnerChanged',arg0='{client}',arg2=''"
 
 
 def _ignore(_call: Message, _failed: bool) -> None:

@@ -259,6 +259,9 @@ MIXER = Interface(
         Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
         Method(name="ReloadConfig"),
         Method(name="Stats", returns=(("statistics", "s"),)),
+        Method(name="Trace", takes=(_OPTIONS,), returns=(("events", "s"),)),
+        Method(name="FollowTrace", takes=(("follow", "b"),)),
+        Method(name="Profile", takes=(("seconds", "u"),), returns=(("file", "s"),)),
     ),
     signals=(
         Signal(
@@ -280,6 +283,7 @@ MIXER = Interface(
             name="RuleApplied",
             carries=(("rule", "s"), ("stream", "o"), ("device", "o"), ("outcome", "s")),
         ),
+        Signal(name="Traced", carries=(("events", "s"),)),
     ),
     properties=(
         Property(name="Version", signature="s", read=_says("version"), emits="const"),

@@ -120,7 +120,7 @@ class Methods:
             "Describe": self._describe,
             "ExplainStream": self._explain_stream,
             "ReloadConfig": self._reload_config,
-            "Stats": self._statistics,
+            **dict.fromkeys(("Stats", "Trace", "FollowTrace", "Profile"), self._statistics),
         }
         self._statistics_methods: Any = None
 
@@ -361,8 +361,8 @@ class Methods:
         if self._statistics_methods is None:
             from pwmixer_dbus.outlets.bus.statistics import StatisticsMethods  # noqa: PLC0415 - likewise
 
-            self._statistics_methods = StatisticsMethods(self._mixer)
-        self._statistics_methods.carry_out(call.name, call)
+            self._statistics_methods = StatisticsMethods(self._mixer, self._connection)
+        self._statistics_methods.carry_out(call)
 
     def _reload_config(self, call: Call) -> None:
         self._reload()

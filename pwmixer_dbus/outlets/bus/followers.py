@@ -1,0 +1,72 @@
+"""Who follows the trace gets what has happened, in bunches; while nobody does, nothing of this runs."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from json import dumps
+
+from pwmixer_dbus.core.errors import LimitsExceededError
+from pwmixer_dbus.diagnostics import trace
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
+from pwmixer_dbus.outlets.bus.interfaces import MIXER
+from pwmixer_dbus.outlets.bus.paths import ROOT
+
+EVERY = 0.1
+"""Seconds from something that happens until it is sent, with what follows it."""
+
+FOLLOWERS = 16
+"""How many may follow at once."""
+
+
+class Followers:
+    """Clients that get each event of the trace from when they asked for it until they leave the bus."""
+
+    def __init__(self, mixer: Mixer, connection: BusConnection) -> None:
+        self._mixer = mixer
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next: dict[str, int] = {}
+        self._forget: dict[str, Callable[[], None]] = {}
+
+    def follow(self, client: str) -> None:
+        """Send a client what happens from now on; raises LimitsExceededError."""
+        if client in self._next:
+            return
+        if len(self._next) >= FOLLOWERS:
+            raise LimitsExceededError(f"{FOLLOWERS} clients follow the trace already.")
+        if not self._next:
+            self._mixer.measures.when_active(self._plan)
+            self._mixer.measures.clients["followers"] = lambda: len(self._next)
+        self._next[client] = self._mixer.measures.number
+        self._forget[client] = self._connection.when_gone(client, partial(self.leave, client))
+
+    def leave(self, client: str) -> None:
+        """Send a client nothing any more; no-op for one that does not follow."""
+        if self._next.pop(client, None) is None:
+            return
+        self._forget.pop(client)()
+        if not self._next:
+            self._mixer.measures.no_longer(self._plan)
+            del self._mixer.measures.clients["followers"]
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _plan(self) -> None:
+        self._timer = self._loop.call_later(EVERY, self._send)
+
+    def _send(self) -> None:
+        self._timer = None
+        self._mixer.measures.when_active(self._plan)
+        if self._connection.backlog > BACKLOG:
+            return  # what is not kept until later is missing then, which the numbers say
+        signal = next(s for s in MIXER.signals if s.name == "Traced")
+        number = self._mixer.measures.number
+        for client, since in self._next.items():
+            events = trace(self._mixer, since)
+            self._next[client] = number
+            if events:
+                text = dumps(events, ensure_ascii=False)
+                self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, [text], to=client)
