@@ -69,7 +69,8 @@ MAY_IMPORT = {
         "supervisor",
         "__init__",
     },
-    "cli": {"cli", "config", "__init__"},
+    "cli/stats": {"cli", "core", "__init__"},
+    "cli": {"cli", "cli/stats", "config", "__init__"},
 }
 ONLY_IN = {
     "pulsectl": ["pulse"],

@@ -81,18 +81,28 @@ def _dispatch(argv: list[str]) -> int:
         from pwmixer_dbus.cli.hot import run as run_hot  # noqa: PLC0415
 
         return run_hot(name, options, arguments)
-    if command.module == "import":
-        from pwmixer_dbus.cli.importing import run as run_import  # noqa: PLC0415
+    return _run_other(command.module, name, options, arguments)
 
-        return run_import(options, arguments)
-    if command.module == "watch":
-        from pwmixer_dbus.cli.watch import run as run_watch  # noqa: PLC0415
 
-        return run_watch(options)
-    if command.module == "bars":
-        from pwmixer_dbus.cli.bars.follow import run as run_bar  # noqa: PLC0415
+def _run_other(module: str, name: str, options: dict[str, str], arguments: list[str]) -> int:
+    """Run a command that hangs on no key."""
+    match module:
+        case "import":
+            from pwmixer_dbus.cli.importing import run as run_import  # noqa: PLC0415
 
-        return run_bar(name, options)
+            return run_import(options, arguments)
+        case "watch":
+            from pwmixer_dbus.cli.watch import run as run_watch  # noqa: PLC0415
+
+            return run_watch(options)
+        case "bars":
+            from pwmixer_dbus.cli.bars.follow import run as run_bar  # noqa: PLC0415
+
+            return run_bar(name, options)
+        case "stats":
+            from pwmixer_dbus.cli.stats import run as run_stats  # noqa: PLC0415
+
+            return run_stats(name, options)
     from pwmixer_dbus.cli.show import run as run_show  # noqa: PLC0415
 
     return run_show(name, options, arguments)

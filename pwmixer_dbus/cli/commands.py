@@ -414,6 +414,50 @@ _ALL = (
         ),
     ),
     Command(
+        "stats",
+        (),
+        "show what the service measures of itself: delays, counts, queues, memory",
+        module="stats",
+        options=(
+            Option(("--plot",), "", "draw how the delays are spread"),
+            _JSON,
+            Option(("--prometheus",), "", "print the text format of Prometheus"),
+            Option(("--profile",), "SECONDS", "write a profile of the service for so long, for developers"),
+            _COLOR,
+        ),
+        examples=(
+            ("pwmixerctl stats", "everything at a glance"),
+            ("pwmixerctl stats --plot", "from a call to its reply, and the other delays, as bars"),
+            ("pwmixerctl stats --profile 5", "a file for python3 -m pstats"),
+        ),
+    ),
+    Command(
+        "top",
+        (),
+        "show what costs what, live, until q is pressed",
+        module="stats",
+        text="By application, device and caller, the dearest first, by the second; drawn once a second. "
+        "Where the output is no terminal, it is printed once, since the start of the service.",
+        options=(Option(("--once",), "", "print it once, since the start of the service"), _COLOR),
+        examples=(("pwmixerctl top", "who keeps the service busy"),),
+    ),
+    Command(
+        "trace",
+        (),
+        "print the last things that happened in the service, with their timing",
+        module="stats",
+        text="The last 4096 are kept. Each line has the time, what happened, how long it took, and what it was about.",
+        options=(
+            Option(("-f", "--follow"), "", "go on with what happens until interrupted"),
+            Option(("-n", "--last"), "COUNT", "print so many of the last ones; with --follow, 10 by default"),
+            Option(("--json",), "", "print one JSON object a line"),
+        ),
+        examples=(
+            ("pwmixerctl trace --last 50", "what led to where we are"),
+            ("pwmixerctl trace --follow", "what happens now"),
+        ),
+    ),
+    Command(
         "reload",
         (),
         "read the configuration file again",

@@ -79,8 +79,12 @@ def unknown(name: str) -> str:
     """Say that there is no such command, and which one may have been meant."""
     from difflib import get_close_matches  # noqa: PLC0415
 
-    close = get_close_matches(name, [c.name for c in COMMANDS.values() if not c.hidden], n=1)
-    hint = f"did you mean '{close[0]}'?" if close else "'pwmixerctl --help' lists them."
+    close = get_close_matches(name, [c.name for c in COMMANDS.values() if not c.hidden], n=2, cutoff=0.7)
+    hint = (
+        f"did you mean {' or '.join(f'{word!r}' for word in close)}?"
+        if close
+        else "'pwmixerctl --help' lists them."
+    )
     return f"There is no command '{name}'; {hint}"
 
 

@@ -214,7 +214,7 @@ def traced(event: Traced, state: MixerState, offset: float) -> Entry:
         "time": round(event.at + offset, 6),
         "what": event.what,
         "object": _object(event, state),
-        "detail": event.detail,
+        "detail": "" if event.kind == Kind.APP else event.detail,
         "took": round(event.took, 6),
     }
 

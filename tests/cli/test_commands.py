@@ -178,7 +178,8 @@ def test_a_wrong_template_is_exit_code_2(ctl: Ctl, template: str) -> None:
 
 
 def test_a_misspelt_command_gets_a_suggestion(ctl: Ctl) -> None:
-    assert "did you mean 'status'?" in ctl("stauts").stderr
+    assert "did you mean 'stats' or 'status'?" in ctl("stauts").stderr
+    assert "did you mean 'unlock'?" in ctl("unlcok").stderr
 
 
 @pytest.mark.parametrize("words", [["up"], ["status"], ["get"]])

@@ -86,7 +86,7 @@ def test_without_a_service_completion_is_quiet(ctl: Ctl) -> None:
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("pwmixerctl sta", "pwmixerctl status"),
+        ("pwmixerctl statu", "pwmixerctl status"),
         ("pwmixerctl get sink:us", "pwmixerctl get sink:usb.dac"),
         ("pwmixerctl get app:bi", "pwmixerctl get app:bin:firefox"),
         ("pwmixerctl get app:n", r"pwmixerctl get app:name:my\ sdl\ game"),

@@ -68,7 +68,7 @@ def test_show_fails_where_the_file_is_wrong(file: Path, capsys: Printed) -> None
     assert run(["show"]) == 1
     assert capsys.readouterr() == (
         "",
-        f"{file}:1: zzz: no such key; here may stand volume, apps, memory, log, rules\n",
+        f"{file}:1: zzz: no such key; here may stand volume, apps, memory, stats, log, rules\n",
     )
 
 

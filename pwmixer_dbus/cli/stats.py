@@ -1,0 +1,115 @@
+"""`stats`, `trace` and `top`: what the service measures of itself, and what happens in it."""
+
+import json
+import select
+import sys
+import time
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from shutil import get_terminal_size
+
+from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, wire
+from pwmixer_dbus.cli.figures import Document, event_line, plots, summary
+from pwmixer_dbus.cli.render import Terminal
+from pwmixer_dbus.cli.show import wants_color
+
+_LONGEST_WAIT = 5.0
+_STDOUT = 1
+_VIEWS = {"--json", "--prometheus", "--plot", "--profile"}
+_LASTING = ("trace", "top")
+_OWNER = f"type='signal',sender='{wire.BUS_NAME}',member='NameOwnerChanged',arg0='{wire.NAME}'"
+
+
+def run(name: str, options: dict[str, str]) -> int:
+    """Run one command. Raises UsageError, and what the wire raises."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    with suppress(KeyboardInterrupt) if name in _LASTING else nullcontext():  # those are meant to be ended so
+        match name:
+            case "stats":
+                _stats(options)
+            case "trace":
+                _trace(options)
+            case _:
+                from pwmixer_dbus.cli.top import run as run_top  # noqa: PLC0415 - what draws a screen is seldom needed
+
+                run_top(options)
+    return DONE
+
+
+def terminal(options: dict[str, str]) -> Terminal:
+    """Say what the output can show."""
+    is_unicode = sys.stdout.encoding.lower().startswith("utf")
+    return Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=is_unicode)
+
+
+def _stats(options: dict[str, str]) -> None:
+    if len(options.keys() & _VIEWS) > 1:
+        raise UsageError(f"'stats' takes one of {', '.join(sorted(_VIEWS))}.")
+    if "--profile" in options:
+        _profile(options["--profile"])
+        return
+    text = str(wire.call("Stats"))
+    measured: Document = json.loads(text)
+    if "--json" in options:
+        print(json.dumps(measured, indent=2))
+    elif "--prometheus" in options:
+        from pwmixer_dbus.core.statistics import prometheus  # noqa: PLC0415 - likewise
+
+        print(prometheus(measured), end="")  # type: ignore[arg-type]
+    else:
+        print((plots if "--plot" in options else summary)(measured, terminal(options)))
+
+
+def _trace(options: dict[str, str]) -> None:
+    as_json, follow = "--json" in options, "--follow" in options
+    last = options.get("--last", "10" if follow else "4096")
+    if not last.isdecimal():
+        raise UsageError(f"--last takes a number of events, not '{last}'.")
+    with wire.Connection() as bus:
+        if follow:
+            bus.call("AddMatch", "s", _OWNER, name=wire.BUS_NAME, path=wire.BUS_PATH)
+            bus.call("FollowTrace", "b", True)
+        events = json.loads(str(bus.call("Trace", "a{sv}", {})))
+        shown = events[len(events) - min(int(last), len(events)) :]
+        _print(shown, as_json=as_json)
+        if follow:
+            _follow(bus, events[-1]["number"] + 1 if events else 0, as_json=as_json)
+
+
+def _follow(bus: wire.Connection, wanted: int, *, as_json: bool) -> None:
+    """Print what is sent, from a number on, until interrupted or until nobody reads it."""
+    poll = select.poll()
+    poll.register(bus, select.POLLIN)
+    poll.register(_STDOUT, 0)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == _STDOUT:
+                return
+            for kind, _, _, values in bus.arrived():
+                if kind == wire.SIGNAL and len(values) > 1 and not values[-1]:
+                    raise UnreachableError("The pwmixer service has gone.")
+                if kind == wire.SIGNAL and str(values[0])[:1] == "[":
+                    events = [e for e in json.loads(str(values[0])) if e["number"] >= wanted]
+                    if events and events[0]["number"] > wanted:
+                        print(f"{events[0]['number'] - wanted} events are missing", file=sys.stderr)
+                    _print(events, as_json=as_json)
+                    wanted = events[-1]["number"] + 1 if events else wanted
+
+
+def _print(events: list[Document], *, as_json: bool) -> None:
+    for event in events:
+        print(json.dumps(event) if as_json else event_line(event))
+    sys.stdout.flush()
+
+
+def _profile(seconds: str) -> None:
+    if not seconds.isdecimal():
+        raise UsageError(f"--profile takes a number of seconds, not '{seconds}'.")
+    path = Path(str(wire.call("Profile", "u", int(seconds))))
+    deadline = time.monotonic() + int(seconds) + _LONGEST_WAIT
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise CommandError(f"The profile has not been written to {path}; the journal says why.")
+        time.sleep(0.1)
+    print(f"{path}\nRead it with: python3 -m pstats {path}")
