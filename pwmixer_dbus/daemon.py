@@ -83,6 +83,12 @@ def _open_bar_signal(parts: Parts, settings: Settings) -> Outlet:
     return BarSignal(parts.mixer, settings.bar_signal)
 
 
+def _open_shared_memory(parts: Parts, settings: Settings) -> Outlet:
+    from pwmixer_dbus.outlets.shm.outlet import SharedMemory  # noqa: PLC0415 - only where it is on
+
+    return SharedMemory(parts.mixer, settings.shared_memory)
+
+
 SWITCHES: tuple[Switch, ...] = (
     Switch(
         "statistics",
@@ -94,6 +100,11 @@ SWITCHES: tuple[Switch, ...] = (
         "the signal to waybar",
         lambda settings: settings.bar_signal if settings.bar_signal.enabled else None,
         _open_bar_signal,
+    ),
+    Switch(
+        "shared memory",
+        lambda settings: settings.shared_memory if settings.shared_memory.enabled else None,
+        _open_shared_memory,
     ),
 )
 """Every outlet that the configuration can switch, in the order in which they are opened."""

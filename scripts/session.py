@@ -415,6 +415,7 @@ def _private_environment(runtime: Path) -> dict[str, str]:
         "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={runtime / 'system_bus'}",
         "PULSE_SERVER": f"unix:{runtime / 'pulse/native'}",
         "PIPEWIRE_RUNTIME_DIR": str(runtime),
+        "PWMIXER_SHM_FOLDER": str(runtime),
     }
 
 

@@ -18,6 +18,7 @@ from pwmixer_dbus.core.settings import Settings
 HIGHEST: Final = 1.5
 SOCKET_PATH: Final = 103
 """As long as a socket's path may be, less what is put behind it while it is made."""
+NAME_LIMIT: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Entry:
     """One key of the file: its table and name, and the field of Settings, or of a record in it (`stats.file`).
 
     Of a number also its range, both ends in it; of text the words that it may be, or as an absolute path, "" for none,
-    how long it may be.
+    how long it may be, or that it is the name of a file.
     """
 
     table: str
@@ -35,6 +36,7 @@ class Entry:
     lowest: float = 0.0
     highest: float = 0.0
     longest: int = 0
+    is_name: bool = False
 
 
 KEYS: Final = (
@@ -52,6 +54,8 @@ KEYS: Final = (
     Entry(table="socket", name="path", field="socket.path", longest=SOCKET_PATH),
     Entry(table="bar_signal", name="enabled", field="bar_signal.enabled"),
     Entry(table="bar_signal", name="number", field="bar_signal.number", lowest=1, highest=30),
+    Entry(table="shared_memory", name="enabled", field="shared_memory.enabled"),
+    Entry(table="shared_memory", name="name", field="shared_memory.name", is_name=True),
     Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
 )
 BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})
@@ -118,7 +122,7 @@ def _value(entry: Entry, value: object) -> object:
             not isinstance(value, bool) and entry.lowest <= value <= entry.highest
         ):
             return float(value)
-        case str(), str() if value in entry.words or _is_path(entry, value):
+        case str(), str() if value in entry.words or _is_path(entry, value) or _is_name(entry, value):
             return value
         case Mapping(), Mapping() if all(_is_app_id(text) for pair in value.items() for text in pair):
             return value
@@ -126,11 +130,22 @@ def _value(entry: Entry, value: object) -> object:
 
 
 def _is_path(entry: Entry, text: str) -> bool:
-    return len(text) <= entry.longest and clean(text) == text and text[:1] in {"", "/"} and not entry.words
+    is_short = bool(entry.longest) and len(text) <= entry.longest
+    return is_short and clean(text) == text and text[:1] in {"", "/"}
 
 
 def _is_app_id(text: object) -> bool:
     return isinstance(text, str) and 1 <= len(text) <= TEXT_LIMIT and clean(text) == text
+
+
+def _is_name(entry: Entry, text: str) -> bool:
+    return entry.is_name and is_file_name(text)
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a text can be the name of a file in a folder that all programs share."""
+    is_name = "/" not in text and not text.startswith(".")
+    return is_name and 1 <= len(text) <= NAME_LIMIT and clean(text) == text
 
 
 def _rules(tables: object) -> tuple[Rule, ...]:

@@ -29,7 +29,19 @@ def _clean_text(text: str) -> str:
     return text
 
 
+def _file_name(text: str) -> str:
+    if not quick.is_file_name(text):
+        raise PydanticCustomError("file_name", "must be a name")
+    return text
+
+
 AppId = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_clean_text)]
+FileName = Annotated[
+    str,
+    Field(min_length=1, max_length=quick.NAME_LIMIT),
+    AfterValidator(_clean_text),
+    AfterValidator(_file_name),
+]
 
 
 class _Table(BaseModel):
@@ -151,6 +163,19 @@ class BarSignal(_Table):
     )
 
 
+class SharedMemory(_Table):
+    """The file in shared memory, for readers that look at frame rate."""
+
+    enabled: bool = Field(
+        default=_DEFAULTS.shared_memory.enabled,
+        description="Whether the state can be read in a file in /dev/shm; it costs 264 KiB of memory.",
+    )
+    name: FileName = Field(
+        default=_DEFAULTS.shared_memory.name,
+        description="The name of the file, without slashes; {uid} stands for your user number.",
+    )
+
+
 class Log(_Table):
     """What is written to the journal."""
 
@@ -198,6 +223,7 @@ class Document(_Table):
     stats: Stats = Stats()
     socket: Socket = Socket()
     bar_signal: BarSignal = BarSignal()
+    shared_memory: SharedMemory = SharedMemory()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
@@ -279,6 +305,7 @@ _SENTENCES = {
     "model_type": "must be a table, written [{key}], not {value}",
     "dict_type": "must be a table, written [{key}], not {value}",
     "mapping_type": "must be a table, written [{key}], not {value}",
+    "file_name": "must be a name without slashes that does not begin with a dot, not {value}",
     "rules_type": "must be tables, each written [[rules]], not {value}",
     "rules_limit": "there are {count} rules; at most {limit} are possible",
     "rule": "{sentence}",

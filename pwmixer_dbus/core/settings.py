@@ -36,6 +36,17 @@ class BarSignalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedMemorySettings:
+    """The file in shared memory: whether there is one, and its name, in which `{uid}` stands for the user's number.
+
+    `name` has 1 to 64 printable characters, no slash among them, and does not begin with a dot.
+    """
+
+    enabled: bool = True
+    name: str = "pwmixer-{uid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings in force. Whoever builds one keeps to the ranges.
 
@@ -50,6 +61,7 @@ class Settings:
     `stats`: the files of statistics.
     `socket`: the Unix socket for scripts and bars.
     `bar_signal`: the signal to waybar.
+    `shared_memory`: the file for readers that look at frame rate.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
@@ -65,5 +77,6 @@ class Settings:
     stats: StatisticsSettings = StatisticsSettings()
     socket: SocketSettings = SocketSettings()
     bar_signal: BarSignalSettings = BarSignalSettings()
+    shared_memory: SharedMemorySettings = SharedMemorySettings()
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

@@ -99,6 +99,10 @@ NO_PATH = 'must be an absolute path in quotes, at most 103 characters, or "", no
         ("volume.max = 2.0", "volume.max: 2.0 is too large, the highest is 1.5"),
         ("volume.max = 2", "volume.max: 2 is too large, the highest is 1.5"),
         ("volume.max = -0.1", "volume.max: -0.1 is too small, the lowest is 0.0"),
+        (
+            'shared_memory.name = "a/b"',
+            'shared_memory.name: must be a name without slashes that does not begin with a dot, not "a/b"',
+        ),
         ("volume.step = 0", "volume.step: 0 is too small, the lowest is 0.001"),
         ("volume.step = 0.6", "volume.step: 0.6 is too large, the highest is 0.5"),
         ('volume.max = "0.5"', 'volume.max: must be a number from 0.0 to 1.5, not "0.5"'),

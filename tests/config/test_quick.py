@@ -22,7 +22,9 @@ values = st.one_of(
         [0, 1, 2, -1, 0.0, 0.001, 0.5, 1.5, 1.500001, 10.0, 10.1, 1 << 70, float("nan"), float("inf")]
     ),
     st.floats(0.0, 2.0),
-    st.sampled_from(["", "info", "debug", "loud", "bin:vesktop", "x" * 513, "a\u202eb"]),
+    st.sampled_from(
+        ["", "info", "debug", "loud", "bin:vesktop", "x" * 513, "a\u202eb", "a/b", ".a", "x" * 65]
+    ),
     st.dictionaries(st.sampled_from(["", "bin:a", "b\x07"]), st.sampled_from(["bin:b", "", 1]), max_size=2),
     st.sampled_from([[], [RULE], [RULE, RULE], [{**RULE, "volume": 2}], [1]]),
 )
