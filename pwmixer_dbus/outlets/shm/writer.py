@@ -172,6 +172,7 @@ class _Table(Generic[K]):
             self._clear(place.at)
         self._places.clear()
         self.shown.clear()
+        self.crowded.clear()
         in_order = sorted(self._rows.items(), key=lambda item: not item[1].about.streams)
         for key, row in in_order[: self._capacity]:
             self._take(key, row, refer)
@@ -181,11 +182,11 @@ class _Table(Generic[K]):
         if len(self.shown) >= self._capacity:
             raise _NoRoomError
         place = _Place(self._offset + len(self.shown) * self._record.size, self.id_of(key))
+        self._places[key] = place
+        self.shown.append(key)
         number, flags, volume, max_volume, about = row
         _LEVEL.pack_into(self._memory, *place, number, flags, 0.0, volume, max_volume)
         self._put_about(place.at, key, about, refer)
-        self._places[key] = place
-        self.shown.append(key)
 
     def _put_about(self, at: int, key: K, about: About, refer: Callable[[str], Reference]) -> None:
         one, two, three = about.texts
