@@ -64,19 +64,11 @@ def _dispatch(argv: list[str]) -> int:
         from pwmixer_dbus.cli.usage import run as run_usage  # noqa: PLC0415
 
         return run_usage(name, words)
-    if command.module == "config":
-        from pwmixer_dbus.cli.config import run as run_config  # noqa: PLC0415
-
-        return run_config(words)
-    if command.module == "rules":
-        from pwmixer_dbus.cli.rules import run as run_rules  # noqa: PLC0415
-
-        return run_rules(name, words)
-    if command.module == "completion":
-        from pwmixer_dbus.cli.completion import run as run_completion  # noqa: PLC0415
-
-        return run_completion(name, words)
+    if command.module in {"config", "rules", "completion"}:
+        return _run_words(command.module, name, words)
     options, arguments = command.parse(words)
+    if command.module in {"install", "doctor"} or "--service" in options:
+        return _run_service(command.module, name, options)
     if command.module == "hot":
         from pwmixer_dbus.cli.hot import run as run_hot  # noqa: PLC0415
 
@@ -106,3 +98,29 @@ def _run_other(module: str, name: str, options: dict[str, str], arguments: list[
     from pwmixer_dbus.cli.show import run as run_show  # noqa: PLC0415
 
     return run_show(name, options, arguments)
+
+
+def _run_words(module: str, name: str, words: list[str]) -> int:
+    """Run a command that reads its words itself."""
+    if module == "config":
+        from pwmixer_dbus.cli.config import run as run_config  # noqa: PLC0415
+
+        return run_config(words)
+    if module == "rules":
+        from pwmixer_dbus.cli.rules import run as run_rules  # noqa: PLC0415
+
+        return run_rules(name, words)
+    from pwmixer_dbus.cli.completion import run as run_completion  # noqa: PLC0415
+
+    return run_completion(name, words)
+
+
+def _run_service(module: str, name: str, options: dict[str, str]) -> int:
+    """Run a command that is about the service itself."""
+    if module == "install":
+        from pwmixer_dbus.cli.install import run as run_install  # noqa: PLC0415
+
+        return run_install(name, options)
+    from pwmixer_dbus.cli.doctor import run as run_doctor  # noqa: PLC0415
+
+    return run_doctor(name)

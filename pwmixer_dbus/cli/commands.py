@@ -140,7 +140,11 @@ _ALL = (
         "show outputs, inputs and applications with their volumes",
         module="show",
         text="The default devices are marked. This is also what pwmixerctl does without a command.",
-        options=(Option(("-a", "--all"), "", "show monitors of outputs and what rules hide, too"), _COLOR),
+        options=(
+            Option(("-a", "--all"), "", "show monitors of outputs and what rules hide, too"),
+            _COLOR,
+            Option(("--service",), "", "show instead how the service itself is, and what is wrong with it"),
+        ),
         examples=(("pwmixerctl status", "everything at a glance"),),
     ),
     Command(
@@ -463,6 +467,44 @@ _ALL = (
         "read the configuration file again",
         module="hot",
         examples=(("pwmixerctl reload", "after an edit"),),
+    ),
+    Command(
+        "install",
+        (),
+        "install the service for yourself, enable and start it",
+        module="install",
+        text="Puts the units, the file by which the bus starts the service, the interface files, completions and manual pages "
+        "where they belong, and says what it does. Doing it again changes nothing, or mends what an upgrade or a move of Python "
+        "has made wrong. What you have changed yourself stays.",
+        options=(
+            Option(("--user",), "", "into your own folders (the default)"),
+            Option(("--system",), "", "for everybody, into /usr/local; DESTDIR is put before it"),
+            Option(("-n", "--dry-run"), "", "say what would be done, and do nothing"),
+        ),
+        examples=(("pwmixerctl install --dry-run", "what it would do"),),
+    ),
+    Command(
+        "uninstall",
+        (),
+        "stop the service and remove what 'install' has put there",
+        module="install",
+        text="Removes exactly what 'install' has written; what you have changed since stays, and so do your configuration and "
+        "what is remembered.",
+        options=(
+            Option(("--user",), "", "from your own folders (the default)"),
+            Option(("--system",), "", "from /usr/local; DESTDIR is put before it"),
+            Option(("--purge",), "", "forget what is remembered, too; the configuration stays"),
+            Option(("-n", "--dry-run"), "", "say what would be done, and do nothing"),
+        ),
+        examples=(("pwmixerctl uninstall", "remove it; what is remembered waits for the next time"),),
+    ),
+    Command(
+        "doctor",
+        (),
+        "say what is wrong with the service, its unit and the sound server",
+        module="doctor",
+        text="One sentence each, with what to do about it; exits with 1 if there is anything. It starts the service if need be.",
+        examples=(("pwmixerctl doctor", "when something does not work"),),
     ),
     Command(
         "completion",

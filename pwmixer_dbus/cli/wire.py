@@ -12,6 +12,7 @@ import struct
 from pwmixer_dbus.cli import CommandError, UnreachableError
 
 NAME, PATH = "org.pwmixer.Mixer", "/org/pwmixer/Mixer"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS_NAME, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 
 Value = str | float | bool
@@ -66,7 +67,13 @@ class Connection:
 
         Raises CommandError with the message of an error, UnreachableError where nobody is there to reply.
         """
-        serial = self.post(method, signature, *arguments, name=name, path=path)
+        return self._answer(self.post(method, signature, *arguments, name=name, path=path))
+
+    def get(self, prop: str) -> Result | None:
+        """Read a property of the root. Raises as `call` does."""
+        return self._answer(self.post("Get", "ss", NAME, prop, interface=PROPERTIES))
+
+    def _answer(self, serial: int) -> Result | None:
         while True:
             kind, reply_to, error, values = decode_message(self._message())
             if reply_to == serial and kind == METHOD_RETURN:
@@ -75,12 +82,25 @@ class Connection:
                 raise failure(error, str(values[0]) if values else "")
 
     def post(
-        self, method: str, signature: str = "", *arguments: Argument, name: str = NAME, path: str = PATH
+        self,
+        method: str,
+        signature: str = "",
+        *arguments: Argument,
+        name: str = NAME,
+        path: str = PATH,
+        interface: str = "",
     ) -> int:
         """Send a call, and return the serial that its reply will name."""
         self._serial += 1
         call = encode_call(
-            self._serial, method, signature, arguments, name=name, path=path, flags=self._flags
+            self._serial,
+            method,
+            signature,
+            arguments,
+            name=name,
+            path=path,
+            interface=interface,
+            flags=self._flags,
         )
         self._send(self._unsent + call)
         self._unsent = b""
@@ -173,16 +193,17 @@ def encode_call(
     *,
     name: str = NAME,
     path: str = PATH,
+    interface: str = "",
     flags: int = 0,
 ) -> bytes:
-    """Write a method call; the interface is named like the service."""
+    """Write a method call; without another one, the interface is named like the service."""
     body = b""
     for code, argument in zip(signature.replace("a{sv}", "a"), arguments, strict=True):
         body = _put(body, code, argument)
     fields = b""
     for number, code, value in (
         (1, "o", path),
-        (2, "s", name),
+        (2, "s", interface or name),
         (3, "s", method),
         (6, "s", name),
         (8, "g", signature),
@@ -216,6 +237,8 @@ def decode_message(message: bytes) -> Message:
             reply_to = int(number) if field == _REPLY_SERIAL else reply_to
     values: list[Result] = []
     position = end + -end % 8
+    if texts[_SIGNATURE] == "v":
+        texts[_SIGNATURE], position = _get_text(message, position, "g", order)
     codes = texts[_SIGNATURE].replace("as", "A").replace("ao", "A")
     for code in "" if codes.strip(_READABLE) else codes:
         get = _get_texts if code == "A" else _get_text if code in "sog" else _get_number

@@ -61,7 +61,7 @@ def words(ctl: Ctl) -> Words:
 
 @pytest.mark.usefixtures("fake_service")
 def test_words_become_commands_targets_options_and_choices(words: Words) -> None:
-    assert words("u") == ["up", "unmute", "unlock"]
+    assert words("u") == ["up", "unmute", "unlock", "uninstall"]
     assert words("get", "@") == ["@sink", "@source"]
     assert words("get", "app:") == ["app:bin:firefox", "app:name:my sdl game"]
     assert words("explain", "") == ["stream:5", "stream:6"]
