@@ -222,6 +222,7 @@ class Daemon:
         self._mixer.subscribe(self._tell_change)
         if self._configuration.settings.memory:
             self._keeper.start(self._state.load())
+            self._router.enabled = not self._keeper.memory.rules_off
             self._remembers = True
         following = asyncio.create_task(self._server.run())
         releasing = asyncio.create_task(self._begin_to_answer())

@@ -167,6 +167,10 @@ class Keeper:
         intent = replace(_about(target), max_volume=max_volume)
         self._keep(learned(self.memory, intent, self._wall_clock()))
 
+    def set_rules_off(self, *, off: bool) -> None:
+        """Keep whether rules are switched off."""
+        self._keep(replace(self.memory, rules_off=off) if off != self.memory.rules_off else self.memory)
+
     # --- learning
 
     def _after(self, before: MixerState, changes: Iterable[Change], origin: Origin) -> Memory:

@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     tested.add_argument("--file", type=Path, help="try the rules of this file in place of those in force")
     actions.add_parser("suggest", help="propose rules from what plays now, as TOML that 'add' takes")
     actions.add_parser("enable", help="use rules")
-    actions.add_parser("disable", help="use no rules until 'enable', or until the service ends")
+    actions.add_parser("disable", help="use no rules until 'enable'")
     return parser
 
 

@@ -255,7 +255,8 @@ def _text(memory: Memory, lines: _Lines) -> str:
         del lines[gone]
     apps = ",".join(lines[app_id][1] for app_id in memory.apps)
     devices = ",".join(f"\n{_json(k)}: {_json(_device_values(d))}" for k, d in memory.devices.items())
-    return f'{{"version": {VERSION},\n"apps": {{{apps}}},\n"devices": {{{devices}}}}}\n'
+    rules = ',\n"rules_off": true' if memory.rules_off else ""
+    return f'{{"version": {VERSION}{rules},\n"apps": {{{apps}}},\n"devices": {{{devices}}}}}\n'
 
 
 _json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -324,6 +325,7 @@ def _read(path: Path) -> tuple[int, Memory, int]:
     memory = Memory(
         apps={app.app_id: app for app in reader.apps(apps)},
         devices={device.key: device for device in reader.devices(devices)},
+        rules_off=reader.rules_off(document),
     )
     return version, bounded(memory), reader.dropped
 
@@ -361,6 +363,10 @@ class _Reader:
                 max_volume=self._volume(values, "max_volume"),
                 used=self._time(values),
             )
+
+    def rules_off(self, document: Mapping[str, object]) -> bool:
+        """Read whether rules are switched off."""
+        return self._switch(document, "rules_off") or False
 
     def _tables(
         self, table: object, is_key: Callable[[str], bool]

@@ -115,10 +115,11 @@ class KnownDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """All that is remembered: applications by id and devices by key."""
+    """All that is remembered: applications by id, devices by key, and whether rules have been switched off."""
 
     apps: Mapping[str, KnownApp] = field(default_factory=lambda: MappingProxyType({}))
     devices: Mapping[str, KnownDevice] = field(default_factory=lambda: MappingProxyType({}))
+    rules_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,9 +303,9 @@ def met(memory: Memory, app: App, now: float, first_volume: float | None = None)
 
 
 def forgotten(memory: Memory, app_id: str | None) -> Memory:
-    """Return the memory without one application; None forgets everything, devices too."""
+    """Return the memory without one application; None forgets all of them, devices too."""
     if app_id is None:
-        return memory if not memory.apps and not memory.devices else Memory()
+        return memory if not memory.apps and not memory.devices else Memory(rules_off=memory.rules_off)
     if app_id not in memory.apps:
         return memory
     return replace(memory, apps={k: v for k, v in memory.apps.items() if k != app_id})
@@ -317,7 +318,7 @@ def device_forgotten(memory: Memory, key: str) -> Memory:
         for app_id, app in memory.apps.items()
     }
     devices = {k: v for k, v in memory.devices.items() if k != key}
-    after = Memory(apps=apps, devices=devices)
+    after = replace(memory, apps=apps, devices=devices)
     return memory if after == memory else after
 
 
@@ -325,7 +326,9 @@ def bounded(memory: Memory) -> Memory:
     """Return the memory within its limits: of those of which nothing was asked, the longest unused go first."""
     if len(memory.apps) <= APPS and len(memory.devices) <= DEVICES:
         return memory
-    return Memory(apps=_most_wanted(memory.apps, APPS), devices=_most_wanted(memory.devices, DEVICES))
+    return replace(
+        memory, apps=_most_wanted(memory.apps, APPS), devices=_most_wanted(memory.devices, DEVICES)
+    )
 
 
 def _device_learned(memory: Memory, intent: DeviceIntent, day: int) -> Memory:

@@ -173,9 +173,11 @@ intents = st.builds(
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
-@given(st.lists(intents, max_size=6))
-def test_every_memory_survives_the_file(tmp_path_factory: pytest.TempPathFactory, wishes: list[Any]) -> None:
-    memory = Memory()
+@given(st.lists(intents, max_size=6), st.booleans())
+def test_every_memory_survives_the_file(
+    tmp_path_factory: pytest.TempPathFactory, wishes: list[Any], off: bool
+) -> None:
+    memory = Memory(rules_off=off)
     for wish in wishes:
         memory = learned(memory, wish, 1.8e9)
     path = tmp_path_factory.getbasetemp() / "round" / "state.json"

@@ -636,3 +636,10 @@ def test_what_is_learned_in_one_life_is_enforced_in_the_next() -> None:
     memory = learned(Memory(), intent, NOW)
     known = app(state_of(playback()))
     assert enforced(recall(memory, known.app_id, Kind.PLAYBACK, SPEAKERS)).commands == (to(0.8),)
+
+
+def test_rules_that_are_switched_off_stay_so_whatever_is_forgotten() -> None:
+    memory = learned(Memory(rules_off=True), AppIntent(app_id=MUSIC, volume=0.5), NOW)
+    assert forgotten(memory, None) == Memory(rules_off=True)
+    assert device_forgotten(memory, "sink:speakers").rules_off
+    assert bounded(memory).rules_off

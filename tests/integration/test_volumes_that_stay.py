@@ -126,6 +126,14 @@ def test_my_volumes_are_gone_after_a_restart_of_the_mixer(again: Callable[[], Se
     service.wait_for_stream("Game", volume=0.3)
 
 
+def test_rules_that_were_switched_off_are_back_after_a_restart(again: Callable[[], Service]) -> None:
+    again().set("Enabled", "b", False, path=ROOT, interface="Rules")
+    service = again()
+    assert service.get("Enabled", path=ROOT, interface="Rules") is False
+    service.set("Enabled", "b", True, path=ROOT, interface="Rules")
+    assert again().get("Enabled", path=ROOT, interface="Rules") is True
+
+
 def test_my_volumes_are_gone_after_a_restart_of_the_sound_server(service: Service) -> None:
     session = service.session
     once_set(service, 0.3)

@@ -90,6 +90,7 @@ class BusService:
         self._router = router
         router.on_applied = self._rule_applied
         self._rules = rules
+        self._keeper = keeper
         self.publisher = Publisher(connection, lambda: mixer.state, self.root_values, mixer.measures)
         self._methods = Methods(
             mixer,
@@ -295,6 +296,7 @@ class BusService:
                 )
             if prop.name == "Enabled":
                 self._router.enabled = value.value
+                self._keeper.set_rules_off(off=not value.value)
                 self._methods.heal((ROOT_SUBJECT,), prop.name)
             else:
                 self._set_max_volume(value.value)
