@@ -75,8 +75,9 @@ MAY_IMPORT = {
         "supervisor",
         "__init__",
     },
+    "cli/rules": {"core", "cli", "config"},
     "cli/stats": {"cli", "core", "__init__"},
-    "cli": {"cli", "cli/stats", "config", "__init__"},
+    "cli": {"cli", "cli/rules", "cli/stats", "config", "__init__"},
 }
 ONLY_IN = {
     "pulsectl": ["pulse"],

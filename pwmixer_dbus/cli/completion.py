@@ -4,6 +4,7 @@ So the three shells agree, and a script that was installed once never grows old.
 without a service there are fewer.
 """
 
+import os
 from collections.abc import Iterator
 
 from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
@@ -15,6 +16,7 @@ Candidate = tuple[str, str]
 _WORDS = {
     "KIND": KINDS,
     "SHELL": SHELLS,
+    "wireplumber|FILE": ("wireplumber",),
     "check|show|path|init": ("check", "show", "path", "init"),
     "list|add|edit|remove|move|test|suggest|enable|disable": (
         *("list", "add", "edit", "remove", "move", "test", "suggest", "enable", "disable"),
@@ -113,7 +115,7 @@ def _candidates(before: list[str], current: str) -> Iterator[Candidate]:
         yield from ((option.names[-1], option.meaning) for option in command.options)
         yield ("--help", "show help")
     else:
-        yield from _arguments(command, _given(command, before[1:]))
+        yield from _arguments(command, _given(command, before[1:]), current)
 
 
 def _given(command: Command, words: list[str]) -> list[str]:
@@ -124,7 +126,9 @@ def _given(command: Command, words: list[str]) -> list[str]:
     ]
 
 
-def _arguments(command: Command, given: list[str]) -> Iterator[Candidate]:
+def _arguments(command: Command, given: list[str], current: str) -> Iterator[Candidate]:
+    if command.name == "rules" and given in (["remove"], ["move"]):
+        yield from _own_rules()
     if len(given) >= len(command.arguments):
         return
     argument = command.arguments[len(given)].strip("[]")
@@ -134,8 +138,35 @@ def _arguments(command: Command, given: list[str]) -> Iterator[Candidate]:
         yield ("bars", "what --format takes for a bar")
     elif argument in _WORDS:
         yield from ((word, "") for word in _WORDS[argument])
+        if argument.endswith("FILE"):
+            yield from _files(current)
+    elif argument == "FILE":
+        yield from _files(current)
     elif argument in _COLLECTIONS or argument in {"PORT", "PROFILE"}:
         yield from _living(argument, given)
+
+
+def _own_rules() -> Iterator[Candidate]:
+    """Offer the rules that can be changed; they stand in a file, so no service is asked."""
+    from pwmixer_dbus.config.errors import ConfigError  # noqa: PLC0415
+    from pwmixer_dbus.config.load import config_path  # noqa: PLC0415
+    from pwmixer_dbus.config.rulebook import read_rules, rules_path  # noqa: PLC0415
+
+    try:
+        yield from ((printable(rule.name), "") for rule in read_rules(rules_path(config_path())))
+    except ConfigError:
+        return  # 'rules list' tells what is wrong
+
+
+def _files(current: str) -> Iterator[Candidate]:
+    folder = os.path.dirname(current)  # noqa: PTH120 - what was typed stays as it was typed
+    try:
+        with os.scandir(folder or ".") as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                path = os.path.join(folder, entry.name)  # noqa: PTH118 - likewise
+                yield printable(f"{path}/" if entry.is_dir() else path), ""
+    except OSError:
+        return
 
 
 def _living(argument: str, given: list[str]) -> Iterator[Candidate]:

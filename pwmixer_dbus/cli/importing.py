@@ -1,6 +1,7 @@
 """`pwmixerctl import`: take over what WirePlumber or gnome-pipewire-volume-mixer has kept, and say what is left out."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,15 @@ def _volumes(path: Path, is_rehearsal: bool) -> None:
     memory = file.load() if is_ours else peek(state_path())
     if file.problem:
         raise CommandError(file.problem)
-    found = from_wireplumber(text, memory, load(config_path()).aliases)
+    settings = load(config_path())
+    if not settings.memory:
+        print(
+            printable(
+                f"memory.enabled is false in {config_path()}: what is imported is kept, and not used until that is changed"
+            ),
+            file=sys.stderr,
+        )
+    found = from_wireplumber(text, memory, settings.aliases)
     taken = [(intent, f"{intent.name} ({intent.app_id}): {_level(intent)}") for intent in found.intents]
     if is_rehearsal:
         _tell("would be remembered", [line for _, line in taken])

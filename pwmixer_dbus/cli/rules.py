@@ -23,6 +23,7 @@ from pwmixer_dbus.cli.wire import NAME, PATH, failure
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
 from pwmixer_dbus.config.rulebook import plain_rules, plain_text, rules_path, rules_text
+from pwmixer_dbus.core.rules import signature_of
 
 Plain = dict[str, Any]
 Call = tuple[str, str, Sequence[Any]]
@@ -369,20 +370,7 @@ def _ends(path: str, name: str) -> bool:
 
 
 def _typed(plain: Mapping[str, object]) -> dict[str, Variant]:
-    return {key: Variant(_signature(value), value) for key, value in plain.items()}
-
-
-def _signature(value: object) -> str:
-    match value:
-        case bool():
-            return "b"
-        case str():
-            return "s"
-        case float():
-            return "d"
-        case Mapping():
-            return "a{sas}"
-    return "as"
+    return {key: Variant(signature_of(value), value) for key, value in plain.items()}
 
 
 def _asked(*calls: Call) -> list[list[Any]]:

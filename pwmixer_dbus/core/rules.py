@@ -302,6 +302,20 @@ def rule_from_plain(plain: Mapping[str, object]) -> Rule:
     return rule
 
 
+def signature_of(value: object) -> str:
+    """Return the D-Bus type of a value in the plain form of a rule."""
+    match value:
+        case bool():
+            return "b"
+        case str():
+            return "s"
+        case float():
+            return "d"
+        case Mapping():
+            return "a{sas}"
+    return "as"
+
+
 def read_rule(
     plain: Mapping[str, object], *, origin: str = "config"
 ) -> tuple[Rule | None, tuple[RuleProblem, ...]]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cli_rig import Ctl
@@ -74,6 +75,27 @@ def test_words_become_commands_targets_options_and_choices(words: Words) -> None
     assert words("get", "--format", "x", "@so") == ["@source"]
     assert words("reload", "") == []
     assert words("nonsense", "") == []
+
+
+def test_rules_and_files_become_words_without_a_service(ctl: Ctl, tmp_path: Path) -> None:
+    folder = tmp_path / "pwmixer"
+    folder.mkdir()
+    rules = '[[rules]]\nname = "{}"\nmatch.app = "a"\n'
+    (folder / "rules.toml").write_text(rules.format("Music") + rules.format("Mine: all"))
+
+    def words(*given: str) -> list[str]:
+        result = ctl("complete-words", "--", *given, XDG_CONFIG_HOME=str(tmp_path))
+        assert result.stderr == ""
+        return [line.partition("\t")[0] for line in result.stdout.splitlines()]
+
+    assert words("rules", "remove", "M") == ["Music", "Mine: all"]
+    assert words("rules", "move", "Mu") == ["Music"]
+    assert words("rules", "move", "Music", "") == []
+    assert words("import", "wi") == ["wireplumber"]
+    assert words("import", f"{folder}/r") == [f"{folder}/rules.toml"]
+    assert words("import", "wireplumber", f"{tmp_path}/p") == [f"{folder}/"]
+    (folder / "rules.toml").write_text("nonsense")
+    assert words("rules", "remove", "") == []
 
 
 def test_without_a_service_completion_is_quiet(ctl: Ctl) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ discord = "headset"
 """
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def silent_session() -> Iterator[Session]:
+    """Start a session with a bus and nothing else."""
+    with Session(sound=False) as session:
+        yield session
 
 
 def ctl(session: Session, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -73,6 +81,15 @@ def test_without_the_service_volumes_go_into_its_file(service: Service, tmp_path
     assert "remembered:\n  nothing\nthere already:\n" in said(session, "import", "wireplumber", path)
     service.start()
     assert said(session, "get", "app:bin:firefox").strip() == "50% muted"
+
+
+def test_that_memory_is_switched_off_is_told(silent_session: Session, tmp_path: Path) -> None:
+    config = folder(silent_session, "XDG_CONFIG_HOME")
+    config.mkdir()
+    (config / "config.toml").write_text("[memory]\nenabled = false\n")
+    result = ctl(silent_session, "import", "wireplumber", written(tmp_path, VOLUMES))
+    assert (result.returncode, result.stdout.count("Firefox")) == (0, 1)
+    assert f"memory.enabled is false in {config / 'config.toml'}" in result.stderr
 
 
 def test_the_service_sets_what_it_has_met_and_the_rest_waits(service: Service, tmp_path: Path) -> None:

@@ -174,6 +174,16 @@ def test_where_an_application_is_becomes_a_rule_which_the_next_one_replaces(serv
     assert rule["to"] == ["speakers"]
 
 
+def test_a_move_that_cannot_be_written_down_says_that_it_has_happened(service: Service) -> None:
+    service.session.play("Radio", sink="headset")
+    service.wait_for_stream("Radio", device="headset")
+    folder(service).mkdir()
+    (folder(service) / "rules.toml").symlink_to("/proc/nowhere/rules.toml")
+    with pytest.raises(CallError, match=r"It was moved, but that is not remembered: .*cannot be written"):
+        service.call("Move", "ssa{sv}", "app:radio", "speakers", 1, "remember", "b", True)
+    service.wait_for_stream("Radio", device="speakers", routed_by="person")
+
+
 def test_what_cannot_be_remembered_is_refused(service: Service) -> None:
     assert "Nothing is called" in refusal(service, "Remember", "s", "app:nobody")
     assert "is no stream or application" in refusal(service, "Remember", "s", "@sink")

@@ -214,7 +214,7 @@ class Methods:
             try:
                 self.rules.keep(rules)
             except MixerError as error:
-                call.fail(error)
+                call.fail(_NotRememberedError(error))
             else:
                 call.reply(paths)
 
@@ -484,6 +484,14 @@ def _origin(call: Call, options: Mapping[str, Any]) -> Origin:
 
 def _limit(options: Mapping[str, Any]) -> float:
     return max(gain.checked(options.get("limit", gain.CEILING), "The option limit"), 0.0)
+
+
+class _NotRememberedError(MixerError):
+    """A move that has happened, and that could not be made a rule of; it has the name of what was in the way."""
+
+    def __init__(self, cause: MixerError) -> None:
+        super().__init__(f"It was moved, but that is not remembered: {cause}")
+        self.dbus_name = cause.dbus_name  # type: ignore[misc]  # each class has one, but this is told under many
 
 
 def object_at(mixer: Mixer, path: str) -> Target:

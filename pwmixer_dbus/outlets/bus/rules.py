@@ -27,6 +27,7 @@ from pwmixer_dbus.core.rules import (
     repeated_names,
     rule_from_plain,
     rule_to_plain,
+    signature_of,
 )
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -253,20 +254,7 @@ def typed_rule(rule: Rule) -> dict[str, Variant]:
 
 def typed_plain(plain: Mapping[str, object]) -> dict[str, Variant]:
     """Write the plain form of a rule as a{sv}; match is a{sas}."""
-    return {key: Variant(_signature(value), value) for key, value in plain.items()}
-
-
-def _signature(value: object) -> str:
-    match value:
-        case bool():
-            return "b"
-        case str():
-            return "s"
-        case float():
-            return "d"
-        case Mapping():
-            return "a{sas}"
-    return "as"
+    return {key: Variant(signature_of(value), value) for key, value in plain.items()}
 
 
 def described_trial(trial: Trial) -> dict[str, object]:
