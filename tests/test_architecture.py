@@ -86,6 +86,7 @@ ONLY_IN = {
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
     "pydantic": ["config"],
     "pydantic_core": ["config"],
+    "platformdirs": ["config"],
     "tomllib": ["config"],
 }
 IMPURE = {
