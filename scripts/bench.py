@@ -29,6 +29,7 @@ from statistics import median, quantiles
 from typing import Any, TypeVar
 
 import bench_limit
+import bench_shm
 import pulsectl
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -340,6 +341,13 @@ async def limit(bench: Bench) -> list[Row]:
     ]
 
 
+async def shared_memory(bench: Bench) -> list[Row]:
+    """Write and read the shared memory, in a file beside the service's."""
+    path = bench.session.runtime / "shared-memory"
+    samples = bench_shm.measured(path, max(ENOUGH, bench.rounds))
+    return [row("shared-memory", what, values, unit="us") for what, values in samples.items()]
+
+
 BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "set-volume": set_volume,
     "external-change": external_change,
@@ -348,6 +356,7 @@ BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "edit": edit,
     "first-call": first_call,
     "memory": memory,
+    "shared-memory": shared_memory,
     "limit": limit,
 }
 

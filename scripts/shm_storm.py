@@ -184,8 +184,9 @@ def publish(writer: Writer[str], last: int) -> int:
     """Write the generation after the last one, and return it."""
     generation = last + 1
     (old_devices, old_apps), (devices, apps) = rows(last % CYCLE), rows(generation % CYCLE)
-    facts = Facts(generation, generation % 2 == 0, generation % 1000, 0)
-    writer.publish(facts, {**dict.fromkeys(old_devices), **devices}, {**dict.fromkeys(old_apps), **apps})
+    facts = Facts(generation % 2 == 0, generation % 1000, 0)
+    devices_changed = {**dict.fromkeys(old_devices), **devices}
+    writer.publish(generation, devices_changed, {**dict.fromkeys(old_apps), **apps}, facts)
     return generation
 
 

@@ -11,7 +11,7 @@ import pytest
 from pwmixer_dbus.outlets.shm.file import SharedFile
 from pwmixer_dbus.outlets.shm.layout import HEADER, Capacity
 from pwmixer_dbus.outlets.shm.reader import Reader, ReaderError
-from pwmixer_dbus.outlets.shm.writer import Facts, Writer
+from pwmixer_dbus.outlets.shm.writer import Writer
 
 ROOM = Capacity(devices=1, apps=1, texts=64)
 
@@ -22,7 +22,7 @@ class Maker:
     def __init__(self, folder: Path, generation: int = 1) -> None:
         self.file = SharedFile(folder / "state", ROOM.size)
         self.writer = Writer[str](self.file.memory, ROOM, pid=1, clock=time.monotonic_ns)
-        self.writer.publish(Facts(generation, True, 0, 0), {}, {})
+        self.writer.publish(generation, {}, {})
 
     def show(self) -> "Maker":
         self.file.show()

@@ -46,6 +46,7 @@ class SharedMemory:
         self._writer = Writer[DeviceKey](self._file.memory, room, pid=os.getpid(), clock=time.monotonic_ns)
         self._devices = {_key(device) for device in mixer.state.devices.values()}
         self._apps = set(mixer.state.apps)
+        self._are_facts_old = True
         self._soon: asyncio.Handle | None = None
         try:
             self._publish()
@@ -74,6 +75,8 @@ class SharedMemory:
     def _mark(self, before: MixerState, change: Change) -> None:
         """Note which records a change may show in."""
         state = self._mixer.state
+        if change.kind is Kind.SERVER or change.kind.is_device:
+            self._are_facts_old = True  # a default is named before it comes, and after it has gone
         limits = (state.settings, state.caps, state.locked)
         if change.kind is Kind.SERVER and (before.settings, before.caps, before.locked) != limits:
             self._devices.update(_key(device) for device in state.devices.values())
@@ -96,13 +99,12 @@ class SharedMemory:
         apps = {app_id: self._app_row(state, app_id) for app_id in self._apps}
         self._devices.clear()
         self._apps.clear()
-        facts = Facts(
-            state.generation,
-            state.connected,
-            self._id_of(state.default(Kind.SINK)),
-            self._id_of(state.default(Kind.SOURCE)),
-        )
-        self._writer.publish(facts, devices, apps)
+        facts = None
+        if self._are_facts_old:
+            sink, source = (self._id_of(state.default(kind)) for kind in (Kind.SINK, Kind.SOURCE))
+            facts = Facts(state.connected, sink, source)
+            self._are_facts_old = False
+        self._writer.publish(state.generation, devices, apps, facts)
 
     def _app_row(self, state: MixerState, app_id: str) -> Row | None:
         app = state.apps.get(app_id)

@@ -21,13 +21,15 @@ from pwmixer_dbus.outlets.shm.layout import (
 )
 
 _FIXED = HEADER.struct("magic", "closed")
-_CHANGING = HEADER.struct("generation", "default_source")
+_STAMP = HEADER.struct("generation", "updated_ns")
+_SUMMARY = HEADER.struct("flags", "default_source")
 _LEVEL = DEVICE.struct("id", "max_volume")  # an application's are the same
 _TEXTS = DEVICE.struct("name", "icon_name")  # likewise
 _STREAMS = APP.struct("stream_count", "streams")
 _TEXTS_AT = DEVICE.offset("name")
 _STREAMS_AT = APP.offset("stream_count")
-_CHANGING_AT = HEADER.offset("generation")
+_STAMP_AT = HEADER.offset("generation")
+_SUMMARY_AT = HEADER.offset("flags")
 _SEQUENCE = HEADER.offset("sequence") // 4
 _CLOSED = HEADER.offset("closed") // 4
 _WRAP = 0xFFFFFFFF
@@ -61,12 +63,11 @@ class Row(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the header says of the state; the defaults are ids of devices, 0 for none."""
+    """What the header says of the whole; the defaults are ids of devices, 0 for none."""
 
-    generation: int
-    connected: bool
-    default_sink: int
-    default_source: int
+    connected: bool = False
+    default_sink: int = 0
+    default_source: int = 0
 
 
 class _NoRoomError(Exception):
@@ -148,23 +149,27 @@ class _Table(Generic[K]):
             else:
                 self._rows[key] = row
 
-    def write(self, rows: Mapping[K, Row | None], refer: Callable[[str], Reference]) -> None:
-        """Keep rows and write them; raises _NoRoomError where one has no room."""
+    def write(self, rows: Mapping[K, Row | None], refer: Callable[[str], Reference]) -> bool:
+        """Keep rows and write them; return whether more than levels has changed.
+
+        Raises _NoRoomError where one has no room.
+        """
+        is_more = False
         for key, row in rows.items():
-            if row is None:
-                self._drop(key)
-                continue
-            before = self._rows.get(key)
-            self._rows[key] = row
             place = self._places.get(key)
-            if before is None or place is None:
-                self._take(key, row, refer)
+            if row is None or place is None:
+                is_more = True
+                self._come_or_go(key, row, refer)
                 continue
             number, flags, volume, max_volume, about = row
             at, its_id = place
             _LEVEL.pack_into(self._memory, at, its_id, number, flags, 0.0, volume, max_volume)
+            before = self._rows[key]
+            self._rows[key] = row
             if about != before.about:
+                is_more = True
                 self._put_about(at, key, about, refer)
+        return is_more
 
     def lay_out(self, refer: Callable[[str], Reference]) -> None:
         """Write all rows anew, as many as have room: those with streams first."""
@@ -175,6 +180,13 @@ class _Table(Generic[K]):
         self.crowded.clear()
         in_order = sorted(self._rows.items(), key=lambda item: not item[1].about.streams)
         for key, row in in_order[: self._capacity]:
+            self._take(key, row, refer)
+
+    def _come_or_go(self, key: K, row: Row | None, refer: Callable[[str], Reference]) -> None:
+        if row is None:
+            self._drop(key)
+        else:
+            self._rows[key] = row
             self._take(key, row, refer)
 
     def _take(self, key: K, row: Row, refer: Callable[[str], Reference]) -> None:
@@ -237,6 +249,7 @@ class Writer(Generic[K]):
         self._devices: _Table[K] = _Table(memory, DEVICE, HEADER.size, capacity.devices)
         self._apps: _Table[str] = _Table(memory, APP, capacity.app_offset, capacity.apps)
         self._overflow = 0
+        self._facts = Facts()
         self._refer = self._texts.refer
         self._release, self._acquire = fence()
         places = (HEADER.size, DEVICE.size, capacity.devices, capacity.app_offset, APP.size, capacity.apps)
@@ -247,9 +260,16 @@ class Writer(Generic[K]):
         """Return the id by which a device is named in facts and in the rows of applications."""
         return self._devices.id_of(key)
 
-    def publish(self, facts: Facts, devices: Mapping[K, Row | None], apps: Mapping[str, Row | None]) -> None:
+    def publish(
+        self,
+        generation: int,
+        devices: Mapping[K, Row | None],
+        apps: Mapping[str, Row | None],
+        facts: Facts | None = None,
+    ) -> None:
         """Write what has changed, None for what has gone, in one step: a reader sees all of it or nothing of it.
 
+        Facts stay as they are where none are given.
         Costs as much as what has changed; only while something overflows, or has used up the room for texts, as all there is.
         """
         words = self._words
@@ -257,19 +277,24 @@ class Writer(Generic[K]):
         words[_SEQUENCE] = (sequence + 1) & _WRAP
         self._release()
         self._acquire()
+        is_more = facts is not None
         try:
             if devices:
-                self._devices.write(devices, self._refer)
+                is_more |= self._devices.write(devices, self._refer)
             if apps:
-                self._apps.write(apps, self._refer)
+                is_more |= self._apps.write(apps, self._refer)
         except _NoRoomError:
+            is_more = True
             self._devices.note(devices)
             self._apps.note(apps)
             self._lay_out()
         else:
             if self._overflow:
+                is_more = True
                 self._lay_out()
-        self._put_header(*facts)
+        _STAMP.pack_into(self._memory, _STAMP_AT, generation, self._clock())
+        if is_more:
+            self._sum_up(facts or self._facts)
         self._release()
         self._acquire()
         words[_SEQUENCE] = (sequence + 2) & _WRAP
@@ -297,17 +322,18 @@ class Writer(Generic[K]):
             self._overflow |= _TEXTS_OVERFLOW
             return 0, 0
 
-    def _put_header(self, generation: int, connected: bool, default_sink: int, default_source: int) -> None:
+    def _sum_up(self, facts: Facts) -> None:
+        """Write what the header says of the whole."""
+        self._facts = facts
         flags = self._overflow
-        if connected:
+        if facts.connected:
             flags |= _CONNECTED
         if self._apps.crowded:
             flags |= _STREAMS_OVERFLOW
-        devices, apps, texts = len(self._devices.shown), len(self._apps.shown), self._texts.used
-        _CHANGING.pack_into(
-            self._memory, _CHANGING_AT,
-            generation, self._clock(), flags, devices, apps, texts, default_sink, default_source,
-        )  # fmt: skip
+        counts = (len(self._devices.shown), len(self._apps.shown), self._texts.used)
+        _SUMMARY.pack_into(
+            self._memory, _SUMMARY_AT, flags, *counts, facts.default_sink, facts.default_source
+        )
 
 
 def fence() -> tuple[Callable[[], None], Callable[[], object]]:
