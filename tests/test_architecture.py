@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
 
 CORE = ["errors", "model", "patterns", "rules", "settings", "gain", "identity", "commands", "events", "state"]
 CORE += ["memory", "matching", "loops"]
-CORE += ["routing", "selectors", "verbs", "requests", "subjects", "history", "document"]
+CORE += ["routing", "selectors", "verbs", "requests", "subjects", "history", "suggestions", "document"]
 CORE += ["fading", "measures", "statistics"]
 """In the order in which they build on each other: each may import only what stands before it."""
 

@@ -80,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
     tested = actions.add_parser("test", help="show what the rules would do, and do nothing")
     tested.add_argument("--on", metavar="FIELD=TEXT,...", help="on a stream that need not be there")
     tested.add_argument("--file", type=Path, help="try the rules of this file in place of those in force")
-    actions.add_parser("suggest", help="propose rules from what plays now, as TOML that 'add' takes")
+    actions.add_parser(
+        "suggest", help="propose rules from what plays or has played, as TOML that 'add' takes"
+    )
     actions.add_parser("enable", help="use rules")
     actions.add_parser("disable", help="use no rules until 'enable'")
     return parser
@@ -244,7 +246,7 @@ def _facts(text: str) -> dict[str, str]:
 def _suggest(_options: argparse.Namespace) -> None:
     ((rules,),) = _asked(("SuggestRules", "", ()))
     if not rules:
-        print("# Nothing to suggest: all that plays is where a rule or the default sends it.")
+        print("# Nothing to suggest: all that plays or has played is where a rule or the default sends it.")
     print(plain_text(rules), end="")
 
 

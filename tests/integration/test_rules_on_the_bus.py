@@ -195,12 +195,15 @@ def test_what_cannot_be_remembered_is_refused(service: Service) -> None:
 
 
 def test_applications_away_from_the_default_are_suggested(service: Service) -> None:
-    service.session.play("Radio", sink="headset")
+    player = service.session.play("Radio", sink="headset")
     service.session.play("Film", sink="speakers")
     service.wait_for_stream("Radio", device="headset")
     service.wait_for_stream("Film", device="speakers")
     (rule,) = call(service, "SuggestRules")
     assert (rule["name"], rule["to"]) == ("Radio to Headset", ["headset"])
+    player.kill()
+    service.session.wait_for(lambda: len(service.describe()["streams"]) == 1, "the radio to end")
+    assert call(service, "SuggestRules") == [rule]
     assert names(service) == []
 
 

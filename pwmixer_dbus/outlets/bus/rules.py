@@ -3,9 +3,7 @@
 Where rules are kept is not known here; what is refused raises before anything is changed.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from json import dumps
 from typing import Any, Protocol
 
@@ -13,13 +11,10 @@ from dbus_fast import Variant
 
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
-from pwmixer_dbus.core.memory import NOBODY
 from pwmixer_dbus.core.model import App, Device, Stream, clean
-from pwmixer_dbus.core.patterns import PATTERN_LIMIT, Pattern, PatternKind
 from pwmixer_dbus.core.routing import first_there
 from pwmixer_dbus.core.rules import (
     FIELDS,
-    NAME_LIMIT,
     PROPERTY,
     RULE_LIMIT,
     Condition,
@@ -30,7 +25,7 @@ from pwmixer_dbus.core.rules import (
     signature_of,
 )
 from pwmixer_dbus.core.selectors import Target, selector_of
-from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.suggestions import REMEMBERED, Sightings, remembering, renamed, suggestions
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.paths import NOWHERE, path_of
 from pwmixer_dbus.router import Router
@@ -38,12 +33,7 @@ from pwmixer_dbus.router import Router
 Resolved = Callable[[str], Sequence[Target]]
 """Finds what a target selector means; raises MixerError."""
 
-REMEMBERED = "Remembered: "
-"""How the names of rules begin that were made of what a person did."""
-
 _FACTS = frozenset(FIELDS) | {"device_description"}
-_SITE = re.compile(r"\s+[-–—|·]\s+")  # noqa: RUF001 - what stands between a page's title and its site
-_SHORTEST_SITE = 3
 
 
 class Book(Protocol):
@@ -82,6 +72,8 @@ class RuleMethods:
         self._router = router
         self._book = book
         self._resolved = resolved
+        self._sightings = Sightings()
+        mixer.subscribe(self._sightings.on_change)
         self._by_name: Mapping[str, Callable[..., tuple[Any, ...]]] = {
             "ListRules": self._list,
             "SetRules": lambda revision, rules: (book.set_service_rules(revision, rules_of(rules)),),
@@ -90,7 +82,7 @@ class RuleMethods:
             "MoveRule": lambda name, position: (book.move(name, position),),
             "TestRules": self._test,
             "TestProperties": self._test_properties,
-            "SuggestRules": lambda: ([typed_rule(rule) for rule in suggestions(mixer.state, book.rules)],),
+            "SuggestRules": self._suggest,
             "Remember": self._remember,
         }
 
@@ -123,13 +115,18 @@ class RuleMethods:
                 r.name for r in self._book.rules if _is_remembered(r) and r.conditions == rule.conditions
             ]
             taken = {r.name for r in self._book.rules} - set(earlier)
-            named = _renamed(rule, taken)
+            named = renamed(rule, taken)
             self._book.put_first(named, earlier)
             names.append(named.name)
         return names
 
     def _list(self) -> tuple[Any, ...]:
         return self._book.revision, [typed_plain(plain) for plain in self._book.list_plain()]
+
+    def _suggest(self) -> tuple[Any, ...]:
+        state = self._mixer.state
+        found = suggestions(state, self._book.rules, self._sightings.streams(state))
+        return ([typed_rule(rule) for rule in found],)
 
     def _test(self, tables: Sequence[Mapping[str, Variant]]) -> tuple[Any, ...]:
         state = self._mixer.state
@@ -277,102 +274,5 @@ def described_outcome(wanted: Outcome) -> dict[str, object]:
     return merged
 
 
-def remembering(state: MixerState, stream: Stream, device: Device) -> Rule:
-    """Make the rule that sends what an application plays, or records, to a device; raises InvalidArgumentError."""
-    app_id = stream.identity.app_id
-    if not app_id or app_id.startswith(NOBODY):
-        raise InvalidArgumentError(
-            f"Nobody could recognise the program behind {selector_of(stream)} again, so nothing is remembered."
-        )
-    app = state.apps.get(app_id)
-    shown = (app.name if app is not None else stream.identity.name) or app_id
-    what = "" if stream.kind.value == "playback" else ", recording"
-    return Rule(
-        name=f"{REMEMBERED}{clean(shown, NAME_LIMIT // 2)}{what}",
-        conditions=(_is(app_id, "app_id"), _is(stream.kind.value, "direction")),
-        to=(device.name,),
-        origin="service",
-    )
-
-
-def suggestions(state: MixerState, rules: Sequence[Rule]) -> Iterator[Rule]:
-    """Propose rules for what no rule sends anywhere: applications on another device than the default, and sites.
-
-    The sites are those of programs that play several at once, told apart by the end of their titles.
-    """
-    ready, taken = prepared(rules), {rule.name for rule in rules}
-    for app in sorted(state.apps.values(), key=lambda a: a.app_id):
-        if app.app_id.startswith(NOBODY):
-            continue
-        streams = [
-            s for s in state.streams_of(app) if not outcome(ready, facts(state, s)).decided_by.get("to")
-        ]
-        for kind in sorted({s.kind for s in streams}, key=lambda k: k.value):
-            of_kind = [s for s in streams if s.kind is kind]
-            for rule in (*_by_site(state, app, of_kind), *_by_device(state, of_kind)):
-                named = _renamed(rule, taken)
-                taken.add(named.name)
-                yield named
-
-
-def _by_device(state: MixerState, streams: Sequence[Stream]) -> Iterator[Rule]:
-    """Propose that an application stays where all of it is, if that is not the default."""
-    places = {device.name: device for s in streams if (device := state.device_of(s)) is not None}
-    if len(places) == 1:
-        (device,) = places.values()
-        if state.server.default(device.kind) != device.name:
-            rule = remembering(state, streams[0], device)
-            yield replace(
-                rule,
-                name=f"{rule.name.removeprefix(REMEMBERED)} to {clean(device.description or device.name, 40)}",
-            )
-
-
-def _by_site(state: MixerState, app: App, streams: Sequence[Stream]) -> Iterator[Rule]:
-    """Propose one rule for each site that a program plays, where it plays several."""
-    sites: dict[str, Stream] = {}
-    for stream in streams:
-        sites.setdefault(_site(stream.media_name, app.name), stream)
-    sites.pop("", None)
-    if len(sites) < 2:  # noqa: PLR2004 - one alone need not be told apart
-        return
-    for site, stream in sites.items():
-        device = state.device_of(stream)
-        if device is not None:
-            rule = remembering(state, stream, device)
-            title = Condition(field="media_name", patterns=(_title_pattern(site, stream.media_name),))
-            shown = rule.name.removeprefix(REMEMBERED)
-            yield replace(rule, name=f"{shown}: {clean(site, 40)}", conditions=(*rule.conditions, title))
-
-
-def _site(title: str, app_name: str) -> str:
-    """Return the end of a title that names its site, without the program's name: “Song - YouTube — Firefox” is YouTube."""
-    parts = [part for part in _SITE.split(title) if part and app_name.casefold() not in part.casefold()]
-    return clean(parts[-1], PATTERN_LIMIT // 2) if parts and len(parts[-1]) >= _SHORTEST_SITE else ""
-
-
-def _title_pattern(site: str, title: str) -> Pattern:
-    is_plain = site != title and not set(site) & set("*?[]!=")
-    return (
-        Pattern(kind=PatternKind.GLOB, text=f"*{site}*")
-        if is_plain
-        else Pattern(kind=PatternKind.EXACT, text=title[: PATTERN_LIMIT // 2])
-    )
-
-
-def _is(text: str, field: str) -> Condition:
-    if len(text) > PATTERN_LIMIT - len("="):
-        raise InvalidArgumentError("The program's id is too long for a rule.")
-    return Condition(field=field, patterns=(Pattern(kind=PatternKind.EXACT, text=text),))
-
-
 def _is_remembered(rule: Rule) -> bool:
     return rule.origin == "service" and rule.name.startswith(REMEMBERED)
-
-
-def _renamed(rule: Rule, taken: Iterable[str]) -> Rule:
-    """Give a rule a name that is free."""
-    names, number, name = set(taken), 2, rule.name
-    while name in names:
-        name, number = f"{rule.name} {number}", number + 1
-    return replace(rule, name=name)
