@@ -84,7 +84,7 @@ ONLY_IN = {
     "pulsectl_asyncio": ["pulse"],
     "ctypes": ["pulse", "config/watch"],  # inotify: the packages for it poll or start threads
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
-    "pydantic": ["config"],
+    "pydantic": ["config", "outlets/socket/schema"],
     "pydantic_core": ["config"],
     "platformdirs": ["config"],
     "tomllib": ["config"],

@@ -76,17 +76,15 @@ def id_of(document: Json) -> Id:
 
 def asked_of(document: Json) -> Asked | str:
     """Read what a message asks, or the text of its command; raises InvalidArgumentError with what would be right."""
-    if id_of(document) is None and document.get("id") is not None:
-        raise InvalidArgumentError(
-            f"An id is a whole number of at most {ID_RANGE}, or text of at most {ID_LIMIT} characters."
-        )
+    _check_id(document)
     if "command" not in document:
-        return _action(document, "id")
+        return _action(document)
     _only(document, ("id", "command"), "beside command")
     match document["command"]:
         case str() as command:
             return command
         case dict() as inner:
+            _check_id(inner)
             return _action(inner)
     raise InvalidArgumentError('A command is an object such as {"app": "vesktop", "action": "up"}, or text.')
 
@@ -109,11 +107,18 @@ def _line(document: Document) -> str:
     return dumps(document, separators=(",", ":")) + "\n"
 
 
-def _action(document: Json, *also: str) -> Asked:
+def _check_id(document: Json) -> None:
+    if id_of(document) is None and document.get("id") is not None:
+        raise InvalidArgumentError(
+            f"An id is a whole number of at most {ID_RANGE}, or text of at most {ID_LIMIT} characters."
+        )
+
+
+def _action(document: Json) -> Asked:
     action = document.get("action")
     if not isinstance(action, str) or action not in _KEYS:
         raise InvalidArgumentError(f"An action is one of {', '.join(_KEYS)}.")
-    _only(document, ("action", *also, *_KEYS[action]), f"with the action {action}")
+    _only(document, ("id", "action", *_KEYS[action]), f"with the action {action}")
     context, quiet = document.get("context", ""), document.get("quiet", False)
     if not isinstance(context, str) or len(context) > CONTEXT_LIMIT:
         raise InvalidArgumentError(f"A context is text of at most {CONTEXT_LIMIT} characters.")
