@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 from test_mixer import SINK, Desk, JumpingLoop
 
 from pwmixer_dbus.announcer import RATE
-from pwmixer_dbus.core.commands import SetMuted, SetVolume
+from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError
+from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.model import Stream
 from pwmixer_dbus.outlets.socket import client as client_module
 from pwmixer_dbus.outlets.socket import listener as listener_module
 from pwmixer_dbus.outlets.socket.carry import Carrier
@@ -40,6 +43,21 @@ class Office(Desk):
 
     def reload(self) -> None:
         self.reloads += 1
+
+    def follow(self) -> None:
+        """Do what the oldest request asks of whatever it is about, and show it."""
+        command, done = self.unanswered.pop(0)
+        records = self.mixer.state.devices if command.key[0].is_device else self.mixer.state.streams
+        record = records[command.key]
+        match command:
+            case SetVolume(channels=channels):
+                record = replace(record, channels=channels)
+            case SetMuted(muted=muted):
+                record = replace(record, muted=muted)
+            case MoveStream(device=device) if isinstance(record, Stream):
+                record = replace(record, device=device)
+        self.mixer.on_event(Seen(record=record))
+        done(None)
 
     def call(self, *, small: bool = False) -> "Caller":
         """Connect; `small` leaves little room for what is not read."""
