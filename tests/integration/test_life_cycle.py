@@ -19,6 +19,7 @@ from types import MappingProxyType
 import pytest
 from service import NAME, ROOT, CallError, Json, Service
 from session import Session
+from talk import Talk, place
 
 import pwmixer_dbus
 
@@ -455,12 +456,15 @@ def test_nothing_runs_while_nothing_changes(session: Session) -> None:
     with Supervision(session) as supervision:
         service = start_plainly(session, supervision.variables)
         service.wait_connected()
-        service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
-        service.wait_for_stream("Radio", volume=0.5)
-        session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change", 10)
-        assert system_calls(service, WATCHED) == []
-        assert supervision.notes[-1] == "WATCHDOG_USEC=0"
-        service.stop()
+        with Talk(place(session)) as silent, Talk(place(session)) as watcher:
+            assert watcher.ask("WATCH") == "OK"
+            assert silent.ask("GET_VOLUME app:radio") == "OK 1.0"
+            service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
+            service.wait_for_stream("Radio", volume=0.5)
+            session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change", 10)
+            assert system_calls(service, WATCHED) == []
+            assert supervision.notes[-1] == "WATCHDOG_USEC=0"
+            service.stop()
 
 
 def test_whoever_started_it_is_told_how_it_is(session: Session) -> None:
