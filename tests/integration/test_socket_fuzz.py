@@ -10,7 +10,7 @@ from talk import Talk, place
 
 pytestmark = pytest.mark.integration
 
-LINES = int(os.environ.get("FUZZ_LINES", "5000"))
+LINES = int(os.environ.get("FUZZ_LINES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
 

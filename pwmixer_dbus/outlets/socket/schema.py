@@ -19,6 +19,9 @@ Id = Annotated[int, Field(ge=-ID_RANGE, le=ID_RANGE)] | Annotated[str, Field(max
 Level = Annotated[float, Field(ge=0.0, le=gain.CEILING)]
 Name = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 Selector = Annotated[str, Field(min_length=1, max_length=SELECTOR_LIMIT)]
+_ABSENT: Any = None
+"""What a key is that is not there; null is not accepted for it."""
+
 Object = dict[str, JsonValue]
 """An object as `Describe` has it."""
 
@@ -34,9 +37,9 @@ class _Message(_Line):
 class _Targeted(_Message):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["app"]}, {"required": ["target"]}]})
 
-    app: Name = Field(default=None, description="An application, by id, the last part of it, or name.")
+    app: Name = Field(default=_ABSENT, description="An application, by id, the last part of it, or name.")
     target: Selector = Field(
-        default=None, description="A selector such as @sink, or a sink or application by name."
+        default=_ABSENT, description="A selector such as @sink, or a sink or application by name."
     )
 
     @model_validator(mode="after")
@@ -57,7 +60,7 @@ class Step(_Change):
     """One step up or down; a step up also unmutes."""
 
     action: Literal["up", "down"]
-    amount: Level = Field(default=None, description="How far; without it, the step of the configuration.")
+    amount: Level = Field(default=_ABSENT, description="How far; without it, the step of the configuration.")
 
 
 class Mute(_Change):
@@ -111,17 +114,17 @@ class Done(_Message):
     """The answer to what was done or found; only what was asked for is in it."""
 
     ok: Literal[True]
-    volume: float = Field(default=None, description="In force now; of several, that of the last.")
-    muted: bool = Field(default=None, description="In force now, likewise.")
-    limited: str = Field(default=None, description="Why the volume is not the one that was asked for.")
+    volume: float = Field(default=_ABSENT, description="In force now; of several, that of the last.")
+    muted: bool = Field(default=_ABSENT, description="In force now, likewise.")
+    limited: str = Field(default=_ABSENT, description="Why the volume is not the one that was asked for.")
     streams: list[str] | list[Object] = Field(
-        default=None, description="The streams that moved, or the list of them."
+        default=_ABSENT, description="The streams that moved, or the list of them."
     )
-    apps: list[Object] = Field(default=None)
-    sinks: list[Object] = Field(default=None)
-    sources: list[Object] = Field(default=None)
-    groups: list[Object] = Field(default=None)
-    state: Object = Field(default=None, description="The whole state, as Describe on D-Bus has it.")
+    apps: list[Object] = Field(default=_ABSENT)
+    sinks: list[Object] = Field(default=_ABSENT)
+    sources: list[Object] = Field(default=_ABSENT)
+    groups: list[Object] = Field(default=_ABSENT)
+    state: Object = Field(default=_ABSENT, description="The whole state, as Describe on D-Bus has it.")
 
 
 class Refused(_Message):
