@@ -130,7 +130,7 @@ def _bar(name: str, what: str, example: tuple[str, str]) -> Command:
     )
 
 
-KINDS = ("apps", "streams", "sinks", "sources", "cards")
+KINDS = ("apps", "groups", "streams", "sinks", "sources", "cards")
 SHELLS = ("bash", "zsh", "fish")
 
 _ALL = (
@@ -150,9 +150,9 @@ _ALL = (
     Command(
         "list",
         ("KIND",),
-        "list apps, streams, sinks, sources or cards",
+        "list apps, groups, streams, sinks, sources or cards",
         module="show",
-        text="KIND is apps, streams, sinks, sources or cards. One line for each, with the selector first.",
+        text="KIND is apps, groups, streams, sinks, sources or cards. One line for each, with the selector first.",
         options=(
             Option(("-a", "--all"), "", "list monitors of outputs and what rules hide, too"),
             _FORMAT,

@@ -24,13 +24,13 @@ _WORDS = {
 }
 _COLLECTIONS = {
     "APP|DEVICE": ("apps", "sinks", "sources"),
-    "TARGET": ("sinks", "sources", "apps", "streams"),
+    "TARGET": ("sinks", "sources", "apps", "groups", "streams"),
     "DEVICE": ("sinks", "sources"),
-    "STREAMS": ("apps", "streams"),
+    "STREAMS": ("apps", "groups", "streams"),
     "STREAM": ("streams",),
     "STREAM|APP": ("apps", "streams"),
     "CARD": ("cards",),
-    "SELECTOR": ("sinks", "sources", "apps", "streams", "cards"),
+    "SELECTOR": ("sinks", "sources", "apps", "groups", "streams", "cards"),
 }
 _DEFAULTS = (("@sink", "the default output"), ("@source", "the default input"))
 

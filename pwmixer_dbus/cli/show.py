@@ -13,7 +13,7 @@ from pwmixer_dbus.cli.template import Record, fill
 # `get` is what status bars call; drawing, and what it imports, is left to those that draw.
 Document = dict[str, Any]
 
-_COLLECTIONS = ("sinks", "sources", "streams", "apps", "cards")
+_COLLECTIONS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
 
 def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
@@ -57,6 +57,8 @@ def of_selector(whole: Document, selector: str) -> list[Record]:
     """Find what a plain selector or a default stands for; nothing where it takes the service to know."""
     default = whole["defaults"].get(selector.removeprefix("@"))
     wanted = f"{selector[1:]}:{default}" if selector.startswith("@") and default else selector
+    if wanted.startswith("group:"):  # a group has no object that the service could be asked for
+        return [g for g in whole["groups"] if g["selector"].casefold() == wanted.casefold()]
     return [record for record in _everything(whole) if record["selector"] == wanted]
 
 
@@ -137,6 +139,9 @@ def _cells(kind: str, record: Record) -> list[str]:
                 record["name"],
                 "" if record["streams"] else "not playing",
             ]
+        case "groups":
+            streams = " ".join(f"stream:{number}" for number in record["streams"])
+            row = [record["selector"], _level(record), streams]
         case _:
             row = [
                 record["selector"],

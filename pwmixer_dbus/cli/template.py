@@ -46,6 +46,12 @@ FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("active", "whether it has a stream that is not paused: yes or no"),
         ("streams", "the numbers of its streams"),
     ),
+    "groups": (
+        ("selector", "such as group:Music"),
+        ("name", "the name"),
+        *_VOLUME,
+        ("streams", "the numbers of its streams"),
+    ),
     "cards": (
         ("selector", "such as card:NAME"),
         ("name, description", "the names"),

@@ -218,6 +218,7 @@ def _groups(state: MixerState, streams: Iterable[Stream]) -> list[Value]:
             members.setdefault(stream.group, []).append(stream)
     return [
         {
+            "kind": "group",
             "selector": f"group:{name}",
             "name": name,
             "streams": [s.number for s in members[name]],

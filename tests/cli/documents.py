@@ -130,7 +130,16 @@ DOCUMENT: Record = {
         app("bin:firefox", "Firefox", streams=[5, 6], active=True, volume=0.45),
         app("name:my sdl game", "My SDL game"),
     ],
-    "groups": [],
+    "groups": [
+        {
+            "kind": "group",
+            "selector": "group:Music",
+            "name": "Music",
+            "streams": [5, 6],
+            "volume": 0.45,
+            "muted": False,
+        }
+    ],
     "cards": [
         {
             "selector": "card:pci",

@@ -96,6 +96,9 @@ def test_control_characters_never_reach_the_terminal() -> None:
         (["reload"], ["ReloadConfig"], ""),
         (["resolve", "pid:7"], ["Resolve", "pid:7"], "/org/pwmixer/Mixer/streams/5\n"),
         (["get"], ["Describe", {}], "45%\n"),
+        (["get", "group:music"], ["Describe", {}], "45%\n"),
+        (["list", "groups"], ["Describe", {}], "group:Music  45%  stream:5 stream:6\n"),
+        (["list", "groups", "-f", "{name} {percent}"], ["Describe", {}], "Music 45\n"),
         (["get", "sink:usb.dac"], ["Describe", {}], "120% muted\n"),
         (["get", "app:*fire*", "--format", r"{name}\t{percent}"], ["Describe", {}], "Firefox\t45\n"),
         (

@@ -65,6 +65,7 @@ def test_words_become_commands_targets_options_and_choices(words: Words) -> None
     assert words("u") == ["up", "unmute", "unlock", "uninstall"]
     assert words("get", "@") == ["@sink", "@source"]
     assert words("get", "app:") == ["app:bin:firefox", "app:name:my sdl game"]
+    assert words("get", "g") == words("move", "g") == ["group:Music"]
     assert words("explain", "") == ["stream:5", "stream:6"]
     assert words("move", "stream:5", "sink:") == ["sink:speakers", "sink:usb.dac"]
     assert words("port", "@sink", "") == ["analog-output-headphones", "analog-output-speaker"]

@@ -1,5 +1,6 @@
 """What rules say of how streams look and belong together, over D-Bus."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,25 @@ name = "bath"
 match.app = "bath"
 group = "House"
 """
+
+
+def wait_for_house(service: Service, volume: float, *, muted: bool) -> None:
+    """Wait until the group of two shows this: the server may show what it has taken a little later."""
+
+    def shows() -> bool:
+        (group,) = service.describe()["groups"]
+        return (group["name"], len(group["streams"]), group["volume"], group["muted"]) == (
+            *("House", 2, volume),
+            muted,
+        )
+
+    service.session.wait_for(shows, f"the group at {volume}, muted {muted}")
+
+
+def ctl(service: Service, *words: str) -> str:
+    """Run pwmixerctl, and return what it prints."""
+    program = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
+    return service.session.run(sys.executable, "-c", program, *words).strip()
 
 
 def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session: Session) -> None:
@@ -52,16 +72,20 @@ def test_a_rule_names_hides_and_groups_streams_and_the_group_is_a_target(session
         service.call("SetMuted", "ssa{sv}", "app:bath", "on", 0)
         # Of a group that is muted in part, a toggle mutes the rest.
         assert service.call("SetMuted", "ssa{sv}", "group:House", "toggle", 0) is True
-        (group,) = service.describe()["groups"]
-        assert (group["name"], len(group["streams"]), group["volume"], group["muted"]) == (
-            "House",
-            2,
-            0.3,
-            True,
-        )
+        wait_for_house(service, 0.3, muted=True)
         service.call("Move", "ssa{sv}", "group:House", "headset", 0)
         devices = {s["app_name"]: s["device"] for s in service.describe()["streams"]}
         assert devices == {"Kitchen": "headset", "Bath": "headset", "Game": "speakers"}
+        # The same by hand.
+        assert ctl(service, "toggle", "group:House") == "unmuted"
+        assert ctl(service, "set", "group:house", "50%") == "50%"
+        wait_for_house(service, 0.5, muted=False)
+        assert ctl(service, "get", "group:House") == "50%"
+        assert ctl(service, "fade", "group:House", "20%", "--seconds", "0.2") == ""
+        wait_for_house(service, 0.2, muted=False)
+        assert ctl(service, "move", "group:House", "speakers").count("stream:") == 2
+        assert ctl(service, "list", "groups").startswith("group:House  20%  stream:")
+        assert service.wait_for_stream("Game")["volume"] == 1.0
         with pytest.raises(CallError, match="There is group:House"):
             service.call("SetMuted", "ssa{sv}", "group:nobody", "on", 0)
         with pytest.raises(CallError, match="could be moved to a source"):
