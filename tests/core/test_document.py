@@ -189,8 +189,22 @@ def test_a_group_is_as_loud_as_its_loudest_stream_and_muted_when_all_are() -> No
     state = after(state, decided(10, group="Chat"), decided(11, group="Chat"), decided(12, group="all"))
     whole: Any = describe(state)
     assert whole["groups"] == [
-        {"selector": "group:all", "name": "all", "streams": [3], "volume": 0.5, "muted": False},
-        {"selector": "group:Chat", "name": "Chat", "streams": [1, 2], "volume": 0.4, "muted": False},
+        {
+            "kind": "group",
+            "selector": "group:all",
+            "name": "all",
+            "streams": [3],
+            "volume": 0.5,
+            "muted": False,
+        },
+        {
+            "kind": "group",
+            "selector": "group:Chat",
+            "name": "Chat",
+            "streams": [1, 2],
+            "volume": 0.4,
+            "muted": False,
+        },
     ]
 
 

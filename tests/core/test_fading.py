@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from build import STEADY
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwmixer_dbus.core import gain
@@ -24,6 +24,9 @@ from pwmixer_dbus.core.fading import (
 
 VOLUMES = st.floats(0.0, 1.5).map(lambda v: round(v, 4))
 CHANNELS = st.lists(st.tuples(VOLUMES, VOLUMES), min_size=1, max_size=8)
+FEW = settings(STEADY, max_examples=20)
+"""For those that take every step of a ramp, a thousand or more."""
+
 SECONDS = st.floats(0.0, LONGEST)
 
 
@@ -62,7 +65,7 @@ def test_one_that_takes_no_time_is_over() -> None:
     assert at(ramp(seconds=0.0), 10.0) == (0.2, 0.1)
 
 
-@STEADY
+@FEW
 @given(ramps())
 def test_it_goes_from_its_begin_to_its_end_and_never_back(way: Ramp) -> None:
     steps = walk(way)
@@ -93,7 +96,7 @@ def test_it_moves_at_most_sixty_times_a_second_and_a_fifteen_hundred_times_in_al
     assert (way.ends_at - way.begins_at) / interval(way) <= 1500 + 1e-6
 
 
-@STEADY
+@FEW
 @given(ramps())
 def test_each_step_is_worth_a_command_and_none_is_coarser_than_it_has_to_be(way: Ramp) -> None:
     steps = walk(way)[:-1]
@@ -140,7 +143,7 @@ def test_a_device_that_knows_only_some_volumes_is_followed_until_it_proves_exact
     assert shown(exact, (0.47,)) is None
 
 
-@STEADY
+@FEW
 @given(ramps())
 def test_all_steps_of_it_are_its_own_in_their_order(way: Ramp) -> None:
     trail: Trail | None = Trail(steps=(way.begin,))
