@@ -129,19 +129,19 @@ def top(
     whole = max(used, counted, 1e-9)
     rest = Group(name="everything else")
     rest.costs["seconds"] = whole - counted
-    lines = [
-        *_head(measured, before, used / max(seconds, 1e-9), rate, terminal),
-        "",
-        *_table([*groups, rest], whole, rate, terminal),
-    ]
+    head = _head(measured, before, used / max(seconds, 1e-9), rate, terminal.width)
+    lines = [*head, "", *_table([*groups, rest], whole, rate, terminal.width)]
     if height is not None and len(lines) > height:
         lines = [*lines[: height - 1], f"and {len(lines) - height + 1} lines more"]
-    return "\n".join(shorten(line, terminal.width, unicode=terminal.unicode) for line in lines)
+    fitting = [shorten(line, terminal.width, unicode=terminal.unicode) for line in lines]
+    # After they were cut: a code that is cut in two would colour the rest of the screen.
+    headings = (0, len(head) + 1)
+    return "\n".join(
+        terminal.paint(line, "heading" if i in headings else "") for i, line in enumerate(fitting)
+    )
 
 
-def _head(
-    measured: Document, before: Document | None, load: float, rate: float, terminal: Terminal
-) -> list[str]:
+def _head(measured: Document, before: Document | None, load: float, rate: float, width: int) -> list[str]:
     counters, since = measured["counters"], before["counters"] if before else {}
     unit = "/s" if before else ""
     shown = [
@@ -149,8 +149,7 @@ def _head(
         for name in ("notices", "fetches", "commands", "signals", "calls")
     ]
     title = f"pwmixer, {load:.1%} of a processor" + ("" if before else " since its start")
-    lines = [_usage_line(measured), *wrap(", ".join(shown), max(terminal.width, _LEAST_NAME))]
-    return [terminal.paint(title, "heading"), *lines]
+    return [title, _usage_line(measured), *wrap(", ".join(shown), max(width, _LEAST_NAME))]
 
 
 def _usage_line(measured: Document) -> str:
@@ -205,9 +204,9 @@ def _dearest(group: Group) -> tuple[float, str]:
     return -group.costs["seconds"], group.name
 
 
-def _table(groups: Iterable[Group], whole: float, rate: float, terminal: Terminal) -> list[str]:
+def _table(groups: Iterable[Group], whole: float, rate: float, width: int) -> list[str]:
     """Lay out one line for each group and its members; a narrow terminal has fewer columns."""
-    columns = len(_HEADS) if terminal.width >= _LEAST_NAME + 10 * len(_HEADS) else 2
+    columns = len(_HEADS) if width >= _LEAST_NAME + 10 * len(_HEADS) else 2
     heads = _HEADS[:columns]
     widths = [max(6, len(head)) for head in heads]
     lines = ["  ".join([*(f"{head:>{w}}" for head, w in zip(heads, widths, strict=True)), "for what"])]
@@ -219,7 +218,6 @@ def _table(groups: Iterable[Group], whole: float, rate: float, terminal: Termina
             ]
             figures = [f"{f:>{w}}" for f, w in zip(figures, widths, strict=True)]
             lines.append("  ".join([*figures, ("  " if depth else "") + printable(one.name)]))
-    lines[0] = terminal.paint(lines[0], "heading")
     return lines
 
 

@@ -409,7 +409,9 @@ class Measures:
         number = self._number
         self._number = number + 1
         kind, index = about
-        word = self._words[detail] if detail in self._words else self._new_word(detail)
+        word = self._words.get(detail)
+        if word is None:
+            word = self._new_word(detail)
         place = number % KEPT * _SIZE
         _PACK(self._ring, place, at, took, index & _ALL, word, what, _KIND_CODES[kind])
         if self._waiting:
