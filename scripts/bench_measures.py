@@ -141,7 +141,8 @@ def alone() -> dict[str, float]:
     }
     empty = min(repeat(lambda: None, number=TIMED, repeat=REPEATS))
     return {
-        what: 1e6 * (min(repeat(way, number=TIMED, repeat=REPEATS)) - empty) / TIMED for what, way in ways.items()
+        what: 1e6 * (min(repeat(way, number=TIMED, repeat=REPEATS)) - empty) / TIMED
+        for what, way in ways.items()
     }
 
 
