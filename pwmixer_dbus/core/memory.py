@@ -32,6 +32,9 @@ GRACE = 2.0
 This is where nothing else is set; a `Moment` has what is in force.
 """
 
+LATE = 0.25
+"""Seconds by which a change may be heard of after it was made: what is set at the end of the grace is within it."""
+
 BIRTH = 0.05
 """Seconds that count as its birth, at which it gets what is remembered however short the grace is."""
 
@@ -202,7 +205,7 @@ class Moment:
     @property
     def is_in_grace(self) -> bool:
         """Whether what was born has not yet had time to say what it means."""
-        return self.now - self.born_at < max(self.grace, BIRTH)
+        return self.now - self.born_at < (self.grace + LATE if self.grace else BIRTH)
 
     def fresh_write(self, slot: Slot) -> Write | None:
         """Return our own command for a setting where a change of that may be its echo."""

@@ -27,6 +27,7 @@ from pwmixer_dbus.core import memory as m
 from pwmixer_dbus.core.commands import SERVER, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.events import KEEP, Disconnected, Event, Gone, Seen
 from pwmixer_dbus.core.memory import (
+    LATE,
     AppIntent,
     DeviceIntent,
     Enforcement,
@@ -373,8 +374,8 @@ def test_what_we_do_ourselves_does_not_count(kind: str) -> None:
 
 def test_what_a_program_does_within_two_seconds_of_its_birth_does_not_count() -> None:
     assert intent_after(LOUDER, moment=YOUNG) is None
-    assert intent_after(LOUDER, moment=Moment(now=100.0, born_at=98.01)) is None
-    assert intent_after(LOUDER, moment=Moment(now=100.0, born_at=98.0)) is not None
+    assert intent_after(LOUDER, moment=Moment(now=100.0, born_at=98.0)) is None
+    assert intent_after(LOUDER, moment=Moment(now=100.0, born_at=98.0 - LATE)) is not None
 
 
 def test_what_happens_after_an_upheaval_does_not_count() -> None:
