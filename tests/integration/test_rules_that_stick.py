@@ -1,6 +1,9 @@
 """Rules that stick, on a real server: each test answers a complaint that people have about other mixers."""
 
+import itertools
 import json
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +11,8 @@ import pytest
 from recorder import Recorder
 from service import ROOT, Json, Service
 from session import Session
+
+from pwmixer_dbus.core.routing import TRIES
 
 pytestmark = pytest.mark.integration
 
@@ -206,3 +211,62 @@ def test_what_a_rule_does_is_announced_and_explained(with_rules: Started) -> Non
     # WirePlumber may take a newborn stream away and bring it back by itself, and was the last one then.
     assert why["moved_by"] in {"rule music", "the session manager"}
     assert [(rule["name"], rule["matched"]) for rule in why["rules"]] == [("music", True)]
+
+
+RENAMED = """
+import ctypes, signal, pulsectl
+from pulsectl import _pulsectl as c
+pulse = pulsectl.Pulse("Launcher")
+library = ctypes.CDLL("libpulse.so.0")
+library.pa_stream_new.restype = library.pa_proplist_new.restype = ctypes.c_void_p
+class Format(ctypes.Structure):
+    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
+context = ctypes.cast(pulse._ctx, ctypes.c_void_p)
+stream = ctypes.c_void_p(library.pa_stream_new(context, b"Song", ctypes.byref(Format(c.PA_SAMPLE_FLOAT32LE, 48000, 2)), None))
+library.pa_stream_connect_playback(stream, None, None, 0, None, None)
+def rename(*_):
+    properties = ctypes.c_void_p(library.pa_proplist_new())
+    library.pa_proplist_sets(properties, b"application.name", b"Radio")
+    library.pa_context_proplist_update(context, 2, properties, None, None)
+    library.pa_stream_proplist_update(stream, 2, properties, None, None)
+signal.signal(signal.SIGUSR1, rename)
+while True:
+    library.pa_mainloop_prepare(pulse._loop, 50_000)
+    library.pa_mainloop_poll(pulse._loop)
+    library.pa_mainloop_dispatch(pulse._loop)
+"""
+"""A program that says on SIGUSR1 that it is the Radio."""
+
+
+def test_an_app_that_renames_itself_is_taken_for_what_it_is_now(with_rules: Started) -> None:
+    service = with_rules(MUSIC)
+    program = service.session.spawn("renamed", sys.executable, "-c", RENAMED)
+    service.wait_for_stream("Launcher", device="speakers", routed_by="")
+    program.send_signal(signal.SIGUSR1)
+    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+
+
+def test_wireplumber_takes_it_back_again_and_again(with_rules: Started) -> None:
+    service = with_rules(MUSIC)
+    session, recorder = service.session, Recorder(service)
+    session.play("Radio")
+    stream = service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+    sinks = itertools.count()
+
+    def outcomes() -> list[str]:
+        return [m["payload"]["data"][3] for m in recorder.signals("RuleApplied")]
+
+    def is_given_up() -> bool:
+        if not explained(service)["settling"]:
+            # While devices come, moves are the session manager's doing, whoever really makes them.
+            session.add_null_sink(f"another-{next(sinks)}")
+        session.pactl("move-sink-input", str(stream["index"]), "speakers")
+        return outcomes()[-1] == "suspended"
+
+    session.wait_for(is_given_up, "the fight to be given up", 20)
+    assert outcomes().count("moving") >= TRIES
+    assert "rule “music” is suspended for a stream" in service.log()
+    service.wait_for_stream("Radio", device="speakers", routed_by="")
+    why = explained(service)
+    assert (why["desired_device"], why["actual_device"]) == ("headset", "speakers")
+    assert why["reason"].startswith("Something fights the move, perhaps another rule; it is tried again in ")
