@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pwmixer_dbus.core.commands import Command, Origin
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.matching import NOTHING, Outcome, Trial, facts, outcome, prepared, tried
-from pwmixer_dbus.core.model import Stream
+from pwmixer_dbus.core.model import Key, Stream
 from pwmixer_dbus.core.routing import (
     Applied,
     Placement,
@@ -38,6 +38,7 @@ class Router:
         self._loop = asyncio.get_running_loop()
         self._ready = prepared(())
         self._enabled = True
+        self._held = frozenset[str](), frozenset[Key]()
         self._routing = Routing()
         self._timer: asyncio.TimerHandle | None = None
         mixer.subscribe(self._on_change)
@@ -63,6 +64,17 @@ class Router:
             self._enabled = enabled
             self._decide_all()
 
+    def hold(self, apps: frozenset[str], streams: frozenset[Key]) -> None:
+        """Leave these applications and streams where they are, until this is called again without them."""
+        before, self._held = self._held, (apps, streams)
+        if before[0] - apps or before[1] - streams:
+            self._decide_all()
+
+    def is_held(self, stream: Stream) -> bool:
+        """Whether a stream is left where it is for now."""
+        apps, streams = self._held
+        return stream.identity.app_id in apps or (stream.kind, stream.index) in streams
+
     def outcome_of(self, stream: Stream) -> Outcome:
         """Return what the rules want of a stream."""
         if not self._enabled or not self._ready.rules:
@@ -86,6 +98,8 @@ class Router:
         reason = "" if placement.override else obstacle(state, stream, outcome)
         if placement.foreign is not None:
             reason = "Another program has just moved it; in a moment that counts as a person's wish."
+        elif self.is_held(stream):
+            reason = "A program holds it where it is, as Holds tells; rules count again when that ends."
         elif goal is not None and goal.device.index != stream.device:
             rest = placement.rest_until - now
             reason = (
@@ -113,7 +127,9 @@ class Router:
         self._carry_out(decide(self._routing, self._world(), self._mixer.state.streams, self._loop.time()))
 
     def _world(self) -> World:
-        return World(state=self._mixer.state, wants=self.outcome_of, pending=self._mixer.pending)
+        return World(
+            state=self._mixer.state, wants=self.outcome_of, pending=self._mixer.pending, is_held=self.is_held
+        )
 
     def _carry_out(self, steps: Steps) -> None:
         self._routing = steps.routing

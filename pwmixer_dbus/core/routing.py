@@ -46,11 +46,15 @@ RETRY = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way."""
+    """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
+
+    `is_held` says whether some program holds a stream where it is.
+    """
 
     state: MixerState
     wants: Callable[[Stream], Outcome]
     pending: Mapping[Slot, Command] = field(default_factory=dict)
+    is_held: Callable[[Stream], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +176,9 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         outcome, found_on = wish_of(known, world, stream)
         placement = replace(known, found_on=found_on, linked=known.linked or stream.device is not None)
         placement = _judged(placement, state, stream, outcome, now)
+        if world.is_held(stream):
+            placements[key] = placement
+            continue
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
         command = None if goal is None else MoveStream(key=key, device=goal.device.index)
         is_there = goal is not None and goal.device.index == stream.device

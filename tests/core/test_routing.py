@@ -36,9 +36,14 @@ class Desk:
         self.moves: list[tuple[float, int]] = []
         self.again_at: float | None = None
         self.told: list[str] = []
+        self.is_held = False
 
     def world(self) -> World:
-        return World(state=self.state, wants=lambda s: outcome(self.ready, facts(self.state, s)))
+        return World(
+            state=self.state,
+            wants=lambda s: outcome(self.ready, facts(self.state, s)),
+            is_held=lambda _: self.is_held,
+        )
 
     def does(self, event: Event, origin: Origin = SERVER) -> None:
         self.state, changes = apply(self.state, event)
@@ -518,3 +523,25 @@ def test_what_an_application_records_does_not_go_to_the_sink_that_it_prefers() -
     desk.does(Seen(record=capture(device=7)))
     desk.prefers("sink:headset")
     assert desk.moves == []
+
+
+def test_a_stream_that_is_held_is_left_alone_until_it_is_let_go() -> None:
+    desk = Desk(rule())
+    desk.is_held = True
+    desk.is_on(1)
+    desk.waits(10)
+    assert (desk.moves, desk.routed_by) == ([], "")
+    desk.is_held = False
+    desk.has_rules(rule())
+    assert [device for _, device in desk.moves] == [3]
+
+
+def test_a_person_may_move_what_is_held() -> None:
+    desk = settled(rule())
+    desk.is_held = True
+    desk.is_on(1)
+    desk.waits(10)
+    assert desk.again_at is None
+    desk.is_held = False
+    desk.has_rules(rule())
+    assert (desk.moves, desk.routed_by) == ([], "person")

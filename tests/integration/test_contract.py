@@ -21,8 +21,9 @@ REFUSED = {
     "SetPort": "has no port",
     "SetProfile": "Nothing is called",
     "/org/pwmixer/Mixer/cards/": "There is no object at",
+    "ReleaseHold": "You have no hold",
 }
-"""What is answered to examples that need hardware, in a session that has none."""
+"""What is answered to examples that need hardware, in a session that has none, or a hold of the caller's own."""
 
 
 def introspected(service: Service, path: str) -> dict[str, Interface]:

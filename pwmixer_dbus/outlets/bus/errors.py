@@ -31,3 +31,9 @@ class PropertyReadOnlyError(MixerError):
     """A property that cannot be written."""
 
     dbus_name = "org.freedesktop.DBus.Error.PropertyReadOnly"
+
+
+class NoSuchHoldError(MixerError):
+    """A hold that the caller does not have, or no longer."""
+
+    dbus_name = "org.pwmixer.Error.NoSuchHold"

@@ -257,6 +257,12 @@ MIXER = Interface(
         Method(name="Forget", takes=(("target", "s"),)),
         Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
         Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
+        Method(
+            name="HoldRouting",
+            takes=(("target", "s"), ("reason", "s"), ("app_id", "s")),
+            returns=(("cookie", "u"),),
+        ),
+        Method(name="ReleaseHold", takes=(("cookie", "u"),)),
         Method(name="ReloadConfig"),
         Method(name="Stats", returns=(("statistics", "s"),)),
         Method(name="Trace", takes=(_OPTIONS,), returns=(("events", "s"),)),
@@ -283,6 +289,7 @@ MIXER = Interface(
             name="RuleApplied",
             carries=(("rule", "s"), ("stream", "o"), ("device", "o"), ("outcome", "s")),
         ),
+        Signal(name="HoldReleased", carries=(("cookie", "u"), ("reason", "s"))),
         Signal(name="Traced", carries=(("events", "s"),)),
     ),
     properties=(
@@ -297,6 +304,7 @@ MIXER = Interface(
         Property(name="MaxVolume", signature="d", read=_says("max_volume"), writable=True),
         Property(name="ConfigError", signature="s", read=_says("config_error")),
         Property(name="StateError", signature="s", read=_says("state_error")),
+        Property(name="Holds", signature="aa{sv}", read=_says("holds")),
         Property(name="Generation", signature="t", read=_says("generation"), emits="false"),
     ),
 )

@@ -28,6 +28,7 @@ from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
+from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher
@@ -101,6 +102,7 @@ class Methods:
         self._reload = reload
         self._keeper = keeper
         self._fader = fader
+        self.holds = Holds(mixer, router, connection, lambda: publisher.heal(ROOT_SUBJECT, ["Holds"]))
         self._open_calls = 0
         self._by_name: Mapping[str, Callable[[Call], None]] = {
             "SetVolume": self._set_volume,
@@ -119,6 +121,8 @@ class Methods:
             "Resolve": self._resolve,
             "Describe": self._describe,
             "ExplainStream": self._explain_stream,
+            "HoldRouting": self._hold_routing,
+            "ReleaseHold": self._release_hold,
             "ReloadConfig": self._reload_config,
             **dict.fromkeys(("Stats", "Trace", "FollowTrace", "Profile"), self._statistics),
         }
@@ -363,6 +367,14 @@ class Methods:
 
             self._statistics_methods = StatisticsMethods(self._mixer, self._connection)
         self._statistics_methods.carry_out(call)
+
+    def _hold_routing(self, call: Call) -> None:
+        selector, reason, app_id = call.arguments
+        call.reply(self.holds.hold(call.client, selector, self._resolved(selector), reason, app_id))
+
+    def _release_hold(self, call: Call) -> None:
+        self.holds.release(call.client, call.arguments[0])
+        call.reply()
 
     def _reload_config(self, call: Call) -> None:
         self._reload()

@@ -54,7 +54,7 @@ from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "memory", "rules", "fade")
+FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "memory", "rules", "fade", "holds")
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
 
@@ -129,6 +129,7 @@ class BusService:
             "generation": state.generation,
             "rules_enabled": self._router.enabled,
             "rules_revision": self._rules.revision,
+            "holds": self._methods.holds.listed(),
         }
         return {p.name: p.read(state, None, values) for i in (MIXER, RULES) for p in i.properties}
 

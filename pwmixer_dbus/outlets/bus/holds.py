@@ -1,0 +1,130 @@
+"""Holds of the routing: a program asks that its streams, or others, stay where they are while it does something with them.
+
+A hold belongs to the connection that asked for it, and ends with it at the latest.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+from dbus_fast import Variant
+
+from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
+from pwmixer_dbus.core.model import App, Key, Stream, clean
+from pwmixer_dbus.core.selectors import Target, selector_of
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.errors import NoSuchHoldError
+from pwmixer_dbus.outlets.bus.interfaces import MIXER
+from pwmixer_dbus.outlets.bus.paths import ROOT
+from pwmixer_dbus.router import Router
+
+HOLDS = 100
+"""How many holds there can be at one time."""
+
+REASON_LIMIT = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Who holds what, and why: all of some applications, or single streams."""
+
+    client: str
+    target: str
+    reason: str
+    app_id: str
+    apps: frozenset[str]
+    streams: frozenset[Key]
+    forget: Callable[[], None]
+
+
+class Holds:
+    """All holds by their cookies. `on_change` is called after each change of them."""
+
+    def __init__(
+        self, mixer: Mixer, router: Router, connection: BusConnection, on_change: Callable[[], None]
+    ) -> None:
+        self._mixer = mixer
+        self._router = router
+        self._connection = connection
+        self._on_change = on_change
+        self._holds: dict[int, Hold] = {}
+        self._cookies = count(1)
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def hold(self, client: str, selector: str, targets: Sequence[Target], reason: str, app_id: str) -> int:
+        """Hold what a selector names; return the cookie. Raises NotSupportedError, LimitsExceededError."""
+        for target in targets:
+            if not isinstance(target, App | Stream):
+                raise NotSupportedError(
+                    f"{selector_of(target)} is not routed anywhere; hold a stream or an application."
+                )
+        if len(self._holds) >= HOLDS:
+            raise LimitsExceededError(f"There are {HOLDS} holds already; release one.")
+        cookie = next(self._cookies)
+        self._holds[cookie] = Hold(
+            client=client,
+            target=selector,
+            reason=clean(reason, REASON_LIMIT),
+            app_id=clean(app_id, REASON_LIMIT),
+            apps=frozenset(t.app_id for t in targets if isinstance(t, App)),
+            streams=frozenset((t.kind, t.index) for t in targets if isinstance(t, Stream)),
+            forget=self._connection.when_gone(client, partial(self._end, cookie)),
+        )
+        self._changed()
+        return cookie
+
+    def release(self, client: str, cookie: int) -> None:
+        """End a hold of a client; raises NoSuchHoldError for one that it does not have."""
+        hold = self._holds.get(cookie)
+        if hold is None or hold.client != client:
+            raise NoSuchHoldError(
+                f"You have no hold with the cookie {cookie}; perhaps it has ended by itself."
+            )
+        hold.forget()
+        self._end(cookie)
+
+    def listed(self) -> list[dict[str, Variant]]:
+        """Return the holds as aa{sv}, oldest first."""
+        return [
+            {
+                "cookie": Variant("u", cookie),
+                "target": Variant("s", hold.target),
+                "reason": Variant("s", hold.reason),
+                "app_id": Variant("s", hold.app_id),
+                "client": Variant("s", hold.client),
+            }
+            for cookie, hold in self._holds.items()
+        ]
+
+    def _end(self, cookie: int) -> None:
+        del self._holds[cookie]
+        self._changed()
+
+    def _changed(self) -> None:
+        """Tell the router, and look out for the ends of streams only while some are held."""
+        if self._holds and self._unsubscribe is None:
+            self._unsubscribe = self._mixer.subscribe(self._look)
+        elif not self._holds and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        apps = frozenset[str]().union(*(hold.apps for hold in self._holds.values()))
+        streams = frozenset[Key]().union(*(hold.streams for hold in self._holds.values()))
+        self._router.hold(apps, streams)
+        self._on_change()
+
+    def _look(self, _before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        """End the holds of which all streams have ended."""
+        if not any(change.after is None and isinstance(change.before, Stream) for change in changes):
+            return
+        present = self._mixer.state.streams
+        for cookie, hold in list(self._holds.items()):
+            if not hold.apps and not any(key in present for key in hold.streams):
+                hold.forget()
+                self._end(cookie)
+                signal = next(s for s in MIXER.signals if s.name == "HoldReleased")
+                body = [cookie, "What was held has ended."]
+                self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body, to=hold.client)
