@@ -89,6 +89,13 @@ def _open_shared_memory(parts: Parts, settings: Settings) -> Outlet:
     return SharedMemory(parts.mixer, settings.shared_memory)
 
 
+def _open_osd(parts: Parts, settings: Settings) -> Outlet:
+    from pwmixer_dbus.outlets.bus.notifications import Notifications  # noqa: PLC0415 - only where it is on
+    from pwmixer_dbus.outlets.osd import OnScreenDisplay  # noqa: PLC0415 - likewise
+
+    return OnScreenDisplay(parts.mixer, settings.osd, Notifications(parts.bus))
+
+
 SWITCHES: tuple[Switch, ...] = (
     Switch(
         "statistics",
@@ -106,6 +113,7 @@ SWITCHES: tuple[Switch, ...] = (
         lambda settings: settings.shared_memory if settings.shared_memory.enabled else None,
         _open_shared_memory,
     ),
+    Switch("the display", lambda settings: settings.osd if settings.osd.enabled else None, _open_osd),
 )
 """Every outlet that the configuration can switch, in the order in which they are opened."""
 

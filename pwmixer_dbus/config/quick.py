@@ -56,6 +56,8 @@ KEYS: Final = (
     Entry(table="bar_signal", name="number", field="bar_signal.number", lowest=1, highest=30),
     Entry(table="shared_memory", name="enabled", field="shared_memory.enabled"),
     Entry(table="shared_memory", name="name", field="shared_memory.name", is_name=True),
+    Entry(table="osd", name="enabled", field="osd.enabled"),
+    Entry(table="osd", name="seconds", field="osd.seconds", lowest=0.5, highest=10.0),
     Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
 )
 BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})

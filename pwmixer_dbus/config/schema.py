@@ -176,6 +176,24 @@ class SharedMemory(_Table):
     )
 
 
+class Osd(_Table):
+    """A notification on the screen of what has become of a volume."""
+
+    enabled: bool = Field(
+        default=_DEFAULTS.osd.enabled,
+        description=(
+            "Whether the desktop's notifications tell of changed volumes: those that you ask for, and those of the default"
+            " devices. A desktop with a display of its own needs none."
+        ),
+    )
+    seconds: float = Field(
+        default=_DEFAULTS.osd.seconds,
+        ge=quick.BY_FIELD["osd.seconds"].lowest,
+        le=quick.BY_FIELD["osd.seconds"].highest,
+        description="For how many seconds it stays.",
+    )
+
+
 class Log(_Table):
     """What is written to the journal."""
 
@@ -224,6 +242,7 @@ class Document(_Table):
     socket: Socket = Socket()
     bar_signal: BarSignal = BarSignal()
     shared_memory: SharedMemory = SharedMemory()
+    osd: Osd = Osd()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 

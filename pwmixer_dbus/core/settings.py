@@ -47,6 +47,14 @@ class SharedMemorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OsdSettings:
+    """The notification of changes: whether there is one, and for how many seconds it stays, 0.5 to 10.0."""
+
+    enabled: bool = False
+    seconds: float = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings in force. Whoever builds one keeps to the ranges.
 
@@ -62,6 +70,7 @@ class Settings:
     `socket`: the Unix socket for scripts and bars.
     `bar_signal`: the signal to waybar.
     `shared_memory`: the file for readers that look at frame rate.
+    `osd`: the notification of changes on the screen.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
@@ -78,5 +87,6 @@ class Settings:
     socket: SocketSettings = SocketSettings()
     bar_signal: BarSignalSettings = BarSignalSettings()
     shared_memory: SharedMemorySettings = SharedMemorySettings()
+    osd: OsdSettings = OsdSettings()
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

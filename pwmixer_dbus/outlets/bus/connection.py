@@ -189,6 +189,17 @@ class BusConnection:
             )
         )
 
+    async def ask(self, message: Message) -> list[Any]:
+        """Call a method of somebody else and return the answer; raises OSError with what they say against it."""
+        try:
+            reply = await self._bus.call(message)
+        except EOFError as error:
+            raise ConnectionError("the session bus has gone") from error
+        if reply.message_type is MessageType.ERROR:
+            said = reply.body[0] if reply.signature.startswith("s") else reply.error_name
+            raise OSError(said)
+        return reply.body
+
     async def own(self, name: str, *, replace: bool) -> None:
         """Become the owner of a name, from another one where `replace`; raises TakenError."""
         flags = NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT

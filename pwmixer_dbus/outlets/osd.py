@@ -1,0 +1,164 @@
+"""Shows on the screen what has become of a volume: one desktop notification, which replaces the one before it.
+
+Shown is what a person has asked for, unless quietly, and what other programs do to the default devices. Never what
+the service does of its own accord, what an application does to itself, or what is there when it starts.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import SERVER, Origin, SetMuted, SetVolume
+from pwmixer_dbus.core.document import describe_app, describe_device
+from pwmixer_dbus.core.memory import Write
+from pwmixer_dbus.core.model import App, Device, Kind, Stream
+from pwmixer_dbus.core.settings import OsdSettings
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.mixer import Mixer
+
+log = logging.getLogger(__name__)
+
+SPACING = 0.05
+"""Least seconds between two notifications; what changes meanwhile is in the next one."""
+
+LATE = 2.0
+"""For how many seconds a value that was asked for may be shown by the server and still be that request's."""
+
+_LOUD, _LOW = 2 / 3, 1 / 3
+
+Subject = tuple[Kind, int] | str
+"""A device by its key, or an application by its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What stands on the screen. `percent` is for a bar, 0 to 100; it goes away by itself after `seconds`."""
+
+    title: str
+    text: str
+    icon: str
+    percent: int
+    seconds: float
+
+
+class Screen(Protocol):
+    """Whoever shows notices."""
+
+    async def show(self, notice: Notice, replaced: int) -> int:
+        """Show one instead of another (0: of none), and return its number; raises OSError where that cannot be."""
+
+
+class OnScreenDisplay:
+    """Tells a screen of changes from now on; at most one notice is on its way, and then the latest follows."""
+
+    def __init__(self, mixer: Mixer, settings: OsdSettings, screen: Screen) -> None:
+        self._mixer = mixer
+        self._settings = settings
+        self._screen = screen
+        self._loop = asyncio.get_running_loop()
+        self._latest: Subject | None = None
+        self._showing: asyncio.Task[None] | None = None
+        self._shown = 0
+        self._shown_at = 0.0
+        self._is_told = False
+        self._leave = mixer.subscribe(self._on_change)
+
+    def close(self) -> None:
+        """Stop; a notice on the screen goes away by itself."""
+        self._leave()
+        if self._showing is not None:
+            self._showing.cancel()
+
+    def _on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
+        # What differs after a time without a server has not just been changed.
+        if not (before.connected and self._mixer.state.connected):
+            return
+        for change in changes:
+            subject = self._subject(change, origin)
+            if subject is not None:
+                self._latest = subject
+        if self._latest is not None and self._showing is None:
+            self._showing = self._loop.create_task(self._show())
+
+    def _subject(self, change: Change, origin: Origin) -> Subject | None:
+        """Say what a change is to be shown of; None for nothing."""
+        before, after = change.before, change.after
+        if not isinstance(after, Device | Stream) or not isinstance(before, Device | Stream):
+            return None
+        if (gain.level(before.channels), before.muted) == (gain.level(after.channels), after.muted):
+            return None
+        who = self._behind(after, origin)
+        if who.quiet or who.kind not in {"user", "server"}:
+            return None
+        if isinstance(after, Device):
+            is_default = self._mixer.state.default(after.kind) == after
+            return (after.kind, after.index) if is_default or who.kind == "user" else None
+        return after.identity.app_id if who.kind == "user" and not after.hidden else None
+
+    def _behind(self, record: Device | Stream, origin: Origin) -> Origin:
+        """Say who is behind a change: the server may show what was asked of it some time later."""
+        if origin is not SERVER:
+            return origin
+        writes = self._mixer.writes_of((record.kind, record.index)).values()
+        late = (w for w in writes if self._loop.time() - w.at < LATE and _is_shown(w, record))
+        return next((write.origin for write in late), origin)
+
+    async def _show(self) -> None:
+        try:
+            while self._latest is not None:
+                subject, self._latest = self._latest, None
+                notice = self._notice(subject)
+                if notice is not None:
+                    await self._send(notice)
+                    await asyncio.sleep(SPACING)
+        finally:
+            self._showing = None
+
+    async def _send(self, notice: Notice) -> None:
+        # Numbers are given anew when the notification service is, so that an old one may be somebody else's.
+        is_there = self._loop.time() - self._shown_at < self._settings.seconds
+        try:
+            self._shown = await self._screen.show(notice, self._shown if is_there else 0)
+        except OSError as error:
+            if not self._is_told:
+                log.warning("changes cannot be shown on the screen: %s", error)
+            self._is_told, self._shown = True, 0
+        else:
+            self._is_told = False
+        self._shown_at = self._loop.time()
+
+    def _notice(self, subject: Subject) -> Notice | None:
+        """Describe how things are now; None where it has gone."""
+        state = self._mixer.state
+        target = state.apps.get(subject) if isinstance(subject, str) else state.devices.get(subject)
+        match target:
+            case App():
+                document = describe_app(state, target)
+            case Device():
+                document = describe_device(state, target)
+            case _:
+                return None
+        volume, muted = float(str(document["volume"])), bool(document["muted"])
+        return Notice(
+            title=str(document["description"] or document["name"]),
+            text="muted" if muted else f"{volume:.0%}",
+            icon=_icon(document["kind"] == Kind.SOURCE, volume, muted=muted),
+            percent=min(round(volume * 100), 100),
+            seconds=self._settings.seconds,
+        )
+
+
+def _is_shown(write: Write, record: Device | Stream) -> bool:
+    match write.command:
+        case SetVolume(channels=channels):
+            return gain.same(gain.level(channels), gain.level(record.channels))
+        case SetMuted(muted=muted):
+            return muted == record.muted
+
+
+def _icon(is_source: bool, volume: float, *, muted: bool) -> str:
+    """Name an icon of the freedesktop and GNOME themes."""
+    level = "high" if volume > _LOUD else "medium" if volume > _LOW else "low"
+    return f"{'microphone-sensitivity' if is_source else 'audio-volume'}-{'muted' if muted or not volume else level}"
