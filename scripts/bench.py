@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 
 import bench_limit
 import bench_shm
+import bench_socket
 import pulsectl
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -348,10 +349,22 @@ async def shared_memory(bench: Bench) -> list[Row]:
     return [row("shared-memory", what, values, unit="us") for what, values in samples.items()]
 
 
+async def by_socket(bench: Bench) -> list[Row]:
+    """Set volumes over the socket, beside the programs and the pipeline that it replaces."""
+    return [row("socket", what, values) for what, values in (await bench_socket.changed(bench)).items()]
+
+
+async def socket_look(bench: Bench) -> list[Row]:
+    """Ask over the socket what needs no sound server, beside an echo in C."""
+    return [row("socket-look", what, values) for what, values in (await bench_socket.looked(bench)).items()]
+
+
 BENCHMARKS: dict[str, Callable[[Bench], Awaitable[list[Row]]]] = {
     "set-volume": set_volume,
     "external-change": external_change,
     "key-press": key_press,
+    "socket": by_socket,
+    "socket-look": socket_look,
     "start-up": start_up,
     "edit": edit,
     "first-call": first_call,
