@@ -1,8 +1,9 @@
 """What a request of any outlet means: which objects its selector names now, and a plan for each of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pwmixer_dbus.core import verbs
+from pwmixer_dbus.core import gain, verbs
+from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.model import App, Device, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
@@ -10,6 +11,9 @@ from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Pending, Plan
 
 _GROUP = "group:"
+
+Told = tuple[Target, str, float | bool | Device]
+"""An object, what of it was asked for (`Volume`, `Muted` or `Device`), and what is in force."""
 
 
 def targets_of(state: MixerState, selector: str, parent_of: ParentOf) -> list[Target]:
@@ -70,3 +74,31 @@ def moves(
 
 def _has_stream_for(state: MixerState, app: App, device: Device) -> bool:
     return any(s.kind.devices is device.kind for s in state.streams_of(app))
+
+
+def told_of(state: MixerState, plan: Plan) -> Iterator[Told]:
+    """List what a plan of volumes, mutes and moves has changed, as a person asked for it: an application is told as one."""
+    settled: set[tuple[str, type]] = set()
+    for wish in plan.wishes:
+        app = state.apps.get(wish.app_id)
+        if app is not None and isinstance(wish.volume, float):
+            settled.add((app.app_id, SetVolume))
+            yield app, "Volume", wish.volume
+        if app is not None and isinstance(wish.muted, bool):
+            settled.add((app.app_id, SetMuted))
+            yield app, "Muted", wish.muted
+    for command in plan.commands:
+        record = state.devices.get(command.key) or state.streams.get(command.key)
+        if record is None or (
+            isinstance(record, Stream) and (record.identity.app_id, type(command)) in settled
+        ):
+            continue
+        match command:
+            case SetVolume(channels=channels):
+                yield record, "Volume", gain.level(channels)
+            case SetMuted(muted=muted):
+                yield record, "Muted", muted
+            case MoveStream(device=index) if isinstance(record, Stream):
+                device = state.devices.get((record.kind.devices, index))
+                if device is not None:
+                    yield record, "Device", device

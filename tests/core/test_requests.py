@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from build import capture, no_parents, playback, sink, source, state_of
 
-from pwmixer_dbus.core import requests
+from pwmixer_dbus.core import requests, verbs
 from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.events import Seen
@@ -101,3 +101,23 @@ def test_of_several_applications_those_are_moved_that_play() -> None:
     silent = replace(state, streams={}, apps={i: replace(app, streams=()) for i, app in state.apps.items()})
     with pytest.raises(NotFoundError, match="could be moved to a sink"):
         requests.moves(silent, "app:*", resolved(silent, "app:*"), device(silent, "headset"))
+
+
+def test_what_was_asked_of_an_application_is_told_as_one_and_of_others_for_each() -> None:
+    state = state_of(
+        sink(),
+        sink(3, name="headset"),
+        playback(device=1),
+        playback(11, device=1),
+        playback(12, "film", device=1),
+    )
+    app = state.apps["bin:music"]
+    plans = [verbs.set_volume(state, {}, app, 0.3), verbs.set_muted(state, {}, app, "on")]
+    assert list(requests.told_of(state, verbs.joined(plans))) == [(app, "Volume", 0.3), (app, "Muted", True)]
+    film = state.streams[Kind.PLAYBACK, 12]
+    stepped = verbs.adjust_volume(state, {}, film, 0.1)
+    assert list(requests.told_of(state, stepped)) == [(film, "Volume", 0.6)]
+    headset = device(state, "headset")
+    moved, streams = verbs.move(state, app, headset)
+    assert list(requests.told_of(state, moved)) == [(stream, "Device", headset) for stream in streams]
+    assert list(requests.told_of(state_of(), moved)) == []

@@ -1,6 +1,7 @@
 """The socket of the real service: asked by socat and nc as key bindings do, and by a bar that stays."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from compare import wait_until_equal
-from service import Json, Service
+from recorder import Recorder
+from service import ROOT, Json, Service
 from session import Session
 from talk import Talk, place
 
@@ -137,6 +139,26 @@ def test_who_watches_hears_of_what_it_and_others_do(shared: Service, talk: Talk)
     assert 'ADDED app:name:radio-two "Radio Two"' in lines
     playing.terminate()
     talk.until(f"REMOVED {selector}")
+
+
+def test_on_the_bus_it_is_told_who_asked_and_why(shared: Service, talk: Talk) -> None:
+    shared.session.play("Told", sink="speakers")
+    shared.wait_for_stream("Told", device="speakers")
+    recorder = Recorder(shared)
+    assert talk.json(app="told", action="up", amount=0.5, context="a key", quiet=True)["volume"] == 1.0
+    assert talk.ask("MUTE speakers true") == "OK true"
+    signals = [
+        m["payload"]["data"]
+        for m in recorder.messages()
+        if m.get("member") in {"ClientChange", "VolumeClamped"}
+    ]
+    app = f"{ROOT}/apps/name_3atold"
+    client = f"socket:{os.getpid()}"
+    assert signals == [
+        [app, 1.5, 1.0, "above the limit of 100%"],
+        [app, "Volume", {"type": "d", "data": 1.0}, client, "a key", True],
+        [f"{ROOT}/sinks/speakers", "Muted", {"type": "b", "data": True}, client, "", False],
+    ]
 
 
 def test_it_says_so_where_there_is_no_sound_server(shared: Service, talk: Talk) -> None:

@@ -412,6 +412,12 @@ class Methods:
 
         self._mixer.submit(plan, origin, done)
 
+    def on_request(self, plan: verbs.Plan, origin: Origin) -> None:
+        """Tell of what a person has asked for elsewhere, as over the socket, as if it had been asked here."""
+        if origin.kind == "user" and not origin.client.startswith(":"):
+            told = requests.told_of(self._mixer.state, plan)
+            self._tell(plan, [(target, name, _variant(value)) for target, name, value in told], origin)
+
     def _tell(self, plan: verbs.Plan, writes: list[Write], origin: Origin) -> None:
         """Announce what a request has changed, then say what could not be had, and who it was."""
         values = [self._in_force(target, name, asked, plan) for target, name, asked in writes]
@@ -487,6 +493,15 @@ class Methods:
 
     def _one(self, selector: str) -> Target:
         return only(selector, self._resolved(selector))
+
+
+def _variant(value: float | bool | Device) -> Variant:
+    match value:
+        case bool():
+            return Variant("b", value)
+        case Device():
+            return Variant("o", path_of(value))
+    return Variant("d", value)
 
 
 def _origin(call: Call, options: Mapping[str, Any]) -> Origin:

@@ -104,6 +104,7 @@ class BusService:
             rules=rules,
         )
         mixer.subscribe(self.publisher.on_change)
+        mixer.hear(self._methods.on_request)
         self._held_calls: list[Message] | None = []
         self._measures = mixer.measures
         self._open: dict[int, tuple[str, float]] = {}
