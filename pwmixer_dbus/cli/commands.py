@@ -258,6 +258,18 @@ _ALL = (
         examples=(("pwmixerctl toggle @source", "a key for the microphone"),),
     ),
     Command(
+        "undo",
+        ("[STEPS]",),
+        "take back what was last changed through pwmixer, by whatever program",
+        module="hot",
+        text="Without STEPS, the last change. What is dragged or pressed within a second counts as one.",
+        options=(_QUIET,),
+        examples=(
+            ("pwmixerctl undo", "the wrong slider"),
+            ("pwmixerctl undo 3", "the last three changes"),
+        ),
+    ),
+    Command(
         "default",
         ("DEVICE",),
         "make a device the default output or input",

@@ -5,6 +5,7 @@ from pwmixer_dbus.cli import DONE, UsageError, wire
 _LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely meant as percent
 _MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
 _CLAMPED = 0.001
+_STEPS_DIGITS = 9
 _LONGEST = 2**32 - 1  # milliseconds, of which the service says how many are too many
 
 Answer = tuple[list[str], str]
@@ -55,6 +56,8 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
         return _change(name, options, arguments)
     if name == "fade":
         return _fade(options, arguments)
+    if name == "undo":
+        return _undo(arguments[0] if arguments else "1")
     if name in _MODES:
         target = arguments[0] if arguments else "@sink"
         muted = wire.call("SetMuted", "ssa{sv}", target, _MODES[name], _call_options(options))
@@ -120,6 +123,13 @@ def _fade(options: dict[str, str], arguments: list[str]) -> list[str]:
     milliseconds = min(round(float(text) * 1000), _LONGEST)
     wire.call("FadeVolume", "sdua{sv}", target, volume, milliseconds, _call_options(options))
     return []
+
+
+def _undo(steps: str) -> list[str]:
+    if not (steps.isascii() and steps.isdecimal() and len(steps) <= _STEPS_DIGITS):
+        raise UsageError(f"'{steps}' is no number of steps; write it as 1 or 3.")
+    undone = wire.call("Undo", "u", int(steps))
+    return [f"{undone} undone" if undone else "nothing to undo"]
 
 
 def _call_options(options: dict[str, str]) -> dict[str, wire.Value]:

@@ -22,6 +22,7 @@ def answer(member: str, body: list[object]) -> tuple[str, list[object]]:
     replies: dict[str, tuple[str, list[object]]] = {
         "SetVolume": ("d", [min(float(str(body[1])), 1.0)] if member == "SetVolume" else []),
         "AdjustVolume": ("d", [0.5]),
+        "Undo": ("u", [body[0] if body else 0]),
         "SetMuted": ("b", [len(body) > 1 and body[1] == "on"]),
         "Move": ("ao", [["/org/pwmixer/Mixer/streams/5"]]),
         "Resolve": ("ao", [paths.get(str(body[0]) if body else "", [])]),

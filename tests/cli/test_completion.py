@@ -62,7 +62,7 @@ def words(ctl: Ctl) -> Words:
 
 @pytest.mark.usefixtures("fake_service")
 def test_words_become_commands_targets_options_and_choices(words: Words) -> None:
-    assert words("u") == ["up", "unmute", "unlock", "uninstall"]
+    assert words("u") == ["up", "unmute", "undo", "unlock", "uninstall"]
     assert words("get", "@") == ["@sink", "@source"]
     assert words("get", "app:") == ["app:bin:firefox", "app:name:my sdl game"]
     assert words("get", "g") == words("move", "g") == ["group:Music"]

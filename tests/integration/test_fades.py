@@ -38,7 +38,7 @@ def wait_for_volume(service: Service, app: str, volume: float) -> None:
 
 def test_a_fade_is_told_on_its_way_and_at_its_end_remembered_and_undone_as_one(playing: Service) -> None:
     for arguments, sentence in {
-        ("@sink", 0.5, 3_600_001, 0): "which is an hour",
+        ("@sink", 0.5, 3_600_001, 0): "at most an hour",
         ("@sink", "nan", 100, 0): "must be a finite number",
         ("app:nobody", 0.5, 100, 0): "Nothing is called",
         ("@sink", 0.5, 100, 1, "fast", "b", True): "There is no option",

@@ -163,7 +163,7 @@ class Methods:
         seconds = milliseconds / 1000
         if seconds > LONGEST:
             raise InvalidArgumentError(
-                f"A fade takes at most {LONGEST * 1000:.0f} ms, which is an hour; got {milliseconds}."
+                f"A fade takes at most an hour, which is {LONGEST * 1000:.0f} ms; got {milliseconds} ms."
             )
         origin = _origin(call, chosen)
 
