@@ -206,6 +206,7 @@ def test_every_command_has_help_with_an_example(ctl: Ctl) -> None:
     assert ctl("help", "up").stdout == ctl("up", "-h").stdout
     assert "{app_name" in ctl("help", "templates").stdout
     assert "pid:N" in ctl("help", "selectors").stdout
+    assert "recording" in ctl("help", "bars").stdout
     assert ctl("--version").stdout.startswith("pwmixerctl ")
 
 

@@ -74,6 +74,8 @@ def test_words_become_commands_targets_options_and_choices(words: Words) -> None
     assert words("status", "--color", "a") == ["auto", "always"]
     assert words("up", "--") == ["--limit", "--quiet", "--no-osd", "--help"]
     assert words("get", "--format", "x", "@so") == ["@source"]
+    assert words("waybar", "--target", "@so") == ["@source"]
+    assert words("help", "bar") == ["bars"]
     assert words("reload", "") == []
     assert words("nonsense", "") == []
 
