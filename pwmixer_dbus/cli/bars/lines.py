@@ -115,7 +115,7 @@ def eww(status: Status, template: str) -> str:
 
 def polybar(status: Status, template: str) -> str:
     """One line for a script module of polybar, with `tail`."""
-    # There is no escape that all its versions know; with a space between them the two signs begin no tag.
+    # It has no escape; with a space between them the two signs begin no tag.
     return _text(status, template, lambda text: text.replace("%{", "% {"))
 
 
