@@ -198,3 +198,8 @@ def test_a_template_reaches_no_further_than_its_fields(template: str) -> None:
 
 def test_widths_and_doubled_braces_are_as_in_python() -> None:
     assert told(of(*of_selector(DOCUMENT, "@sink")), "{{{percent:>4}}}|{mute:<5}|")["text"] == "{  45}|     |"
+
+
+def test_a_group_is_shown_under_its_own_name() -> None:
+    shown = of(*of_selector(DOCUMENT, "group:music"))
+    assert (shown.name, shown.volume, shown.muted) == ("Music", 0.45, False)
