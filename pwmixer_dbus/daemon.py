@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pwmixer_dbus import __version__, journal
+from pwmixer_dbus import __version__, journal, sandbox
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
@@ -225,6 +225,7 @@ class Daemon:
             self._connection.close()
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
+        log.info("%s", sandbox.describe(Path.home()))
         self._supervisor.tell("READY=1")
         self._tell_status()
         self._mixer.subscribe(self._tell_change)

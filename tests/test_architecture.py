@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "outlets/socket": {"announcer", "core", "mixer", "outlets/socket", "runtime"},
     "journal": set[str](),
     "supervisor": set[str](),
+    "sandbox": set[str](),
     "daemon": {
         "core",
         "lanes",
@@ -75,6 +76,7 @@ MAY_IMPORT = {
         "outlets/barsignal",
         "diagnostics",
         "supervisor",
+        "sandbox",
         "__init__",
     },
     "cli/rules": {"core", "cli", "config"},

@@ -17,6 +17,7 @@ ENVIRON_LIMIT: Final = 128 * 1024
 WORD_LIMIT: Final = 128
 PID_LIMIT: Final = 1 << 22  # the kernel's own on 64 bits
 ANCESTORS: Final = 4
+LAUNCH_ANCESTORS: Final = 8
 
 # Marks of a browser's child process: it was told nothing about the application, its parent was.
 CHILD_ARGUMENTS: Final = (
@@ -53,11 +54,12 @@ def read_process(pid: int, proc: Path = PROC, *, known: Process | None = None) -
     comm = _text(line.rstrip(b"\n"))
     if known is not None and (known.pid, known.comm) == (pid, comm):
         return known
+    environ = _read(proc / str(pid) / "environ", ENVIRON_LIMIT)
     return Process(
         pid=pid,
         comm=comm,
         unit=_unit(_read(proc / str(pid) / "cgroup")),
-        steam_app=_steam_app(_read(proc / str(pid) / "environ", ENVIRON_LIMIT)),
+        steam_app=_steam_app(environ) if environ else _steam_launch(pid, proc),
         command=_command(_own_arguments(pid, proc)),
     )
 
@@ -132,6 +134,23 @@ def _steam_app(environ: bytes) -> str:
     )
     numbers = (variables.get(name, b"") for name in STEAM_VARIABLES)
     return _text(next((number for number in numbers if number.isdigit() and number.strip(b"0")), b""))
+
+
+def _steam_launch(pid: int, proc: Path) -> str:
+    """Find the number of the Steam game where its environment cannot be read, as in the sandbox of our unit.
+
+    Steam starts a game below `reaper SteamLaunch AppId=NUMBER -- ...`, which stays above all that the game starts.
+    """
+    current = parent_of(pid, proc)
+    for _ in range(LAUNCH_ANCESTORS):
+        if current is None or current <= 1:
+            break
+        words = _read(proc / str(current) / "cmdline").split(b"\0")
+        if words[1:2] == [b"SteamLaunch"]:
+            number = next((word[len(b"AppId=") :] for word in words[2:5] if word.startswith(b"AppId=")), b"")
+            return _text(number) if number.isdigit() and number.strip(b"0") else ""
+        current = parent_of(current, proc)
+    return ""
 
 
 def _own_arguments(pid: int, proc: Path) -> list[bytes]:

@@ -73,6 +73,27 @@ def test_the_innermost_unit_counts(tmp_path: Path, path: str, unit: str) -> None
     assert process.unit == unit
 
 
+@pytest.mark.parametrize(
+    ("launcher", "number"),
+    [
+        (("/steam/reaper", "SteamLaunch", "AppId=220", "--", "/games/hl2.sh"), "220"),
+        (("/steam/reaper", "SteamLaunch", "AppId=0", "--", "AppId=220"), ""),
+        (("/steam/reaper", "SteamLaunch", "AppId=nonsense"), ""),
+        (("/usr/bin/bash", "AppId=220"), ""),
+    ],
+)
+def test_where_the_environment_cannot_be_read_steams_own_process_tells_the_game(
+    tmp_path: Path, launcher: tuple[str, ...], number: str
+) -> None:
+    make(tmp_path, pid=10, comm="reaper", command=launcher)
+    make(tmp_path, pid=11, comm="hl2.sh", command=("/bin/sh", "/games/hl2.sh"), parent=10)
+    make(tmp_path, comm="hl2_linux", parent=11)
+    (tmp_path / "42" / "environ").unlink()
+    process = read_process(42, tmp_path)
+    assert process
+    assert process.steam_app == number
+
+
 def test_there_is_no_unit_without_systemd(tmp_path: Path) -> None:
     process = read_process(42, make(tmp_path, cgroup="3:cpu:/a.scope"))
     assert process
