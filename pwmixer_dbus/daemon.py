@@ -339,7 +339,7 @@ class Daemon:
     def _profile(self) -> None:
         from pwmixer_dbus.profiling import profile_or_tell  # noqa: PLC0415 - hardly anybody asks for one
 
-        profile_or_tell(PROFILED, runtime_folder(os.environ))
+        profile_or_tell(PROFILED, os.environ)
 
     def _tell_state(self) -> None:
         self._service.state_changed()

@@ -7,11 +7,18 @@ import marshal
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
+from pwmixer_dbus.core.errors import (
+    InvalidArgumentError,
+    LimitsExceededError,
+    MixerError,
+    NotSupportedError,
+)
+from pwmixer_dbus.runtime import runtime_folder
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +31,18 @@ KEPT = 5
 _BUSY = "A profile is being taken already; wait until it is written."
 
 
-def profile(seconds: int, folder: Path) -> Path:
+def profile(seconds: int, environment: Mapping[str, str]) -> Path:
     """Take a profile from now on, and return the file which is written when it is done, for `python3 -m pstats`.
 
     Nobody else can read the file. Raises InvalidArgumentError for 0 or more than `LONGEST` seconds, LimitsExceededError
-    while another one is being taken.
+    while another one is being taken, NotSupportedError where there is no place for it.
     """
     if not 1 <= seconds <= LONGEST:
         raise InvalidArgumentError(f"A profile is taken for 1 to {LONGEST} seconds, not {seconds}.")
+    try:
+        folder = runtime_folder(environment)
+    except OSError as error:
+        raise NotSupportedError(f"There is no place for a profile: {error}.") from error
     profiler = cProfile.Profile()
     # Up to Python 3.11 the first one would silently be put aside.
     if sys.getprofile() is not None:
@@ -68,9 +79,9 @@ def _write(profiler: cProfile.Profile, path: Path) -> None:
             old.unlink()
 
 
-def profile_or_tell(seconds: int, folder: Path) -> None:
+def profile_or_tell(seconds: int, environment: Mapping[str, str]) -> None:
     """Take a profile because of a signal, which nobody answers: what is wrong is logged."""
     try:
-        profile(seconds, folder)
+        profile(seconds, environment)
     except MixerError as error:
         log.warning("%s", error)

@@ -62,11 +62,16 @@ class Names:
 
     def _look(self, caller: str) -> str:
         with suppress(CommandError, OSError):
-            pid = self._bus.call(
-                "GetConnectionUnixProcessID", "s", caller, name=wire.BUS_NAME, path=wire.BUS_PATH
+            kind, _, number = caller.rpartition(":")
+            pid = number if kind == "socket" else str(self._process_behind(caller))
+            return (
+                "this program" if pid == str(os.getpid()) else Path(f"/proc/{pid}/comm").read_text().strip()
             )
-            return "this program" if pid == os.getpid() else Path(f"/proc/{pid}/comm").read_text().strip()
         return _UNKNOWN
+
+    def _process_behind(self, client: str) -> wire.Result | None:
+        method = "GetConnectionUnixProcessID"
+        return self._bus.call(method, "s", client, name=wire.BUS_NAME, path=wire.BUS_PATH)
 
 
 def _measured(bus: wire.Connection) -> Document:

@@ -7,6 +7,7 @@ import pstats
 import pty
 import select
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -103,6 +104,17 @@ def test_what_happens_is_counted_timed_charged_and_listed(service: Service) -> N
     assert after_it["signal", about, ""] < after_it["reply", "", "SetVolume"]
     assert ("error", "", "SetVolume") in words
     assert len(trace(service, 1, "last", "u", 5)) == 5
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(ours(service.session) / "socket"))
+        client.sendall(b"GET_VOLUME @sink\nMUTE app:nobody true\n")
+        answers = b""
+        while answers.count(b"\n") < 2:
+            answers += client.recv(4096)
+        last = stats(service)
+        assert last["clients"]["socket"] == 1
+    (cost,) = [c for c in last["costs"] if c["name"] == f"socket:{os.getpid()}"]
+    assert cost["calls"] == 2
+    assert last["counters"]["errors"] == after["counters"]["errors"] + 1
 
 
 def test_a_new_stream_that_a_rule_moves_is_timed_and_what_it_cost_stays_with_its_application(

@@ -54,7 +54,19 @@ from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-FEATURES = ("apps", "selectors", "describe", "explain", "apply", "undo", "memory", "rules", "fade", "holds")
+FEATURES = (
+    "apps",
+    "selectors",
+    "describe",
+    "explain",
+    "apply",
+    "undo",
+    "memory",
+    "rules",
+    "fade",
+    "holds",
+    "statistics",
+)
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
 

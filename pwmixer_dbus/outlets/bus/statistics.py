@@ -4,14 +4,12 @@ import os
 from collections.abc import Callable, Mapping
 from json import dumps
 
-from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.measures import KEPT
 from pwmixer_dbus.diagnostics import statistics, trace
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.followers import Followers
 from pwmixer_dbus.outlets.bus.methods import Call, options_of
-from pwmixer_dbus.runtime import runtime_folder
 
 
 class StatisticsMethods:
@@ -50,8 +48,4 @@ class StatisticsMethods:
     def _profile(self, call: Call) -> None:
         from pwmixer_dbus.profiling import profile  # noqa: PLC0415 - hardly anybody asks for one
 
-        try:
-            folder = runtime_folder(os.environ)
-        except OSError as error:
-            raise InvalidArgumentError(f"There is no place for a profile: {error}.") from error
-        call.reply(str(profile(call.arguments[0], folder)))
+        call.reply(str(profile(call.arguments[0], os.environ)))

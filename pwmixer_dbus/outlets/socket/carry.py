@@ -35,6 +35,7 @@ class Carrier:
     """Carries out requests; `parent_of` gives the parent of a process, `reload` reads the configuration again."""
 
     def __init__(self, mixer: Mixer, parent_of: ParentOf, reload: Callable[[], None]) -> None:
+        self.measures = mixer.measures
         self._mixer = mixer
         self._parent_of = parent_of
         self._reload = reload

@@ -199,6 +199,7 @@ class Client:
 
     def _ask(self, asked: Asked, reply: Reply, told: Writer) -> None:
         request: Request = asked.request
+        reply = self._measured(type(request).__name__, reply)
         if isinstance(request, Look | ListAll | Watch):
             # What was asked before may change the answer, so it is found when it is its turn.
             self._owed.append(_Owed(find=partial(self._find, request, reply, told)))
@@ -212,6 +213,8 @@ class Client:
             if not self._is_working:
                 self._settle()
 
+        measures = self._carrier.measures
+        started = measures.begin()
         try:
             self._carrier.carry_out(asked, request, self._name, done)
         except MixerError as error:
@@ -219,6 +222,18 @@ class Client:
         except Exception:
             log.exception("a request over the socket failed")
             owed.line = reply(_inside())
+        measures.end(started, measures.cost_of_caller(self._name))
+
+    def _measured(self, name: str, reply: Reply) -> Reply:
+        """Have it measured how long it takes from here until an outcome is written."""
+        measures = self._carrier.measures
+        since = measures.called(self._name, name)
+
+        def write(outcome: Outcome) -> str:
+            measures.answered(name, since, failed=isinstance(outcome, MixerError))
+            return reply(outcome)
+
+        return write
 
     def _find(self, question: Question, reply: Reply, told: Writer) -> str:
         try:

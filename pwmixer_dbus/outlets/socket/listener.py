@@ -44,11 +44,14 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._clients: set[Client] = set()
         self._rest: asyncio.TimerHandle | None = None
+        self._measures = mixer.measures
+        self._measures.clients["socket"] = lambda: len(self._clients)
         self._listen()
 
     def close(self) -> None:
         """Let nobody in any more; what has been asked already is still answered, and then nothing is left."""
         self._loop.remove_reader(self._place.listening)
+        del self._measures.clients["socket"]
         if self._rest is not None:
             self._rest.cancel()
         if self._place.path is not None:  # at systemd's, whoever waits there is for the next one
