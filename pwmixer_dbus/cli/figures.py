@@ -15,6 +15,7 @@ _COSTS = ("seconds", "notices", "fetches", "commands", "calls")
 _HEADS = ("share", "notices", "looks", "commands", "calls")
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _LEAST_NAME = 12
+_WIDE_DELAYS = 62
 _TWO_DIGITS = 9.95
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 
@@ -34,9 +35,11 @@ def summary(measured: Document, terminal: Terminal) -> str:
     queues = [(words(name), str(q["now"]), str(q["peak"])) for name, q in measured["queues"].items()]
     caches = [f"{words(name)} {c['rate']:.0%} hits" for name, c in measured["caches"].items()]
     clients = [f"{words(name)} {count}" for name, count in measured["clients"].items()]
+    columns = range(len(heads)) if terminal.width >= _WIDE_DELAYS else (0, 1, 2, 4)
+    shown = [tuple(line[i] for i in columns) for line in (heads, *delays)]
     parts = (
         _usage_line(measured),
-        _headed("Delays", [heads, *delays], terminal),
+        _headed("Delays", shown, terminal),
         _headed("How often", _folded(counters, terminal.width), terminal),
         _headed("What waits", [("", "now", "at most"), *queues], terminal),
         f"Caches: {', '.join(caches)}\nClients: {', '.join(clients)}",
@@ -211,7 +214,10 @@ def _table(groups: Iterable[Group], whole: float, rate: float, width: int) -> li
     widths = [max(6, len(head)) for head in heads]
     lines = ["  ".join([*(f"{head:>{w}}" for head, w in zip(heads, widths, strict=True)), "for what"])]
     for group in groups:
-        for depth, one in enumerate([group, *sorted(group.members, key=_dearest)]):
+        members = sorted(group.members, key=_dearest)
+        if len(members) == 1:  # what both cost is the same, or nearly so
+            group.name, members = f"{group.name}  {members[0].name}", []
+        for depth, one in enumerate([group, *members]):
             figures = [
                 f"{one.costs['seconds'] / whole:.1%}",
                 *(_number(one.costs[key] / rate) for key in _COSTS[1:columns]),

@@ -97,6 +97,8 @@ def test_the_summary_has_everything_and_dashes_where_nothing_was_timed() -> None
     assert "looks" in drawn
     assert "properties 75% hits" in drawn
     assert "sound server 5" in drawn
+    narrow = summary(MEASURED, Terminal(width=50))
+    assert max(map(cells, narrow.splitlines())) <= 50
 
 
 def test_a_histogram_is_drawn_with_its_gaps() -> None:
@@ -156,9 +158,9 @@ def test_what_happened_meanwhile_is_told_by_the_second() -> None:
     assert "25.0% of a processor" in drawn
     assert "notices 3.5/s" in drawn
     found = rows(drawn)
-    assert list(found) == ["app:mpv", "stream:2 New", "sink:speakers", "everything else"]
+    assert list(found) == ["app:mpv  stream:2 New", "sink:speakers", "everything else"]
     assert found["sink:speakers"] == ["20.0%", "3.5", "-", "-", "-"]
-    assert found["app:mpv"] == ["20.0%", "0.5", "-", "-", "-"]
+    assert found["app:mpv  stream:2 New"] == ["20.0%", "0.5", "-", "-", "-"]
 
 
 def test_a_service_that_did_nothing_is_drawn_too() -> None:
