@@ -190,6 +190,14 @@ def publish(writer: Writer[str], last: int) -> int:
     return generation
 
 
+def told(one: Found) -> str:
+    """Say in a line what a reader has found."""
+    return (
+        f"{one.wholes} times all ({one.generations} generations) and {one.looks} times one application:"
+        f" {one.torn} torn, {one.stale} stale, the slowest {one.slowest * 1000:.1f} ms {one.example[:200]}"
+    )
+
+
 def main() -> int:
     """Parse the command line, and print what was found."""
     parser = argparse.ArgumentParser(
@@ -205,10 +213,7 @@ def main() -> int:
     took = time.perf_counter() - started
     print(f"{changes} publications in {took:.0f} s, {changes / took:.0f} a second")
     for one in found:
-        print(
-            f"{one.wholes} times all ({one.generations} generations) and {one.looks} times one application:"
-            f" {one.torn} torn, {one.stale} stale, the slowest {one.slowest * 1000:.1f} ms {one.example[:200]}"
-        )
+        print(told(one))
     bad = len(found) != READERS or any(one.torn or one.stale for one in found)
     return 1 if bad else 0
 

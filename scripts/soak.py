@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import shm_storm
 from bench import NAME, ROOT, SERVICE, News, call, listen
 from dbus_fast import BusType
 from dbus_fast.aio import MessageBus
@@ -235,9 +236,26 @@ def outcome(path: Path, life: Life, before: float, number: int) -> tuple[float, 
     raise BrokenPromiseError(f"kill {number}: what was answered {since * 1000:.0f} ms before is lost")
 
 
+# --- storm
+
+READS = 50_000
+"""By all readers of the shared memory together, in one round."""
+
+
+async def storm(_session: Session, rounds: int, _dice: random.Random) -> list[str]:
+    """Read the shared memory while everything in it changes; no state may be torn, and none older than it has to be."""
+    changes, found = await asyncio.to_thread(shm_storm.storm, rounds * READS)
+    if len(found) != shm_storm.READERS or any(one.torn or one.stale for one in found):
+        raise BrokenPromiseError("\n".join(shm_storm.told(one) for one in found) or "the readers have failed")
+    return [f"{changes} publications", *(shm_storm.told(one) for one in found)]
+
+
 # --- all trials
 
-TRIALS: dict[str, Callable[[Session, int, random.Random], Coroutine[Any, Any, list[str]]]] = {"kills": kills}
+TRIALS: dict[str, Callable[[Session, int, random.Random], Coroutine[Any, Any, list[str]]]] = {
+    "kills": kills,
+    "storm": storm,
+}
 
 
 def main() -> int:

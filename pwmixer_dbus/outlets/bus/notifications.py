@@ -8,8 +8,6 @@ from pwmixer_dbus.outlets.bus.connection import BusConnection
 
 NAME = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
-SYNCHRONOUS = "x-canonical-private-synchronous"
-"""A hint that several services know: notices with the same text in it are one bubble."""
 
 
 class Notice(Protocol):
@@ -47,12 +45,12 @@ class Notifications:
 
         Raises OSError where there is no service for it, or it refuses.
         """
+        # Not x-canonical-private-synchronous, which says the same as `replaced`: where both are there, mako 1.7 crashes.
         hints = {
             "value": Variant("i", notice.percent),
             "urgency": Variant("y", 0),
             "transient": Variant("b", True),
             "suppress-sound": Variant("b", True),
-            SYNCHRONOUS: Variant("s", "pwmixer"),
         }
         body = ["pwmixer", replaced, notice.icon, notice.title, _escaped(notice.text), [], hints]
         answer = await self._connection.ask(
