@@ -257,9 +257,8 @@ def test_wireplumber_takes_it_back_again_and_again(with_rules: Started) -> None:
         return [m["payload"]["data"][3] for m in recorder.signals("RuleApplied")]
 
     def is_given_up() -> bool:
-        if not explained(service)["settling"]:
-            # While devices come, moves are the session manager's doing, whoever really makes them.
-            session.add_null_sink(f"another-{next(sinks)}")
+        # While devices come, moves are the session manager's doing, whoever really makes them.
+        session.pactl("load-module", "module-null-sink", f"sink_name=another-{next(sinks)}")
         session.pactl("move-sink-input", str(stream["index"]), "speakers")
         return outcomes()[-1] == "suspended"
 
