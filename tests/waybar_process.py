@@ -42,6 +42,12 @@ for line in sys.stdin:
         if child == 0:
             wait()
         say(str(child))
+    if line == "start waybar\\n":
+        child = os.fork()
+        if child == 0:
+            program = os.path.join(os.path.dirname(sys.executable), "waybar")
+            os.execv(program, [program, "-S", "-c", *[sys.argv[1]] * 2, *sys.argv[2:]])
+        say(str(child))
 """
 
 

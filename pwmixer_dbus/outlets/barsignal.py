@@ -131,7 +131,8 @@ def handles(pid: int, number: int) -> bool:
         and bool(int(said["SigCgt"], 16) >> (number - 1) & 1)
         and _program(pid) in NAMES
         # What waybar starts is a copy of itself, handlers and all, until it has become the command that it is for.
-        and not _is_named(said["PPid"].strip())
+        # (A parent that is only called so may be a script that starts it.)
+        and not (_is_named(said["PPid"].strip()) and _program(int(said["PPid"])) in NAMES)
     )
 
 
@@ -174,4 +175,9 @@ def _is_named(pid: str) -> bool:
 
 
 def _program(pid: int) -> str:
-    return Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
+    """Name the file that a process runs, also after an upgrade has replaced it."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
+    except PermissionError:
+        # From within a unit with PrivateUsers= no other process may be looked at so closely; then its own word counts.
+        return Path(os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])).name

@@ -70,6 +70,34 @@ def test_what_is_called_otherwise_is_left_alone_though_it_handles_the_signal(
         assert bar.asked() == "asked"
 
 
+def test_a_script_of_the_same_name_may_have_started_it(bars: Bars, tmp_path: Path) -> None:
+    with waybar(tmp_path), waybar(tmp_path, name="waybard") as script:
+        assert script.do("call yourself waybar") == "done"
+        said = {script.do("start waybar"), script.said()}
+        assert "ready" in said
+        (pid,) = (int(word) for word in said if word.isdecimal())
+        try:
+            assert pid in bars.look()
+            assert barsignal.handles(pid, SIGNAL)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_where_no_program_may_be_looked_at_its_own_word_counts(
+    bars: Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> Path:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "readlink", refuse)
+    with waybar(tmp_path) as bar, waybar(tmp_path, name="waybard") as other:
+        assert other.do("call yourself waybar") == "done"
+        bars.look()
+        bars.tell()
+        assert bar.said() == "told"
+        assert other.asked() == "asked"
+
+
 def test_the_waybar_of_another_user_is_left_alone(
     bars: Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +143,22 @@ def test_one_that_has_gone_is_forgotten_and_its_descriptor_given_back(bars: Bars
         bars.look()
         bars.close()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_number_that_another_process_has_now_leads_to_nobody_until_the_next_look(
+    bars: Bars, tmp_path: Path
+) -> None:
+    with waybar(tmp_path) as gone, waybar(tmp_path) as reused:
+        bars.look()
+        assert gone.dies_of(signal.SIGKILL)
+        # As if the one that lives had been given the number of the other.
+        os.close(bars._found[reused.pid])
+        bars._found[reused.pid] = bars._found.pop(gone.pid)
+        bars.tell()
+        assert reused.asked() == "asked"
+        assert reused.pid in bars.look()
+        bars.tell()
+        assert reused.said() == "told"
 
 
 # --- when
