@@ -74,6 +74,7 @@ def _open_socket(parts: Parts, settings: Settings) -> Outlet:
         parent_of=parts.parent_of,
         reload=parts.reload,
         predecessor=parts.predecessor(),
+        when_ready=parts.when_ready,
     )
 
 
@@ -102,7 +103,12 @@ SWITCHES: tuple[Switch, ...] = (
         lambda settings: settings.stats if settings.stats.file or settings.stats.prometheus else None,
         _open_statistics,
     ),
-    Switch("the socket", lambda settings: settings.socket if settings.socket.enabled else None, _open_socket),
+    Switch(
+        "the socket",
+        lambda settings: settings.socket if settings.socket.enabled else None,
+        _open_socket,
+        early=True,
+    ),
     Switch(
         "the signal to waybar",
         lambda settings: settings.bar_signal if settings.bar_signal.enabled else None,
@@ -187,6 +193,7 @@ class Daemon:
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
         self._predecessor: int | None = None
+        self._wait_until_ready: list[Callable[[], None]] | None = []
         self._switchboard = Switchboard(
             Parts(
                 mixer=self._mixer,
@@ -196,6 +203,7 @@ class Daemon:
                 reload=self.reload,
                 parent_of=parent_of,
                 predecessor=lambda: self._predecessor,
+                when_ready=self._when_ready,
             ),
             SWITCHES,
         )
@@ -214,6 +222,8 @@ class Daemon:
         try:
             if replace:
                 self._predecessor = await self._connection.process_behind(BUS_NAME)
+                # Before the other one leaves, so that there is no moment without.
+                self._switchboard.follow(self._configuration.settings, early=True)
             await self._connection.own(BUS_NAME, replace=replace)
         except TakenError:
             pid = await self._connection.process_behind(BUS_NAME)
@@ -222,6 +232,7 @@ class Daemon:
                 pid or "unknown",
             )
             self._watch.close()
+            self._switchboard.close()
             self._connection.close()
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
@@ -278,12 +289,22 @@ class Daemon:
 
     async def _begin_to_answer(self) -> None:
         """Answer nobody before it is known what there is: whoever asks first has often started us by asking."""
+        self._switchboard.follow(self._configuration.settings, early=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK):
                 await self._server.has_looked.wait()
         # Before the first answer, so that whoever has one finds all that there is.
         self._switchboard.follow(self._configuration.settings)
+        waiting, self._wait_until_ready = self._wait_until_ready or [], None
+        for begin in waiting:
+            begin()
         self._service.release_calls()
+
+    def _when_ready(self, begin: Callable[[], None]) -> None:
+        if self._wait_until_ready is None:
+            begin()
+        else:
+            self._wait_until_ready.append(begin)
 
     def reload(self, files: frozenset[Path] | None = None) -> None:
         """Read the configuration again, or some of its files; raises MixerError for a bad one, which changes nothing."""

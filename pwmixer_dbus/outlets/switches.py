@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 class Parts:
     """What an outlet may build on. `reload` reads the configuration again; it raises MixerError for a bad one.
 
-    `parent_of` gives the parent of a process, and `predecessor` the one that we have taken over from, if there was one.
+    `parent_of` gives the parent of a process, and `predecessor` the one that we take over from, if there is one.
+    `when_ready` calls back, at once or later, when it is known what there is; no question is answered before.
     """
 
     mixer: Mixer
@@ -30,6 +31,7 @@ class Parts:
     reload: Callable[[], None]
     parent_of: ParentOf
     predecessor: Callable[[], int | None]
+    when_ready: Callable[[Callable[[], None]], None]
 
 
 class Outlet(Protocol):
@@ -47,12 +49,14 @@ class Switch:
     """One outlet: its name for people, its part of the settings, and how it is opened with them.
 
     `section` returns None where the outlet is off; a section that differs from the last one closes and opens it.
-    `open_with` raises OSError or MixerError where that cannot be.
+    `open_with` raises OSError or MixerError where that cannot be. An `early` one is opened before we are ready, so that
+    whoever comes meanwhile waits and is not refused.
     """
 
     name: str
     section: Callable[[Settings], object | None]
     open_with: Callable[[Parts, Settings], Outlet]
+    early: bool = False
 
 
 class Switchboard:
@@ -64,9 +68,11 @@ class Switchboard:
         self._open: dict[str, Outlet] = {}
         self._sections: dict[str, object | None] = {}
 
-    def follow(self, settings: Settings) -> None:
-        """Open and close what these settings, compared with the last ones, ask for."""
+    def follow(self, settings: Settings, *, early: bool = False) -> None:
+        """Open and close what these settings, compared with the last ones, ask for; of all, or of the early ones."""
         for switch in self._switches:
+            if early and not switch.early:
+                continue
             section = switch.section(settings)
             if section == self._sections.get(switch.name):
                 continue

@@ -12,6 +12,7 @@ from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from service import NAME, ROOT, Service
 from session import Session
+from talk import Talk, place
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +36,29 @@ def test_no_call_is_lost_while_one_instance_hands_over_to_another(service: Servi
     assert not caller.is_alive(), "each call is answered"
     # Until it knows the mixer, the new one has nothing to set; and what the old one had asked for is not waited for.
     assert set(answers) <= {"answered", "org.pwmixer.Error.NotFound", "org.pwmixer.Error.NotConnected"}
+    new.stop()
+
+
+def test_the_socket_is_there_all_the_while_and_whoever_has_asked_is_answered(service: Service) -> None:
+    session = service.session
+    answers: Counter[str] = Counter()
+    enough = threading.Event()
+    caller = threading.Thread(target=say_until, args=(enough, session, answers))
+    caller.start()
+    try:
+        session.wait_for(lambda: answers["OK"] > 100, "the first answers")
+        new = Service(session, "--replace", name="new").start()
+        assert service.process is not None
+        assert service.process.wait(5) == 0
+        before = answers["OK"]
+        session.wait_for(lambda: answers["OK"] > before + 100, "answers of the new one")
+    finally:
+        enough.set()
+        caller.join(10)
+    assert not caller.is_alive()
+    # Who has connected in the last instant of the old one, and said nothing yet, is hung up upon.
+    assert set(answers) <= {"OK", "hung up"}
+    assert answers["hung up"] <= 1
     new.stop()
 
 
@@ -86,6 +110,18 @@ async def started(session: Session, name: str) -> subprocess.Popen[bytes]:
     await asyncio.wait_for(owned.wait(), 10)
     bus.disconnect()
     return process
+
+
+def say_until(enough: threading.Event, session: Session, answers: Counter[str]) -> None:
+    """Connect, ask and hang up, again and again."""
+    while not enough.is_set():
+        try:
+            with Talk(place(session)) as talk:
+                answers[talk.ask("GET_VOLUME @sink").split()[0]] += 1
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            answers["hung up"] += 1
+        except OSError as error:
+            answers[f"{type(error).__name__}: {error}"] += 1
 
 
 async def call_until(enough: threading.Event, session: Session, answers: Counter[str]) -> None:

@@ -39,6 +39,7 @@ class Office(Desk):
         self.listener = Listener(
             listen_at(path), Carrier(self.mixer, lambda _: None, self.reload), self.mixer
         )
+        self.listener.begin()
         self.callers: list[Caller] = []
 
     def reload(self) -> None:
@@ -126,6 +127,7 @@ def in_an_office(test: Test) -> Callable[[Path], None]:
             await settled()
             assert office.has_clients == 0
             assert office.mixer._listeners == []
+            assert "socket" not in office.mixer.measures.clients
 
         with asyncio.Runner(loop_factory=JumpingLoop) as runner:
             runner.run(main())
@@ -362,6 +364,7 @@ async def test_there_is_a_most_of_clients_and_who_has_gone_makes_room(office: Of
         f"ERROR There are {CLIENTS} clients already; close one of them.",
         "(end)",
     ]
+    assert office.mixer.measures.clients["socket"]() == CLIENTS
     watcher.socket.close()  # which nobody notices, since it was silent before
     await settled()
     late = office.call()

@@ -51,6 +51,18 @@ def test_an_outlet_is_open_while_the_settings_ask_for_it() -> None:
     assert seen == ["+lamp 0.05", "-lamp 0.05", "+lamp 0.1", "-lamp 0.1"]
 
 
+def test_early_ones_are_opened_before_the_others_and_once() -> None:
+    seen: list[str] = []
+    board = Switchboard(PARTS, (switch(seen, "late"), replace(switch(seen, "early"), early=True)))
+    board.follow(Settings(), early=True)
+    assert seen == ["+early 0.05"]
+    board.follow(Settings())
+    assert seen == ["+early 0.05", "+late 0.05"]
+    board.close()
+    board.follow(Settings(step=0.1))
+    assert seen[2:] == ["-late 0.05", "-early 0.05"], "after the end nothing is opened"
+
+
 def test_closing_puts_out_the_last_opened_first() -> None:
     seen: list[str] = []
     board = Switchboard(PARTS, (switch(seen, "a"), switch(seen, "b")))

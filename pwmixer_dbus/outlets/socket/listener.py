@@ -35,7 +35,7 @@ ROOT = 0
 
 
 class Listener:
-    """The socket, open from its making to `close`; see `open_socket`."""
+    """The socket, from its making to `close`; see `open_socket`. Until `begin` whoever comes has to wait."""
 
     def __init__(self, place: Place, carrier: Carrier, mixer: Mixer) -> None:
         self._place = place
@@ -46,10 +46,17 @@ class Listener:
         self._rest: asyncio.TimerHandle | None = None
         self._measures = mixer.measures
         self._measures.clients["socket"] = lambda: len(self._clients)
-        self._listen()
+        self._is_closed = False
+
+    def begin(self) -> None:
+        """Let in whoever comes, and has come."""
+        self._rest = None
+        if not self._is_closed:
+            self._loop.add_reader(self._place.listening, self._let_in)
 
     def close(self) -> None:
         """Let nobody in any more; what has been asked already is still answered, and then nothing is left."""
+        self._is_closed = True
         self._loop.remove_reader(self._place.listening)
         del self._measures.clients["socket"]
         if self._rest is not None:
@@ -60,10 +67,6 @@ class Listener:
         for client in list(self._clients):
             client.finish()
 
-    def _listen(self) -> None:
-        self._rest = None
-        self._loop.add_reader(self._place.listening, self._let_in)
-
     def _let_in(self) -> None:
         for _ in range(BACKLOG):
             try:
@@ -73,7 +76,7 @@ class Listener:
             except OSError as error:
                 log.error("nobody is let in at the socket for a moment: %s", error.strerror)
                 self._loop.remove_reader(self._place.listening)
-                self._rest = self._loop.call_later(REST, self._listen)
+                self._rest = self._loop.call_later(REST, self.begin)
                 return
             self._welcome(connection)
 
@@ -117,15 +120,19 @@ def open_socket(
     parent_of: ParentOf,
     reload: Callable[[], None],
     predecessor: int | None,
+    when_ready: Callable[[Callable[[], None]], None],
 ) -> Listener:
     """Open the socket: systemd's, or one at the path of the settings. Raises OSError with a sentence.
 
     `parent_of` gives the parent of a process, `reload` reads the configuration again, and `predecessor` is the process
-    that we have taken over from.
+    that we take over from. Nobody is let in before
+    `when_ready` calls back.
     """
     place = passed(os.environ, os.getpid())
     if place is None and settings.path:
         place = listen_at(Path(settings.path), predecessor)
     if place is None:
         place = listen_at(runtime_folder(os.environ) / NAME, predecessor)
-    return Listener(place, Carrier(mixer, parent_of, reload), mixer)
+    listener = Listener(place, Carrier(mixer, parent_of, reload), mixer)
+    when_ready(listener.begin)
+    return listener
