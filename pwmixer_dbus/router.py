@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 from pwmixer_dbus.core.commands import Command, Origin
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.core.matching import NOTHING, Outcome, Trial, facts, outcome, prepared, tried
+from pwmixer_dbus.core.matching import (
+    NOTHING,
+    Outcome,
+    Trial,
+    facts,
+    outcome,
+    prepared,
+    tried,
+    waits_for_device,
+)
 from pwmixer_dbus.core.model import Key, Stream
 from pwmixer_dbus.core.routing import (
     Applied,
@@ -128,8 +137,17 @@ class Router:
 
     def _world(self) -> World:
         return World(
-            state=self._mixer.state, wants=self.outcome_of, pending=self._mixer.pending, is_held=self.is_held
+            state=self._mixer.state,
+            wants=self.outcome_of,
+            pending=self._mixer.pending,
+            is_held=self.is_held,
+            waits=self._waits,
         )
+
+    def _waits(self, stream: Stream) -> bool:
+        if not self._enabled or not self._ready.by_device:
+            return False
+        return waits_for_device(self._ready, facts(self._mixer.state, stream))
 
     def _carry_out(self, steps: Steps) -> None:
         self._routing = steps.routing

@@ -66,13 +66,14 @@ class Prepared:
     """Rules made ready. `tests` has for each rule its conditions' fields and tests, cheap ones first.
 
     `by_text` has for a field and a folded text the places of the rules that ask for just that; `always` the places of
-    all others. Rules that are switched off are in neither.
+    all others; `by_device` those that ask for a device. Rules that are switched off are in none.
     """
 
     rules: tuple[Rule, ...]
     tests: tuple[tuple[tuple[str, Callable[[Texts], bool]], ...], ...]
     by_text: Mapping[str, Mapping[str, tuple[int, ...]]]
     always: tuple[int, ...]
+    by_device: tuple[int, ...]
 
 
 NOTHING: Final = Outcome()
@@ -128,7 +129,14 @@ def prepared(rules: Sequence[Rule]) -> Prepared:
     tests = tuple(
         tuple((c.field, _test(c)) for c in sorted(rule.conditions, key=_dearness)) for rule in rules
     )
-    return Prepared(rules=tuple(rules), tests=tests, by_text=by_text, always=tuple(always))
+    by_device = tuple(
+        place
+        for place, rule in enumerate(rules)
+        if rule.enabled and any(c.field == "device" for c in rule.conditions)
+    )
+    return Prepared(
+        rules=tuple(rules), tests=tests, by_text=by_text, always=tuple(always), by_device=by_device
+    )
 
 
 def outcome(ready: Prepared, known: Facts) -> Outcome:
@@ -146,6 +154,23 @@ def outcome(ready: Prepared, known: Facts) -> Outcome:
             if not rule.goes_on:
                 break
     return _merged(matched) if matched else NOTHING
+
+
+def waits_for_device(ready: Prepared, known: Facts) -> bool:
+    """Whether what the rules want of a stream that has no device yet may become something else once it has one."""
+    if not ready.by_device or known.get("device"):
+        return False
+    matched = outcome(ready, known).matched
+    last = next((place for place, rule in enumerate(ready.rules) if matched and rule is matched[-1]), None)
+    is_final = last is not None and not ready.rules[last].goes_on
+    subject = _Subject(known)
+    for rule in matched:
+        subject.join(rule.group)
+    return any(
+        all(name == "device" or test(subject[name]) for name, test in ready.tests[place])
+        for place in ready.by_device
+        if not is_final or last is None or place <= last
+    )
 
 
 def tried(ready: Prepared, known: Facts) -> tuple[Trial, ...]:

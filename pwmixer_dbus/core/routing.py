@@ -48,13 +48,15 @@ RETRY = 1.0
 class World:
     """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
 
-    `is_held` says whether some program holds a stream where it is.
+    `is_held` says whether some program holds a stream where it is, and `waits` whether a rule has to know first on which
+    device a new one comes up.
     """
 
     state: MixerState
     wants: Callable[[Stream], Outcome]
     pending: Mapping[Slot, Command] = field(default_factory=dict)
     is_held: Callable[[Stream], bool] = lambda _: False
+    waits: Callable[[Stream], bool] = lambda _: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         if stream is None:
             continue
         known = placements.get(key) or Placement(born_at=now)
-        if stream.device is None and not _is_to_be_linked(known, stream):
+        if stream.device is None and (not _is_to_be_linked(known, stream) or world.waits(stream)):
             continue  # it is on its way, and will be seen again
         outcome, found_on = wish_of(known, world, stream)
         placement = replace(known, found_on=found_on, linked=known.linked or stream.device is not None)

@@ -7,7 +7,7 @@ from build import MUSIC, capture, playback, sink, source, state_of
 
 from pwmixer_dbus.core.commands import SERVER, MoveStream, Origin
 from pwmixer_dbus.core.events import AppWanted, Event, Gone, Seen
-from pwmixer_dbus.core.matching import facts, outcome, prepared
+from pwmixer_dbus.core.matching import facts, outcome, prepared, waits_for_device
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
 from pwmixer_dbus.core.routing import Routing, Steps, World, decide, follow, obstacle
@@ -43,6 +43,7 @@ class Desk:
             state=self.state,
             wants=lambda s: outcome(self.ready, facts(self.state, s)),
             is_held=lambda _: self.is_held,
+            waits=lambda s: waits_for_device(self.ready, facts(self.state, s)),
         )
 
     def does(self, event: Event, origin: Origin = SERVER) -> None:
@@ -341,6 +342,16 @@ def test_a_new_stream_that_is_linked_elsewhere_all_the_same_is_moved_again() -> 
     assert desk.moves == [(100.0, 3), (100.0, 3)]
 
 
+def test_a_new_stream_is_let_arrive_where_an_earlier_rule_asks_for_its_device() -> None:
+    on_speakers = Condition(field="device", patterns=(parse_pattern("speakers"),))
+    desk = Desk(Rule(name="away", conditions=(on_speakers,), to=("headset",)), rule("speakers"))
+    desk.does(Seen(record=unlinked("true")))
+    assert desk.moves == []
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    assert (desk.moves, desk.routed_by) == ([(100.0, 3)], "rule away")
+
+
 @pytest.mark.parametrize("autoconnect", ["", "false"])
 def test_a_stream_that_its_program_links_itself_is_not_moved_before_it_has(autoconnect: str) -> None:
     desk = Desk(rule())
@@ -397,9 +408,11 @@ def test_what_a_rule_sets_on_a_device_is_set_where_another_has_brought_the_strea
     assert (desk.routed_by, desk.state.streams[KEY].display_name) == ("rule there", "Quiet")
 
 
-def test_a_rule_that_asks_where_a_stream_is_not_holds_one_that_was_nowhere_yet() -> None:
+def test_a_rule_that_asks_where_a_stream_is_not_holds_one_that_was_nowhere_at_first() -> None:
     desk = Desk(on("!headset", "headset", "not there"))
     desk.does(Seen(record=unlinked("true")))
+    assert desk.moves == []
+    desk.is_on(1)
     desk.is_on(3, RULE)
     desk.waits(60)
     assert ([device for _, device in desk.moves], desk.routed_by) == ([3], "rule not there")

@@ -11,7 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
-from pwmixer_dbus.core.matching import NOTHING, Prepared, facts, outcome, prepared, tried
+from pwmixer_dbus.core.matching import NOTHING, Prepared, facts, outcome, prepared, tried, waits_for_device
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.patterns import (
     PATTERN_LIMIT,
@@ -355,6 +355,20 @@ def test_the_facts_of_a_stream_are_its_own_then_its_clients_and_an_empty_one_is_
     assert (known["device"], known["device_description"]) == ("usb", "Headset")
     assert known["direction"] == "playback"
     assert "property:a" not in known
+
+
+def test_a_rule_that_may_yet_match_by_the_device_is_waited_for() -> None:
+    music, elsewhere = {"app_id": "music"}, {"app_id": "music", "device": "usb"}
+    by_device = rule("d", match={"device": "usb", "app": "music"}, to="a")
+    wide = rule("w", to="b")
+    assert waits_for_device(rules(by_device, wide), music)
+    assert waits_for_device(rules(by_device), music)
+    assert waits_for_device(rules(rule("n", match={"device": "!usb"}, to="a")), music)
+    assert waits_for_device(rules(rule("w", to="b", goes_on=True), by_device), music)
+    assert not waits_for_device(rules(wide, by_device), music), "the first that matches wins"
+    assert not waits_for_device(rules(by_device, wide), elsewhere), "it has one"
+    assert not waits_for_device(rules(by_device, wide), {"app_id": "other"})
+    assert not waits_for_device(rules(wide), music)
 
 
 def test_the_facts_of_a_stream_without_client_and_device_are_empty() -> None:
