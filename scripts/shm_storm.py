@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import mmap
 import os
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
@@ -178,6 +179,18 @@ def storm(reads: int, generations: int = 0, kind: type[Writer[str]] = Writer) ->
             for _ in range(1000):
                 published[0] = generation = publish(writer, generation)
         return generation, [hears.recv() for hears, _ in pipes if hears.poll()]
+
+
+def storm_beside(command: Sequence[str], kind: type[Writer[str]] = Writer) -> str:
+    """Let a program read, which is told the file at its end, while all changes; return what it has printed."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, shared(folder, kind) as writer:
+        generation = publish(writer, 0)
+        with subprocess.Popen((*command, f"{folder}/{NAME}"), stdout=subprocess.PIPE, text=True) as reader:
+            while reader.poll() is None:
+                for _ in range(200):
+                    generation = publish(writer, generation)
+            said = reader.stdout.read() if reader.stdout else ""
+        return said if reader.returncode == 0 else f"it ended with {reader.returncode}"
 
 
 def publish(writer: Writer[str], last: int) -> int:
