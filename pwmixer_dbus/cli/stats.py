@@ -14,6 +14,7 @@ from pwmixer_dbus.cli.render import Terminal
 from pwmixer_dbus.cli.show import wants_color
 
 _LONGEST_WAIT = 5.0
+_LARGEST = 0xFFFFFFFF
 _STDOUT = 1
 _VIEWS = {"--json", "--prometheus", "--plot", "--profile"}
 _LASTING = ("trace", "top")
@@ -64,21 +65,20 @@ def _stats(options: dict[str, str]) -> None:
 def _trace(options: dict[str, str]) -> None:
     as_json, follow = "--json" in options, "--follow" in options
     last = options.get("--last", "10" if follow else "4096")
-    if not last.isdecimal():
+    if not last.isdecimal() or int(last) > _LARGEST:
         raise UsageError(f"--last takes a number of events, not '{last}'.")
     with wire.Connection() as bus:
         if follow:
             bus.call("AddMatch", "s", _OWNER, name=wire.BUS_NAME, path=wire.BUS_PATH)
             bus.call("FollowTrace", "b", True)
-        events = json.loads(str(bus.call("Trace", "a{sv}", {})))
-        shown = events[len(events) - min(int(last), len(events)) :]
-        _print(shown, as_json=as_json)
+        events = json.loads(str(bus.call("Trace", "a{sv}", {"last": int(last)})))
+        _print(events, as_json=as_json)
         if follow:
-            _follow(bus, events[-1]["number"] + 1 if events else 0, as_json=as_json)
+            _follow(bus, events[-1]["number"] + 1 if events else None, as_json=as_json)
 
 
-def _follow(bus: wire.Connection, wanted: int, *, as_json: bool) -> None:
-    """Print what is sent, from a number on, until interrupted or until nobody reads it."""
+def _follow(bus: wire.Connection, wanted: int | None, *, as_json: bool) -> None:
+    """Print what is sent, from a number or from now on, until interrupted or until nobody reads it."""
     poll = select.poll()
     poll.register(bus, select.POLLIN)
     poll.register(_STDOUT, 0)
@@ -89,12 +89,19 @@ def _follow(bus: wire.Connection, wanted: int, *, as_json: bool) -> None:
             for kind, _, _, values in bus.arrived():
                 if kind == wire.SIGNAL and len(values) > 1 and not values[-1]:
                     raise UnreachableError("The pwmixer service has gone.")
-                if kind == wire.SIGNAL and str(values[0])[:1] == "[":
-                    events = [e for e in json.loads(str(values[0])) if e["number"] >= wanted]
-                    if events and events[0]["number"] > wanted:
-                        print(f"{events[0]['number'] - wanted} events are missing", file=sys.stderr)
-                    _print(events, as_json=as_json)
-                    wanted = events[-1]["number"] + 1 if events else wanted
+                if kind == wire.SIGNAL and values and str(values[0])[:1] == "[":
+                    wanted = _go_on(json.loads(str(values[0])), wanted, as_json=as_json)
+
+
+def _go_on(events: list[Document], wanted: int | None, *, as_json: bool) -> int | None:
+    """Print what is new of a bunch of events, and return which number comes next."""
+    new = [event for event in events if wanted is None or event["number"] >= wanted]
+    if not new:
+        return wanted
+    if wanted is not None and new[0]["number"] > wanted:
+        print(f"{new[0]['number'] - wanted} events are missing", file=sys.stderr)
+    _print(new, as_json=as_json)
+    return int(new[-1]["number"]) + 1
 
 
 def _print(events: list[Document], *, as_json: bool) -> None:

@@ -28,6 +28,7 @@ _ERROR_NAME, _REPLY_SERIAL, _SIGNATURE = 4, 5, 8
 _HEADER = 16  # bytes, up to and with the length of the header fields
 _LARGEST = 1 << 26
 _TIMEOUT = 10.0
+_NUMBER_CODES = {bool: "b", int: "u", float: "d"}
 _NUMBERS = {"b": ("I", 4), "u": ("I", 4), "d": ("d", 8)}
 _READABLE = "budsogA"  # with A for a list of texts
 # What the bus says when nobody owns the name and nobody could be started, or when the owner went away over our call.
@@ -286,7 +287,7 @@ def _put(data: bytes, code: str, value: Argument) -> bytes:
     if isinstance(value, dict):
         entries = b""
         for key, entry in value.items():
-            kind = "s" if isinstance(entry, str) else "b" if isinstance(entry, bool) else "d"
+            kind = "s" if isinstance(entry, str) else _NUMBER_CODES[type(entry)]
             # An array starts at a multiple of four or eight; its entries count from a multiple of eight.
             entries = _put(_pad(entries, 8), "s", key) + bytes((1,)) + kind.encode() + b"\0"
             entries = _put(entries, kind, entry)
