@@ -40,7 +40,7 @@ NAME = "org.pwmixer.Mixer"
 ROOT = "/org/pwmixer/Mixer"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
-SERVICE = (sys.executable, "-m", "pwmixer_dbus.daemon")
+SERVICE = (sys.executable, "-m", "pwmixer_dbus.start")
 PACKAGE = Path(__file__).resolve().parent.parent / "pwmixer_dbus"
 
 STREAMS = 50

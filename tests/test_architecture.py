@@ -80,6 +80,7 @@ MAY_IMPORT = {
     },
     "cli/rules": {"core", "cli", "config"},
     "cli/stats": {"cli", "core", "__init__"},
+    "start": {"daemon"},
     "cli": {"cli", "cli/rules", "cli/stats", "config", "__init__"},
 }
 ONLY_IN = {

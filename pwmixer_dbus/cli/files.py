@@ -79,7 +79,7 @@ def service_program() -> tuple[str, ...]:
     for folder in folders:
         if os.access(folder / _PROGRAM, os.X_OK) and (folder / "pwmixerctl").exists():
             return (str(folder / _PROGRAM),)
-    return (sys.executable, "-m", "pwmixer_dbus.daemon")
+    return (sys.executable, "-m", "pwmixer_dbus.start")
 
 
 def program_of(unit: str) -> str:

@@ -266,5 +266,5 @@ def test_the_program_is_the_one_beside_us_else_this_python(
     nowhere: Callable[..., str] = lambda *_: str(tmp_path / "nowhere")  # noqa: E731 - it stands for a function
     monkeypatch.setattr("sysconfig.get_path", nowhere)
     monkeypatch.setattr(sys, "argv", [str(ROOT / "cli" / "__main__.py")])
-    assert service_program() == (sys.executable, "-m", "pwmixer_dbus.daemon")
+    assert service_program() == (sys.executable, "-m", "pwmixer_dbus.start")
     assert os.access(sys.executable, os.X_OK)

@@ -25,7 +25,7 @@ import pwmixer_dbus
 
 pytestmark = pytest.mark.integration
 
-PLAIN = (sys.executable, "-m", "pwmixer_dbus.daemon")
+PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
 """The service exactly as it runs on a desktop: without Python's development mode."""
 
 OK, FAILED, USAGE, TAKEN = 0, 1, 2, 3
