@@ -21,9 +21,9 @@ from pwmixer_dbus.outlets.shm.layout import (
 )
 
 _FIXED = HEADER.struct("magic", "closed")
-_STAMP = HEADER.struct("generation", "updated_ns")
+_put_stamp = HEADER.struct("generation", "updated_ns").pack_into
 _SUMMARY = HEADER.struct("flags", "default_source")
-_LEVEL = DEVICE.struct("id", "max_volume")  # an application's are the same
+_put_level = DEVICE.struct("id", "max_volume").pack_into  # an application's are the same
 _TEXTS = DEVICE.struct("name", "icon_name")  # likewise
 _STREAMS = APP.struct("stream_count", "streams")
 _TEXTS_AT = DEVICE.offset("name")
@@ -106,8 +106,11 @@ class _Texts:
 
 
 class _Place(NamedTuple):
+    """Where a record is, whose, and what has been written there of what seldom changes."""
+
     at: int
     its_id: int
+    about: About
 
 
 class _Table(Generic[K]):
@@ -162,12 +165,12 @@ class _Table(Generic[K]):
                 self._come_or_go(key, row, refer)
                 continue
             number, flags, volume, max_volume, about = row
-            at, its_id = place
-            _LEVEL.pack_into(self._memory, at, its_id, number, flags, 0.0, volume, max_volume)
-            before = self._rows[key]
+            at, its_id, known = place
+            _put_level(self._memory, at, its_id, number, flags, 0.0, volume, max_volume)
             self._rows[key] = row
-            if about != before.about:
+            if about != known:
                 is_more = True
+                self._places[key] = _Place(at, its_id, about)
                 self._put_about(at, key, about, refer)
         return is_more
 
@@ -193,12 +196,12 @@ class _Table(Generic[K]):
         """Write a row behind the last one."""
         if len(self.shown) >= self._capacity:
             raise _NoRoomError
-        place = _Place(self._offset + len(self.shown) * self._record.size, self.id_of(key))
-        self._places[key] = place
+        at, its_id = self._offset + len(self.shown) * self._record.size, self.id_of(key)
+        self._places[key] = _Place(at, its_id, row.about)
         self.shown.append(key)
         number, flags, volume, max_volume, about = row
-        _LEVEL.pack_into(self._memory, *place, number, flags, 0.0, volume, max_volume)
-        self._put_about(place.at, key, about, refer)
+        _put_level(self._memory, at, its_id, number, flags, 0.0, volume, max_volume)
+        self._put_about(at, key, about, refer)
 
     def _put_about(self, at: int, key: K, about: About, refer: Callable[[str], Reference]) -> None:
         one, two, three = about.texts
@@ -248,6 +251,7 @@ class Writer(Generic[K]):
         self._texts = _Texts(memory, capacity)
         self._devices: _Table[K] = _Table(memory, DEVICE, HEADER.size, capacity.devices)
         self._apps: _Table[str] = _Table(memory, APP, capacity.app_offset, capacity.apps)
+        self._sequence = 0
         self._overflow = 0
         self._facts = Facts()
         self._refer = self._texts.refer
@@ -273,8 +277,8 @@ class Writer(Generic[K]):
         Costs as much as what has changed; only while something overflows, or has used up the room for texts, as all there is.
         """
         words = self._words
-        sequence = words[_SEQUENCE]
-        words[_SEQUENCE] = (sequence + 1) & _WRAP
+        sequence = self._sequence
+        words[_SEQUENCE] = sequence + 1
         self._release()
         self._acquire()
         is_more = facts is not None
@@ -292,12 +296,12 @@ class Writer(Generic[K]):
             if self._overflow:
                 is_more = True
                 self._lay_out()
-        _STAMP.pack_into(self._memory, _STAMP_AT, generation, self._clock())
+        _put_stamp(self._memory, _STAMP_AT, generation, self._clock())
         if is_more:
             self._sum_up(facts or self._facts)
         self._release()
         self._acquire()
-        words[_SEQUENCE] = (sequence + 2) & _WRAP
+        self._sequence = words[_SEQUENCE] = (sequence + 2) & _WRAP
 
     def close(self) -> None:
         """Tell readers that nothing is written here any more, and let go of the memory."""
