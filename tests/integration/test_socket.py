@@ -198,6 +198,20 @@ def test_a_new_instance_takes_the_socket_over_and_what_a_dead_one_left_too(servi
     third.stop()
 
 
+def test_an_instance_on_another_bus_leaves_the_socket_to_the_first(service: Service) -> None:
+    session = service.session
+    with Session(sound=False) as other:
+        environment = session.env | {"DBUS_SESSION_BUS_ADDRESS": other.env["DBUS_SESSION_BUS_ADDRESS"]}
+        second = other.spawn("second", *PLAIN, "--replace", env=environment)
+        assert service.process is not None
+        told = f"process {service.process.pid} listens at {place(session)} already"
+        other.wait_for(lambda: told in other.log_tail("second"), "the second to find it taken", 10)
+        second.terminate()
+        assert second.wait(5) == 0
+    with Talk(place(session)) as talk:
+        assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
+
+
 def test_it_can_be_switched_off_and_put_elsewhere(service: Service) -> None:
     session = service.session
     config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
