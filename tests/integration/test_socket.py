@@ -256,7 +256,7 @@ def test_systemd_may_listen_for_it_and_whoever_comes_first_is_answered(session: 
     )
     passed = [f"-E{name}" for name in session.env if name != "XDG_RUNTIME_DIR"]
     session.spawn("activator", command[0], *passed, *command[1:])
-    session.wait_for(path.is_socket, "the socket")
+    session.wait_for(lambda: "Listening on" in session.log_tail("activator"), "somebody to listen")
     with Talk(path) as talk:
         talk.say("GET_VOLUME @sink")
         assert talk.line() == "OK 1.0"
