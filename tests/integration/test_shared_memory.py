@@ -149,10 +149,10 @@ def test_it_can_be_off_and_have_another_name(service: Service) -> None:
     reader, other = Reader(str(path_of(session))), Reader(str(session.runtime / "mine"))
     assert reader.read() is not None
     configure(session, "[shared_memory]\nenabled = false\n")
-    session.wait_for(lambda: reader.read() is None, "it to be off")
+    session.wait_for(lambda: reader.read() is None, "it to be off", 15)
     assert not path_of(session).exists()
     configure(session, '[shared_memory]\nname = "mine"\n')
-    session.wait_for(lambda: other.read() is not None, "it to be on under another name")
+    session.wait_for(lambda: other.read() is not None, "it to be on under another name", 15)
     assert seen(other).connected
     assert reader.read() is None
 
@@ -172,7 +172,7 @@ def test_it_goes_with_the_service_and_comes_with_the_next_one(session: Session) 
     service.process.wait(5)
     assert not reader.is_alive()
     service = Service(session).start()
-    session.wait_for(lambda: seen(reader).connected, "the next one's file")
+    session.wait_for(lambda: seen(reader).connected, "the next one's file", 15)
     assert reader.is_alive(), "the file of the dead is not looked at any more"
     service.stop()
     assert reader.read() is None
