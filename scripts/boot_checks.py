@@ -6,6 +6,7 @@ scripts/boot-check runs this inside, as the user. Only Python's own library is h
 import json
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -250,20 +251,16 @@ def nothing_is_lost_in_the_sandbox() -> None:
     run("pwmixerctl", "rules", "remove", "Check")
     module = run("pactl", "load-module", "module-null-sink", "sink_name=check").strip()
     wait_for(lambda: get("DefaultSink").endswith("/check"), "the new sink to be the default")
-    run("pwmixerctl", "set", "@sink", "40%")
-    expect("40%" in run("pwmixerctl", "get", "@sink"), "the volume was not set")
     player = ("pacat", "--playback", "--property=application.name=Check", "--raw", "/dev/zero")
     with subprocess.Popen(player) as playing:
-        wait_for(
-            lambda: (
-                "app:name:check" in run("pwmixerctl", "list", "streams").lower()
-                or "check" in run("pwmixerctl", "list", "apps").lower()
-            ),
-            "the stream",
-        )
-        expect(
-            json.loads(run("pwmixerctl", "list", "streams", "--json"))[0]["pid"] == playing.pid, "its process"
-        )
+
+        def pids() -> list[int]:
+            return [s["pid"] for s in json.loads(run("pwmixerctl", "list", "streams", "--json"))]
+
+        wait_for(lambda: pids() == [playing.pid], "the stream and its process")
+        run("pwmixerctl", "set", "@sink", "40%")
+        # A sink that has only just come to run acknowledges a volume before it shows it.
+        wait_for(lambda: "40%" in run("pwmixerctl", "get", "@sink"), "the volume")
         run("pwmixerctl", "cap", "app:check", "80%")
         playing.kill()
     run("pactl", "unload-module", module)
@@ -317,6 +314,36 @@ def it_is_removed_without_a_trace() -> None:
     expect(NAME not in run("busctl", "--user", "list", "--acquired"), "it still runs")
 
 
+def an_environment_at_home_works_and_may_move() -> None:
+    """See that it can be installed from where pipx puts it, and mends itself from another place when that has gone."""
+    first, second = HOME / ".local" / "share" / "pipx" / "venvs" / "pwmixer-dbus", HOME / "another place"
+    links = HOME / ".local" / "bin"
+    links.mkdir(parents=True, exist_ok=True)
+    _fill(first)
+    for name in ("pwmixerctl", "pwmixer-dbus"):
+        (links / name).symlink_to(first / "bin" / name)
+    run(str(links / "pwmixerctl"), "install")
+    expect(shown("ActiveState") == "active", "it does not run")
+    expect(str(links / "pwmixer-dbus") in shown("ExecStart"), shown("ExecStart"))
+    systemctl("stop", UNIT)
+    shutil.rmtree(first)
+    _fill(second)
+    control = str(second / "bin" / "pwmixerctl")
+    expect("which is not there" in run(control, "doctor", code=1), "the doctor does not see that it has gone")
+    run(control, "install")
+    expect(str(second / "bin" / "pwmixer-dbus") in shown("ExecStart"), shown("ExecStart"))
+    wait_for(lambda: get("Connected"), "the sound server")
+    expect(run(control, "doctor").strip() == "Nothing is wrong.", run(control, "doctor", code=None))
+    run(control, "uninstall")
+    shutil.rmtree(second)
+
+
+def _fill(environment: Path) -> None:
+    run("python3", "-m", "venv", str(environment))
+    pip = str(environment / "bin" / "pip")
+    run(pip, "install", "--quiet", "--no-index", "--find-links", "/opt/wheels", "pwmixer-dbus")
+
+
 CHECKS = (
     install_enables_and_starts,
     systemd_is_told,
@@ -328,6 +355,7 @@ CHECKS = (
     the_doctor_knows,
     a_first_call_is_answered,
     it_is_removed_without_a_trace,
+    an_environment_at_home_works_and_may_move,
 )
 
 
