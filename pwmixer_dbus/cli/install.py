@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, UsageError, systemd, wire
@@ -77,35 +78,42 @@ class _Steps:
 
 
 def _install(scope: Scope, step: _Steps) -> None:
-    before, now = _read(scope.manifest), wanted(scope, service_program())
+    ours, now = _read(scope.manifest), wanted(scope, service_program())
     _compile(step)
-    ours, unchanged = dict(before.files), 0
+    try:
+        _put(now, ours, step)
+        for name in [name for name in ours.files if Path(name) not in now]:
+            _remove(Path(name), ours.files.pop(name), step)
+    finally:  # what could be done before a failure is ours, too
+        if step.changes and not step.is_rehearsal:
+            _make_folder(scope.manifest.parent, ours.folders)
+            text = json.dumps({"files": ours.files, "folders": ours.folders}, indent=1) + "\n"
+            _write(scope.manifest, text, ours.folders)
+    _start(scope, step)
+
+
+def _put(now: Mapping[Path, str], ours: Installed, step: _Steps) -> None:
+    """Write what is missing and what is no longer right; what is right without us stays whoever's it is."""
+    unchanged = 0
     for path, text in now.items():
         there = _digest_of(path)
         if there == _digest(text):
             unchanged += 1
-        elif there is None or there == before.files.get(str(path)):
-            step.take(f"write {path}", lambda path=path, text=text: _write(path, text, before.folders))  # type: ignore[misc]
+        elif there is None or there == ours.files.get(str(path)):
+            step.take(f"write {path}", partial(_write, path, text, ours.folders))
+            ours.files[str(path)] = _digest(text)
         else:
             step.hinder(f"{path} is not as we have written it, and stays; move it away and install again")
-            continue
-        ours[str(path)] = _digest(text)
     if unchanged:
         print(f"{unchanged} of {len(now)} files are as they should be.")
-    for name in [name for name in ours if Path(name) not in now]:
-        _remove(Path(name), ours.pop(name), step)
-    if not step.is_rehearsal:
-        _make_folder(scope.manifest.parent, before.folders)
-        text = json.dumps({"files": ours, "folders": before.folders}, indent=1) + "\n"
-        _write(scope.manifest, text, before.folders)
-    _start(scope, step)
 
 
 def _start(scope: Scope, step: _Steps) -> None:
     if os.environ.get("DESTDIR"):
         return  # it is somebody else's tree
     if scope.flag == "--global":
-        step.systemctl("--global", "enable", *UNITS)
+        if systemd.systemctl("--global", "is-enabled", *UNITS) is not None:
+            step.systemctl("--global", "enable", *UNITS)
         print("Each session has it from its next login on, or from the first call.")
         return
     _tell_bus(step)

@@ -184,6 +184,24 @@ def test_a_file_of_somebody_else_is_not_replaced(home: Home) -> None:
     assert "/opt/mixer" in theirs.read_text()
 
 
+def test_what_was_there_before_us_and_is_the_same_stays_when_we_go(home: Home) -> None:
+    theirs = home.share / "dbus-1" / "interfaces" / "org.pwmixer.Mixer.xml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes((ROOT / "data" / "dbus-1" / "interfaces" / "org.pwmixer.Mixer.xml").read_bytes())
+    home.run("install")
+    home.run("uninstall")
+    assert theirs.is_file()
+
+
+def test_what_was_written_before_a_failure_is_taken_away_too(home: Home) -> None:
+    (home.share / "man").parent.mkdir(parents=True)
+    (home.share / "man").write_text("a file where a folder should be")
+    home.run("install", expect=1)
+    assert (home.share / "systemd" / "user" / "pwmixer-dbus.service").exists()
+    home.run("uninstall")
+    assert [path.name for path in home.share.rglob("*")] == ["man"]
+
+
 def test_what_an_older_version_has_installed_goes(home: Home) -> None:
     home.run("install")
     manifest = home.share / "pwmixer" / "installed.json"
