@@ -3,6 +3,7 @@
 scripts/boot-check runs this inside, as the user. Only Python's own library is here. Each check leaves things as it found them.
 """
 
+import itertools
 import json
 import os
 import re
@@ -25,6 +26,7 @@ PROBE = Path("/src/scripts/sandbox_probe.py")
 SHARED = Path("/var/tmp/pwmixer-probe")  # noqa: S108 - see sandbox_probe.py
 STARTS = 20
 ALLOWED = {
+    "signal it by a descriptor",  # for bar_signal
     "write to its own configuration",
     "write to its own state",
     "write to its own runtime folder",
@@ -263,6 +265,14 @@ def nothing_is_lost_in_the_sandbox() -> None:
         wait_for(lambda: "40%" in run("pwmixerctl", "get", "@sink"), "the volume")
         run("pwmixerctl", "cap", "app:check", "80%")
         playing.kill()
+    _bars_are_signalled(config)
+    config.write_text(
+        "[shared_memory]\nenabled = true\n[stats]\nfile = true\nprometheus = true\n", encoding="utf-8"
+    )
+    shared = Path("/dev/shm", f"pwmixer-{os.getuid()}")  # noqa: S108 - where it is
+    for file in (shared, RUNTIME / "pwmixer" / "stats", RUNTIME / "pwmixer" / "stats.prom"):
+        wait_for(file.exists, f"{file}")
+    config.unlink()
     run("pactl", "unload-module", module)
     systemctl("stop", UNIT)
     state = HOME / ".local" / "state" / "pwmixer" / "state.json"
@@ -270,6 +280,34 @@ def nothing_is_lost_in_the_sandbox() -> None:
     get("Version")
     expect("WARNING" not in journal() and "ERROR" not in journal(), journal())
     expect(run("pwmixerctl", "doctor").strip() == "Nothing is wrong.", run("pwmixerctl", "doctor", code=None))
+
+
+BAR = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGRTMIN + 8, lambda *_: pathlib.Path(sys.argv[1]).touch())
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+def _bars_are_signalled(config: Path) -> None:
+    told, program, levels = RUNTIME / "told", HOME / "waybar", itertools.cycle((30, 50))
+    shutil.copy(Path("/usr/bin/python3").resolve(), program)
+    config.write_text("[bar_signal]\nenabled = true\nnumber = 8\n", encoding="utf-8")
+    with subprocess.Popen((str(program), "-c", BAR, str(told)), stdout=subprocess.PIPE) as bar:
+        try:
+            expect(bar.stdout is not None and bar.stdout.readline(), "the bar did not start")
+
+            def is_told() -> bool:
+                run("pwmixerctl", "set", "@sink", f"{next(levels)}%")
+                return told.exists()
+
+            wait_for(is_told, "a bar to be signalled")
+        finally:
+            bar.kill()
+            config.unlink()
+            program.unlink()
+            told.unlink(missing_ok=True)
 
 
 def a_drop_in_opens_the_network() -> None:
