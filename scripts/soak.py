@@ -272,7 +272,9 @@ async def growth(session: Session, rounds: int, _dice: random.Random) -> list[st
     bus = await MessageBus(
         bus_address=session.env["DBUS_SESSION_BUS_ADDRESS"], bus_type=BusType.SESSION
     ).connect()
-    session.wait_for(lambda: "Film" in session.run("busctl", "--user", "call", *DESCRIBE, check=False), "both streams")
+    session.wait_for(
+        lambda: "Film" in session.run("busctl", "--user", "call", *DESCRIBE, check=False), "both streams"
+    )
     warm, before, started = max(1, int(rounds * WARM)), 0, time.monotonic()
     for turn in range(rounds):
         for number in range(OPERATIONS):
