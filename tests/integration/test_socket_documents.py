@@ -129,7 +129,8 @@ def test_real_replies_and_events_are_as_the_published_schema_describes(desk: Ser
         for message in messages:
             Message.model_validate_json(json.dumps(message))
             talk.say(json.dumps(message))
-        while replies < len(messages):
+        # What a busy server acknowledges and shows late is answered before it is told.
+        while replies < len(messages) or not events:
             line = talk.line()
             if "event" in json.loads(line):
                 Event.model_validate_json(line)
@@ -137,4 +138,3 @@ def test_real_replies_and_events_are_as_the_published_schema_describes(desk: Ser
             else:
                 Reply.model_validate_json(line)
                 replies += 1
-    assert events > 0, "more or fewer, as they merge"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mixer import SINK, Desk, JumpingLoop
+from test_mixer import SINK, Desk, JumpingLoop, sink, snapshot
 
 from pwmixer_dbus.announcer import RATE
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError
-from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.events import Seen, Snapshot
 from pwmixer_dbus.core.model import Stream
 from pwmixer_dbus.outlets.socket import client as client_module
 from pwmixer_dbus.outlets.socket import listener as listener_module
@@ -106,6 +106,11 @@ class Caller:
         return [*heard.decode().splitlines(), "(end)"]
 
 
+def snapshot_of_sinks(description: str) -> Snapshot:
+    """Make a world in which both sinks are called like this."""
+    return replace(snapshot(), devices=tuple(sink(index, description=description) for index in (1, 3)))
+
+
 async def settled() -> None:
     """Let everything happen that needs no time."""
     for _ in range(20):
@@ -115,11 +120,11 @@ async def settled() -> None:
 Test = Callable[[Office], Coroutine[Any, Any, None]]
 
 
-def in_an_office(test: Test) -> Callable[[Path], None]:
+def in_an_office(test: Test) -> Callable[[Path, pytest.LogCaptureFixture], None]:
     """Run a test on a loop whose time jumps; at its end nothing is left on it."""
 
     @wraps(test)
-    def run(tmp_path: Path) -> None:
+    def run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async def main() -> None:
             office = Office(tmp_path / "socket")
             await test(office)
@@ -131,6 +136,7 @@ def in_an_office(test: Test) -> Callable[[Path], None]:
 
         with asyncio.Runner(loop_factory=JumpingLoop) as runner:
             runner.run(main())
+        assert [r.getMessage() for r in caplog.records if r.exc_info] == []
 
     del run.__wrapped__  # pytest would look for its parameters there
     return run
@@ -314,6 +320,18 @@ async def test_a_watcher_that_does_not_read_is_dropped_and_costs_the_others_noth
         heard += await awake.hear()
     assert UNREAD < turns * size < 2 * UNREAD
     assert len([line for line in heard if " description " in line]) == turns
+
+
+@in_an_office
+async def test_the_only_watcher_that_does_not_read_is_dropped_in_the_middle_of_a_burst(
+    office: Office,
+) -> None:
+    caller = office.call()
+    await caller.say("WATCH")
+    for turn in range(3):
+        office.mixer.on_event(snapshot_of_sinks(f"{turn}" + "x" * UNREAD))
+        await asyncio.sleep(1 / RATE)
+    assert office.has_clients == 0
 
 
 @in_an_office

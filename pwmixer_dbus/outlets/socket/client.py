@@ -80,10 +80,11 @@ class Client:
 
     def tell(self, lines: bytes) -> None:
         """Send some lines of what it watches, together with what else there is to tell in this instant."""
-        self._events += lines
         if self._link.unsent + len(self._events) > UNREAD:
-            self._drop("it does not read what it watches")
+            # Not at once, since others are being told.
+            self._soon(self._drop_deaf)
         else:
+            self._events += lines
             self._soon(self._tell_events)
 
     def leave_if_alone(self) -> None:
@@ -117,6 +118,9 @@ class Client:
         if not self._is_gone:
             log.debug("%s is dropped: %s", self._name, reason)
         self.close()
+
+    def _drop_deaf(self) -> None:
+        self._drop("it does not read what it watches")
 
     def _unwatch(self) -> None:
         self._is_watching = False
