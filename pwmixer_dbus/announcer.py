@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.measures import Measures, Queue
-from pwmixer_dbus.core.model import App, Card, Device, Stream
+from pwmixer_dbus.core.model import App, Card, Device, Group, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import Subject, affected, first_apps, subject_of, target_of
@@ -61,7 +61,11 @@ class Announcer:
         come = {
             s for change in sorted(changes, key=first_apps) if (s := self._come(before, change)) is not None
         }
-        gone = [c for c in changes if c.after is None and isinstance(c.before, Device | Stream | App | Card)]
+        gone = [
+            c
+            for c in changes
+            if c.after is None and isinstance(c.before, Device | Stream | App | Group | Card)
+        ]
         for change in changes:
             for subject in affected(before, state, change):
                 if subject not in come:
@@ -93,7 +97,7 @@ class Announcer:
     def _come(self, before: MixerState, change: Change) -> Subject | None:
         """Announce an object that is new; return its subject."""
         record = change.after
-        if change.before is not None or not isinstance(record, Device | Stream | App | Card):
+        if change.before is not None or not isinstance(record, Device | Stream | App | Group | Card):
             return None
         subject = subject_of(record)
         self._dirty.pop(subject, None)
@@ -105,7 +109,7 @@ class Announcer:
 
     def _gone(self, change: Change) -> None:
         record = change.before
-        if not isinstance(record, Device | Stream | App | Card):
+        if not isinstance(record, Device | Stream | App | Group | Card):
             return
         subject = subject_of(record)
         if isinstance(record, Stream) or target_of(self._state(), subject) is None:

@@ -15,7 +15,7 @@ from pwmixer_dbus.core.commands import Origin, SetVolume
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.gain import Channels
-from pwmixer_dbus.core.model import App, Card, Device, Key, Stream
+from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
@@ -23,8 +23,8 @@ from pwmixer_dbus.mixer import Mixer
 log = logging.getLogger(__name__)
 
 Arrived = Callable[[Target, verbs.Plan], None]
-Name = Key | str
-"""What is faded: a device or a stream by its key, an application by its id."""
+Name = Key | tuple[Kind, str]
+"""What is faded: a device or a stream by its key, an application by its id, a group by its name."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -215,7 +215,7 @@ class Fader:
             self._interrupt(plan)
 
     def _interrupt(self, plan: verbs.Plan) -> None:
-        names: set[Name] = {wish.app_id for wish in plan.wishes if wish.volume is not KEEP}
+        names: set[Name] = {(Kind.APP, wish.app_id) for wish in plan.wishes if wish.volume is not KEEP}
         keys = {command.key for command in plan.commands if isinstance(command, SetVolume)}
         for name in (names | keys) & self._fades.keys():
             self._end(self._fades[name])
@@ -263,7 +263,9 @@ class Fader:
 def _name_of(target: Target) -> Name:
     match target:
         case App():
-            return target.app_id
+            return Kind.APP, target.app_id
+        case Group():
+            return Kind.GROUP, target.name
         case Device() | Stream():
             return _key(target)
         case Card():
@@ -278,13 +280,16 @@ def _record(state: MixerState, key: Key) -> Device | Stream | None:
     return state.devices.get(key) or state.streams.get(key)
 
 
-def _found(state: MixerState, name: Name) -> App | Device | Stream | None:
-    return state.apps.get(name) if isinstance(name, str) else _record(state, name)
+def _found(state: MixerState, name: Name) -> App | Group | Device | Stream | None:
+    kind, which = name
+    if isinstance(which, int):
+        return _record(state, (kind, which))
+    return state.apps.get(which) if kind is Kind.APP else state.group_named(which)
 
 
-def _records(state: MixerState, target: App | Device | Stream) -> list[Device | Stream]:
+def _records(state: MixerState, target: App | Group | Device | Stream) -> list[Device | Stream]:
     """List what there is to step of a target."""
-    if isinstance(target, App):
+    if isinstance(target, App | Group):
         return [s for s in verbs.audible_streams(state, target) if s.volume_writable]
     return [target]
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "data" / "dbus-1" / "interfaces"
 PAGE = ROOT / "docs" / "dbus-api.md"
-ORDER = ("Mixer", "Node", "Device", "Stream", "App", "Card", "Rules")
+ORDER = ("Mixer", "Node", "Device", "Stream", "App", "Group", "Card", "Rules")
 
 HEAD = """\
 <!-- written by scripts/gen_dbus_docs.py from data/dbus-1/interfaces; change it there -->

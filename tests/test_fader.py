@@ -11,7 +11,7 @@ from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, Refusing, s
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedError
-from pwmixer_dbus.core.events import Capped, Disconnected, Gone, Seen
+from pwmixer_dbus.core.events import Capped, Disconnected, Gone, Routed, Seen
 from pwmixer_dbus.core.fading import STEP
 from pwmixer_dbus.core.matching import NOTHING
 from pwmixer_dbus.core.memory import ECHO, GRACE, SETTLING, Memory
@@ -65,6 +65,10 @@ class Stage(Desk):
         """Let the sink, a stream, or with no key the application fade."""
         target: Target | None = self.mixer.state.apps[MUSIC] if key is None else self.shown(key)
         assert target is not None
+        self.fade_target(target, volume, seconds, limit)
+
+    def fade_target(self, target: Target, volume: float, seconds: float = 1.0, limit: float = 1.5) -> None:
+        """Let anything fade."""
         self.fader.start(
             [target],
             volume,
@@ -288,6 +292,32 @@ async def test_a_step_that_came_before_it_is_not(stage: Stage) -> None:
     await asyncio.sleep(2)
     assert len(stage.sent) == count
     assert stage.volume(STREAM) == stage.learned() == 0.7
+
+
+@on_a_stage
+async def test_a_group_fades_as_one_and_whoever_leaves_it_stays_where_it_is(stage: Stage) -> None:
+    stage.mixer.on_event(Seen(record=stream(11, 0.9, device=1)))
+    for kind, index in (STREAM, OTHER):
+        stage.mixer.on_event(Routed(kind=kind, index=index, by="", group="Chat"))
+    await stage.quiet()
+    (group,) = stage.mixer.state.groups()
+    stage.fade_target(group, 0.2)
+    await asyncio.sleep(0.5 + LATENCY)
+    assert stage.volume(STREAM) == pytest.approx(0.35, abs=0.01)
+    stage.mixer.on_event(Routed(kind=OTHER[0], index=OTHER[1], by="", group=""))
+    left_at = stage.volume(OTHER)
+    await asyncio.sleep(0.6)
+    assert stage.volume(STREAM) == 0.2
+    assert stage.volume(OTHER) == pytest.approx(left_at, abs=0.02)
+    assert [target for target, _ in stage.arrived] == stage.mixer.state.groups()
+    await stage.quiet()
+    (group,) = stage.mixer.state.groups()
+    stage.fade_target(group, 0.9)
+    await asyncio.sleep(0.5)
+    stage.mixer.on_event(Routed(kind=STREAM[0], index=STREAM[1], by="", group=""))
+    await asyncio.sleep(0.6)
+    assert timers(stage) == []
+    assert len(stage.arrived) == 1
 
 
 @on_a_stage

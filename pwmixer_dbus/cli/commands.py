@@ -549,7 +549,7 @@ SELECTORS = (
     ("app:ID", "an application with all its streams, such as app:firefox; globs work here, too"),
     ("stream:N", "one stream, by the number that 'pwmixerctl list streams' shows"),
     ("card:NAME", "a card, for profiles"),
-    ("group:NAME", "the streams that rules have put into a group"),
+    ("group:NAME", "a group: all the streams that rules have put into it"),
     ("pid:N", "the streams of a process, or of the process that started it"),
     ("/org/pwmixer/Mixer/...", "an object path"),
 )

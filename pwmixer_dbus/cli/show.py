@@ -57,8 +57,6 @@ def of_selector(whole: Document, selector: str) -> list[Record]:
     """Find what a plain selector or a default stands for; nothing where it takes the service to know."""
     default = whole["defaults"].get(selector.removeprefix("@"))
     wanted = f"{selector[1:]}:{default}" if selector.startswith("@") and default else selector
-    if wanted.startswith("group:"):  # a group has no object that the service could be asked for
-        return [g for g in whole["groups"] if g["selector"].casefold() == wanted.casefold()]
     return [record for record in _everything(whole) if record["selector"] == wanted]
 
 

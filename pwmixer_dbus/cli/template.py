@@ -50,6 +50,8 @@ FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("selector", "such as group:Music"),
         ("name", "the name"),
         *_VOLUME,
+        ("active", "whether it has a stream that is not paused: yes or no"),
+        ("apps", "the ids of the applications in it"),
         ("streams", "the numbers of its streams"),
     ),
     "cards": (

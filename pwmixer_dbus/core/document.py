@@ -8,7 +8,7 @@ from typing import assert_never
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.memory import device_key, device_of_key
-from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Properties, Stream
+from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Properties, Stream
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import audible_streams, max_volume, muted_of, volume_of
@@ -40,6 +40,7 @@ def describe(state: MixerState) -> Document:
     apps = sorted(
         state.apps.values(), key=lambda a: (not a.streams, _app_name(state, a).casefold(), a.app_id)
     )
+    groups = sorted(state.groups(), key=lambda g: (g.name.casefold(), g.name))
     return {
         "generation": state.generation,
         "connected": state.connected,
@@ -50,7 +51,7 @@ def describe(state: MixerState) -> Document:
         "sources": [describe_device(state, d) for d in devices if d.kind is Kind.SOURCE],
         "streams": [describe_stream(state, s) for s in streams],
         "apps": [describe_app(state, a) for a in apps],
-        "groups": _groups(state, streams),
+        "groups": [describe_group(state, g) for g in groups],
         "cards": [describe_card(c) for c in sorted(state.cards.values(), key=lambda c: c.index)],
     }
 
@@ -64,14 +65,16 @@ def describe_target(state: MixerState, target: Target) -> Document:
             return describe_stream(state, target)
         case App():
             return describe_app(state, target)
+        case Group():
+            return describe_group(state, target)
         case Card():
             return describe_card(target)
     assert_never(target)
 
 
-def describe_level(state: MixerState, target: Device | Stream | App) -> Document:
+def describe_level(state: MixerState, target: Device | Stream | App | Group) -> Document:
     """Return how loud an object is: what changes most, and alone of all."""
-    if isinstance(target, App):
+    if isinstance(target, App | Group):
         volume, muted = volume_of(state, {}, target), muted_of(state, {}, target)
         return {"volume": volume, "muted": muted, "channel_volumes": []}
     channels = target.channels
@@ -162,6 +165,29 @@ def describe_app(state: MixerState, app: App) -> Document:
     }
 
 
+def describe_group(state: MixerState, group: Group) -> Document:
+    """Return a group; `streams` are stream numbers, `apps` the ids of their applications, each once."""
+    streams = list(state.streams_of(group))
+    audible = audible_streams(state, group)
+    active = any(not s.corked for s in streams)
+    return {
+        "selector": selector_of(group),
+        "kind": Kind.GROUP.value,
+        "name": group.name,
+        "description": group.name,
+        "icon_name": _common(s.icon_name or s.identity.icon_name for s in streams),
+        "streams": [s.number for s in streams],
+        "apps": [*dict.fromkeys(s.identity.app_id for s in streams)],
+        "active": active,
+        "state": "running" if active else "idle",
+        **describe_level(state, group),
+        "max_volume": max_volume(state, group),
+        "volume_writable": any(s.volume_writable for s in audible),
+        "locked": all(s.identity.app_id in state.locked for s in streams),
+        "hidden": all(s.hidden for s in streams),
+    }
+
+
 def describe_card(card: Card) -> Document:
     """Return a card."""
     return {
@@ -203,30 +229,11 @@ def all_properties(state: MixerState, target: Target) -> Properties:
             client = state.client_of(target)
             inherited: Mapping[str, str] = {} if client is None else client.properties
             return {**inherited, **target.properties}
-        case App():
+        case App() | Group():
             return {}
         case Device() | Card():
             return target.properties
     assert_never(target)
-
-
-def _groups(state: MixerState, streams: Iterable[Stream]) -> list[Value]:
-    """List the groups by name: as loud as their loudest stream, and muted when all are."""
-    members: dict[str, list[Stream]] = {}
-    for stream in streams:
-        if stream.group:
-            members.setdefault(stream.group, []).append(stream)
-    return [
-        {
-            "kind": "group",
-            "selector": f"group:{name}",
-            "name": name,
-            "streams": [s.number for s in members[name]],
-            "volume": max(volume_of(state, {}, s) for s in members[name]),
-            "muted": all(s.muted for s in members[name]),
-        }
-        for name in sorted(members, key=lambda name: (name.casefold(), name))
-    ]
 
 
 def _preferred(state: MixerState, key: str) -> str:

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     CLIENT = "client"
     CARD = "card"
     APP = "app"
+    GROUP = "group"
     SERVER = "server"
 
     @property
@@ -251,7 +252,18 @@ class App:
         return self.preferred_sink if kind is Kind.SINK else self.preferred_source
 
 
-Record = Device | Stream | Client | Card | Server | App
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The streams that rules have given the same group, at least one: server keys, in the order of their numbers.
+
+    No state holds it: `MixerState.group_named` finds it, and `state.apply` tells of its changes.
+    """
+
+    name: str
+    streams: tuple[Key, ...]
+
+
+Record = Device | Stream | Client | Card | Server | App | Group
 
 
 _ILLEGAL = re.compile(

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.model import App, Device, Stream, clean
+from pwmixer_dbus.core.model import App, Device, Group, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
 from pwmixer_dbus.core.state import MixerState
-from pwmixer_dbus.core.verbs import Pending, Plan
-
-_GROUP = "group:"
+from pwmixer_dbus.core.verbs import Plan
 
 Told = tuple[Target, str, float | bool | Device]
 """An object, what of it was asked for (`Volume`, `Muted` or `Device`), and what is in force."""
@@ -40,31 +38,16 @@ def device_of(state: MixerState, selector: str, resolved: Callable[[str], Sequen
     return target
 
 
-def set_muted(
-    state: MixerState, pending: Pending, selector: str, targets: Sequence[Target], mode: str
-) -> list[Plan]:
-    """Plan mute `on`, `off` or `toggle` for what a selector names; a group is toggled as one."""
-    if mode == "toggle" and selector.startswith(_GROUP):
-        mode = "off" if all(verbs.muted_of(state, pending, t) for t in targets) else "on"
-    return [verbs.set_muted(state, pending, t, mode) for t in targets]
-
-
 def moves(
     state: MixerState, selector: str, targets: Iterable[Target], device: Device
 ) -> list[tuple[Plan, tuple[Stream, ...]]]:
     """Plan the moves of what a selector names to a device, each with the streams that it is about.
 
-    Of a group, as of an application, what is of the other direction stays where it is.
+    Of an application or a group, what is of the other direction stays where it is.
     """
-    if selector.startswith(_GROUP):
-        targets = [t for t in targets if isinstance(t, Stream) and t.kind.devices is device.kind]
-        if not targets:
-            raise NotFoundError(
-                f"{clean(selector)} has no stream now that could be moved to a {device.kind}."
-            )
     named = list(targets)
     if len(named) > 1:  # what only may come some day is meant where it is named alone
-        named = [t for t in named if not isinstance(t, App) or _has_stream_for(state, t, device)]
+        named = [t for t in named if not isinstance(t, App | Group) or _has_stream_for(state, t, device)]
         if not named:
             raise NotFoundError(
                 f"{clean(selector)} has no stream now that could be moved to a {device.kind}."
@@ -72,8 +55,8 @@ def moves(
     return [verbs.move(state, target, device) for target in named]
 
 
-def _has_stream_for(state: MixerState, app: App, device: Device) -> bool:
-    return any(s.kind.devices is device.kind for s in state.streams_of(app))
+def _has_stream_for(state: MixerState, owner: App | Group, device: Device) -> bool:
+    return any(s.kind.devices is device.kind for s in state.streams_of(owner))
 
 
 def told_of(state: MixerState, plan: Plan) -> Iterator[Told]:

@@ -4,7 +4,7 @@
     sink:NAME          a sink, by name or description    source:NAME      likewise
     app:ID             an application, by id (app:bin:firefox), by its last part (app:firefox) or by its name
     card:NAME          a card                        pid:N            the streams of a process, its children or parents
-    group:NAME         the streams of a group
+    group:NAME         a group, which is the streams that rules have put into it
 
 NAME and ID may be globs (`*`, `?`, `[...]`), which may match many. Matching ignores case, an exact match wins.
 """
@@ -15,11 +15,11 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotFoundError
-from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Kind, Stream, clean
+from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Group, Kind, Stream, clean
 from pwmixer_dbus.core.state import MixerState
 
-Target = Device | Stream | App | Card
-Named = TypeVar("Named", Device, App, Card)
+Target = Device | Stream | App | Group | Card
+Named = TypeVar("Named", Device, App, Group, Card)
 
 SELECTOR_LIMIT = TEXT_LIMIT + len("source:")
 NUMBER_DIGITS = 10
@@ -39,6 +39,8 @@ def selector_of(target: Target) -> str:
             return f"stream:{target.number}"
         case App():
             return f"app:{target.app_id}"
+        case Group():
+            return f"group:{target.name}"
         case Card():
             return f"card:{target.name}"
 
@@ -69,7 +71,7 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
         case "stream":
             return _streams(state, name, selector)
         case "group":
-            return _streams_of_group(state, name, selector)
+            return _groups(state, name, selector)
         case "pid":
             return _streams_of_process(state, _number(name, selector), parent_of)
     raise InvalidArgumentError(f"“{clean(form)}:” is no kind of target; use {FORMS}.{_hint(state, selector)}")
@@ -178,20 +180,11 @@ def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
     return found
 
 
-def _streams_of_group(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
-    """Find the streams of the group that is named so exactly, else but for case, else of those that the glob matches."""
-    folded = name.casefold()
-    groups = {s.group for s in state.streams.values() if s.group}
-    wanted = (
-        {g for g in groups if g == name}
-        or {g for g in groups if g.casefold() == folded}
-        or {g for g in groups if _glob(g.casefold(), folded)}
-    )
-    if not wanted:
-        there = ", ".join(f"group:{g}" for g in sorted(groups)[:5])
-        hint = f" There is {clean(there)}." if there else " Rules put streams into groups."
-        raise NotFoundError(f"Nothing is in “{clean(selector)}” now.{hint}")
-    return tuple(s for s in state.streams.values() if s.group in wanted)
+def _groups(state: MixerState, name: str, selector: str) -> tuple[Group, ...]:
+    groups = state.groups()
+    if not groups:
+        raise NotFoundError(f"Nothing is called “{clean(selector)}” now. Rules put streams into groups.")
+    return _named(groups, name, lambda group: ((group.name,),), selector)
 
 
 def _streams_of_process(state: MixerState, pid: int, parent_of: ParentOf) -> tuple[Stream, ...]:

@@ -6,7 +6,7 @@ gone before them: those keep the application that they were given to.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, assert_never
 
@@ -26,7 +26,19 @@ from pwmixer_dbus.core.events import (
     Snapshot,
 )
 from pwmixer_dbus.core.identity import identify
-from pwmixer_dbus.core.model import App, Card, Client, Device, Identity, Key, Kind, Record, Server, Stream
+from pwmixer_dbus.core.model import (
+    App,
+    Card,
+    Client,
+    Device,
+    Group,
+    Identity,
+    Key,
+    Kind,
+    Record,
+    Server,
+    Stream,
+)
 from pwmixer_dbus.core.settings import Settings
 
 KNOWN_APPS = 1000
@@ -75,9 +87,27 @@ class MixerState:
         """Find the client that owns a stream."""
         return None if stream.client is None else self.clients.get(stream.client)
 
-    def streams_of(self, app: App) -> Iterator[Stream]:
-        """Go through the streams of an application, oldest first."""
-        return (self.streams[key] for key in app.streams if key in self.streams)
+    def streams_of(self, owner: App | Group) -> Iterator[Stream]:
+        """Go through the streams of an application or a group, oldest first."""
+        return (self.streams[key] for key in owner.streams if key in self.streams)
+
+    def groups(self) -> list[Group]:
+        """List the groups that have a stream now."""
+        members: dict[str, list[Stream]] = {}
+        for stream in self.streams.values():
+            if stream.group:
+                members.setdefault(stream.group, []).append(stream)
+        return [_group(name, streams) for name, streams in members.items()]
+
+    def group_named(self, name: str) -> Group | None:
+        """Find a group by its name; there is none without a stream."""
+        streams = [s for s in self.streams.values() if s.group == name] if name else []
+        return _group(name, streams) if streams else None
+
+
+def _group(name: str, streams: Iterable[Stream]) -> Group:
+    ordered = sorted(streams, key=lambda s: s.number)
+    return Group(name=name, streams=tuple((s.kind, s.index) for s in ordered))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +130,22 @@ def apply(state: MixerState, event: Event) -> Result:
     after, changes = _applied(state, event)
     if not changes:
         return state, ()
+    changes = (*changes, *_group_changes(state, after, changes))
     return replace(after, generation=state.generation + 1), changes
+
+
+def _group_changes(before: MixerState, after: MixerState, changes: Iterable[Change]) -> Iterator[Change]:
+    """Derive which groups have come, have other streams, or have gone."""
+    names: dict[str, None] = {}
+    for change in changes:
+        was = change.before.group if isinstance(change.before, Stream) else ""
+        now = change.after.group if isinstance(change.after, Stream) else ""
+        if was != now:
+            names |= dict.fromkeys(filter(None, (was, now)))
+    for name in names:
+        known, group = before.group_named(name), after.group_named(name)
+        if known != group:
+            yield _change(known, group)
 
 
 def _applied(state: MixerState, event: Event) -> Result:
@@ -465,6 +510,8 @@ def _change(before: Record | None, after: Record | None) -> Change:
             kind = Kind.CARD
         case App():
             kind = Kind.APP
+        case Group():
+            kind = Kind.GROUP
         case _:
             kind = Kind.SERVER
     return Change(kind=kind, before=before, after=after)

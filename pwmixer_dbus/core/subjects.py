@@ -1,15 +1,15 @@
 """What can be announced, and what a change of one record means for others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Record, Stream
+from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Record, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 
 Subject = tuple[Kind, Any]
-"""A device or card by name, a stream by index, an app by id, the whole as SERVER, a default device as (kind, None)."""
+"""A device, card or group by name, a stream by index, an app by id, the whole as SERVER, a default device as (kind, None)."""
 
 ROOT_SUBJECT: Subject = (Kind.SERVER, None)
 DEFAULTS = (Kind.SINK, Kind.SOURCE)
@@ -26,6 +26,8 @@ def subject_of(record: Record | None) -> Subject:
             return Kind.APP, record.app_id
         case Card():
             return Kind.CARD, record.name
+        case Group():
+            return Kind.GROUP, record.name
         case Device():
             return record.kind, record.name
         case Stream():
@@ -40,9 +42,18 @@ def target_of(state: MixerState, subject: Subject) -> Target | None:
         return state.apps.get(key)
     if kind is Kind.CARD:
         return next((card for card in state.cards.values() if card.name == key), None)
+    if kind is Kind.GROUP:
+        return state.group_named(key)
     if kind.is_stream:
         return state.streams.get((kind, key))
     return state.device_named(kind, key)
+
+
+def shown_by(stream: Stream) -> Iterator[Subject]:
+    """List what shows something of a stream beside it: its application and its group."""
+    yield Kind.APP, stream.identity.app_id
+    if stream.group:
+        yield Kind.GROUP, stream.group
 
 
 def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[Subject]:
@@ -53,12 +64,15 @@ def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[
             yield subject_of(record)
             yield record.kind, None
             if change.before is None or change.after is None:
-                yield ROOT_SUBJECT
-                yield from (subject_of(s) for s in state.streams.values() if s.kind.devices is record.kind)
+                yield from _affected_by_coming_and_going(state, record)
         case Stream():
             yield subject_of(record)
             ids = {r.identity.app_id for r in (change.before, change.after) if isinstance(r, Stream)}
             yield from ((Kind.APP, app_id) for app_id in ids if app_id in state.apps)
+            if record.group:
+                yield Kind.GROUP, record.group
+        case Group():
+            yield subject_of(record)
         case App():
             yield subject_of(record)
             if change.before is None or change.after is None:
@@ -72,6 +86,14 @@ def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[
             yield from _affected_by_server(before, state)
 
 
+def _affected_by_coming_and_going(state: MixerState, device: Device) -> Iterable[Subject]:
+    yield ROOT_SUBJECT
+    for stream in state.streams.values():
+        if stream.kind.devices is device.kind:  # it may be on it, and then has its cap
+            yield subject_of(stream)
+            yield from shown_by(stream)
+
+
 def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subject]:
     yield ROOT_SUBJECT
     for kind in DEFAULTS:
@@ -83,6 +105,7 @@ def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subje
     if known != (state.settings, state.caps, state.locked):
         for records in (state.devices, state.streams, state.apps):
             yield from (subject_of(r) for r in records.values())
+        yield from map(subject_of, state.groups())
 
 
 def differs_in_level(before: MixerState, state: MixerState, subject: Subject) -> bool:
@@ -96,7 +119,7 @@ def differs_in_level(before: MixerState, state: MixerState, subject: Subject) ->
         return False
     if not _is_same_but_for_level(old, new):
         return False
-    if not isinstance(new, App):
+    if not isinstance(new, App | Group):
         return True
     return all(_is_same_but_for_level(before.streams.get(key), state.streams.get(key)) for key in new.streams)
 
@@ -104,6 +127,8 @@ def differs_in_level(before: MixerState, state: MixerState, subject: Subject) ->
 def _is_same_but_for_level(old: Target | None, new: Target | None) -> bool:
     if old is new and new is not None:
         return True
+    if isinstance(new, Group):
+        return old == new
     if isinstance(old, App) and isinstance(new, App):
         return replace(old, volume=new.volume, muted=new.muted) == new
     if isinstance(old, Stream | Device) and type(old) is type(new) and len(old.channels) == len(new.channels):
@@ -113,6 +138,6 @@ def _is_same_but_for_level(old: Target | None, new: Target | None) -> bool:
 
 def first_apps(change: Change) -> int:
     """Order changes so that what is named comes before what names it."""
-    order = (Card, Device, App, Stream)
+    order = (Card, Device, App, Stream, Group)
     record = change.after or change.before
     return next((i for i, kind in enumerate(order) if isinstance(record, kind)), len(order))

@@ -1,8 +1,8 @@
 """From what somebody asks for to commands: pure planning, with limits, balance and pending values minded.
 
 Every verb returns a `Plan`; nothing happens until it is submitted. A relative step counts from the *pending* value of
-an object, so that ten steps of 5 % in 50 ms are 50 %. Setting an application sets all its streams to the same volume; a step
-keeps their proportions. Either is kept as its wish for the streams that it opens later.
+an object, so that ten steps of 5 % in 50 ms are 50 %. Setting an application or a group sets all its streams to the same
+volume; a step keeps their proportions. Of an application, either is kept as its wish for the streams that it opens later.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +28,7 @@ from pwmixer_dbus.core.model import (
     Availability,
     Card,
     Device,
+    Group,
     Key,
     Kind,
     Port,
@@ -84,6 +85,9 @@ def max_volume(state: MixerState, target: Target) -> float:
         case App():
             names = [target.app_id]
             allowed = max((_allowed(state, s) for s in audible_streams(state, target)), default=allowed)
+        case Group():
+            names = []
+            allowed = max((max_volume(state, s) for s in audible_streams(state, target)), default=allowed)
         case Device():
             names = [device_key(target)]
         case Stream():
@@ -123,34 +127,43 @@ def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
 
 
 def volume_of(state: MixerState, pending: Pending, target: Target) -> float:
-    """Return a target's pending volume; an application has that of its loudest stream, else its wish, else 1.0."""
+    """Return a target's pending volume; an application or a group has that of its loudest stream.
+
+    An application without any has its wish, else 1.0; so has a group of which no stream has a volume.
+    """
     match target:
         case Device() | Stream():
             return gain.level(channels_of(pending, target))
-        case App():
+        case App() | Group():
             levels = [gain.level(channels_of(pending, s)) for s in audible_streams(state, target)]
-            wish = 1.0 if target.volume is None else target.volume
-            return max(levels) if levels else wish
+            wish = target.volume if isinstance(target, App) else None
+            return max(levels, default=1.0 if wish is None else wish)
         case Card():
             raise _has_no_volume(target)
 
 
 def muted_of(state: MixerState, pending: Pending, target: Target) -> bool:
-    """Return whether a target will be muted; an application is when all its streams are."""
+    """Return whether a target will be muted; an application or a group is when all its streams are."""
     match target:
         case Device() | Stream():
             waiting = pending.get((SetMuted, _key(target)))
             return waiting.muted if isinstance(waiting, SetMuted) else target.muted
-        case App():
+        case App() | Group():
             mutes = [muted_of(state, pending, s) for s in audible_streams(state, target)]
-            return all(mutes) if mutes else bool(target.muted)
+            wish = isinstance(target, App) and bool(target.muted)
+            return all(mutes) if mutes else wish
         case Card():
             raise _has_no_volume(target)
 
 
-def audible_streams(state: MixerState, app: App) -> list[Stream]:
-    """List what an application's volume is about: what it plays, or where it only records, what it records."""
-    streams = [s for s in state.streams_of(app) if s.has_volume]
+def audible_streams(state: MixerState, owner: App | Group) -> list[Stream]:
+    """List what a volume is about: what an application plays, or where it only records, what it records.
+
+    A group has been put together by hand, so all of it is meant.
+    """
+    streams = [s for s in state.streams_of(owner) if s.has_volume]
+    if isinstance(owner, Group):
+        return streams
     playing = [s for s in streams if s.kind is Kind.PLAYBACK]
     return playing or streams
 
@@ -168,7 +181,7 @@ def adjust_volume(
 ) -> Plan:
     """Plan one step relative to the pending value. A step up unmutes, where the settings say so.
 
-    An application's loudest stream takes the step, and the others keep their proportion to it.
+    The loudest stream of an application or a group takes the step, and the others keep their proportion to it.
     """
     step = gain.checked(delta, "A step")
     wanted = gain.checked(min(max(volume_of(state, pending, target) + step, -1.0), 10.0), "A volume")
@@ -194,8 +207,8 @@ def _at_volume(
     clamps: tuple[Clamp, ...] = ()
     if reason:
         clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),)
-    if isinstance(target, App):
-        audible = audible_streams(state, target)
+    if isinstance(target, App | Group):
+        audible = _heard(state, target)
         streams = [s for s in audible if s.volume_writable]
         if audible and not streams:
             raise NotSupportedError(
@@ -203,10 +216,12 @@ def _at_volume(
             )
         shares = [*_shares(state, pending, streams, effective, limit, in_proportion=in_proportion)]
         commands = tuple(_volume_command(pending, stream, share.effective) for stream, share in shares)
-        # What holds for the application as a whole has been told of it; what a rule or a device adds, of its stream.
-        clamps += tuple(share for stream, share in shares if share.reason and _allowed(state, stream) < limit)
-        wish = AppWanted(app_id=target.app_id, volume=effective)
-        return Plan(commands=commands, wishes=(wish,), clamps=clamps, volume=effective)
+        # What holds for the whole has been told of it; what a rule, a device or a cap adds, of its stream.
+        clamps += tuple(
+            share for stream, share in shares if share.reason and max_volume(state, stream) < limit
+        )
+        wishes = (AppWanted(app_id=target.app_id, volume=effective),) if isinstance(target, App) else ()
+        return Plan(commands=commands, wishes=wishes, clamps=clamps, volume=effective)
     if isinstance(target, Card):
         raise _has_no_volume(target)
     _require_volume(target)
@@ -222,7 +237,7 @@ def _shares(
     *,
     in_proportion: bool,
 ) -> Iterator[tuple[Stream, Clamp]]:
-    """Give each stream of an application its volume: all the same, or in proportion to the loudest.
+    """Give each stream of an application or a group its volume: all the same, or in proportion to the loudest.
 
     What another program has raised above the limit may stay there, but it takes no other stream along.
     """
@@ -231,7 +246,7 @@ def _shares(
     for stream, level in zip(streams, levels, strict=True):
         share = volume * level / loudest if in_proportion and loudest > 0.0 else volume
         asked = round(share, VOLUME_DIGITS)
-        given, reason = gain.limited(asked, min(limit, _allowed(state, stream)), level)
+        given, reason = gain.limited(asked, min(limit, max_volume(state, stream)), level)
         yield stream, Clamp(target=stream, requested=asked, effective=given, reason=reason)
 
 
@@ -266,16 +281,15 @@ def set_channels(state: MixerState, target: Target, channels: tuple[float, ...])
 
 
 def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) -> Plan:
-    """Plan mute `on`, `off` or `toggle`; for an application, of all its streams."""
+    """Plan mute `on`, `off` or `toggle`; for an application or a group, of all its streams as one."""
     if mode not in MUTE_MODES:
         raise InvalidArgumentError(f"A mute mode is on, off or toggle; got “{clean(mode, 40)}”.")
     muted = not muted_of(state, pending, target) if mode == "toggle" else mode == "on"
     match target:
-        case App():
-            streams = audible_streams(state, target)
-            wish = AppWanted(app_id=target.app_id, muted=muted)
-            commands = tuple(SetMuted(key=_key(s), muted=muted) for s in streams)
-            return Plan(commands=commands, wishes=(wish,), muted=muted)
+        case App() | Group():
+            commands = tuple(SetMuted(key=_key(s), muted=muted) for s in _heard(state, target))
+            wishes = (AppWanted(app_id=target.app_id, muted=muted),) if isinstance(target, App) else ()
+            return Plan(commands=commands, wishes=wishes, muted=muted)
         case Device() | Stream():
             if isinstance(target, Stream) and not target.has_volume:
                 raise _has_no_volume(target)
@@ -285,7 +299,7 @@ def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) ->
 
 
 def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple[Stream, ...]]:
-    """Plan the move of a stream, or of an application's streams, to a device; also says which streams those are.
+    """Plan the move of a stream, or of those of an application or a group, to a device; also says which streams those are.
 
     An application that has none of that direction now prefers the device from now on.
     """
@@ -298,13 +312,17 @@ def move(state: MixerState, target: Target, device: Device) -> tuple[Plan, tuple
                     f"not to {selector_of(device)}."
                 )
             streams = (target,)
-        case App():
+        case App() | Group():
             streams = tuple(s for s in state.streams_of(target) if s.kind.devices is device.kind)
-            if not streams:
+            if not streams and isinstance(target, Group):
+                raise NotFoundError(
+                    f"{clean(selector_of(target))} has no stream now that could be moved to a {device.kind}."
+                )
+            if not streams and isinstance(target, App):
                 return _preference(target, device.kind, device_key(device)), ()
         case _:
             raise NotSupportedError(
-                f"{selector_of(target)} cannot be moved; only streams and applications can."
+                f"{selector_of(target)} cannot be moved; only streams, applications and groups can."
             )
     return Plan(commands=tuple(MoveStream(key=_key(s), device=device.index) for s in streams)), streams
 
@@ -386,6 +404,14 @@ def _require_volume(record: Audible) -> None:
         )
     if not record.channels:
         raise _has_no_volume(record)
+
+
+def _heard(state: MixerState, owner: App | Group) -> list[Stream]:
+    """List the audible streams; of an application there need not be any, since its wish is kept."""
+    streams = audible_streams(state, owner)
+    if not streams and isinstance(owner, Group):
+        raise _has_no_volume(owner)
+    return streams
 
 
 def _has_no_volume(target: Target) -> NotSupportedError:

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Origin
-from pwmixer_dbus.core.model import App, Card, Client, Device, Record, Server, Stream
+from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Record, Server, Stream
 from pwmixer_dbus.core.settings import BarSignalSettings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
@@ -144,7 +144,7 @@ def shows(before: MixerState, after: MixerState, change: Change) -> bool:
             return (before.connected, _defaults(before)) != (after.connected, _defaults(after))
         case Client() | Card():
             return False
-        case Device() | Stream() | App():
+        case Device() | Stream() | App() | Group():
             return _look_of(change.before) != _look_of(change.after)
     assert_never(record)
 
@@ -159,6 +159,8 @@ def _look_of(record: Record | None) -> tuple[object, ...]:
             return gain.level(record.channels), record.muted, record.corked, name, record.device
         case App():
             return record.volume, record.muted, record.name
+        case Group():
+            return (record.streams,)
     return ()
 
 

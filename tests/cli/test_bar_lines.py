@@ -201,5 +201,5 @@ def test_widths_and_doubled_braces_are_as_in_python() -> None:
 
 
 def test_a_group_is_shown_under_its_own_name() -> None:
-    shown = of(*of_selector(DOCUMENT, "group:music"))
+    shown = of(*of_selector(DOCUMENT, "group:Music"))
     assert (shown.name, shown.volume, shown.muted) == ("Music", 0.45, False)

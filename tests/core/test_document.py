@@ -22,6 +22,7 @@ from pwmixer_dbus.core.selectors import only, resolve
 from pwmixer_dbus.core.state import MixerState
 
 NODE = {"selector", "kind", "name", "description", "icon_name", "state", "volume", "muted", "channel_volumes"}
+KINDS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 KEYS = {
     "": {"generation", "connected", "server", "defaults", "settings", "sinks", "sources", "streams", "apps"}
     | {"groups", "cards"},
@@ -35,10 +36,15 @@ KEYS = {
     | {"number", "index", "direction", "app_id", "app_name", "media_name", "role", "binary", "pid", "device"}
     | {"positions", "corked", "max_volume", "volume_writable", "locked", "routed_by", "hidden", "group"},
     "apps": NODE | {"app_id", "streams", "active", "max_volume", "volume_writable", "locked", "hidden"},
+    "groups": NODE | {"streams", "apps", "active", "max_volume", "volume_writable", "locked", "hidden"},
     "cards": {"selector", "kind", "index", "name", "description", "icon_name", "active_profile", "profiles"}
     | {"ports"},
 }
 """Keys are only added to; whoever takes one away breaks somebody's bar."""
+
+
+def decided(index: int, **fields: Any) -> Routed:
+    return Routed(kind=Kind.PLAYBACK, index=index, by="", **fields)
 
 
 def world() -> MixerState:
@@ -52,12 +58,12 @@ def world() -> MixerState:
         capture(20, binary="", device=2),
         playback(11, binary="video", device=None),
     )
-    return after(state, Gone(kind=Kind.PLAYBACK, index=11))
+    return after(state, Gone(kind=Kind.PLAYBACK, index=11), decided(10, group="Chat"))
 
 
 def documents(state: MixerState) -> list[dict[str, Any]]:
     whole: Any = describe(state)
-    return [d for kind in ("sinks", "sources", "streams", "apps", "cards") for d in whole[kind]]
+    return [d for kind in KINDS for d in whole[kind]]
 
 
 def plain(value: Any) -> bool:
@@ -94,7 +100,7 @@ def test_sources_look_like_sinks() -> None:
 
 def test_every_selector_in_the_document_leads_back_to_its_object() -> None:
     state = world()
-    assert len(documents(state)) == 8
+    assert len(documents(state)) == 9
     for document in documents(state):
         target = only(document["selector"], resolve(state, document["selector"], no_parents))
         assert describe_target(state, target) == document
@@ -150,10 +156,6 @@ def test_why_a_stream_is_what_it_is_can_be_asked() -> None:
     assert (explained["app_id"], explained["actual_device"]) == ("bin:music", "speakers")
 
 
-def decided(index: int, **fields: Any) -> Routed:
-    return Routed(kind=Kind.PLAYBACK, index=index, by="", **fields)
-
-
 def test_what_rules_say_of_how_it_looks_is_shown() -> None:
     state = state_of(playback(10), playback(11))
     look: dict[str, Any] = {"display_name": "Radio", "icon_name": "radio", "hidden": True, "group": "Chat"}
@@ -188,24 +190,58 @@ def test_a_group_is_as_loud_as_its_loudest_stream_and_muted_when_all_are() -> No
     state = state_of(playback(10, volume=0.2, muted=True), playback(11, "talk", volume=0.4), playback(12))
     state = after(state, decided(10, group="Chat"), decided(11, group="Chat"), decided(12, group="all"))
     whole: Any = describe(state)
+    shown = {
+        "kind": "group",
+        "icon_name": "music",
+        "apps": ["bin:music"],
+        "active": True,
+        "state": "running",
+        "muted": False,
+        "channel_volumes": [],
+        "max_volume": 1.0,
+        "volume_writable": True,
+        "locked": False,
+        "hidden": False,
+    }
     assert whole["groups"] == [
         {
-            "kind": "group",
+            **shown,
             "selector": "group:all",
             "name": "all",
+            "description": "all",
             "streams": [3],
             "volume": 0.5,
-            "muted": False,
         },
         {
-            "kind": "group",
+            **shown,
             "selector": "group:Chat",
             "name": "Chat",
+            "description": "Chat",
+            "icon_name": "",
             "streams": [1, 2],
+            "apps": ["bin:music", "bin:talk"],
             "volume": 0.4,
-            "muted": False,
         },
     ]
+
+
+def test_a_group_is_what_all_of_its_streams_are() -> None:
+    state = state_of(playback(10, corked=True), playback(11, "talk", corked=True, muted=True))
+    state = after(
+        state,
+        decided(10, group="Chat", hidden=True, max_volume=0.5),
+        decided(11, group="Chat", max_volume=0.7),
+        Capped(caps={"bin:talk": 0.6}, locked=frozenset({"bin:talk"})),
+    )
+    (group,) = state.groups()
+    shown = describe_target(state, group)
+    assert (shown["active"], shown["state"], shown["muted"]) == (False, "idle", False)
+    assert (shown["hidden"], shown["locked"], shown["max_volume"]) == (False, False, 0.6)
+    state = after(state, decided(11, group="Chat", hidden=True), Gone(kind=Kind.PLAYBACK, index=10))
+    (group,) = state.groups()
+    shown = describe_target(state, group)
+    assert (shown["hidden"], shown["locked"], shown["muted"]) == (True, True, True)
+    assert all_properties(state, group) == {}
 
 
 def test_a_default_that_is_not_there_can_be_shown() -> None:

@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from build import capture, no_parents, playback, sink, source, state_of
+from build import after, capture, no_parents, playback, sink, source, state_of
 
 from pwmixer_dbus.core import requests, verbs
-from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.events import Routed, Seen
 from pwmixer_dbus.core.model import Device, Kind
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState, apply
@@ -27,8 +26,7 @@ def world() -> MixerState:
         playback(11, device=1, muted=True),
         capture(device=2),
     )
-    grouped = {key: replace(stream, group="Music") for key, stream in state.streams.items()}
-    return replace(state, streams=grouped)
+    return replace(state, streams={k: replace(s, group="Music") for k, s in state.streams.items()})
 
 
 def resolved(state: MixerState, selector: str) -> list[Target]:
@@ -37,11 +35,6 @@ def resolved(state: MixerState, selector: str) -> list[Target]:
 
 def device(state: MixerState, selector: str) -> Device:
     return requests.device_of(state, selector, lambda s: resolved(state, s))
-
-
-def mutes(state: MixerState, mode: str) -> list[bool]:
-    plans = requests.set_muted(state, {}, MUSIC, resolved(state, MUSIC), mode)
-    return [c.muted for plan in plans for c in plan.commands if isinstance(c, SetMuted)]
 
 
 def test_what_is_not_there_is_told_with_the_reason_that_there_is_no_server() -> None:
@@ -62,14 +55,6 @@ def test_a_device_is_named_by_selector_or_just_by_its_name() -> None:
         device(state, "sink:*")
 
 
-def test_a_group_is_toggled_as_one() -> None:
-    state = world()
-    assert mutes(state, "toggle") == [True, True, True]
-    muted = {key: replace(stream, muted=True) for key, stream in state.streams.items()}
-    assert mutes(replace(state, streams=muted), "toggle") == [False, False, False]
-    assert mutes(state, "off") == [False, False, False]
-
-
 def test_of_a_group_only_one_direction_moves() -> None:
     state = world()
     moved = requests.moves(state, MUSIC, resolved(state, MUSIC), device(state, "headset"))
@@ -81,16 +66,18 @@ def test_of_a_group_only_one_direction_moves() -> None:
 
 def test_a_change_of_a_stream_shows_in_its_application_and_one_of_the_settings_everywhere() -> None:
     state = world()
-    after, changes = apply(state, Seen(record=playback(device=1, volume=0.9)))
-    assert {s for c in changes for s in affected(state, after, c)} == {
+    louder, changes = apply(state, Seen(record=playback(device=1, volume=0.9)))
+    assert {s for c in changes for s in affected(state, louder, c)} == {
         (Kind.PLAYBACK, 10),
         (Kind.APP, "bin:music"),
+        (Kind.GROUP, "Music"),
     }
     capped = replace(state, caps={"bin:music": 0.5})
     (change,) = changes[:1]
     server = replace(change, kind=Kind.SERVER, before=state.server, after=state.server)
     shown = set(affected(state, capped, server))
     assert {ROOT_SUBJECT, (Kind.SINK, "speakers"), (Kind.PLAYBACK, 11), (Kind.APP, "bin:music")} <= shown
+    assert (Kind.GROUP, "Music") in shown
 
 
 def test_of_several_applications_those_are_moved_that_play() -> None:
@@ -98,6 +85,9 @@ def test_of_several_applications_those_are_moved_that_play() -> None:
     moves = requests.moves(state, "app:*", resolved(state, "app:*"), device(state, "headset"))
     assert [[c.key for c in plan.commands] for plan, _ in moves] == [[(Kind.PLAYBACK, 10)]]
     assert not [wish for plan, _ in moves for wish in plan.wishes]
+    two = after(state, *(Routed(kind=k, index=i, by="", group=k.value) for k, i in state.streams))
+    moves = requests.moves(two, "group:*", resolved(two, "group:*"), device(two, "headset"))
+    assert [[c.key for c in plan.commands] for plan, _ in moves] == [[(Kind.PLAYBACK, 10)]]
     silent = replace(state, streams={}, apps={i: replace(app, streams=()) for i, app in state.apps.items()})
     with pytest.raises(NotFoundError, match="could be moved to a sink"):
         requests.moves(silent, "app:*", resolved(silent, "app:*"), device(silent, "headset"))

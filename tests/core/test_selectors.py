@@ -155,14 +155,17 @@ def grouped(**groups: str) -> MixerState:
 @pytest.mark.parametrize(
     ("selector", "meant"),
     [
-        ("group:Chat", ["stream:1"]),
-        ("group:chat", ["stream:2"]),
-        ("group:CHAT", ["stream:1", "stream:2"]),
-        ("group:c*t", ["stream:1", "stream:2"]),
+        ("group:Chat", ["group:Chat"]),
+        ("group:chat", ["group:chat"]),
+        ("group:c*t", ["group:Chat", "group:chat"]),
+        ("group:*", ["group:Chat", "group:chat"]),
     ],
 )
-def test_a_group_means_its_streams(selector: str, meant: list[str]) -> None:
-    assert named(selector, grouped(s10="Chat", s11="chat")) == meant
+def test_a_group_means_one_object(selector: str, meant: list[str]) -> None:
+    state = grouped(s10="Chat", s11="chat")
+    assert named(selector, state) == meant
+    assert "Name one of them" in refusal("group:CHAT", AmbiguousError, state)
+    assert named("group:CHAT", grouped(s10="Chat", s11="Chat")) == ["group:Chat"]
 
 
 def test_a_group_that_is_not_there_says_which_are() -> None:

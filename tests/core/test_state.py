@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from pwmixer_dbus.core.events import (
     KEEP,
     AppWanted,
+    Capped,
     Configured,
     Disconnected,
     Event,
@@ -37,7 +38,7 @@ from pwmixer_dbus.core.events import (
     Seen,
     Snapshot,
 )
-from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Record, Server, Stream
+from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply
 
@@ -231,6 +232,50 @@ def test_an_application_that_plays_is_never_forgotten() -> None:
     assert MUSIC in state.apps
 
 
+# --- groups
+
+
+def grouped(index: int, group: str) -> Routed:
+    return Routed(kind=Kind.PLAYBACK, index=index, by="", group=group)
+
+
+def told(state: MixerState, event: Event) -> tuple[MixerState, list[tuple[Group | None, Group | None]]]:
+    """Apply an event; return the state, and what is told of groups."""
+    state, changes = apply(state, event)
+    return state, [(c.before, c.after) for c in changes if c.kind is Kind.GROUP]  # type: ignore[misc]  # that kind has groups
+
+
+def test_a_group_comes_with_its_first_stream_and_goes_with_its_last() -> None:
+    one, two = (Kind.PLAYBACK, 10), (Kind.PLAYBACK, 11)
+    alone, both = Group(name="Chat", streams=(one,)), Group(name="Chat", streams=(one, two))
+    state = state_of(playback(10), playback(11))
+    assert state.group_named("Chat") is None
+    state, changes = told(state, grouped(10, "Chat"))
+    assert changes == [(None, alone)]
+    state, changes = told(state, grouped(11, "Chat"))
+    assert changes == [(alone, both)]
+    assert state.group_named("Chat") == both
+    assert [*state.streams_of(both)] == [stream(state, 10), stream(state, 11)]
+    state, changes = told(state, Gone(kind=Kind.PLAYBACK, index=11))
+    assert changes == [(both, alone)]
+    state, changes = told(state, grouped(10, "Game"))
+    assert changes == [(alone, None), (None, Group(name="Game", streams=(one,)))]
+    state, changes = told(state, Gone(kind=Kind.PLAYBACK, index=10))
+    assert [after for _, after in changes] == [None]
+    assert state.groups() == []
+
+
+def test_of_a_stream_that_stays_in_its_group_nothing_is_told_of_that() -> None:
+    state = after(state_of(playback(10)), grouped(10, "Chat"))
+    assert told(state, Seen(record=playback(10, volume=0.9)))[1] == []
+    assert told(state, snapshot(playback(10)))[1] == []
+    assert told(state, snapshot(server(cookie=2), playback(10)))[1] == [(state.group_named("Chat"), None)]
+
+
+def test_no_group_has_no_name() -> None:
+    assert state_of(playback()).group_named("") is None
+
+
 # --- any history
 
 SOMEONE: Mapping[str, str] = {"application.process.binary": "music"}
@@ -320,13 +365,18 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         by=st.sampled_from(["", "person", "rule music"]),
         display_name=st.sampled_from(["", "Radio"]),
         hidden=st.booleans(),
-        group=st.sampled_from(["", "Chat"]),
+        group=st.sampled_from(["", "Chat", "Music"]),
         max_volume=st.sampled_from([None, 0.5]),
     ),
     st.builds(
         lambda aliases: Configured(settings=Settings(aliases=aliases)),
         st.sampled_from([{}, {"bin:video": MUSIC}, {"bin:music": "Sounds"}]),
     ),
+)
+EVENTS |= st.builds(
+    Capped,
+    caps=st.sampled_from([{}, {"sink:device1": 0.4}, {MUSIC: 0.3, "source:device2": 0.2}]),
+    locked=st.sampled_from([frozenset[str](), frozenset({MUSIC})]),
 )
 HISTORIES = st.lists(EVENTS, max_size=15)
 
@@ -376,6 +426,8 @@ def key_of(record: Record) -> Hashable:
             return Kind.CARD, record.index
         case App():
             return record.app_id
+        case Group():
+            return Kind.GROUP, record.name
         case Server():
             return None
     return record.kind, record.index
@@ -403,7 +455,8 @@ def comparable(state: MixerState) -> Mapping[str, Any]:
 
 
 def maps_of(state: MixerState) -> list[Mapping[Any, Record]]:
-    return [state.devices, state.streams, state.clients, state.cards, state.apps]
+    groups = {group.name: group for group in state.groups()}
+    return [state.devices, state.streams, state.clients, state.cards, state.apps, groups]
 
 
 def patched(mapping: Mapping[Any, Record], changes: Iterable[Change]) -> dict[Any, Record]:

@@ -7,7 +7,7 @@ from build import after, app, capture, playback, sink, state_of, wanted
 from hypothesis import given
 from test_state import HISTORIES
 
-from pwmixer_dbus.core.events import Event, Gone, Seen
+from pwmixer_dbus.core.events import Capped, Event, Gone, Routed, Seen
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.subjects import Subject, affected, differs_in_level, subject_of, target_of
@@ -16,10 +16,15 @@ from pwmixer_dbus.outlets.bus.interfaces import LEVEL, values_of
 LEVELS = {p.name for p in LEVEL}
 
 
+def grouped(index: int) -> Routed:
+    return Routed(kind=Kind.PLAYBACK, index=index, by="", group="Chat")
+
+
 def looks(state: MixerState) -> dict[Subject, Mapping[str, Any]]:
     """Return what clients see of every object."""
     maps = (state.devices, state.streams, state.apps, state.cards)
     subjects = {subject_of(record) for records in maps for record in records.values()}
+    subjects |= {subject_of(group) for group in state.groups()}
     return {s: values_of(state, target) for s in subjects if (target := target_of(state, s)) is not None}
 
 
@@ -58,6 +63,26 @@ def test_a_louder_stream_differs_in_level_and_so_does_its_application() -> None:
     assert differs_in_level(before, state, (Kind.APP, app(state).app_id))
     assert differs_in_level(before, after(before, wanted(0.3)), (Kind.APP, app(state).app_id))
     assert differs_in_level(before, after(before, Seen(record=sink(volume=0.9))), (Kind.SINK, "speakers"))
+
+
+def test_a_louder_stream_of_a_group_is_a_louder_group_and_no_other_is() -> None:
+    before = after(state_of(playback(10), playback(11), sink()), grouped(10))
+    group = (Kind.GROUP, "Chat")
+    state, changes = apply(before, Seen(record=playback(10, volume=0.7)))
+    assert group in affected(before, state, changes[0])
+    assert differs_in_level(before, state, group)
+    state, changes = apply(before, Seen(record=playback(11, volume=0.7)))
+    assert not any(kind is Kind.GROUP for change in changes for kind, _ in affected(before, state, change))
+    for event in (grouped(11), Seen(record=playback(10, corked=True)), Gone(kind=Kind.PLAYBACK, index=10)):
+        assert not differs_in_level(before, after(before, event), group), event
+
+
+def test_a_cap_that_comes_and_goes_with_its_device_shows_in_all_that_is_on_it() -> None:
+    world = after(state_of(playback(10, device=1)), Capped(caps={"sink:speakers": 0.4}), grouped(10))
+    plugged, changes = apply(world, Seen(record=sink()))
+    different = {subject for subject, names in differences(world, plugged) if "MaxVolume" in names}
+    assert different == {(Kind.PLAYBACK, 10), (Kind.APP, "bin:music"), (Kind.GROUP, "Chat")}
+    assert different <= {subject for change in changes for subject in affected(world, plugged, change)}
 
 
 def test_more_than_a_level_is_not_taken_for_one() -> None:

@@ -33,8 +33,8 @@ from pwmixer_dbus.core.commands import (
     Slot,
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotFoundError, NotSupportedError
-from pwmixer_dbus.core.events import AppWanted, Routed
-from pwmixer_dbus.core.model import App, Availability, Device, Kind, Port, Profile
+from pwmixer_dbus.core.events import AppWanted, Capped, Routed
+from pwmixer_dbus.core.model import App, Availability, Device, Group, Kind, Port, Profile, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 
@@ -318,6 +318,78 @@ def test_a_step_of_an_application_keeps_the_proportions_of_its_streams() -> None
     assert plan.volume == 0.6
 
 
+# --- groups
+
+
+def chat(*streams: Stream, **of_ten: Any) -> tuple[MixerState, Group]:
+    """Put streams into one group; `of_ten` are what rules say of the first."""
+    state = state_of(sink(), sink(3, name="headset"), *streams)
+    for number, one in enumerate(streams):
+        more = of_ten if number == 0 else {}
+        state = after(state, Routed(kind=one.kind, index=one.index, by="", group="Chat", **more))
+    (group,) = state.groups()
+    return state, group
+
+
+def test_setting_a_group_sets_all_of_its_streams_and_nobody_wishes_anything() -> None:
+    state, group = chat(playback(10, volume=0.2), playback(11, "talk", volume=0.4), capture(volume=0.3))
+    assert verbs.volume_of(state, {}, group) == 0.4
+    plan = verbs.set_volume(state, {}, group, 0.6)
+    assert (volumes(plan), plan.wishes, plan.volume) == ([(0.6, 0.6)] * 3, (), 0.6)
+    assert verbs.volume_of(state, pending(*plan.commands), group) == 0.6
+
+
+def test_a_step_of_a_group_keeps_the_proportions_of_its_streams() -> None:
+    state, group = chat(playback(10, volume=0.2), playback(11, "talk", volume=0.4))
+    plan = verbs.adjust_volume(state, {}, group, 0.2)
+    assert (volumes(plan), plan.volume) == ([(0.3, 0.3), (0.6, 0.6)], 0.6)
+
+
+def test_a_group_goes_as_high_as_the_highest_of_its_streams_may() -> None:
+    state, group = chat(playback(10, volume=0.2), playback(11, "talk", volume=0.2), max_volume=0.4)
+    state = after(state, Capped(caps={"bin:talk": 0.7}))
+    assert verbs.max_volume(state, group) == 0.7
+    plan = verbs.set_volume(state, {}, group, 0.9)
+    assert volumes(plan) == [(0.4, 0.4), (0.7, 0.7)]
+    assert [(c.target, c.effective) for c in plan.clamps] == [(group, 0.7), (stream(state), 0.4)]
+
+
+def test_a_group_is_muted_as_one() -> None:
+    state, group = chat(playback(10, muted=True), playback(11, "talk"))
+    assert not verbs.muted_of(state, {}, group)
+    plan = verbs.set_muted(state, {}, group, "toggle")
+    assert [c.muted for c in plan.commands if isinstance(c, SetMuted)] == [True, True]
+    assert (plan.muted, plan.wishes) == (True, ())
+    assert not verbs.set_muted(state, pending(*plan.commands), group, "toggle").muted
+
+
+def test_streams_that_cannot_be_set_are_left_out_of_a_group() -> None:
+    state, group = chat(playback(10, volume_writable=False), playback(11, has_volume=False), playback(12))
+    plan = verbs.set_volume(state, {}, group, 0.3)
+    assert [c.key for c in plan.commands] == [(Kind.PLAYBACK, 12)]
+    state, group = chat(playback(10, volume_writable=False))
+    with pytest.raises(NotSupportedError, match="of group:Chat cannot be set"):
+        verbs.set_volume(state, {}, group, 0.3)
+    state, group = chat(playback(10, has_volume=False))
+    assert verbs.volume_of(state, {}, group) == 1.0
+    for refused in (
+        lambda: verbs.set_volume(state, {}, group, 0.3),
+        lambda: verbs.set_muted(state, {}, group, "on"),
+    ):
+        with pytest.raises(NotSupportedError, match="group:Chat has no volume"):
+            refused()
+
+
+def test_of_a_group_what_can_go_there_is_moved() -> None:
+    state, group = chat(playback(10), capture())
+    plan, moved = verbs.move(state, group, sink(3, name="headset"))
+    assert [s.index for s in moved] == [10]
+    assert [c.key for c in plan.commands] == [(Kind.PLAYBACK, 10)]
+    state, group = chat(playback(10))
+    with pytest.raises(NotFoundError, match="group:Chat has no stream now that could be moved to a source"):
+        verbs.move(state, group, source())
+
+
 # --- moves, defaults, ports and profiles
 
 
@@ -405,7 +477,11 @@ REFUSALS: list[tuple[type[MixerError], str, Verb]] = [
     (NotSupportedError, "card:card0 has no volume", lambda s: verbs.set_muted(s, {}, card(), "on")),
     (NotSupportedError, "has no volume", lambda s: verbs.set_volume(s, {}, sink(channels=()), 0.5)),
     (NotSupportedError, "does not allow it", lambda s: verbs.set_volume(s, {}, FIXED, 0.5)),
-    (NotSupportedError, "only streams and applications", lambda s: verbs.move(s, sink(), sink(3, "b"))),
+    (
+        NotSupportedError,
+        "only streams, applications and groups",
+        lambda s: verbs.move(s, sink(), sink(3, "b")),
+    ),
     (NotFoundError, "nobody could recognise it", lambda s: verbs.move(s, UNKNOWN, source())),
     (NotSupportedError, "only an application does", lambda s: verbs.prefer(s, sink(), Kind.SINK, "")),
     (InvalidArgumentError, "is no sink to prefer", lambda s: verbs.prefer(s, APP, Kind.SINK, "source:mic")),

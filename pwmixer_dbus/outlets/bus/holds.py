@@ -3,7 +3,7 @@
 A hold belongs to the connection that asked for it, and ends with it at the latest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -12,7 +12,7 @@ from dbus_fast import Variant
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
-from pwmixer_dbus.core.model import App, Key, Stream, clean
+from pwmixer_dbus.core.model import App, Group, Key, Stream, clean
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
@@ -58,9 +58,9 @@ class Holds:
     def hold(self, client: str, selector: str, targets: Sequence[Target], reason: str, app_id: str) -> int:
         """Hold what a selector names; return the cookie. Raises NotSupportedError, LimitsExceededError."""
         for target in targets:
-            if not isinstance(target, App | Stream):
+            if not isinstance(target, App | Group | Stream):
                 raise NotSupportedError(
-                    f"{selector_of(target)} is not routed anywhere; hold a stream or an application."
+                    f"{selector_of(target)} is not routed anywhere; hold a stream, an application or a group."
                 )
         if len(self._holds) >= HOLDS:
             raise LimitsExceededError(f"There are {HOLDS} holds already; release one.")
@@ -71,7 +71,7 @@ class Holds:
             reason=clean(reason, REASON_LIMIT),
             app_id=clean(app_id, REASON_LIMIT),
             apps=frozenset(t.app_id for t in targets if isinstance(t, App)),
-            streams=frozenset((t.kind, t.index) for t in targets if isinstance(t, Stream)),
+            streams=frozenset(key for t in targets for key in _single_streams(t)),
             forget=self._connection.when_gone(client, partial(self._end, cookie)),
         )
         self._changed()
@@ -128,3 +128,14 @@ class Holds:
                 signal = next(s for s in MIXER.signals if s.name == "HoldReleased")
                 body = [cookie, "What was held has ended."]
                 self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body, to=hold.client)
+
+
+def _single_streams(target: Target) -> Iterable[Key]:
+    """List the streams that are held one by one; a group's are those that are in it now."""
+    match target:
+        case Stream():
+            return ((target.kind, target.index),)
+        case Group():
+            return target.streams
+        case _:
+            return ()

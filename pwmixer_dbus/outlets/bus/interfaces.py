@@ -15,7 +15,7 @@ from pwmixer_dbus.core.document import (
     describe_level,
     describe_target,
 )
-from pwmixer_dbus.core.model import App, Card, Device, Kind, Port, Profile, Stream
+from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME, NOWHERE, path_of
@@ -117,8 +117,16 @@ def _app_path(state: MixerState, stream: Stream, _document: Document) -> str:
     return NOWHERE if app is None else path_of(app)
 
 
+def _app_paths(state: MixerState, group: Group, _document: Document) -> list[str]:
+    return [*dict.fromkeys(_app_path(state, stream, _document) for stream in state.streams_of(group))]
+
+
+def _stream_paths(state: MixerState, owner: App | Group, _document: Document) -> list[str]:
+    return [path_of(stream) for stream in state.streams_of(owner)]
+
+
 def _server_index(_state: MixerState, target: Target, _document: Document) -> int:
-    return 0 if isinstance(target, App) else target.index
+    return 0 if isinstance(target, App | Group) else target.index
 
 
 def _constant_name(_state: MixerState, target: Target, _document: Document) -> str:
@@ -127,7 +135,7 @@ def _constant_name(_state: MixerState, target: Target, _document: Document) -> s
             return str(target.number)
         case App():
             return target.app_id
-        case Device() | Card():
+        case Device() | Group() | Card():
             return target.name
 
 
@@ -191,15 +199,21 @@ APP = Interface(
     properties=(
         Property(name="AppId", signature="s", read=_says("app_id"), emits="const"),
         Property(name="AppName", signature="s", read=_says("name")),
-        Property(
-            name="Streams",
-            signature="ao",
-            read=lambda state, app, _d: [path_of(stream) for stream in state.streams_of(app)],
-        ),
+        Property(name="Streams", signature="ao", read=_stream_paths),
         Property(name="Active", signature="b", read=_says("active")),
         Property(name="Hidden", signature="b", read=_says("hidden")),
         Property(name="PreferredDevice", signature="s", read=_says("preferred_device"), writable=True),
         Property(name="PreferredSource", signature="s", read=_says("preferred_source"), writable=True),
+    ),
+)
+
+GROUP = Interface(
+    name=f"{BUS_NAME}.Group",
+    properties=(
+        Property(name="Streams", signature="ao", read=_stream_paths),
+        Property(name="Apps", signature="ao", read=_app_paths),
+        Property(name="Active", signature="b", read=_says("active")),
+        Property(name="Hidden", signature="b", read=_says("hidden")),
     ),
 )
 
@@ -372,7 +386,7 @@ PEER = Interface(
     methods=(Method(name="Ping"), Method(name="GetMachineId", returns=(("machine_id", "s"),))),
 )
 
-OURS = (MIXER, NODE, DEVICE, STREAM, APP, CARD, RULES)
+OURS = (MIXER, NODE, DEVICE, STREAM, APP, GROUP, CARD, RULES)
 STANDARD = (PROPERTIES, INTROSPECTABLE, PEER)
 
 
@@ -385,6 +399,8 @@ def interfaces_of(target: Target) -> tuple[Interface, ...]:
             return (NODE, STREAM)
         case App():
             return (NODE, APP)
+        case Group():
+            return (NODE, GROUP)
         case Card():
             return (CARD,)
 
@@ -405,7 +421,7 @@ def value_of(state: MixerState, target: Target, prop: Property) -> Any:
     return prop.read(state, target, describe_target(state, target))
 
 
-def level_of(state: MixerState, target: Device | Stream | App) -> Mapping[str, Any]:
+def level_of(state: MixerState, target: Device | Stream | App | Group) -> Mapping[str, Any]:
     """Return the values of the properties in `LEVEL` only, at a tenth of the cost of all."""
     document = describe_level(state, target)
     return {p.name: p.read(state, target, document) for p in LEVEL}

@@ -20,9 +20,9 @@ from pwmixer_dbus.core.errors import (
     StaleError,
 )
 from pwmixer_dbus.core.fading import LONGEST
-from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Stream, clean
+from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Group, Kind, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, selector_of
-from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of, target_of
+from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, shown_by, subject_of, target_of
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
@@ -178,7 +178,7 @@ class Methods:
         selector, mode, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
         targets = self._resolved(selector)
-        plans = requests.set_muted(self._mixer.state, self._mixer.pending, selector, targets, mode)
+        plans = [verbs.set_muted(self._mixer.state, self._mixer.pending, t, mode) for t in targets]
         self._set_all(call, "Muted", targets, plans, chosen)
 
     def _set_all(
@@ -354,7 +354,7 @@ class Methods:
         from json import dumps  # noqa: PLC0415 - likewise
 
         target = self._one(call.arguments[0])
-        streams = list(self._mixer.state.streams_of(target)) if isinstance(target, App) else [target]
+        streams = list(self._mixer.state.streams_of(target)) if isinstance(target, App | Group) else [target]
         if len(streams) != 1 or not isinstance(streams[0], Stream):
             raise InvalidArgumentError(f"{selector_of(target)} is not one stream; use stream:N.")
         explained: dict[str, object] = {**document.explain_stream(self._mixer.state, streams[0])}
@@ -474,9 +474,10 @@ class Methods:
             case Device():
                 subjects.append((target.kind, None))
             case Stream():
-                subjects.append((Kind.APP, target.identity.app_id))
-            case App():
-                subjects += [subject_of(s) for s in self._mixer.state.streams_of(target)]
+                subjects += shown_by(target)
+            case App() | Group():
+                for stream in self._mixer.state.streams_of(target):
+                    subjects += [subject_of(stream), *shown_by(stream)]
             case Card():
                 subjects += [
                     subject_of(d) for d in self._mixer.state.devices.values() if d.card == target.index

@@ -6,7 +6,7 @@ Names are escaped as systemd does: every byte that is no ASCII letter or digit b
 from string import ascii_letters, digits
 from typing import assert_never
 
-from pwmixer_dbus.core.model import App, Card, Device, Kind, Stream
+from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 
@@ -20,7 +20,7 @@ ALIASES = {Kind.SINK: "/org/pwmixer/Default/sink", Kind.SOURCE: "/org/pwmixer/De
 
 _PLAIN = frozenset(f"{ascii_letters}{digits}".encode())
 
-FOLDERS = ("sinks", "sources", "streams", "apps", "cards")
+FOLDERS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
 
 def escape(name: str) -> str:
@@ -56,6 +56,8 @@ def path_of(target: Target) -> str:
             return f"{ROOT}/streams/{target.number}"
         case App():
             return f"{ROOT}/apps/{escape(target.app_id)}"
+        case Group():
+            return f"{ROOT}/groups/{escape(target.name)}"
         case Card():
             return f"{ROOT}/cards/{escape(target.name)}"
     assert_never(target)
@@ -79,6 +81,8 @@ def find(state: MixerState, path: str) -> Target | None:
             return _stream_numbered(state, name)
         case "apps":
             return state.apps.get(name)
+        case "groups":
+            return state.group_named(name)
         case "cards":
             return next((c for c in state.cards.values() if c.name == name), None)
     return None

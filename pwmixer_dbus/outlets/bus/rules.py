@@ -11,7 +11,7 @@ from dbus_fast import Variant
 
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
-from pwmixer_dbus.core.model import App, Device, Stream, clean
+from pwmixer_dbus.core.model import App, Device, Group, Stream, clean
 from pwmixer_dbus.core.routing import first_there
 from pwmixer_dbus.core.rules import (
     FIELDS,
@@ -188,6 +188,8 @@ class RuleMethods:
         match target:
             case Stream():
                 return [target]
+            case Group():
+                return list(self._mixer.state.streams_of(target))
             case App():
                 streams = list(self._mixer.state.streams_of(target))
                 first = next(

@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 
 FEATURES = (
     "apps",
+    "groups",
     "selectors",
     "describe",
     "explain",
@@ -267,6 +268,7 @@ class BusService:
         yield from state.devices.values()
         yield from state.streams.values()
         yield from state.apps.values()
+        yield from state.groups()
         yield from state.cards.values()
 
     def _property_call(self, place: "_Place", name: str, call: Call) -> None:

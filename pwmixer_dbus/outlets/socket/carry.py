@@ -85,7 +85,7 @@ class Carrier:
                 plans = [verbs.adjust_volume(state, pending, t, delta) for t in targets]
                 return plans, {"volume": plans[-1].volume}
             case SetMuted(mode=mode):
-                plans = requests.set_muted(state, pending, change.target, targets, mode)
+                plans = [verbs.set_muted(state, pending, t, mode) for t in targets]
                 return plans, {"muted": plans[-1].muted}
         assert_never(change)
 
