@@ -239,10 +239,10 @@ def grouped(index: int, group: str) -> Routed:
     return Routed(kind=Kind.PLAYBACK, index=index, by="", group=group)
 
 
-def told(state: MixerState, event: Event) -> tuple[MixerState, list[tuple[Group | None, Group | None]]]:
+def told(state: MixerState, event: Event) -> tuple[MixerState, list[tuple[Record | None, Record | None]]]:
     """Apply an event; return the state, and what is told of groups."""
     state, changes = apply(state, event)
-    return state, [(c.before, c.after) for c in changes if c.kind is Kind.GROUP]  # type: ignore[misc]  # that kind has groups
+    return state, [(c.before, c.after) for c in changes if c.kind is Kind.GROUP]
 
 
 def test_a_group_comes_with_its_first_stream_and_goes_with_its_last() -> None:
