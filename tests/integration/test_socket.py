@@ -36,7 +36,7 @@ def shared() -> Iterator[Service]:
 def talk(shared: Service) -> Iterator[Talk]:
     """Connect to the service, with the sinks as they were."""
     with Talk(place(shared.session)) as talk:
-        shared.session.pactl("set-default-sink", "speakers")
+        shared.call("SetDefault", "s", "sink:speakers")
         for sink in ("speakers", "headset"):
             shared.call("SetVolume", "sda{sv}", f"sink:{sink}", 1.0, 0)
             shared.call("SetMuted", "ssa{sv}", f"sink:{sink}", "off", 0)
@@ -105,7 +105,7 @@ def test_who_subscribes_can_keep_a_copy_of_the_state(shared: Service, talk: Talk
     assert (answer["id"], answer["ok"]) == (1, True)
     copy = objects(answer["state"])
     session.pactl("set-sink-volume", "speakers", "42%")
-    session.pactl("set-default-sink", "headset")
+    shared.call("SetDefault", "s", "sink:headset")
     playing = session.play("Music")
     shared.wait_for_stream("Music")
     shared.call("SetMuted", "ssa{sv}", "app:music", "on", 0)
@@ -131,7 +131,7 @@ def test_who_watches_hears_of_what_it_and_others_do(shared: Service, talk: Talk)
     assert talk.line() == "OK 0.4", "what a command changes is told before its answer"
     session.pactl("set-sink-mute", "speakers", "1")
     talk.until("CHANGED sink:speakers muted true")
-    session.pactl("set-default-sink", "headset")
+    shared.call("SetDefault", "s", "sink:headset")
     assert "DEFAULT sink sink:headset" in talk.until("CHANGED sink:headset default true")
     playing = session.play("Radio Two", sink="headset")
     selector = shared.wait_for_stream("Radio Two")["selector"]
