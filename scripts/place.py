@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Put what is no Python into its places for a distribution's package: units, activation, interfaces, completions, manual
-pages, readers of shared memory and the AppStream file.
+"""Put what is no Python into its places, for a distribution's package.
+
+That is: units, activation, interfaces, completions, manual pages, readers of shared memory and the AppStream file.
 
     scripts/place.py DESTDIR [--prefix=/usr] [--program=/usr/bin/pwmixer-dbus] [--zsh=share/zsh/site-functions]
 
