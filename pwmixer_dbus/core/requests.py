@@ -1,17 +1,20 @@
 """What a request of any outlet means: which objects its selector names now, and a plan for each of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.model import App, Device, Group, Stream, clean
+from pwmixer_dbus.core.model import App, Device, Group, Key, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Plan
 
 Told = tuple[Target, str, float | bool | Device]
 """An object, what of it was asked for (`Volume`, `Muted` or `Device`), and what is in force."""
+
+_AsOne = tuple[App | Group, str, float | bool]
 
 
 def targets_of(state: MixerState, selector: str, parent_of: ParentOf) -> list[Target]:
@@ -60,21 +63,17 @@ def _has_stream_for(state: MixerState, owner: App | Group, device: Device) -> bo
 
 
 def told_of(state: MixerState, plan: Plan) -> Iterator[Told]:
-    """List what a plan of volumes, mutes and moves has changed, as a person asked for it: an application is told as one."""
-    settled: set[tuple[str, type]] = set()
-    for wish in plan.wishes:
-        app = state.apps.get(wish.app_id)
-        if app is not None and isinstance(wish.volume, float):
-            settled.add((app.app_id, SetVolume))
-            yield app, "Volume", wish.volume
-        if app is not None and isinstance(wish.muted, bool):
-            settled.add((app.app_id, SetMuted))
-            yield app, "Muted", wish.muted
+    """List what a plan of volumes, mutes and moves has changed, as a person asked for it.
+
+    An application or a group is told as one.
+    """
+    settled: set[tuple[Key, type]] = set()
+    for target, name, value in chain(_told_of_apps(state, plan), _told_of_groups(state, plan)):
+        settled |= {(key, SetVolume if name == "Volume" else SetMuted) for key in target.streams}
+        yield target, name, value
     for command in plan.commands:
         record = state.devices.get(command.key) or state.streams.get(command.key)
-        if record is None or (
-            isinstance(record, Stream) and (record.identity.app_id, type(command)) in settled
-        ):
+        if record is None or (command.key, type(command)) in settled:
             continue
         match command:
             case SetVolume(channels=channels):
@@ -85,3 +84,25 @@ def told_of(state: MixerState, plan: Plan) -> Iterator[Told]:
                 device = state.devices.get((record.kind.devices, index))
                 if device is not None:
                     yield record, "Device", device
+
+
+def _told_of_apps(state: MixerState, plan: Plan) -> Iterator[_AsOne]:
+    for wish in plan.wishes:
+        app = state.apps.get(wish.app_id)
+        if app is not None and isinstance(wish.volume, float):
+            yield app, "Volume", wish.volume
+        if app is not None and isinstance(wish.muted, bool):
+            yield app, "Muted", wish.muted
+
+
+def _told_of_groups(state: MixerState, plan: Plan) -> Iterator[_AsOne]:
+    for group in plan.groups:
+        if state.group_named(group.name) is None:
+            continue
+        own = [command for command in plan.commands if command.key in group.streams]
+        mutes = [command.muted for command in own if isinstance(command, SetMuted)]
+        volumes = [gain.level(command.channels) for command in own if isinstance(command, SetVolume)]
+        if mutes:
+            yield group, "Muted", all(mutes)
+        if volumes:
+            yield group, "Volume", max(volumes)

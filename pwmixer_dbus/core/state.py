@@ -130,22 +130,21 @@ def apply(state: MixerState, event: Event) -> Result:
     after, changes = _applied(state, event)
     if not changes:
         return state, ()
-    changes = (*changes, *_group_changes(state, after, changes))
+    changes = _with_groups(state, after, changes)
     return replace(after, generation=state.generation + 1), changes
 
 
-def _group_changes(before: MixerState, after: MixerState, changes: Iterable[Change]) -> Iterator[Change]:
-    """Derive which groups have come, have other streams, or have gone."""
-    names: dict[str, None] = {}
+def _with_groups(before: MixerState, after: MixerState, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Add which groups have come, have other streams, or have gone."""
+    names: set[str] = set()
     for change in changes:
-        was = change.before.group if isinstance(change.before, Stream) else ""
-        now = change.after.group if isinstance(change.after, Stream) else ""
+        was, now = getattr(change.before, "group", ""), getattr(change.after, "group", "")
         if was != now:
-            names |= dict.fromkeys(filter(None, (was, now)))
-    for name in names:
-        known, group = before.group_named(name), after.group_named(name)
-        if known != group:
-            yield _change(known, group)
+            names |= {was, now}
+    if not names:  # as nearly always
+        return changes
+    pairs = ((before.group_named(name), after.group_named(name)) for name in sorted(names))
+    return (*changes, *(_change(known, group) for known, group in pairs if known != group))
 
 
 def _applied(state: MixerState, event: Event) -> Result:

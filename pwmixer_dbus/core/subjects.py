@@ -14,6 +14,7 @@ Subject = tuple[Kind, Any]
 ROOT_SUBJECT: Subject = (Kind.SERVER, None)
 DEFAULTS = (Kind.SINK, Kind.SOURCE)
 
+_OF_STREAMS = (App, Group)
 _SHOWN_BY_DEVICES = ("server", "settings", "caps", "locked", "cards")
 _SHOWN_BY_OTHERS = (*_SHOWN_BY_DEVICES, "devices", "clients")
 """Parts of the state that the look of an object may depend on, besides itself and its streams."""
@@ -26,12 +27,12 @@ def subject_of(record: Record | None) -> Subject:
             return Kind.APP, record.app_id
         case Card():
             return Kind.CARD, record.name
-        case Group():
-            return Kind.GROUP, record.name
         case Device():
             return record.kind, record.name
         case Stream():
             return record.kind, record.index
+        case Group():
+            return Kind.GROUP, record.name
     return ROOT_SUBJECT
 
 
@@ -42,10 +43,10 @@ def target_of(state: MixerState, subject: Subject) -> Target | None:
         return state.apps.get(key)
     if kind is Kind.CARD:
         return next((card for card in state.cards.values() if card.name == key), None)
-    if kind is Kind.GROUP:
-        return state.group_named(key)
     if kind.is_stream:
         return state.streams.get((kind, key))
+    if kind is Kind.GROUP:
+        return state.group_named(key)
     return state.device_named(kind, key)
 
 
@@ -119,7 +120,7 @@ def differs_in_level(before: MixerState, state: MixerState, subject: Subject) ->
         return False
     if not _is_same_but_for_level(old, new):
         return False
-    if not isinstance(new, App | Group):
+    if not isinstance(new, _OF_STREAMS):
         return True
     return all(_is_same_but_for_level(before.streams.get(key), state.streams.get(key)) for key in new.streams)
 
@@ -127,13 +128,11 @@ def differs_in_level(before: MixerState, state: MixerState, subject: Subject) ->
 def _is_same_but_for_level(old: Target | None, new: Target | None) -> bool:
     if old is new and new is not None:
         return True
-    if isinstance(new, Group):
-        return old == new
     if isinstance(old, App) and isinstance(new, App):
         return replace(old, volume=new.volume, muted=new.muted) == new
     if isinstance(old, Stream | Device) and type(old) is type(new) and len(old.channels) == len(new.channels):
         return replace(old, channels=new.channels, muted=new.muted) == new
-    return False
+    return isinstance(new, Group) and old == new
 
 
 def first_apps(change: Change) -> int:

@@ -57,11 +57,12 @@ class Clamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Commands to submit, wishes to keep, clamps to tell of, and the value that will be in force."""
+    """Commands to submit, wishes to keep, clamps to tell of, groups that are set as one, and the value that will be in force."""
 
     commands: tuple[Command, ...] = ()
     wishes: tuple[AppWanted, ...] = ()
     clamps: tuple[Clamp, ...] = ()
+    groups: tuple[Group, ...] = ()
     volume: float = 0.0
     muted: bool = False
 
@@ -73,6 +74,7 @@ def joined(plans: Iterable[Plan]) -> Plan:
         commands=tuple(c for p in parts for c in p.commands),
         wishes=tuple(w for p in parts for w in p.wishes),
         clamps=tuple(c for p in parts for c in p.clamps),
+        groups=tuple(dict.fromkeys(g for p in parts for g in p.groups)),
         volume=parts[-1].volume if parts else 0.0,
         muted=parts[-1].muted if parts else False,
     )
@@ -221,7 +223,8 @@ def _at_volume(
             share for stream, share in shares if share.reason and max_volume(state, stream) < limit
         )
         wishes = (AppWanted(app_id=target.app_id, volume=effective),) if isinstance(target, App) else ()
-        return Plan(commands=commands, wishes=wishes, clamps=clamps, volume=effective)
+        groups = (target,) if isinstance(target, Group) else ()
+        return Plan(commands=commands, wishes=wishes, clamps=clamps, groups=groups, volume=effective)
     if isinstance(target, Card):
         raise _has_no_volume(target)
     _require_volume(target)
@@ -289,7 +292,8 @@ def set_muted(state: MixerState, pending: Pending, target: Target, mode: str) ->
         case App() | Group():
             commands = tuple(SetMuted(key=_key(s), muted=muted) for s in _heard(state, target))
             wishes = (AppWanted(app_id=target.app_id, muted=muted),) if isinstance(target, App) else ()
-            return Plan(commands=commands, wishes=wishes, muted=muted)
+            groups = (target,) if isinstance(target, Group) else ()
+            return Plan(commands=commands, wishes=wishes, groups=groups, muted=muted)
         case Device() | Stream():
             if isinstance(target, Stream) and not target.has_volume:
                 raise _has_no_volume(target)

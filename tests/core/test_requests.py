@@ -111,3 +111,18 @@ def test_what_was_asked_of_an_application_is_told_as_one_and_of_others_for_each(
     moved, streams = verbs.move(state, app, headset)
     assert list(requests.told_of(state, moved)) == [(stream, "Device", headset) for stream in streams]
     assert list(requests.told_of(state_of(), moved)) == []
+
+
+def test_what_was_asked_of_a_group_is_told_as_one() -> None:
+    state = world()
+    (group,) = state.groups()
+    plan = verbs.joined((verbs.set_muted(state, {}, group, "off"), verbs.set_volume(state, {}, group, 0.3)))
+    sink = device(state, "sink:speakers")
+    both = verbs.joined((plan, verbs.set_volume(state, {}, sink, 0.4)))
+    assert list(requests.told_of(state, both)) == [
+        (group, "Muted", False),
+        (group, "Volume", 0.3),
+        (sink, "Volume", 0.4),
+    ]
+    moved, streams = verbs.move(state, group, device(state, "headset"))
+    assert [told[:2] for told in requests.told_of(state, moved)] == [(stream, "Device") for stream in streams]
