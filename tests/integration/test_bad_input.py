@@ -35,7 +35,7 @@ READ_ONLY, LIMITS, STALE = f"{STANDARD}PropertyReadOnly", f"{STANDARD}LimitsExce
 NOT_CONNECTED = f"{OURS}NotConnected"
 DOCUMENTED = {
     *(INVALID, NOT_SUPPORTED, NOT_FOUND, AMBIGUOUS, UNKNOWN_OBJECT, UNKNOWN_INTERFACE, UNKNOWN_METHOD),
-    *(UNKNOWN_PROPERTY, READ_ONLY, LIMITS, f"{OURS}AudioServer", f"{OURS}Timeout"),
+    *(UNKNOWN_PROPERTY, READ_ONLY, LIMITS, f"{OURS}AudioServer", f"{OURS}Timeout", f"{OURS}NoSuchHold"),
     STALE,
 }
 MANAGER = "org.freedesktop.DBus.ObjectManager"
