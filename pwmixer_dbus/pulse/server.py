@@ -131,6 +131,7 @@ class SoundServer:
         self._settling: dict[Key, list[Callable[[], None]]] = {}
         self._relinks: asyncio.TimerHandle | None = None
         self._claimed: dict[Key, asyncio.TimerHandle] = {}
+        self._unlinked: dict[Key, asyncio.TimerHandle | None] = {}
         self._is_listed = False
         self._renewal: asyncio.Task[None] | None = None
 
@@ -203,7 +204,8 @@ class SoundServer:
             return
         if self._renewal is not None:
             self._renewal.cancel()
-        for timer in (*self._resting.values(), *self._claimed.values(), self._relinks):
+        timers = (*self._resting.values(), *self._claimed.values(), *self._unlinked.values(), self._relinks)
+        for timer in timers:
             if timer is not None:
                 timer.cancel()
         self._gathered = self._relinks = None
@@ -214,6 +216,7 @@ class SoundServer:
             self._again,
             self._resting,
             self._claimed,
+            self._unlinked,
             self._fetched_at,
             self._processes,
         ):
@@ -290,6 +293,9 @@ class SoundServer:
         elif kind is Kind.SERVER:
             self._touch(SERVER_KEY)
         else:
+            self._stop_looking(
+                (kind, index)
+            )  # what is fetched now says whether there is anything to look for
             self._touch((kind, index))
         self._touch_dependents(kind, what)
 
@@ -318,6 +324,7 @@ class SoundServer:
         self._properties.forget(*key)
         self._processes.pop(key, None)
         self._fetched_at.pop(key, None)
+        self._stop_looking(key)
         claim = self._claimed.pop(key, None)
         if claim is not None:
             claim.cancel()
@@ -370,8 +377,23 @@ class SoundServer:
     def _named_seen(self, kind: Kind, address: int) -> None:
         """See an object that the server has named; a stream that is not linked yet may be linked without another word."""
         record = self._object_seen(kind, address)
-        if isinstance(record, Stream) and record.device is None:
-            self._plan_relinks(RELINKS)
+        key = (kind, record.index) if isinstance(record, Stream) and record.device is None else None
+        if key is not None and key not in self._unlinked:
+            self._plan_look(key, RELINKS)
+
+    def _plan_look(self, key: Key, pauses: tuple[float, ...]) -> None:
+        """Fetch one stream after each pause; not all of them, since a new one would wait for that."""
+        timer = self._loop.call_later(pauses[0], self._look, key, pauses[1:]) if pauses else None
+        self._unlinked[key] = timer
+
+    def _look(self, key: Key, pauses: tuple[float, ...]) -> None:
+        self._plan_look(key, pauses)
+        self._touch(key)
+
+    def _stop_looking(self, key: Key) -> None:
+        timer = self._unlinked.pop(key, None)
+        if timer is not None:
+            timer.cancel()
 
     def _listed_seen(self, kind: Kind, address: int) -> None:
         self._object_seen(kind, address)
