@@ -15,6 +15,7 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
+from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
 from pwmixer_dbus.cli.hot import percent
@@ -408,15 +409,4 @@ async def _one(bus: MessageBus, member: str, signature: str, arguments: Sequence
     if reply is None or reply.message_type is MessageType.ERROR:
         body = [] if reply is None else reply.body
         raise failure("" if reply is None else str(reply.error_name), str(body[0]) if body else "")
-    return [_plain(value) for value in reply.body]
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Variant():
-            return _plain(value.value)
-        case dict():
-            return {key: _plain(entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [_plain(entry) for entry in value]
-    return value
+    return [unpack_variants(value) for value in reply.body]

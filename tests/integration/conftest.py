@@ -1,10 +1,12 @@
 """Fixtures of the tests that need more than two sinks and a microphone, and which of them this system can run."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fakecard import FakeCard
+from service import Service
 from session import Session
 
 OLD_PIPEWIRE = "test_old_pipewire.py"
@@ -36,3 +38,20 @@ def card(session: Session) -> Iterator[FakeCard]:
         yield card.start()
     finally:
         card.stop()
+
+
+@pytest.fixture
+def with_rules(session: Session) -> Iterator[Callable[[str], Service]]:
+    """Start the service with rules in its config.toml; it ends without a traceback."""
+    services: list[Service] = []
+
+    def start(text: str) -> Service:
+        folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.toml").write_text(text)
+        services.append(Service(session).start())
+        return services[0]
+
+    yield start
+    for service in services:
+        service.stop()

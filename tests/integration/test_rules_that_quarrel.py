@@ -1,13 +1,12 @@
 """Rules that contradict one another, themselves or the session manager, on a real server: the service never loops."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from recorder import Recorder
 from service import Json, Service
-from session import Session
 
 pytestmark = pytest.mark.integration
 
@@ -38,23 +37,6 @@ continue = true
 """
 
 Started = Callable[[str], Service]
-
-
-@pytest.fixture
-def with_rules(session: Session) -> Iterator[Started]:
-    """Start the service with rules in its config.toml; it ends without a traceback."""
-    services: list[Service] = []
-
-    def start(text: str) -> Service:
-        folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text(text)
-        services.append(Service(session).start())
-        return services[0]
-
-    yield start
-    for service in services:
-        service.stop()
 
 
 def explained(service: Service, target: str) -> Json:

@@ -4,7 +4,7 @@ import itertools
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,23 +24,6 @@ to = ["usb*", "headset"]
 """
 
 Started = Callable[[str], Service]
-
-
-@pytest.fixture
-def with_rules(session: Session) -> Iterator[Started]:
-    """Start the service with rules in its config.toml."""
-    services: list[Service] = []
-
-    def start(text: str) -> Service:
-        folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text(text)
-        services.append(Service(session).start())
-        return services[0]
-
-    yield start
-    for service in services:
-        service.stop()
 
 
 def test_a_new_stream_goes_where_its_rule_says(with_rules: Started) -> None:

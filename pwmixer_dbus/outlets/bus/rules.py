@@ -8,6 +8,7 @@ from json import dumps
 from typing import Any, Protocol
 
 from dbus_fast import Variant
+from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
@@ -231,19 +232,7 @@ def rules_of(tables: Sequence[Mapping[str, Variant]]) -> tuple[Rule, ...]:
 
 def rule_of(table: Mapping[str, Variant]) -> Rule:
     """Read a rule; raises InvalidArgumentError."""
-    return rule_from_plain({key: _plain(value) for key, value in table.items()})
-
-
-def _plain(value: Any) -> Any:
-    """Take the types out of a value, however deep."""
-    match value:
-        case Variant():
-            return _plain(value.value)
-        case dict():
-            return {key: _plain(entry) for key, entry in value.items()}
-        case list():
-            return [_plain(entry) for entry in value]
-    return value
+    return rule_from_plain(unpack_variants(table))
 
 
 def typed_rule(rule: Rule) -> dict[str, Variant]:
