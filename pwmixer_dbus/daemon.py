@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pwmixer_dbus import __version__, journal, sandbox
+from pwmixer_dbus import __version__, journal, niceness, sandbox
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
@@ -244,6 +244,7 @@ class Daemon:
             self._keeper.start(self._state.load())
             self._router.enabled = not self._keeper.memory.rules_off
             self._remembers = True
+        quickening = asyncio.create_task(niceness.take(self._configuration.settings.nice))
         following = asyncio.create_task(self._server.run())
         releasing = asyncio.create_task(self._begin_to_answer())
         left = asyncio.create_task(self._connection.wait_closed())
@@ -261,7 +262,7 @@ class Daemon:
                 else "following the sound server failed; stopping"
             )
         releasing.cancel()  # what is not open by now is not opened any more
-        await self._end(following, releasing, left, stopped)
+        await self._end(following, quickening, releasing, left, stopped)
         return status
 
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:

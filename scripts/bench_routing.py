@@ -340,10 +340,11 @@ def rows(found: Mapping[str, Heard], notes: Notes) -> Iterator[Row]:
         return [1000 * (b[i] - a[i]) for i in notes.accepted if i in a and i in b]
 
     inside = "in the service"
-    yield row(inside, "notice to move sent", spans(notes.noticed, notes.sent))
-    yield row(inside, "  notice to stream known", spans(notes.noticed, notes.known))
-    yield row(inside, "  stream known to move sent", spans(notes.known, notes.sent))
-    yield row(inside, "move sent to its answer read", spans(notes.sent, notes.accepted))
+    yield row(inside, "notice to move accepted", spans(notes.noticed, notes.accepted))
+    yield row(inside, "  notice to move sent", spans(notes.noticed, notes.sent))
+    yield row(inside, "    notice to stream known", spans(notes.noticed, notes.known))
+    yield row(inside, "    stream known to move sent", spans(notes.known, notes.sent))
+    yield row(inside, "  move sent to its answer read", spans(notes.sent, notes.accepted))
     names = {
         RULED: "a rule, at a program's first start",
         AGAIN: "a rule, at its next starts",

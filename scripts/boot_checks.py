@@ -180,6 +180,15 @@ def systemd_is_told() -> None:
     expect("the sandbox is in force:" in journal(), journal())
 
 
+def it_has_the_priority_of_the_sound_server() -> None:
+    """See that RealtimeKit gives it what it gives PipeWire, the sandbox notwithstanding."""
+    get("Connected")
+    of_sound = int(run("ps", "-C", "pipewire-pulse", "-o", "ni="))
+    expect(of_sound < 0, f"pipewire-pulse itself runs at nice {of_sound}")
+    pid = int(shown("MainPID"))
+    wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) == of_sound, f"nice {of_sound} for process {pid}: {journal()}")
+
+
 def the_watchdog_sleeps_and_bites() -> None:
     """See that idle nobody watches; a service that hangs in its work is killed and started again."""
     hang = (
@@ -389,6 +398,7 @@ CHECKS = (
     nothing_is_lost_in_the_sandbox,
     a_drop_in_opens_the_network,
     it_comes_back_after_it_was_killed,
+    it_has_the_priority_of_the_sound_server,
     the_watchdog_sleeps_and_bites,
     the_doctor_knows,
     a_first_call_is_answered,

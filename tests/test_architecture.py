@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "journal": set[str](),
     "supervisor": set[str](),
     "sandbox": set[str](),
+    "niceness": {"outlets/bus"},
     "daemon": {
         "core",
         "lanes",
@@ -76,6 +77,7 @@ MAY_IMPORT = {
         "diagnostics",
         "supervisor",
         "sandbox",
+        "niceness",
         "__init__",
     },
     "cli/rules": {"core", "cli", "config"},

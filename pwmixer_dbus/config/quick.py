@@ -58,6 +58,7 @@ KEYS: Final = (
     Entry(table="shared_memory", name="name", field="shared_memory.name", is_name=True),
     Entry(table="osd", name="enabled", field="osd.enabled"),
     Entry(table="osd", name="seconds", field="osd.seconds", lowest=0.5, highest=10.0),
+    Entry(table="service", name="nice", field="nice", lowest=-20, highest=19),
     Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
 )
 BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})

@@ -194,6 +194,20 @@ class Osd(_Table):
     )
 
 
+class Service(_Table):
+    """How the service runs."""
+
+    nice: int = Field(
+        default=_DEFAULTS.nice,
+        ge=int(quick.BY_FIELD["nice"].lowest),
+        le=int(quick.BY_FIELD["nice"].highest),
+        description=(
+            "Its nice level, from its next start on. -11 is that of PipeWire and WirePlumber, beside which it would else"
+            " come late on a busy machine; RealtimeKit grants it, as it does to them. 0 asks for nothing."
+        ),
+    )
+
+
 class Log(_Table):
     """What is written to the journal."""
 
@@ -243,6 +257,7 @@ class Document(_Table):
     bar_signal: BarSignal = BarSignal()
     shared_memory: SharedMemory = SharedMemory()
     osd: Osd = Osd()
+    service: Service = Service()
     log: Log = Log()
     rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 

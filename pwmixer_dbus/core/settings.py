@@ -71,6 +71,7 @@ class Settings:
     `bar_signal`: the signal to waybar.
     `shared_memory`: the file for readers that look at frame rate.
     `osd`: the notification of changes on the screen.
+    `nice`: the nice level to run at, -20 to 19; 0 leaves it as it is.
     `log_level`: debug, info, warning or error.
     `rules`: what a person wants to happen to streams, in order; no two share a name.
     """
@@ -88,5 +89,6 @@ class Settings:
     bar_signal: BarSignalSettings = BarSignalSettings()
     shared_memory: SharedMemorySettings = SharedMemorySettings()
     osd: OsdSettings = OsdSettings()
+    nice: int = -11
     log_level: str = "info"
     rules: tuple[Rule, ...] = ()

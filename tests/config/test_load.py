@@ -12,7 +12,7 @@ from pwmixer_dbus.config.load import config_path, load, show
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.settings import Settings, SocketSettings
 
-TABLES = "volume, apps, memory, stats, socket, bar_signal, shared_memory, osd, log, rules"
+TABLES = "volume, apps, memory, stats, socket, bar_signal, shared_memory, osd, service, log, rules"
 
 
 @pytest.fixture
