@@ -22,4 +22,8 @@ async def take(nice: int) -> None:
         try:
             await make_nice(nice)
         except OSError as error:
-            log.info("on a busy machine others have their turn first, since nice %d is not to be had: %s", nice, error)
+            log.info(
+                "on a busy machine others have their turn first, since nice %d is not to be had: %s",
+                nice,
+                error,
+            )

@@ -186,7 +186,10 @@ def it_has_the_priority_of_the_sound_server() -> None:
     of_sound = int(run("ps", "-C", "pipewire-pulse", "-o", "ni="))
     expect(of_sound < 0, f"pipewire-pulse itself runs at nice {of_sound}")
     pid = int(shown("MainPID"))
-    wait_for(lambda: os.getpriority(os.PRIO_PROCESS, pid) == of_sound, f"nice {of_sound} for process {pid}: {journal()}")
+    wait_for(
+        lambda: os.getpriority(os.PRIO_PROCESS, pid) == of_sound,
+        f"nice {of_sound} for process {pid}: {journal()}",
+    )
 
 
 def the_watchdog_sleeps_and_bites() -> None:

@@ -289,7 +289,9 @@ def test_gdbus_monitor_shows_changes_with_their_values(playing: Service) -> None
     shows(f"{ALIAS}/sink: org.freedesktop.DBus.Properties.PropertiesChanged ('{NODE}', {{'Volume': <0.5>")
     session.play("Film")
     shows(f"{ROOT}: org.freedesktop.DBus.ObjectManager.InterfacesAdded (objectpath '{ROOT}/streams/2', {{'")
-    changes = [line for line in session.log_tail("gdbus-monitor", 1000).splitlines() if "PropertiesChanged" in line]
+    changes = [
+        line for line in session.log_tail("gdbus-monitor", 1000).splitlines() if "PropertiesChanged" in line
+    ]
     assert not [line for line in changes if not line.endswith("@as [])")]
 
 
