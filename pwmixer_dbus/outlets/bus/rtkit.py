@@ -24,7 +24,7 @@ async def make_nice(nice: int) -> None:
         raise TimeoutError(f"{NAME} did not answer within {PATIENCE:g} s") from error
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001 - dbus-fast raises half a dozen kinds; each means the same to a person
+    except Exception as error:
         raise ConnectionError(f"there is no system bus ({error})") from error
 
 
