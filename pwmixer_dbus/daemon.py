@@ -45,6 +45,8 @@ from pwmixer_dbus.supervisor import Supervisor, new_loop
 if TYPE_CHECKING:
     import argparse
 
+    from pwmixer_dbus.pidfile import PidFile
+
 log = logging.getLogger("pwmixer")
 
 DRAIN = 0.5
@@ -193,6 +195,7 @@ class Daemon:
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
         self._predecessor: int | None = None
+        self._pid_file: PidFile | None = None
         self._wait_until_ready: list[Callable[[], None]] | None = []
         self._switchboard = Switchboard(
             Parts(
@@ -213,8 +216,11 @@ class Daemon:
             log.error("%s\nthe rules in it are not in force", error)
         connection.serve(self._service.on_call, self._name_lost)
 
-    async def run(self, *, replace: bool) -> int:
-        """Own the name, then follow the sound server until told to stop, replaced, or left by the bus."""
+    async def run(self, *, replace: bool, pid_file: str | None) -> int:
+        """Own the name, then follow the sound server until told to stop, replaced, or left by the bus.
+
+        pid_file: where supervisors find our process id, "" for the usual place, None for nowhere.
+        """
         # Who owns the name can be told to stop in the same instant.
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
@@ -237,6 +243,10 @@ class Daemon:
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
         log.info("%s", sandbox.describe(Path.home()))
+        if pid_file is not None:
+            from pwmixer_dbus import pidfile  # noqa: PLC0415 - only where it is wanted
+
+            self._pid_file = await pidfile.write(pid_file, os.environ, predecessor=self._predecessor)
         self._supervisor.tell("READY=1")
         self._tell_status()
         self._mixer.subscribe(self._tell_change)
@@ -274,6 +284,8 @@ class Daemon:
         self._fader.finish()
         if self._remembers:
             self._state.flush()  # who owns the name next reads it
+        if self._pid_file is not None:
+            self._pid_file.remove()  # who owns the name next writes its own
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
         await self._connection.disown(BUS_NAME)
         await self._mixer.drain(DRAIN)
@@ -379,7 +391,9 @@ class Daemon:
             self._stopping.set()
 
 
-async def serve(configuration: Configuration, supervisor: Supervisor, *, replace: bool) -> int:
+async def serve(
+    configuration: Configuration, supervisor: Supervisor, *, replace: bool, pid_file: str | None
+) -> int:
     """Connect to the session bus and run; return the exit status."""
     try:
         connection = await BusConnection.open()
@@ -389,7 +403,7 @@ async def serve(configuration: Configuration, supervisor: Supervisor, *, replace
         )
         supervisor.tell_status(f"There is no session bus: {error}")
         return EXIT_FAILED
-    return await Daemon(connection, configuration, supervisor).run(replace=replace)
+    return await Daemon(connection, configuration, supervisor).run(replace=replace, pid_file=pid_file)
 
 
 async def dump_events() -> int:
@@ -450,10 +464,11 @@ def main() -> None:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line; `level` is None where it asks for none."""
+    """The command line; `level` and `pid_file` are None where it asks for none."""
 
     replace: bool = False
     config: Path | None = None
+    pid_file: str | None = None
     level: str | None = None
     dump_events: bool = False
 
@@ -476,6 +491,13 @@ def parser() -> "argparse.ArgumentParser":
     parser.add_argument("--replace", action="store_true", help="take over from an instance that is running")
     parser.add_argument("--config", type=Path, metavar="FILE", help="read this file in place of config.toml")
     parser.add_argument(
+        "--pid-file",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write the process id to a file, by default $XDG_RUNTIME_DIR/pwmixer/pid",
+    )
+    parser.add_argument(
         "--verbose", action="store_const", dest="level", const="info", help="say what is done"
     )
     parser.add_argument("--debug", action="store_const", dest="level", const="debug", help="say everything")
@@ -490,7 +512,7 @@ def _chosen(options: Options, supervisor: Supervisor) -> Callable[[], Coroutine[
     if options.dump_events:
         return dump_events
     configuration = Configuration(options.config or config_path(), options.level or "")
-    return lambda: serve(configuration, supervisor, replace=options.replace)
+    return lambda: serve(configuration, supervisor, replace=options.replace, pid_file=options.pid_file)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,15 @@ def test_it_starts_as_a_module_and_as_a_program(silent_session: Session) -> None
 def test_help_names_every_option_and_the_exit_statuses(silent_session: Session) -> None:
     done = run(silent_session, "--help")
     assert done.returncode == OK
-    for option in ("--version", "--replace", "--config", "--verbose", "--debug", "--dump-events"):
+    for option in (
+        "--version",
+        "--replace",
+        "--config",
+        "--pid-file",
+        "--verbose",
+        "--debug",
+        "--dump-events",
+    ):
         assert option in done.stdout
     assert "exit status" in done.stdout
 
