@@ -28,6 +28,9 @@ from types import FrameType, MappingProxyType
 from typing import IO, Self
 
 POLL = 0.01
+PATIENCE = 60.0
+"""Seconds for whatever should happen: where all is well nobody waits for them, however busy the machine is."""
+
 LONGEST_RUNTIME = 107 - len("/pipewire-0-manager")
 RATE = 48000
 
@@ -182,7 +185,7 @@ class Session:
         """End pipewire-pulse alone."""
         self._end("pipewire-pulse")
 
-    def run(self, *argv: str, check: bool = True, timeout: float = 10) -> str:
+    def run(self, *argv: str, check: bool = True, timeout: float = PATIENCE) -> str:
         """Run a command in the session and return what it printed; SessionError if it fails and `check`."""
         argv, env = self._resolve(argv)
         try:
@@ -255,7 +258,7 @@ class Session:
         """Record into nothing without end, as application `name`; return when the stream is listed."""
         return self._add_stream("source-outputs", name, source, properties, channels, "--record", "/dev/null")
 
-    def wait_for(self, condition: Callable[[], object], what: str, timeout: float = 5) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
         """Return as soon as `condition()` is true; SessionError naming `what` after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not condition():
@@ -264,7 +267,7 @@ class Session:
             time.sleep(POLL)
 
     def wait_for_child(self, name: str, condition: Callable[[], object], what: str) -> None:
-        """Return as soon as `condition()` is true; SessionError if child `name` ends first, or after 10 s."""
+        """Return as soon as `condition()` is true; SessionError if child `name` ends first, or does not in time."""
         child = self._children[name]
 
         def ready() -> object:
@@ -272,7 +275,7 @@ class Session:
                 raise SessionError(f"{name} ended at once with {child.returncode}: {self.log_tail(name)}")
             return condition()
 
-        self.wait_for(ready, f"{name} {what}", 10)
+        self.wait_for(ready, f"{name} {what}")
 
     def log_tail(self, name: str, lines: int = 5) -> str:
         """Return the last lines that child `name` wrote."""
@@ -338,7 +341,7 @@ class Session:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, attempt)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(2)
+                    child.wait(10)
                     break
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)

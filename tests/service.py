@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from session import Session
+from session import PATIENCE, Session
 
 NAME = "org.pwmixer.Mixer"
 ROOT = "/org/pwmixer/Mixer"
@@ -64,9 +64,7 @@ class Service:
 
     def wait_connected(self, wanted: bool = True) -> None:
         """Wait until the property Connected says so."""
-        self.session.wait_for(
-            lambda: self.get("Connected") is wanted, f"Connected to be {wanted}", timeout=15
-        )
+        self.session.wait_for(lambda: self.get("Connected") is wanted, f"Connected to be {wanted}")
 
     def stop(self, *, errors: bool = False) -> None:
         """End it as systemd would; it has to end cleanly, and without ever having logged a traceback.
@@ -77,7 +75,7 @@ class Service:
             return
         if self.process.poll() is None:
             self.process.terminate()
-        status = self.process.wait(5)
+        status = self.process.wait(PATIENCE)
         said = self.log()
         self.process = None
         assert "Traceback" not in said, said
@@ -135,7 +133,7 @@ class Service:
             env=self.session.env,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
         if done.returncode:

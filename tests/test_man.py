@@ -6,6 +6,7 @@ from pathlib import Path
 import gen_dbus_docs
 import gen_man
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.config.errors import key_text
@@ -26,7 +27,7 @@ def test_a_page_is_formatted_without_a_warning(page: Path) -> None:
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANWIDTH": "120"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

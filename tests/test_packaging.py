@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import place
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.cli.files import Scope, wanted
@@ -32,7 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
             cwd=ROOT,
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     return {path.suffix: path for path in folder.iterdir()}
 
@@ -61,7 +62,7 @@ def test_install_finds_its_files_in_the_unpacked_wheel(built: Mapping[str, Path]
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=PATIENCE,
     ).stdout
     share = tmp_path / "home" / ".local" / "share"
     scope = Scope(share=share, units=share / "systemd" / "user", flag="--user")
@@ -91,7 +92,7 @@ def test_a_package_gets_every_file_in_its_place(tmp_path: Path) -> None:
             "--zsh=share/zsh/vendor-completions",
         ),
         check=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
     usr = tmp_path / "usr"
     placed = {str(path.relative_to(usr)) for path in usr.rglob("*") if path.is_file()}

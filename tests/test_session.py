@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from backports import derive, parse_list, parse_sources
-from session import Session, SessionError
+from session import PATIENCE, Session, SessionError
 
 MIRROR = "mirror://own/debian"
 
@@ -67,7 +67,7 @@ def test_sinks_sources_and_streams_are_listed_when_their_calls_return(session: S
 def test_the_sound_server_can_go_and_come_back(session: Session, kill: bool) -> None:
     stream = session.play("Firefox")
     session.stop_sound(kill=kill)
-    assert stream.wait(2) != 0
+    assert stream.wait(PATIENCE) != 0
     with pytest.raises(SessionError):
         session.pactl("info")
     session.start_sound()

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+from session import PATIENCE
+
 WANTED_BY_FEW = {"pydantic", "tomllib", "difflib", "xml.sax", "email", "http.client", "urllib.request"}
 TELL = """
 import json, subprocess, sys
@@ -22,7 +24,7 @@ print(json.dumps([started, sorted(name for name, module in sys.modules.items() i
 
 def test_the_program_loads_nothing_that_few_need_and_runs_no_other() -> None:
     done = subprocess.run(
-        (sys.executable, "-c", TELL), capture_output=True, text=True, timeout=30, check=True
+        (sys.executable, "-c", TELL), capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     started, loaded = json.loads(done.stdout.splitlines()[-1])
     assert started == []

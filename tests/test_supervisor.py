@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus.supervisor import Supervisor, WatchedSelector, new_loop
 
@@ -20,7 +21,7 @@ def ear(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[socket.socke
     name = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(name if request.param == "path" else f"\0{name}")
-        ear.settimeout(10)
+        ear.settimeout(PATIENCE)
         yield ear
 
 

@@ -6,6 +6,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus.daemon import EXIT_TAKEN
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
@@ -89,7 +90,7 @@ def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, name: str) -
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

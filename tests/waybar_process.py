@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from session import PATIENCE
+
 NUMBER = 1 + os.getpid() % 29
 """Another one for each run of the tests, since what a run signals may be another's process."""
 
@@ -78,7 +80,7 @@ class Waybar:
     def dies_of(self, number: int) -> bool:
         """Whether a signal ends it, as its default action does."""
         self._process.send_signal(number)
-        return self._process.wait(5) == -number
+        return self._process.wait(PATIENCE) == -number
 
 
 @contextmanager

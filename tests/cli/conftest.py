@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_rig import Ctl, FakeService, first_line, running
+from session import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -56,7 +57,7 @@ def ctl(environment: dict[str, str]) -> Ctl:
             env={**environment, **changes},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from cli_rig import Ctl, FakeService, first_line, running
 from documents import DOCUMENT
+from session import PATIENCE
 
 from pwmixer_dbus.cli import wire
 
@@ -58,7 +59,7 @@ def test_a_line_at_once_and_one_for_each_change_that_shows(
     fake_service.process.terminate()
     assert first_line(following) == NOT_RUNNING
     following.send_signal(signal.SIGINT)
-    assert following.wait(5) == 0
+    assert following.wait(PATIENCE) == 0
 
 
 def test_it_comes_back_by_itself_with_the_service(
@@ -93,7 +94,7 @@ def test_it_ends_when_the_bar_leaves_though_nothing_changes(environment: dict[st
         assert json.loads(first_line(process))["text"] == "45%"
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
@@ -179,12 +180,12 @@ def test_the_end_of_the_bus_is_one_sentence(tmp_path: Path, environment: dict[st
             daemon.terminate()
             assert process.stderr is not None
             assert process.stderr.read().count("\n") == 1
-            assert process.wait(5) == 3
+            assert process.wait(PATIENCE) == 3
 
 
 def sleeps_for_good(pid: int) -> bool:
     """Wait until a process is in a poll that has no timeout: nothing but an event can wake it then."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         number, *arguments = Path("/proc", str(pid), "syscall").read_text().split()  # or "running"
         # The third argument of poll is its timeout in milliseconds; where there is only ppoll, it is a pointer.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from service import Service
-from session import Session
+from session import PATIENCE, Session
 
 PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 VOLUMES = r"""[stream-properties]
@@ -42,7 +42,7 @@ def ctl(session: Session, *words: str) -> "subprocess.CompletedProcess[str]":
         env={**session.env, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -140,7 +140,8 @@ def test_the_file_that_wireplumber_really_wrote_is_found_and_read(service: Servi
     index = said(session, "list", "streams", "-f", "{index}").strip()
     session.pactl("set-sink-input-volume", index, "50%")
     session.wait_for(
-        lambda: path.exists() and "0.125" in path.read_text(), "WirePlumber to have saved it", timeout=10
+        lambda: path.exists() and "0.125" in path.read_text(),
+        "WirePlumber to have saved it",
     )
     assert "Theirs (name:theirs): plays at 50%" in said(session, "import", "wireplumber", "--dry-run")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus.cli.files import program_of, service_program, user_scope, wanted
 
@@ -71,7 +72,7 @@ class Home:
             },
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == expect, done.stdout + done.stderr
@@ -267,7 +268,7 @@ def test_any_path_comes_through_systemd_and_back(name: str, tmp_path: Path) -> N
     copy.write_text(unit)
     verify = ("systemd-analyze", "--user", "--man=no", "verify", str(copy))
     done = subprocess.run(
-        verify, capture_output=True, text=True, timeout=20, check=False, env=_verifying(tmp_path)
+        verify, capture_output=True, text=True, timeout=PATIENCE, check=False, env=_verifying(tmp_path)
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cli_rig import first_line, running
 from service import Service
+from session import PATIENCE
 from waybar_process import NUMBER, waybar
 
 Record = dict[str, Any]
@@ -23,7 +24,7 @@ def ctl(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
         env={**service.session.env, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from service import Service
+from session import PATIENCE
 
 from pwmixer_dbus.cli.rules import actions_in_words, conditions_in_words, forecast, listing, rehearsal
 
@@ -34,7 +35,7 @@ def ctl(
         capture_output=True,
         text=True,
         input=stdin,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -250,7 +251,7 @@ def test_config_check_looks_at_the_services_file_as_well(service: Service) -> No
     service.session.wait_for(lambda: not service.get("ConfigError"), "the problem to go")
     assert service.process is not None
     service.process.terminate()
-    assert service.process.wait(5) == 0
+    assert service.process.wait(PATIENCE) == 0
     service.process = None
 
 
@@ -264,7 +265,7 @@ def test_without_a_bus_the_reason_is_said(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     assert (result.returncode, result.stdout) == (3, "")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from cli_rig import FakeService, first_line, running
+from session import PATIENCE
 
 from pwmixer_dbus.cli import wire
 from pwmixer_dbus.cli.show import object_path
@@ -56,7 +57,7 @@ def test_each_change_is_one_line_and_a_service_may_come_and_go(
     fake_service.process.terminate()
     assert text_of(first_line(watching)) == GONE
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(5) == 0
+    assert watching.wait(PATIENCE) == 0
 
 
 def test_json_is_one_object_a_line(
@@ -91,5 +92,5 @@ def test_a_reader_that_leaves_ends_it_quietly(
         # Until it listens, changes pass it by; the service's going is one that it cannot miss in the end.
         while process.poll() is None:
             wire.call("Play")
-        assert (process.wait(5), process.stderr.read()) == (0, b"")
+        assert (process.wait(PATIENCE), process.stderr.read()) == (0, b"")
     assert fake_service.process.poll() is None

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus.config.watch import Watch
 
@@ -23,7 +24,7 @@ class Told:
 
     async def next(self) -> frozenset[Path]:
         """Wait until something is told, and return the last of it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self._news.wait()
         self._news.clear()
         return self.all[-1]

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from session import PATIENCE
 
 from pwmixer_dbus.config import store
 from pwmixer_dbus.config.store import StateFile, state_path
@@ -471,7 +472,7 @@ def test_the_time_of_a_write_counts_for_what_changes_during_it(
     async def change_twice() -> None:
         file, goes_on, replace = StateFile(path, delay=60.0), threading.Event(), StateFile._replace
         file.load()
-        monkeypatch.setattr(StateFile, "_replace", lambda *a: goes_on.wait(10) and replace(*a))
+        monkeypatch.setattr(StateFile, "_replace", lambda *a: goes_on.wait(PATIENCE) and replace(*a))
         file.schedule(memory_with(0.1))
         assert file._timer is not None
         file._timer.cancel()

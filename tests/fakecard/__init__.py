@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from session import Session
+from session import PATIENCE, Session
 
 CARD = "alsa_card.fake"
 SPEAKERS, HEADPHONES = "analog-output-speaker", "analog-output-headphones"
@@ -41,7 +41,7 @@ class FakeCard:
         """Take it away for good."""
         if self._process is not None:
             with contextlib.suppress(BrokenPipeError):
-                self._process.communicate(timeout=5)
+                self._process.communicate(timeout=PATIENCE)
 
     def set_jack(self, port: str, available: str) -> None:
         """Plug something into a port (`yes`), pull it out (`no`), or let nobody know (`unknown`)."""

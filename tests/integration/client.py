@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from service import ROOT, Json, Service
-from session import END_WITH_PARENT, Session
+from session import END_WITH_PARENT, PATIENCE, Session
 
 CLIENTS = Path(__file__).parent / "clients"
 PYTHON = "/usr/bin/python3"
@@ -54,7 +54,7 @@ class Client:
         assert stdin is not None
         stdin.close()
         try:
-            status = self._process.wait(5)
+            status = self._process.wait(PATIENCE)
         finally:
             self._end()
         said = self._said.read_text(errors="replace")

@@ -29,7 +29,7 @@ def differences(service: Service) -> list[str]:
     return [*_of_devices(session, said), *_of_streams(session, said), *_of_defaults(session, said)]
 
 
-def wait_until_equal(service: Service, timeout: float = 5) -> None:
+def wait_until_equal(service: Service) -> None:
     """Wait until the service's state is the server's; SessionError with what differs if it never is."""
     found: list[str] = []
 
@@ -38,7 +38,7 @@ def wait_until_equal(service: Service, timeout: float = 5) -> None:
         return not found
 
     try:
-        service.session.wait_for(is_equal, "the service's state to be the server's", timeout)
+        service.session.wait_for(is_equal, "the service's state to be the server's")
     except SessionError as error:
         raise SessionError(f"{error}: {'; '.join(found)}") from None
 

@@ -13,11 +13,11 @@ from xml.etree import ElementTree as ET
 from dbus_fast import BusType, Message, MessageFlag, MessageType, SignatureTree, SignatureType, Variant
 from dbus_fast.aio import MessageBus
 from service import NAME, ROOT, Service
+from session import PATIENCE
 
 from pwmixer_dbus.outlets.bus.connection import _PatientSocket
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
-PATIENCE = 10.0
 
 Answer = TypeVar("Answer")
 

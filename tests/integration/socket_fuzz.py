@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from service import Json
-from talk import LONGEST, Talk
+from session import PATIENCE
+from talk import Talk
 
 SEEDS = (
     *("SET_VOLUME speakers 0.4", 'SET_VOLUME "Head set" 40%', "VOLUME_UP speakers", "VOLUME_DOWN @sink 0.05"),
@@ -138,7 +139,7 @@ def _exchange(talk: Talk, data: bytes, mark: str, chance: random.Random) -> list
     position = 0
     while b'{"id":"%b"' % mark.encode() not in heard or not heard.endswith(b"\n"):
         wanted = [talk.socket] if position < len(data) else []
-        readable, writable, _ = select.select([talk.socket], wanted, [], LONGEST)
+        readable, writable, _ = select.select([talk.socket], wanted, [], PATIENCE)
         assert readable or writable, (mark, heard[-300:])
         if writable:
             position += talk.socket.send(data[position : position + chance.randrange(1, 20_000)])

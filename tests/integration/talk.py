@@ -5,10 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any, Self
 
-from session import Session
-
-LONGEST = 10.0
-"""Seconds after which an answer that does not come is a failure."""
+from session import PATIENCE, Session
 
 
 def place(session: Session) -> Path:
@@ -21,7 +18,7 @@ class Talk:
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(LONGEST)
+        self.socket.settimeout(PATIENCE)
         try:
             self.socket.connect(str(path))
         except OSError:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from service import NAME, ROOT, Service
-from session import Session
+from session import PATIENCE, Session
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +43,7 @@ def test_calls_that_come_at_once_start_one_service_and_are_all_answered(activata
         )
         for _ in range(4)
     ]
-    answers = [caller.communicate(timeout=30)[0] for caller in callers]
+    answers = [caller.communicate(timeout=PATIENCE)[0] for caller in callers]
     assert all("Speakers" in answer for answer in answers), answers
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from session import Session
+from session import PATIENCE, Session
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +25,7 @@ def test_dump_events_ends_when_its_reader_has_seen_enough(bare_session: Session)
         assert process.stdout.readline().startswith('{"event": "Snapshot"')
         process.stdout.close()
         bare_session.play("Radio")
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == ""
 
 
@@ -34,6 +34,6 @@ def test_a_bus_that_never_answers_is_given_up(bare_session: Session) -> None:
         mute.bind(str(bare_session.runtime / "mute"))
         mute.listen()
         env = {**bare_session.env, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={bare_session.runtime}/mute"}
-        done = subprocess.run(PLAIN, env=env, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(PLAIN, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert "there is no session bus to serve on (it did not answer within 5 s)" in done.stderr

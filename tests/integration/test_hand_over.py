@@ -11,7 +11,7 @@ import pytest
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from service import NAME, ROOT, Service
-from session import Session
+from session import PATIENCE, Session
 from talk import Talk, place
 
 pytestmark = pytest.mark.integration
@@ -27,12 +27,12 @@ def test_no_call_is_lost_while_one_instance_hands_over_to_another(service: Servi
         session.wait_for(lambda: answers["answered"] > 100, "the first answers")
         new = Service(session, "--replace", name="new").start()
         assert service.process is not None
-        assert service.process.wait(5) == 0
+        assert service.process.wait(PATIENCE) == 0
         before = answers["answered"]
         session.wait_for(lambda: answers["answered"] > before + 100, "answers of the new one")
     finally:
         enough.set()
-        caller.join(10)
+        caller.join(PATIENCE)
     assert not caller.is_alive(), "each call is answered"
     # Until it knows the mixer, the new one has nothing to set; and what the old one had asked for is not waited for.
     assert set(answers) <= {"answered", "org.pwmixer.Error.NotFound", "org.pwmixer.Error.NotConnected"}
@@ -49,12 +49,12 @@ def test_the_socket_is_there_all_the_while_and_whoever_has_asked_is_answered(ser
         session.wait_for(lambda: answers["OK"] > 100, "the first answers")
         new = Service(session, "--replace", name="new").start()
         assert service.process is not None
-        assert service.process.wait(5) == 0
+        assert service.process.wait(PATIENCE) == 0
         before = answers["OK"]
         session.wait_for(lambda: answers["OK"] > before + 100, "answers of the new one")
     finally:
         enough.set()
-        caller.join(10)
+        caller.join(PATIENCE)
     assert not caller.is_alive()
     # Who has connected in the last instant of the old one, and said nothing yet, is hung up upon.
     assert set(answers) <= {"OK", "hung up"}
@@ -69,7 +69,7 @@ def test_it_ends_cleanly_in_the_instant_in_which_it_owns_its_name(
     for turn in range(5):
         process = asyncio.run(started(bare_session, f"hasty-{turn}"))
         process.send_signal(sign)
-        assert process.wait(5) == 0, bare_session.log_tail(f"hasty-{turn}", 50)
+        assert process.wait(PATIENCE) == 0, bare_session.log_tail(f"hasty-{turn}", 50)
 
 
 def test_the_first_call_is_answered_with_what_there_is(session: Session) -> None:
@@ -80,7 +80,7 @@ def test_the_first_call_is_answered_with_what_there_is(session: Session) -> None
         assert described["connected"] is True
         assert described["defaults"]["sink"] == "speakers"
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 async def started(session: Session, name: str) -> subprocess.Popen[bytes]:
@@ -107,7 +107,7 @@ async def started(session: Session, name: str) -> subprocess.Popen[bytes]:
         )
     )
     process = session.spawn(name, sys.executable, "-m", "pwmixer_dbus.daemon")
-    await asyncio.wait_for(owned.wait(), 10)
+    await asyncio.wait_for(owned.wait(), PATIENCE)
     bus.disconnect()
     return process
 
@@ -139,7 +139,7 @@ async def call_until(enough: threading.Event, session: Session, answers: Counter
             message = Message(
                 destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=body
             )
-            reply = await asyncio.wait_for(bus.call(message), 5)
+            reply = await asyncio.wait_for(bus.call(message), PATIENCE)
             failed = reply.message_type is MessageType.ERROR
             answers[str(reply.error_name) if failed else "answered"] += 1
 

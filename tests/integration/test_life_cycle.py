@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 import pytest
 from service import NAME, ROOT, CallError, Json, Service
-from session import Session
+from session import PATIENCE, Session
 from talk import Talk, place
 
 import pwmixer_dbus
@@ -201,7 +201,7 @@ def test_it_reconnects_five_times_in_a_row_and_loses_nothing(
         # A sink that the new server has, and the old one had not, tells the one from the other.
         new = f"sink-{turn}"
         bare_session.add_null_sink(new)
-        bare_session.wait_for(partial(is_listed, service, new), f"{new} to be known", 10)
+        bare_session.wait_for(partial(is_listed, service, new), f"{new} to be known")
         assert service.get("Connected") is True
     bare_session.wait_for(
         lambda: descriptors(service) == open_files, f"as many descriptors as before: {open_files}"
@@ -219,7 +219,7 @@ def test_a_stream_number_is_never_used_again_after_a_server_restart(service: Ser
         session.play(f"{name} again")
         used.append(service.wait_for_stream(f"{name} again")["number"])
         session.restart_sound()
-        session.wait_for(lambda: service.describe()["streams"] == [], "the old streams to go", 10)
+        session.wait_for(lambda: service.describe()["streams"] == [], "the old streams to go")
     assert used == sorted(set(used))
 
 
@@ -249,7 +249,7 @@ def test_it_ends_cleanly_with_calls_in_flight(service: Service) -> None:
     session.wait_for(lambda: any(call.poll() is not None for call in calls), "the first answer")
     send(service, signal.SIGTERM)
     assert status_of(service) == OK
-    assert {call.wait(5) for call in calls} <= {0, 1}
+    assert {call.wait(PATIENCE) for call in calls} <= {0, 1}
     # Each caller is told something at once: the volume, that it was too late, or that nobody is there.
     assert not [i for i in range(30) if "timed out" in session.log_tail(f"call-{i}")]
 
@@ -262,7 +262,7 @@ def test_it_can_be_ended_at_any_moment_of_its_start(silent_session: Session) -> 
             process.wait(milliseconds / 1000)
         process.terminate()
         # Before it listens to signals, Python ends by the signal itself.
-        assert process.wait(5) in {OK, -signal.SIGTERM}
+        assert process.wait(PATIENCE) in {OK, -signal.SIGTERM}
         assert "Traceback" not in silent_session.log_tail(name, 100)
 
 
@@ -405,7 +405,7 @@ def test_log_lines_carry_their_priority_on_the_way_to_the_journal(
     wanted = "no sound server" if "7" in priorities else "serves"
     silent_session.wait_for_child("service", lambda: wanted in log.read_text(), "to log")
     process.terminate()
-    assert process.wait(5) == OK
+    assert process.wait(PATIENCE) == OK
     lines = log.read_text().splitlines()
     assert not [line for line in lines if not re.match(r"<[0-7]>\S", line)]
     assert {line[1] for line in lines} == set(priorities)
@@ -418,7 +418,7 @@ def test_log_lines_are_for_people_anywhere_else(silent_session: Session) -> None
     log = silent_session.runtime / "service.log"
     silent_session.wait_for_child("service", lambda: "serves" in log.read_text(), "to log")
     process.terminate()
-    assert process.wait(5) == OK
+    assert process.wait(PATIENCE) == OK
     assert not [x for x in log.read_text().splitlines() if not re.match(r"\d\d:\d\d:\d\d INFO \S", x)]
 
 
@@ -443,7 +443,7 @@ def test_dump_events_prints_what_the_server_says_as_json_lines(session: Session)
     gone = {"event": "Gone", "kind": "playback", "index": seen[0]}
     session.wait_for(lambda: gone in events(session), "the stream to be gone")
     process.terminate()
-    assert process.wait(5) == OK
+    assert process.wait(PATIENCE) == OK
 
 
 def test_dump_events_leaves_the_running_service_alone(service: Service) -> None:
@@ -452,7 +452,7 @@ def test_dump_events_leaves_the_running_service_alone(service: Service) -> None:
     session.wait_for_child("events", lambda: events(session), "to print the snapshot")
     assert service.is_owner()
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == OK
+    assert process.wait(PATIENCE) == OK
 
 
 # Doing nothing
@@ -487,7 +487,7 @@ def test_nothing_runs_while_nothing_changes(session: Session) -> None:
             assert silent.ask("GET_VOLUME app:radio") == "OK 1.0"
             service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
             service.wait_for_stream("Radio", volume=0.5)
-            session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change", 10)
+            session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change")
             assert list(place(session).parent.glob("stats*")), "an outlet is off"
             assert system_calls(service, 10.0) == []
             assert supervision.notes[-1] == "WATCHDOG_USEC=0"
@@ -547,7 +547,7 @@ class Supervision:
 
     def __exit__(self, *_: object) -> None:
         self._ear.shutdown(socket.SHUT_RD)
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         self._ear.close()
 
 
@@ -571,7 +571,7 @@ def run(
         env=session.env if env is None else env,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -591,7 +591,7 @@ def send(service: Service, sign: signal.Signals) -> None:
 def status_of(service: Service) -> int:
     """Wait until it has ended."""
     assert service.process is not None
-    return service.process.wait(5)
+    return service.process.wait(PATIENCE)
 
 
 def end_with_errors_logged(service: Service) -> None:
@@ -632,7 +632,7 @@ def error_of(service: Service, member: str, *arguments: str) -> str:
         env=service.session.env,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1, done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from service import Service
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus import pidfile
 
@@ -33,7 +33,7 @@ def started(session: Session, *options: str, name: str = "pwmixer") -> Service:
     """Start the service; return when it has written its PID file or said why not."""
     service = Service(session, *options, name=name).start(connected=False)
     # What comes next after it.
-    session.wait_for(lambda: "no sound server" in service.log(), "it to look for a sound server", 30)
+    session.wait_for(lambda: "no sound server" in service.log(), "it to look for a sound server")
     return service
 
 
@@ -69,11 +69,11 @@ def test_the_one_that_takes_over_has_it_from_then_on(quiet: Session) -> None:
     first = started(quiet, "--pid-file")
     second = started(quiet, "--pid-file", "--replace", name="second")
     assert first.process is not None
-    assert first.process.wait(30) == 0
+    assert first.process.wait(PATIENCE) == 0
     assert usual(quiet).read_text() == pid_of(second)
     third = started(quiet, "--replace", name="third")
     assert second.process is not None
-    assert second.process.wait(30) == 0
+    assert second.process.wait(PATIENCE) == 0
     assert not usual(quiet).exists(), "whoever has not asked for one has none"
     third.stop()
     assert [warnings(service) for service in (first, second, third)] == [[], [], []]
@@ -86,7 +86,7 @@ def test_what_a_dead_instance_left_is_replaced_whomever_it_names(quiet: Session)
     dead = started(quiet, "--pid-file")
     assert dead.process is not None
     dead.process.kill()
-    dead.process.wait(30)
+    dead.process.wait(PATIENCE)
     assert usual(quiet).read_text() == pid_of(dead)
     usual(quiet).write_text(f"{os.getpid()}\n")  # its number has been given to somebody else
     service = started(quiet, "--pid-file", name="next")

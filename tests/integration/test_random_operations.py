@@ -23,6 +23,7 @@ from compare import wait_until_equal
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from service import NAME, ROOT, Json, Service
+from session import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +47,7 @@ def test_the_state_is_the_servers_after_ten_thousand_random_operations(service: 
     world = World(service)
     asyncio.run(world.run())
     took = time.monotonic() - started
-    wait_until_equal(service, timeout=10)
+    wait_until_equal(service)
     figures = (
         f"seed {SEED}: {sum(OPERATIONS.values())} operations in {took:.1f} s",
         f"ours: {dict(world.answers)}; by pulsectl: {dict(world.other.answers)}",
@@ -134,7 +135,7 @@ class World:
         return self._known
 
     async def _call(self, message: Message) -> Message:
-        return await asyncio.wait_for(self._bus.call(message), 6)
+        return await asyncio.wait_for(self._bus.call(message), PATIENCE)
 
     # What we do
 

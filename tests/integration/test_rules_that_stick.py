@@ -245,7 +245,7 @@ def test_wireplumber_takes_it_back_again_and_again(with_rules: Started) -> None:
         session.pactl("move-sink-input", str(stream["index"]), "speakers")
         return outcomes()[-1] == "suspended"
 
-    session.wait_for(is_given_up, "the fight to be given up", 20)
+    session.wait_for(is_given_up, "the fight to be given up")
     assert outcomes().count("moving") >= TRIES
     assert "rule “music” is suspended for a stream" in service.log()
     service.wait_for_stream("Radio", device="speakers", routed_by="")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from outlets import shm_dump
 from service import Json, Service
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.outlets.shm.reader import Reader, Snapshot
 
@@ -149,10 +149,10 @@ def test_it_can_be_off_and_have_another_name(service: Service) -> None:
     reader, other = Reader(str(path_of(session))), Reader(str(session.runtime / "mine"))
     assert reader.read() is not None
     configure(session, "[shared_memory]\nenabled = false\n")
-    session.wait_for(lambda: reader.read() is None, "it to be off", 15)
+    session.wait_for(lambda: reader.read() is None, "it to be off")
     assert not path_of(session).exists()
     configure(session, '[shared_memory]\nname = "mine"\n')
-    session.wait_for(lambda: other.read() is not None, "it to be on under another name", 15)
+    session.wait_for(lambda: other.read() is not None, "it to be on under another name")
     assert seen(other).connected
     assert reader.read() is None
 
@@ -169,10 +169,10 @@ def test_it_goes_with_the_service_and_comes_with_the_next_one(session: Session) 
     assert seen(reader).connected
     assert service.process is not None
     service.process.send_signal(signal.SIGKILL)
-    service.process.wait(5)
+    service.process.wait(PATIENCE)
     assert not reader.is_alive()
     service = Service(session).start()
-    session.wait_for(lambda: seen(reader).connected, "the next one's file", 15)
+    session.wait_for(lambda: seen(reader).connected, "the next one's file")
     assert reader.is_alive(), "the file of the dead is not looked at any more"
     service.stop()
     assert reader.read() is None
@@ -185,7 +185,7 @@ def test_readers_are_handed_over(service: Service) -> None:
     old = service.process.pid
     assert seen(reader).connected
     new = Service(session, "--replace", name="new").start()
-    assert service.process.wait(5) == 0
+    assert service.process.wait(PATIENCE) == 0
     service.stop()
     assert new.process is not None
     header = path_of(session).read_bytes()[:20]
@@ -204,5 +204,5 @@ def test_what_stands_in_its_way_is_told_and_left_alone(session: Session) -> None
     assert path_of(session).read_text() == "samples of another program"
     assert service.process is not None
     service.process.terminate()
-    assert service.process.wait(5) == 0
+    assert service.process.wait(PATIENCE) == 0
     assert "Traceback" not in service.log()

@@ -16,6 +16,7 @@ from dbus_fast.aio import MessageBus
 from fuzz import on_the_bus
 from recorder import Recorder, announced, calls_with_replies, changed
 from service import ALIAS, NAME, ROOT, Json, Service
+from session import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -69,7 +70,7 @@ def test_a_storm_of_changes_is_at_most_thirty_signals_a_second_and_ends_with_the
 ) -> None:
     session = playing.session
     storms = [session.spawn(f"storm-{i}", "sh", "-c", STORM) for i in range(3)]
-    assert [storm.wait(20) for storm in storms] == [0, 0, 0]
+    assert [storm.wait(PATIENCE) for storm in storms] == [0, 0, 0]
     session.pactl("set-sink-volume", "speakers", "33%")
     wait_until_equal(playing)
     for path in (SPEAKERS, f"{ALIAS}/sink"):
@@ -214,7 +215,7 @@ def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals
         answers = [call(bus, "SetVolume", "sda{sv}", ["stream:*", 9.0, {}]) for _ in range(calls)]
         replies = await asyncio.gather(*answers)
         assert {reply.message_type for reply in replies} == {MessageType.METHOD_RETURN}
-        await asyncio.wait_for(complete.wait(), 5)
+        await asyncio.wait_for(complete.wait(), PATIENCE)
         return counted
 
     with deaf_client(playing), deaf_client(playing):

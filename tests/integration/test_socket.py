@@ -11,7 +11,7 @@ import pytest
 from compare import wait_until_equal
 from recorder import Recorder
 from service import ROOT, Json, Service
-from session import Session
+from session import PATIENCE, Session
 from talk import Talk, place
 
 pytestmark = pytest.mark.integration
@@ -183,14 +183,14 @@ def test_a_new_instance_takes_the_socket_over_and_what_a_dead_one_left_too(servi
     with Talk(path) as old:
         new = Service(session, "--replace", name="new").start()
         assert service.process is not None
-        assert service.process.wait(5) == 0
+        assert service.process.wait(PATIENCE) == 0
         with pytest.raises(EOFError):
             old.line()
     with Talk(path) as talk:
         assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
     assert new.process is not None
     new.process.kill()
-    new.process.wait(5)
+    new.process.wait(PATIENCE)
     assert path.is_socket()
     third = Service(session, name="third").start()
     with Talk(path) as talk:
@@ -205,9 +205,9 @@ def test_an_instance_on_another_bus_leaves_the_socket_to_the_first(service: Serv
         second = other.spawn("second", *PLAIN, "--replace", env=environment)
         assert service.process is not None
         told = f"process {service.process.pid} listens at {place(session)} already"
-        other.wait_for(lambda: told in other.log_tail("second"), "the second to find it taken", 10)
+        other.wait_for(lambda: told in other.log_tail("second"), "the second to find it taken")
         second.terminate()
-        assert second.wait(5) == 0
+        assert second.wait(PATIENCE) == 0
     with Talk(place(session)) as talk:
         assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
 
@@ -238,7 +238,7 @@ def test_where_it_cannot_be_opened_everything_else_runs(session: Session) -> Non
     assert service.get("Connected") is True
     assert service.process is not None
     service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(5) == 0
+    assert service.process.wait(PATIENCE) == 0
     assert "the socket is off, since it could not be opened" in service.log()
     assert "is there already, and is no socket" in service.log()
     service.process = None

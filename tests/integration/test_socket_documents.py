@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from service import Service
-from session import Session
+from session import PATIENCE, Session
 from talk import Talk, place
 
 from pwmixer_dbus.outlets.socket.schema import Event, Message, Reply
@@ -50,7 +50,7 @@ def run(service: Service, command: str) -> str:
         env=service.session.env,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stderr == "", command

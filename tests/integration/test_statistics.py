@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from service import CallError, Json, Service
-from session import Session
+from session import PATIENCE, Session
 from test_life_cycle import WATCHED, start_plainly, system_calls
 
 pytestmark = pytest.mark.integration
@@ -39,7 +39,7 @@ def trace(service: Service, *options: object) -> list[Json]:
 
 def ctl(service: Service, *words: str) -> str:
     done = subprocess.run(
-        (*CTL, *words), env=service.session.env, capture_output=True, text=True, timeout=20, check=False
+        (*CTL, *words), env=service.session.env, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -148,12 +148,12 @@ def test_who_follows_the_trace_is_told_until_he_leaves_and_then_nothing_runs(ses
     numbers = [event["number"] for event in events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     follower.send_signal(signal.SIGINT)
-    assert follower.wait(5) == 0
+    assert follower.wait(PATIENCE) == 0
     session.wait_for(lambda: "followers" not in stats(service)["clients"], "the follower to be forgotten")
     # busctl is gone before the bus can be asked to tell of its end.
     service.call("FollowTrace", "b", True)
     session.wait_for(lambda: "followers" not in stats(service)["clients"], "busctl to be forgotten")
-    session.wait_for(lambda: not system_calls(service, 0.5), "peace", 10)
+    session.wait_for(lambda: not system_calls(service, 0.5), "peace")
     assert system_calls(service, WATCHED) == []
     service.stop()
 
@@ -175,7 +175,7 @@ def test_files_are_kept_while_the_configuration_asks_for_them_and_cost_nothing_w
     session.wait_for(
         lambda: "pwmixer_commands_total 1\n" in (ours(session) / "stats.prom").read_text(), "the other file"
     )
-    session.wait_for(lambda: not system_calls(service, 1.5), "peace", 20)
+    session.wait_for(lambda: not system_calls(service, 1.5), "peace")
     assert system_calls(service, WATCHED) == []
     configure(session, "[stats]\nfile = true\n")
     session.wait_for(lambda: kept_files(session) == {"stats"}, "one of them to go")
@@ -253,6 +253,6 @@ def test_top_draws_a_screen_and_leaves_the_terminal_as_it_was(
         else:
             process.send_signal(how)
         last = read_until(terminal, "\x1b[?1049l")
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
         assert "\x1b[?25h" in last
         assert termios.tcgetattr(terminal) == before

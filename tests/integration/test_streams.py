@@ -2,7 +2,7 @@
 
 import pytest
 from service import Service
-from session import Session
+from session import PATIENCE, Session
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +50,7 @@ def test_ten_steps_up_in_a_hurry_are_exactly_ten_steps(service: Service) -> None
         )
         for i in range(10)
     ]
-    assert [call.wait(5) for call in calls] == [0] * 10
+    assert [call.wait(PATIENCE) for call in calls] == [0] * 10
     assert service.describe()["sinks"][0]["volume"] == 0.7
     assert "70%" in session.pactl("get-sink-volume", "speakers")
 

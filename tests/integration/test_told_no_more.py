@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from service import NAME, ROOT, Service
-from session import Session
+from session import PATIENCE, Session
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +20,7 @@ def leave_while_bound(session: Session, manager: int) -> None:
         session.wait_for(lambda: "Found" in session.log_tail("hasty"), "the client to bind the metadata")
         session.wait_for(lambda: is_asleep(client.pid), "the client to wait for the answer")
         client.kill()
-        client.wait(5)
+        client.wait(PATIENCE)
     finally:
         os.kill(manager, signal.SIGCONT)
 

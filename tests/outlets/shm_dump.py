@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from session import PATIENCE
+
 from pwmixer_dbus.outlets.shm.reader import Reader
 
 HERE = Path(__file__).parent
@@ -20,7 +22,7 @@ def compiled(source: Path, target: Path) -> Path:
     strict = ("-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
     checked = ("-O2", "-fsanitize=undefined", "-fno-sanitize-recover=all")
     command = ("cc", *strict, *checked, f"-I{READERS}", "-o", str(target), str(source))
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=PATIENCE)
     return target
 
 
@@ -42,7 +44,7 @@ def by_c(paths: Sequence[Path], folder: Path) -> list[State]:
 
 def _run(*command: str | Path) -> list[str]:
     done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=60, check=False
+        [str(word) for word in command], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

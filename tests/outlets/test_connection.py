@@ -14,7 +14,7 @@ import pytest
 from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 from dbus_fast.aio.message_bus import _MessageWriter
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.commands import Command
@@ -113,7 +113,7 @@ def test_a_full_socket_is_waited_for(bus: Session) -> None:
                 connection.send(signal_message())
             await asyncio.sleep(0)
             assert connection.backlog > 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await connection.process_behind(DAEMON) == pid  # comes after all the others
         assert connection.backlog == 0
         connection.close()
@@ -160,7 +160,7 @@ def test_a_daemon_that_never_reads_again_is_given_up(
                 connection.send(signal_message())
             assert "stopped reading" in caplog.text
             assert connection.backlog <= 101
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await connection.wait_closed()
         connection.send(signal_message())  # and nothing happens
 
@@ -236,7 +236,7 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             signature="sda{sv}",
             body=["@sink", 0.3, {}],
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             reply = await caller.call(call)
         assert reply is not None
         assert reply.error_name == MixerError.dbus_name
@@ -250,7 +250,7 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             flags=MessageFlag.NO_REPLY_EXPECTED,
         )
         await caller.send(quiet)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             again = await caller.call(
                 Message(destination=connection.unique_name, path="/nowhere", member="Get")
             )

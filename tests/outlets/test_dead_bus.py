@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from dbus_fast import Message, MessageType
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection
 
@@ -27,7 +27,7 @@ def test_sending_never_raises_even_while_the_bus_dies(monkeypatch: pytest.Monkey
                     message_type=MessageType.SIGNAL, path="/x", interface="org.pwmixer.Test", member="Said"
                 )
             )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await connection.wait_closed()
 
     with Session(sound=False) as session:

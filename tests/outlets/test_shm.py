@@ -15,6 +15,7 @@ import shm_dump
 from core.build import STEADY
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from session import PATIENCE
 
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.outlets.shm import reader as python_reader
@@ -309,7 +310,11 @@ def test_the_reader_for_python_needs_nothing_else(tmp_path: Path) -> None:
     for module, folder in (("copied_reader", tmp_path), (python_reader.__name__, PACKAGE_ROOT)):
         code = f"import sys; sys.path.insert(0, {str(folder)!r}); before = set(sys.modules); import {module}; print(*set(sys.modules) - before)"
         done = subprocess.run(
-            (sys.executable, "-I", "-S", "-c", code), capture_output=True, text=True, check=True, timeout=20
+            (sys.executable, "-I", "-S", "-c", code),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE,
         )
         loaded = {name.partition(".")[0] for name in done.stdout.split()}
         assert (
@@ -327,11 +332,13 @@ def test_the_example_in_c_prints_what_there_is(tmp_path: Path) -> None:
             3, {"s": Row(1, 1, 0.25, 1.0, about)}, {"bin:a": row("a")}, Facts(True, writer.device_id("s"), 0)
         )
         done = subprocess.run(
-            (program, "--once", path), capture_output=True, text=True, check=True, timeout=20
+            (program, "--once", path), capture_output=True, text=True, check=True, timeout=PATIENCE
         )
     assert done.stdout.splitlines() == [
         "generation 3",
         "sink\tspeakers\t0.2500\tmuted\tdefault",
         "app\tbin:a\ta\t0.5000",
     ]
-    assert subprocess.run((program, "--once", path), check=False, timeout=20).returncode == 1, "it has gone"
+    assert subprocess.run((program, "--once", path), check=False, timeout=PATIENCE).returncode == 1, (
+        "it has gone"
+    )

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from session import PATIENCE
 
 from pwmixer_dbus.outlets.socket.place import (
     LONGEST_PATH,
@@ -44,7 +45,7 @@ def test_only_its_owner_reaches_the_socket(tmp_path: Path) -> None:
 def test_what_a_dead_instance_left_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     for _ in range(2):
-        subprocess.run((sys.executable, "-c", LISTEN_AND_DIE, str(path)), check=False, timeout=20)
+        subprocess.run((sys.executable, "-c", LISTEN_AND_DIE, str(path)), check=False, timeout=PATIENCE)
         assert path.is_socket()
         with pytest.raises(ConnectionRefusedError):
             reach(path)
@@ -139,7 +140,7 @@ os.dup2(300, 3); os.dup2(301, 4)
             pass_fds=(listening.fileno(), connected.fileno()),
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=True,
         )
     assert done.stdout == (2 * "(None, True, False)\n" if is_ours else 2 * "True\n")

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.core.commands import SetVolume
 from pwmixer_dbus.core.errors import MixerError
@@ -37,7 +37,7 @@ async def after_writing(read: int) -> MixerState:
 
     server = SoundServer(take)
     following = asyncio.create_task(server.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await server.has_looked.wait()
         (key,) = state.streams
         server.send(SetVolume(key=key, channels=(0.4,) * read), answered.set_result)
