@@ -31,6 +31,7 @@ from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
+from pwmixer_dbus.lanes import GIVE_UP
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection, TakenError
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
@@ -45,12 +46,17 @@ from pwmixer_dbus.supervisor import Supervisor, new_loop
 if TYPE_CHECKING:
     import argparse
 
+    from pwmixer_dbus.core.succession import Fading, Succession
     from pwmixer_dbus.pidfile import PidFile
+    from pwmixer_dbus.succession import Parts as SuccessionParts
 
 log = logging.getLogger("pwmixer")
 
 DRAIN = 0.5
 """Seconds for which calls in flight may still come to their end when the service stops."""
+
+LINGER = 0.5
+"""Seconds for which calls are passed on that still come to the one that was taken over from, under its own name."""
 
 FIRST_LOOK = 1.0
 """Seconds for which the first calls wait until the sound server has been listed, or is known not to be there."""
@@ -167,6 +173,7 @@ class Daemon:
             log.error("%s\nthe defaults are in force", error)
         self._supervisor = supervisor
         self._stopping = asyncio.Event()
+        self._replaced = asyncio.Event()
         measures = Measures(time.monotonic)
         self._mixer = Mixer(configuration.settings, measures)
         self._server = SoundServer(self._mixer.on_event, machine_id=machine_id(), measures=measures)
@@ -195,6 +202,7 @@ class Daemon:
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
         self._predecessor: int | None = None
+        self._pid_place: str | None = None
         self._pid_file: PidFile | None = None
         self._wait_until_ready: list[Callable[[], None]] | None = []
         self._switchboard = Switchboard(
@@ -219,17 +227,18 @@ class Daemon:
     async def run(self, *, replace: bool, pid_file: str | None) -> int:
         """Own the name, then follow the sound server until told to stop, replaced, or left by the bus.
 
+        Who takes over looks at everything first, so that the moment of change is short; see docs/architecture.md.
         pid_file: where supervisors find our process id, "" for the usual place, None for nowhere.
         """
         # Who owns the name can be told to stop in the same instant.
         stop_on_signals(self._stopping)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, self._profile)
+        following = await self._look_first() if replace else None
+        if following is not None and self._stopping.is_set():
+            self._give_up(following)
+            return EXIT_OK
         try:
-            if replace:
-                self._predecessor = await self._connection.process_behind(BUS_NAME)
-                # Before the other one leaves, so that there is no moment without.
-                self._switchboard.follow(self._configuration.settings, early=True)
             await self._connection.own(BUS_NAME, replace=replace)
         except TakenError:
             pid = await self._connection.process_behind(BUS_NAME)
@@ -237,43 +246,83 @@ class Daemon:
                 "pwmixer is running already, as process %s; use --replace to take over from it",
                 pid or "unknown",
             )
-            self._watch.close()
-            self._switchboard.close()
-            self._connection.close()
+            self._give_up(following)
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
-        log.info("%s", sandbox.describe(Path.home()))
-        if pid_file is not None:
-            from pwmixer_dbus import pidfile  # noqa: PLC0415 - only where it is wanted
-
-            self._pid_file = await pidfile.write(pid_file, os.environ, predecessor=self._predecessor)
+        self._mixer.subscribe(self._tell_change)
+        if following is None:
+            following, answering = self._begin()
+        else:
+            answering = asyncio.create_task(self._take_over())
+        await self._write_pid_file(pid_file)
         self._supervisor.tell("READY=1")
         self._tell_status()
-        self._mixer.subscribe(self._tell_change)
-        if self._configuration.settings.memory:
-            self._keeper.start(self._state.load())
-            self._router.enabled = not self._keeper.memory.rules_off
-            self._remembers = True
         quickening = asyncio.create_task(niceness.take(self._configuration.settings.nice))
-        following = asyncio.create_task(self._server.run())
-        releasing = asyncio.create_task(self._begin_to_answer())
         left = asyncio.create_task(self._connection.wait_closed())
         stopped = asyncio.create_task(self._stopping.wait())
-        # What start-up made stays for good; not to look at it again makes every later collection short.
-        gc.collect()
-        gc.freeze()
-        await asyncio.wait((following, left, stopped), return_when=asyncio.FIRST_COMPLETED)
+        is_replaced = await self._until_replaced(answering, following, left, stopped)
         status = EXIT_OK
-        if not stopped.done():
+        if not is_replaced and not stopped.done():
             status = EXIT_FAILED
             log.error(
                 "the session bus has gone; stopping"
                 if left.done()
                 else "following the sound server failed; stopping"
             )
-        releasing.cancel()  # what is not open by now is not opened any more
-        await self._end(following, quickening, releasing, left, stopped)
+        answering.cancel()  # what is not open by now is not opened any more
+        await self._end(following, quickening, answering, left, stopped)
         return status
+
+    def _give_up(self, following: "asyncio.Task[None] | None") -> None:
+        """Close what is open; the name is another's."""
+        if following is not None:
+            following.cancel()
+        self._watch.close()
+        self._switchboard.close()
+        self._connection.close()
+
+    async def _until_replaced(self, answering: "asyncio.Task[None]", *ends: "asyncio.Task[Any]") -> bool:
+        """Return True when another instance has taken over, or False when one of the ends has come."""
+        while True:
+            replaced = asyncio.create_task(self._replaced.wait())
+            await asyncio.wait((*ends, replaced), return_when=asyncio.FIRST_COMPLETED)
+            if not replaced.done():
+                replaced.cancel()
+                return False
+            await asyncio.wait((answering,))  # there is nothing to hand over before
+            if await self._hand_over():
+                return True
+            self._replaced.clear()
+
+    def _begin(self) -> "tuple[asyncio.Task[None], asyncio.Task[None]]":
+        """Begin without anything but what is remembered."""
+        self._keeper.start(self._recalled())
+        self._router.enabled = not self._keeper.memory.rules_off
+        tasks = asyncio.create_task(self._server.run()), asyncio.create_task(self._begin_to_answer())
+        self._settle_in()
+        return tasks
+
+    def _settle_in(self) -> None:
+        log.info("%s", sandbox.describe(Path.home()))
+        # What start-up made stays for good; not to look at it again makes every later collection short.
+        gc.collect()
+        gc.freeze()
+
+    async def _write_pid_file(self, place: str | None) -> None:
+        self._pid_place = place
+        if place is not None:
+            from pwmixer_dbus import pidfile  # noqa: PLC0415 - only where it is wanted
+
+            self._pid_file = await pidfile.write(place, os.environ, predecessor=self._predecessor)
+
+    def _recalled(self, left: "Succession | None" = None) -> Memory:
+        """Return what is remembered: of the file, or what the instance before could not save there."""
+        self._remembers = self._configuration.settings.memory
+        memory = self._state.load() if self._remembers else Memory()
+        if left is not None and left.memory is not None and left.remembers == self._remembers:
+            memory = left.memory
+            self._save(memory)
+        return memory
 
     async def _end(self, following: "asyncio.Task[None]", *waiting: "asyncio.Task[Any]") -> None:
         """Answer every call that has come in, then leave the sound server, so that what that changes can still be told."""
@@ -288,6 +337,9 @@ class Daemon:
             self._pid_file.remove()  # who owns the name next writes its own
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
         await self._connection.disown(BUS_NAME)
+        if self._service.heir.name:
+            await self._mixer.settle(GIVE_UP)
+            await asyncio.wait((following,), timeout=LINGER)
         await self._mixer.drain(DRAIN)
         for task in (following, *waiting):
             task.cancel()
@@ -300,12 +352,114 @@ class Daemon:
         self._service.publisher.close()
         self._connection.close()
 
+    # --- taking over, and being taken over from
+
+    async def _look_first(self) -> "asyncio.Task[None]":
+        """Look at everything while the other one is still at work, and prepare what takes time."""
+        from pwmixer_dbus import succession  # noqa: F401, PLC0415 - loaded now, so that nobody waits for it later
+
+        self._mixer.sleep()
+        following = asyncio.create_task(self._server.run())
+        await self._has_looked()
+        self._settle_in()
+        self._service.predecessor = await self._connection.owner_of(BUS_NAME)
+        self._predecessor = await self._connection.process_behind(BUS_NAME)
+        # Before the other one leaves, so that there is no moment without.
+        self._switchboard.follow(self._configuration.settings, early=True)
+        return following
+
+    async def _take_over(self) -> None:
+        """Go on with what the instance before has left; whoever calls meanwhile waits."""
+        from pwmixer_dbus import succession  # noqa: PLC0415 - see above
+
+        predecessor = self._service.predecessor
+        left = await succession.inherited(self._connection, predecessor) if predecessor else None
+        if left is not None and self._configuration.error:
+            self._configuration.settings = left.configured  # the last good ones
+        configured, memory = self._configuration.settings, self._recalled(left)
+        parts = self._parts()
+        if left is None:
+            succession.begin(parts, configured=configured, memory=memory)
+        else:
+            succession.go_on(parts, left, configured=configured, memory=memory)
+        self._server.look_again()
+        self._answer()
+        if left is not None:
+            succession.tell_taken(self._connection, predecessor)
+
+    async def _hand_over(self) -> bool:
+        """Leave all to the instance that has taken the name; False where that has died, and the name is ours again."""
+        from pwmixer_dbus import succession  # noqa: PLC0415 - once in the life of a service
+
+        fades, left = self._fader.hand_over(), []
+        self._switchboard.close_early()
+        await self._mixer.settle(DRAIN)
+
+        def leave() -> "Succession":
+            left.append(self._leave(fades))
+            return left[0]
+
+        heir = self._service.heir
+        is_taken = await succession.handed_over(self._connection, heir, leave)
+        if not left:
+            self._fader.take_over(fades)
+        if is_taken or not await self._connection.own_again(BUS_NAME):
+            self._remembers = False  # from now on the file is the other's
+            log.info("another instance has taken over")
+            return True
+        log.warning("the instance that was to take over has died; this one goes on")
+        heir.expect_no_longer()
+        self._replaced.clear()
+        if left:
+            self._remembers = left[0].remembers
+            configured, memory = self._configuration.settings, self._keeper.memory
+            succession.go_on(self._parts(), left[0], configured=configured, memory=memory)
+        self._switchboard.follow(self._configuration.settings)
+        await self._write_pid_file(self._pid_place)
+        return False
+
+    def _leave(self, fades: "tuple[Fading, ...]") -> "Succession":
+        from pwmixer_dbus import succession  # noqa: PLC0415 - likewise
+
+        if self._remembers:
+            self._state.schedule(self._keeper.memory)
+            self._state.flush()
+        left = succession.leave(
+            self._parts(),
+            fades,
+            configured=self._configuration.settings,
+            remembers=self._remembers,
+            is_saved=not self._state.problem,
+        )
+        self._remembers = False
+        return left
+
+    def _parts(self) -> "SuccessionParts":
+        from pwmixer_dbus import succession  # noqa: PLC0415 - likewise
+
+        return succession.Parts(
+            mixer=self._mixer,
+            fader=self._fader,
+            keeper=self._keeper,
+            router=self._router,
+            rules=self._rules,
+            service=self._service,
+        )
+
+    # --- what happens meanwhile
+
     async def _begin_to_answer(self) -> None:
         """Answer nobody before it is known what there is: whoever asks first has often started us by asking."""
         self._switchboard.follow(self._configuration.settings, early=True)
+        await self._has_looked()
+        self._answer()
+
+    async def _has_looked(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_LOOK):
                 await self._server.has_looked.wait()
+
+    def _answer(self) -> None:
         # Before the first answer, so that whoever has one finds all that there is.
         self._switchboard.follow(self._configuration.settings)
         waiting, self._wait_until_ready = self._wait_until_ready or [], None
@@ -379,16 +533,15 @@ class Daemon:
         self._service.state_changed()
 
     def _save(self, memory: Memory) -> None:
-        if self._remembers:
+        if self._remembers and not self._replaced.is_set():
             self._state.schedule(memory)
 
     def _name_lost(self, name: str) -> None:
         if name == BUS_NAME and not self._stopping.is_set():
             if self._remembers:
-                self._state.flush()
-                self._remembers = False  # from now on the file is the other's
-            log.info("another instance has taken over")
-            self._stopping.set()
+                self._state.flush()  # an instance of an older version reads it now
+            self._service.heir.expect()
+            self._replaced.set()
 
 
 async def serve(

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import fading, gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetVolume
@@ -20,9 +21,12 @@ from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
 
+if TYPE_CHECKING:
+    from pwmixer_dbus.core.succession import Fading
+
 log = logging.getLogger(__name__)
 
-Arrived = Callable[[Target, verbs.Plan], None]
+Arrived = Callable[[Target, verbs.Plan, Origin], None]
 Name = Key | tuple[Kind, str]
 """What is faded: a device or a stream by its key, an application by its id, a group by its name."""
 
@@ -36,7 +40,6 @@ class _Fade:
     limit: float
     ends_at: float
     origin: Origin
-    arrived: Arrived
     ramps: dict[Key, fading.Ramp] = field(default_factory=dict)
     left: set[Key] = field(default_factory=set)
 
@@ -47,9 +50,13 @@ class _Fade:
 
 
 class Fader:
-    """All fades. It has to hear of changes before whoever learns from them, so it is made before the keeper."""
+    """All fades. It has to hear of changes before whoever learns from them, so it is made before the keeper.
+
+    `on_arrived` is told of each target that has come to its end, and not of one that was interrupted.
+    """
 
     def __init__(self, mixer: Mixer) -> None:
+        self.on_arrived: Arrived = _nobody_arrived
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
         self._fades: dict[Name, _Fade] = {}
@@ -67,12 +74,10 @@ class Fader:
         seconds: float,
         limit: float,
         origin: Origin,
-        arrived: Arrived,
     ) -> None:
         """Let targets go to a volume within some seconds, from where they are; a fade of theirs gives way to this one.
 
-        `limit` is the caller's own highest volume. `arrived(target, plan)` is called for each target that is there, and
-        not for one that was interrupted. Raises MixerError, before anything is done, for what cannot be.
+        `limit` is the caller's own highest volume. Raises MixerError, before anything is done, for what cannot be.
         """
         state, ends_at = self._mixer.state, self._loop.time() + seconds
         plans = [verbs.set_volume(state, self._mixer.pending, t, volume, limit) for t in targets]
@@ -82,13 +87,51 @@ class Fader:
         self._interrupt(wanted)
         self._mixer.note(wanted, origin)
         for target in targets:
-            name = _name_of(target)
-            fade = self._fades[name] = _Fade(
-                name=name, volume=volume, limit=limit, ends_at=ends_at, origin=origin, arrived=arrived
+            self._begin(
+                _Fade(name=_name_of(target), volume=volume, limit=limit, ends_at=ends_at, origin=origin)
             )
-            self._go_on_with(fade)
-            if name in self._fades:
-                self._go_on_at(self._due(fade))
+
+    def _begin(self, fade: _Fade) -> None:
+        self._fades[fade.name] = fade
+        self._go_on_with(fade)
+        if fade.name in self._fades:
+            self._go_on_at(self._due(fade))
+
+    def hand_over(self) -> "tuple[Fading, ...]":
+        """Stop every fade where it is, and return them for another instance."""
+        from pwmixer_dbus.core.succession import Fading  # noqa: PLC0415 - once in the life of a service
+
+        now, handed = self._loop.time(), []
+        for fade in [*self._fades.values()]:
+            kind, which = fade.name
+            handed.append(
+                Fading(
+                    kind=kind,
+                    index=which if isinstance(which, int) else 0,
+                    name="" if isinstance(which, int) else which,
+                    volume=fade.volume,
+                    limit=fade.limit,
+                    remaining=max(fade.ends_at - now, 0.0),
+                    origin=fade.origin,
+                    left=frozenset(fade.left),
+                )
+            )
+            self._end(fade)
+        return tuple(handed)
+
+    def take_over(self, fades: "Iterable[Fading]") -> None:
+        """Go on with fades that were handed over, from the volumes that there are now."""
+        for each in fades:
+            self._begin(
+                _Fade(
+                    name=(each.kind, each.name) if each.name else (each.kind, each.index),
+                    volume=each.volume,
+                    limit=each.limit,
+                    ends_at=self._loop.time() + each.remaining,
+                    origin=each.origin,
+                    left=set(each.left),
+                )
+            )
 
     def finish(self) -> None:
         """Bring every fade to its end at once."""
@@ -175,10 +218,9 @@ class Fader:
         done = partial(self._arrived, fade, target, plan)
         self._mixer.submit(replace(plan, commands=commands), fade.origin, done, noted=True)
 
-    @staticmethod
-    def _arrived(fade: _Fade, target: Target, plan: verbs.Plan, error: MixerError | None) -> None:
+    def _arrived(self, fade: _Fade, target: Target, plan: verbs.Plan, error: MixerError | None) -> None:
         if error is None:
-            fade.arrived(target, plan)
+            self.on_arrived(target, plan, fade.origin)
         else:
             log.info("a fade has not come to its end: %s", error)
 
@@ -299,4 +341,8 @@ def _fits(ramp: fading.Ramp | None, record: Device | Stream) -> bool:
 
 
 def _nobody(_error: MixerError | None) -> None:
+    pass
+
+
+def _nobody_arrived(_target: Target, _plan: verbs.Plan, _origin: Origin) -> None:
     pass

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume
@@ -45,6 +46,9 @@ from pwmixer_dbus.core.model import App, Device, Identity, Key, Kind, Record, St
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.verbs import Plan, audible_streams, muted_of, volume_of
 from pwmixer_dbus.mixer import Mixer
+
+if TYPE_CHECKING:
+    from pwmixer_dbus.core.succession import Vigil
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +106,28 @@ class Keeper:
         )
         self._mixer.on_event(Known(apps=tuple(apps)), MEMORY)
         self._mixer.on_event(_held(memory), MEMORY)
+
+    def hand_over(self) -> "Vigil":
+        """Return what is known of births and corrections, for another instance."""
+        from pwmixer_dbus.core.succession import Vigil  # noqa: PLC0415 - once in the life of a service
+
+        self.close()
+        return Vigil(
+            born_at=dict(self._born_at),
+            corrected_at={key: tuple(times) for key, times in self._corrected_at.items()},
+            again_at=dict(self._again_at),
+            unrest_at=self._unrest_at if math.isfinite(self._unrest_at) else None,
+        )
+
+    def take_over(self, vigil: "Vigil") -> None:
+        """Go on with what another instance knew."""
+        self._born_at = dict(vigil.born_at)
+        self._corrected_at = {
+            key: deque(times, maxlen=CORRECTIONS) for key, times in vigil.corrected_at.items()
+        }
+        self._again_at = dict(vigil.again_at)
+        self._unrest_at = -math.inf if vigil.unrest_at is None else vigil.unrest_at
+        self._set_timer()
 
     def close(self) -> None:
         """Stop the timer."""

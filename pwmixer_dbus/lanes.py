@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
@@ -37,6 +37,9 @@ from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.state import Change, MixerState
+
+if TYPE_CHECKING:
+    from pwmixer_dbus.core.succession import Asked
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +145,19 @@ class Lanes:
         """Drop what was asked in another life of the server, whose indexes meant other objects."""
         self._writes.clear()
 
+    def hand_over(self) -> "Asked":
+        """Return what was asked of objects, and what the server has not shown of it yet, for another instance."""
+        from pwmixer_dbus.core.succession import Asked  # noqa: PLC0415 - once in the life of a service
+
+        lingering = tuple((self._pending[slot], since) for slot, since in self._lingering.items())
+        return Asked(writes=tuple(self._writes.values()), lingering=lingering)
+
+    def take_over(self, asked: "Asked") -> None:
+        """Go on with what was asked through another instance."""
+        self._writes = {slot_of(write.command): write for write in asked.writes}
+        self._lingering = {slot_of(command): since for command, since in asked.lingering}
+        self._pending = {slot_of(command): command for command, _ in asked.lingering}
+
     def enqueue(self, command: Command, origin: Origin, done: Done) -> None:
         """Send a command as soon as its lane is free; `done` is called once."""
         slot = slot_of(command)
@@ -205,13 +221,21 @@ class Lanes:
                 lane.running = None
                 _tell((*lane.done_running, *lane.done_waiting), NotFoundError("That object has just gone."))
 
-    async def drain(self, longest: float) -> None:
-        """Wait until no command is on its way, at most `longest` seconds; who still waits is told that it is too late."""
+    async def settle(self, longest: float) -> None:
+        """Wait until no command is on its way, at most `longest` seconds; what only has to be shown is not waited for."""
+        for slot, lane in list(self._lanes.items()):
+            is_level = isinstance(lane.running, SetVolume | SetMuted)
+            if lane.acknowledged and lane.running is not None and is_level:
+                self._finish(slot, lane, lane.running, None)
         if self._lanes:
             self._drained = asyncio.Event()
             with suppress(TimeoutError):
                 async with asyncio.timeout(longest):
                     await self._drained.wait()
+
+    async def drain(self, longest: float) -> None:
+        """Wait until no command is on its way, at most `longest` seconds; who still waits is told that it is too late."""
+        await self.settle(longest)
         self.server = None
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():

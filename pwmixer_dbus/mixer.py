@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
@@ -20,9 +21,12 @@ from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.core.state import Change, MixerState, apply
+from pwmixer_dbus.core.state import Change, MixerState, apply, seen_in
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
+
+if TYPE_CHECKING:
+    from pwmixer_dbus.core.succession import Asked
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +37,8 @@ Heard = Callable[[Plan, Origin], None]
 class Mixer:
     """State, commands and listeners. All calls are made on the thread of the loop that runs now.
 
-    `server` has to be set before anything is submitted. What is measured goes to `measures`.
+    `server` has to be set before anything is submitted. What is measured goes to `measures`. `history` is what people did,
+    oldest first.
     """
 
     def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
@@ -46,7 +51,8 @@ class Mixer:
         self._heard: list[Heard] = []
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
-        self._history: tuple[Step, ...] = ()
+        self.history: tuple[Step, ...] = ()
+        self.is_asleep = False
 
     @property
     def server(self) -> SoundServer | None:
@@ -99,7 +105,7 @@ class Mixer:
         self.state, changes = apply(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
-            self._history = ()  # its indexes mean other objects in another life of the server
+            self.history = ()  # its indexes mean other objects in another life of the server
             self._lanes.forget_writes()
         if not changes:
             return
@@ -108,6 +114,14 @@ class Mixer:
         measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
+        if not self.is_asleep:
+            self._tell(before, changes, origin)
+            measures.told(since, changes[0])
+        while self._next:
+            self.on_event(*self._next.popleft())
+        self._lanes.on_change(changes)
+
+    def _tell(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
         self._telling = True
         for listener in self._listeners:
             try:
@@ -115,15 +129,29 @@ class Mixer:
             except Exception:
                 log.exception("an outlet failed on a change")
         self._telling = False
-        measures.told(since, changes[0])
-        while self._next:
-            self.on_event(*self._next.popleft())
-        self._lanes.on_change(changes)
+
+    def sleep(self) -> None:
+        """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
+        self.is_asleep = True
+
+    def wake(self, state: MixerState) -> Event:
+        """Go on from a state; return the event that makes of it what has been seen meanwhile, for `on_event`."""
+        seen, self.state, self.is_asleep = self.state, state, False
+        return seen_in(seen)
+
+    def hand_over(self) -> "Asked":
+        """Return what was asked of the sound server, for another instance."""
+        return self._lanes.hand_over()
+
+    def take_over(self, history: tuple[Step, ...], asked: "Asked") -> None:
+        """Go on with what people did and asked through another instance."""
+        self.history = history
+        self._lanes.take_over(asked)
 
     def note(self, wanted: Plan, origin: Origin) -> None:
         """Let a person's request be undone that comes into force bit by bit; who submits its end says that it is noted."""
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
-        self._history = recorded(self._history, step)
+        self.history = recorded(self.history, step)
 
     def submit(self, wanted: Plan, origin: Origin, done: Done, *, noted: bool = False) -> None:
         """Send a plan's commands; `done` is called once, when all are in force or one failed.
@@ -139,7 +167,7 @@ class Mixer:
                 for wish in wanted.wishes:
                     self.on_event(wish, origin)
                 if origin.kind == "user" and not noted:
-                    self._history = recorded(self._history, step)
+                    self.history = recorded(self.history, step)
                 for heard in self._heard:
                     heard(wanted, origin)
             done(error)
@@ -148,7 +176,7 @@ class Mixer:
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""
-        self._history, wanted, taken = undone(self.state, self._history, count)
+        self.history, wanted, taken = undone(self.state, self.history, count)
         self.submit(wanted, origin, partial(done, taken))
 
     def _send(self, commands: tuple[Command, ...], origin: Origin, done: Done) -> None:
@@ -167,6 +195,10 @@ class Mixer:
 
         for command in commands:
             self._lanes.enqueue(command, origin, one_done)
+
+    async def settle(self, longest: float) -> None:
+        """Wait until what was asked is in force, at most `longest` seconds; who asked for the rest waits on."""
+        await self._lanes.settle(longest)
 
     async def drain(self, longest: float) -> None:
         """Wait until every command is in force, at most `longest` seconds; what is left is answered as too late."""

@@ -73,6 +73,19 @@ class Router:
             self._enabled = enabled
             self._decide_all()
 
+    def hand_over(self) -> Routing:
+        """Return how streams came to be where they are, for another instance."""
+        self._stop_timer()
+        return self._routing
+
+    def take_over(self, routing: Routing, *, enabled: bool) -> None:
+        """Go on with what another instance knew; nothing is decided before `look`."""
+        self._routing, self._enabled = routing, enabled
+
+    def look(self) -> None:
+        """Look at all streams, without any other cause."""
+        self._decide_all()
+
     def hold(self, apps: frozenset[str], streams: frozenset[Key]) -> None:
         """Leave these applications and streams where they are, until this is called again without them."""
         before, self._held = self._held, (apps, streams)
@@ -129,10 +142,15 @@ class Router:
     def _on_change(self, _before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
         self._carry_out(follow(self._routing, self._world(), changes, origin, self._loop.time()))
 
-    def _decide_all(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _decide_all(self) -> None:
+        self._stop_timer()
+        if self._mixer.is_asleep:
+            return
         self._carry_out(decide(self._routing, self._world(), self._mixer.state.streams, self._loop.time()))
 
     def _world(self) -> World:

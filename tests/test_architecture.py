@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
 CORE = ["errors", "model", "patterns", "rules", "settings", "gain", "identity", "commands", "events", "state"]
 CORE += ["memory", "matching", "loops"]
 CORE += ["routing", "selectors", "verbs", "requests", "subjects", "history", "suggestions", "document"]
-CORE += ["fading", "measures", "statistics"]
+CORE += ["fading", "measures", "statistics", "plain", "succession"]
 """In the order in which they build on each other: each may import only what stands before it."""
 
 MAY_IMPORT = {
@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "outlets/shm/file": {"outlets/shm/layout"},
     "outlets/shm/outlet": {"core", "mixer", "outlets/shm/layout", "outlets/shm/writer", "outlets/shm/file"},
     "outlets/switches": {"core", "mixer", "router", "keeper", "outlets/bus"},
+    "succession": {"core", "mixer", "router", "keeper", "fader", "config", "outlets/bus"},
     "outlets/socket": {"announcer", "core", "mixer", "outlets/socket", "runtime"},
     "journal": set[str](),
     "supervisor": set[str](),
@@ -77,6 +78,7 @@ MAY_IMPORT = {
         "outlets/stats",
         "outlets/barsignal",
         "diagnostics",
+        "succession",
         "supervisor",
         "sandbox",
         "niceness",

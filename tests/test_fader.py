@@ -31,6 +31,7 @@ class Stage(Desk):
         super().__init__(connected=False, **chosen)
         self.arrived: list[tuple[Target, verbs.Plan]] = []
         self.fader = Fader(self.mixer)
+        self.fader.on_arrived = lambda target, plan, _: self.arrived.append((target, plan))
         self.keeper = Keeper(
             self.mixer, rules=lambda _: NOTHING, save=lambda _: None, wall_clock=lambda: 1.7e9
         )
@@ -69,14 +70,7 @@ class Stage(Desk):
 
     def fade_target(self, target: Target, volume: float, seconds: float = 1.0, limit: float = 1.5) -> None:
         """Let anything fade."""
-        self.fader.start(
-            [target],
-            volume,
-            seconds=seconds,
-            limit=limit,
-            origin=USER,
-            arrived=lambda target, plan: self.arrived.append((target, plan)),
-        )
+        self.fader.start([target], volume, seconds=seconds, limit=limit, origin=USER)
 
     def set(self, key: Key, volume: float) -> None:
         """Let another program set a volume."""

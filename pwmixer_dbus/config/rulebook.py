@@ -169,6 +169,17 @@ class RuleBook:
         """Put other rules of a person in force."""
         self._put_in_force(rules, self._own)
 
+    def take_over(self, config: Rules, rules: Rules, revision: int) -> None:
+        """Go on from the rules of another instance, which were in force at a revision; `config` are a person's now.
+
+        Where rules.toml is a bad one now, the service's rules among them stay in force. Nobody is called.
+        """
+        if self._error:
+            self._own = tuple(rule for rule in rules if rule.origin == "service")
+        self._config = config
+        self._rules = merged(config, self._own)
+        self.revision = revision if self._rules == rules else revision + 1
+
     def list_plain(self) -> list[dict[str, object]]:
         """List the rules in their plain form, in their order."""
         return [rule_to_plain(rule) for rule in self._rules]

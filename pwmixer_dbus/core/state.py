@@ -27,6 +27,7 @@ from pwmixer_dbus.core.events import (
 )
 from pwmixer_dbus.core.identity import identify
 from pwmixer_dbus.core.model import (
+    UNRESOLVED,
     App,
     Card,
     Client,
@@ -145,6 +146,23 @@ def _with_groups(before: MixerState, after: MixerState, changes: tuple[Change, .
         return changes
     pairs = ((before.group_named(name), after.group_named(name)) for name in sorted(names))
     return (*changes, *(_change(known, group) for known, group in pairs if known != group))
+
+
+def seen_in(state: MixerState) -> Snapshot | Disconnected:
+    """Return what the server shows of a state, as if it was listed now; nothing of what has been decided."""
+    if not state.connected:
+        return Disconnected(reason="there is none")
+    return Snapshot(
+        server=state.server,
+        devices=tuple(state.devices.values()),
+        streams=tuple(_undecided(stream) for stream in state.streams.values()),
+        clients=tuple(state.clients.values()),
+        cards=tuple(state.cards.values()),
+    )
+
+
+def _undecided(stream: Stream) -> Stream:
+    return _as_decided(stream, Stream(kind=stream.kind, index=stream.index), 0, UNRESOLVED)
 
 
 def _applied(state: MixerState, event: Event) -> Result:

@@ -36,12 +36,20 @@ class Sightings:
             stream = change.before
             if change.after is None and isinstance(stream, Stream):
                 device = before.device_of(stream)
-                key = stream.kind.value, stream.identity.app_id, stream.media_name
+                key = _sighting(stream)
                 self._seen.pop(key, None)
                 if device is not None:
                     self._seen[key] = stream, device.name
         while len(self._seen) > SIGHTINGS:
             del self._seen[next(iter(self._seen))]
+
+    def hand_over(self) -> tuple[tuple[Stream, str], ...]:
+        """Return what is kept, oldest first, for another instance."""
+        return tuple(self._seen.values())
+
+    def take_over(self, past: Iterable[tuple[Stream, str]]) -> None:
+        """Go on with what another instance has kept."""
+        self._seen = {_sighting(stream): (stream, device) for stream, device in past}
 
     def streams(self, state: MixerState) -> list[Stream]:
         """Return them, oldest first, each on the device that has the name now, or on none."""
@@ -50,6 +58,10 @@ class Sightings:
             device = state.device_named(stream.kind.devices, name)
             found.append(replace(stream, client=None, device=None if device is None else device.index))
         return found
+
+
+def _sighting(stream: Stream) -> tuple[str, str, str]:
+    return stream.kind.value, stream.identity.app_id, stream.media_name
 
 
 def remembering(state: MixerState, stream: Stream, device: Device) -> Rule:

@@ -92,6 +92,13 @@ class Switchboard:
         if outlet is not None:
             outlet.close()
 
+    def close_early(self) -> None:
+        """Close the early ones: nobody is let in any more. They are opened again by `follow`."""
+        for switch in self._switches:
+            if switch.early:
+                self._sections.pop(switch.name, None)
+                self._close(switch.name)
+
     def close(self) -> None:
         """Close every outlet, the last opened first; none is opened any more."""
         self._switches = ()

@@ -315,6 +315,11 @@ class SoundServer:
         # PipeWire 0.3.65 may tell of a new default before it shows it, and then says no more.
         self._touch(SERVER_KEY)
 
+    def look_again(self) -> None:
+        """List all streams now and for a while: something may have moved them of which another instance knows the cause."""
+        if self._is_listed:
+            self._follow_links(RELINKS)
+
     def _plan_relinks(self, pauses: tuple[float, ...]) -> None:
         if self._relinks is not None:
             self._relinks.cancel()

@@ -86,6 +86,7 @@ class BusConnection:
         self._loop = asyncio.get_running_loop()
         self._gathered: list[bytes] = []
         self._unwritten = 0
+        self._passed: dict[int, Message] = {}
 
     @classmethod
     async def open(cls) -> "BusConnection":
@@ -156,14 +157,16 @@ class BusConnection:
 
     def reply(self, call: Message, signature: str = "", body: list[Any] | None = None) -> None:
         """Answer a call, unless its sender does not want to know."""
-        if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
-            self.send(Message.new_method_return(call, signature, body or []))
+        asked = self._passed.pop(id(call), call)
+        if not asked.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self.send(Message.new_method_return(asked, signature, body or []))
         self.on_answer(call, False)
 
     def fail(self, call: Message, error_name: str, text: str) -> None:
         """Answer a call with an error, unless its sender does not want to know."""
-        if not call.flags & MessageFlag.NO_REPLY_EXPECTED:
-            self.send(Message.new_error(call, error_name, text))
+        asked = self._passed.pop(id(call), call)
+        if not asked.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self.send(Message.new_error(asked, error_name, text))
         self.on_answer(call, True)
 
     def signal(
@@ -189,12 +192,19 @@ class BusConnection:
             )
         )
 
-    async def ask(self, message: Message) -> list[Any]:
-        """Call a method of somebody else and return the answer; raises OSError with what they say against it."""
+    async def call(self, message: Message) -> Message:
+        """Call a method of somebody else and return the answer, which may be an error; raises ConnectionError."""
         try:
             reply = await self._bus.call(message)
         except EOFError as error:
             raise ConnectionError("the session bus has gone") from error
+        if reply is None:
+            raise ConnectionError("the session bus has gone")
+        return reply
+
+    async def ask(self, message: Message) -> list[Any]:
+        """Call a method of somebody else and return the answer; raises OSError with what they say against it."""
+        reply = await self.call(message)
         if reply.message_type is MessageType.ERROR:
             said = reply.body[0] if reply.signature.startswith("s") else reply.error_name
             raise OSError(said)
@@ -207,6 +217,14 @@ class BusConnection:
             flags |= NameFlag.REPLACE_EXISTING
         if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
             raise TakenError(name)
+
+    async def own_again(self, name: str) -> bool:
+        """Become the owner of a name that nobody owns; return whether we are."""
+        try:
+            await self.own(name, replace=False)
+        except (TakenError, OSError, EOFError):
+            return False
+        return True
 
     async def disown(self, name: str) -> None:
         """Give up a name; every call that was sent to it has come in by then. No-op where the bus has gone."""
@@ -254,6 +272,15 @@ class BusConnection:
         message = _to_daemon("RemoveMatch", _end_of(client))
         message.flags = MessageFlag.NO_REPLY_EXPECTED
         self.send(message)
+
+    def answer_as(self, call: Message, asked: Message) -> None:
+        """Let the answer to a call be the answer to another one, by which it was passed on."""
+        self._passed[id(call)] = asked
+
+    async def owner_of(self, name: str) -> str:
+        """Return the unique name of whoever owns a name, "" where nobody does."""
+        reply = await self._bus.call(_to_daemon("GetNameOwner", name))
+        return str(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else ""
 
     async def process_behind(self, name: str) -> int | None:
         """Return the process id of whoever owns a name."""

@@ -42,6 +42,11 @@ class Followers:
         self._next[client] = self._mixer.measures.number
         self._forget[client] = self._connection.when_gone(client, partial(self.leave, client))
 
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """Who follows, by unique name."""
+        return tuple(self._next)
+
     def leave(self, client: str) -> None:
         """Send a client nothing any more; no-op for one that does not follow."""
         if self._next.pop(client, None) is None:

@@ -6,7 +6,7 @@ A hold belongs to the connection that asked for it, and ends with it at the late
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from typing import TYPE_CHECKING
 
 from dbus_fast import Variant
 
@@ -21,6 +21,9 @@ from pwmixer_dbus.outlets.bus.errors import NoSuchHoldError
 from pwmixer_dbus.outlets.bus.interfaces import MIXER
 from pwmixer_dbus.outlets.bus.paths import ROOT
 from pwmixer_dbus.router import Router
+
+if TYPE_CHECKING:
+    from pwmixer_dbus.core.succession import HeldRouting
 
 HOLDS = 100
 """How many holds there can be at one time."""
@@ -52,7 +55,7 @@ class Holds:
         self._connection = connection
         self._on_change = on_change
         self._holds: dict[int, Hold] = {}
-        self._cookies = count(1)
+        self._next_cookie = 1
         self._unsubscribe: Callable[[], None] | None = None
 
     def hold(self, client: str, selector: str, targets: Sequence[Target], reason: str, app_id: str) -> int:
@@ -64,7 +67,7 @@ class Holds:
                 )
         if len(self._holds) >= HOLDS:
             raise LimitsExceededError(f"There are {HOLDS} holds already; release one.")
-        cookie = next(self._cookies)
+        cookie, self._next_cookie = self._next_cookie, self._next_cookie + 1
         self._holds[cookie] = Hold(
             client=client,
             target=selector,
@@ -76,6 +79,44 @@ class Holds:
         )
         self._changed()
         return cookie
+
+    def hand_over(self) -> "tuple[tuple[HeldRouting, ...], int]":
+        """Give up all holds, and return them and the next cookie for another instance."""
+        from pwmixer_dbus.core.succession import HeldRouting  # noqa: PLC0415 - once in the life of a service
+
+        holds, self._holds = self._holds, {}
+        for hold in holds.values():
+            hold.forget()
+        handed = (
+            HeldRouting(
+                cookie=cookie,
+                client=hold.client,
+                target=hold.target,
+                reason=hold.reason,
+                app_id=hold.app_id,
+                apps=hold.apps,
+                streams=hold.streams,
+            )
+            for cookie, hold in holds.items()
+        )
+        return tuple(handed), self._next_cookie
+
+    def take_over(self, holds: "Iterable[HeldRouting]", next_cookie: int) -> None:
+        """Go on with holds that were handed over; those of clients that have left meanwhile end at once."""
+        self._next_cookie = next_cookie
+        self._holds = {
+            held.cookie: Hold(
+                client=held.client,
+                target=held.target,
+                reason=held.reason,
+                app_id=held.app_id,
+                apps=held.apps,
+                streams=held.streams,
+                forget=self._connection.when_gone(held.client, partial(self._end, held.cookie)),
+            )
+            for held in holds
+        }
+        self._hold()
 
     def release(self, client: str, cookie: int) -> None:
         """End a hold of a client; raises NoSuchHoldError for one that it does not have."""
@@ -105,6 +146,10 @@ class Holds:
         self._changed()
 
     def _changed(self) -> None:
+        self._hold()
+        self._on_change()
+
+    def _hold(self) -> None:
         """Tell the router, and look out for the ends of streams only while some are held."""
         if self._holds and self._unsubscribe is None:
             self._unsubscribe = self._mixer.subscribe(self._look)
@@ -114,7 +159,6 @@ class Holds:
         apps = frozenset[str]().union(*(hold.apps for hold in self._holds.values()))
         streams = frozenset[Key]().union(*(hold.streams for hold in self._holds.values()))
         self._router.hold(apps, streams)
-        self._on_change()
 
     def _look(self, _before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
         """End the holds of which all streams have ended."""

@@ -102,6 +102,7 @@ class Methods:
         self._reload = reload
         self._keeper = keeper
         self._fader = fader
+        fader.on_arrived = self._fade_arrived
         self.holds = Holds(mixer, router, connection, lambda: publisher.heal(ROOT_SUBJECT, ["Holds"]))
         self._open_calls = 0
         self._by_name: Mapping[str, Callable[[Call], None]] = {
@@ -165,14 +166,12 @@ class Methods:
             raise InvalidArgumentError(
                 f"A fade takes at most an hour, which is {LONGEST * 1000:.0f} ms; got {milliseconds} ms."
             )
-        origin = _origin(call, chosen)
-
-        def arrived(target: Target, plan: verbs.Plan) -> None:
-            self._tell(plan, [(target, "Volume", Variant("d", plan.volume))], origin)
-
-        targets, limit = self._resolved(selector), _limit(chosen)
-        self._fader.start(targets, volume, seconds=seconds, limit=limit, origin=origin, arrived=arrived)
+        targets, limit, origin = self._resolved(selector), _limit(chosen), _origin(call, chosen)
+        self._fader.start(targets, volume, seconds=seconds, limit=limit, origin=origin)
         call.reply()
+
+    def _fade_arrived(self, target: Target, plan: verbs.Plan, origin: Origin) -> None:
+        self._tell(plan, [(target, "Volume", Variant("d", plan.volume))], origin)
 
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
@@ -362,11 +361,24 @@ class Methods:
         call.reply(dumps(explained, ensure_ascii=False))
 
     def _statistics(self, call: Call) -> None:
+        self._measured().carry_out(call)
+
+    def _measured(self) -> Any:
         if self._statistics_methods is None:
             from pwmixer_dbus.outlets.bus.statistics import StatisticsMethods  # noqa: PLC0415 - likewise
 
             self._statistics_methods = StatisticsMethods(self._mixer, self._connection)
-        self._statistics_methods.carry_out(call)
+        return self._statistics_methods
+
+    @property
+    def followers(self) -> tuple[str, ...]:
+        """The clients that follow the trace."""
+        return () if self._statistics_methods is None else self._statistics_methods.followers.clients
+
+    def go_on_telling(self, followers: Iterable[str]) -> None:
+        """Let clients follow the trace that have followed that of another instance."""
+        for client in followers:
+            self._measured().followers.follow(client)
 
     def _hold_routing(self, call: Call) -> None:
         selector, reason, app_id = call.arguments

@@ -73,8 +73,8 @@ class RuleMethods:
         self._router = router
         self._book = book
         self._resolved = resolved
-        self._sightings = Sightings()
-        mixer.subscribe(self._sightings.on_change)
+        self.sightings = Sightings()
+        mixer.subscribe(self.sightings.on_change)
         self._by_name: Mapping[str, Callable[..., tuple[Any, ...]]] = {
             "ListRules": self._list,
             "SetRules": lambda revision, rules: (book.set_service_rules(revision, rules_of(rules)),),
@@ -126,7 +126,7 @@ class RuleMethods:
 
     def _suggest(self) -> tuple[Any, ...]:
         state = self._mixer.state
-        found = suggestions(state, self._book.rules, self._sightings.streams(state))
+        found = suggestions(state, self._book.rules, self.sightings.streams(state))
         return ([typed_rule(rule) for rule in found],)
 
     def _test(self, tables: Sequence[Mapping[str, Variant]]) -> tuple[Any, ...]:

@@ -50,6 +50,7 @@ from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Call, Methods, fail, ob
 from pwmixer_dbus.outlets.bus.paths import ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
 from pwmixer_dbus.outlets.bus.rules import Book
+from pwmixer_dbus.outlets.bus.succession import SUCCESSION, Heir, passed
 from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class BusService:
     `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem,
     and `state_error` that of saving what `keeper` remembers;
     `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`.
+
+    `heir` is the instance that takes over from us, `predecessor` the unique name of the one that we have taken over from.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class BusService:
         self._rules = rules
         self._keeper = keeper
         self.publisher = Publisher(connection, lambda: mixer.state, self.root_values, mixer.measures)
-        self._methods = Methods(
+        self.methods = Methods(
             mixer,
             connection,
             self.publisher,
@@ -116,8 +119,10 @@ class BusService:
             router=router,
             rules=rules,
         )
+        self.heir = Heir(connection)
+        self.predecessor = ""
         mixer.subscribe(self.publisher.on_change)
-        mixer.hear(self._methods.on_request)
+        mixer.hear(self.methods.on_request)
         self._held_calls: list[Message] | None = []
         self._measures = mixer.measures
         self._open: dict[int, tuple[str, float]] = {}
@@ -143,7 +148,7 @@ class BusService:
             "generation": state.generation,
             "rules_enabled": self._router.enabled,
             "rules_revision": self._rules.revision,
-            "holds": self._methods.holds.listed(),
+            "holds": self.methods.holds.listed(),
         }
         return {p.name: p.read(state, None, values) for i in (MIXER, RULES) for p in i.properties}
 
@@ -174,6 +179,12 @@ class BusService:
         """
         if message.interface == PEER.name:
             return False
+        if message.interface == SUCCESSION:
+            self._on_succession(message)
+            return True
+        if self.heir.name:  # it knows all that we knew, and what has happened since
+            self.heir.pass_on(message)
+            return True
         caller, method = message.sender or "", message.member or ""
         # By identity: the message is kept until it is answered, and it is answered exactly once.
         self._open[id(message)] = (method, self._measures.called(caller, method))
@@ -191,6 +202,14 @@ class BusService:
                 LimitsExceededError("Too many calls wait for the service to start."),
             )
         return True
+
+    def _on_succession(self, message: Message) -> None:
+        if message.member == "Pass" and message.sender == self.predecessor:
+            call = passed(message)
+            self._connection.answer_as(call, message)
+            self.on_call(call)
+        else:
+            self.heir.on_call(message)
 
     def _answered(self, message: Message, failed: bool) -> None:
         """Measure how long a call has taken."""
@@ -223,9 +242,9 @@ class BusService:
             raise InvalidArgumentError(f"{method.name} takes {takes}, not “{message.signature}”.")
         call = Call(self._connection, message, method)
         if interface is MIXER:
-            self._methods.carry_out(method.name, call)
+            self.methods.carry_out(method.name, call)
         elif interface is RULES:
-            call.reply(*self._methods.rules.carry_out(method.name, call.arguments))
+            call.reply(*self.methods.rules.carry_out(method.name, call.arguments))
         elif interface is PROPERTIES:
             self._property_call(place, method.name, call)
         elif interface is INTROSPECTABLE:
@@ -302,7 +321,7 @@ class BusService:
         try:
             if interface not in (MIXER, RULES):
                 target = object_at(self._mixer, place.path)
-                self._methods.write(call, [(target, prop.name, value)], call.reply)
+                self.methods.write(call, [(target, prop.name, value)], call.reply)
                 return
             if not prop.writable:
                 raise PropertyReadOnlyError(f"{interface.name}.{prop.name} cannot be written.")
@@ -313,13 +332,13 @@ class BusService:
             if prop.name == "Enabled":
                 self._router.enabled = value.value
                 self._keeper.set_rules_off(off=not value.value)
-                self._methods.heal((ROOT_SUBJECT,), prop.name)
+                self.methods.heal((ROOT_SUBJECT,), prop.name)
             else:
                 self._set_max_volume(value.value)
             call.reply()
         except MixerError:
             if place.subject is not None:
-                self._methods.heal((place.subject,), prop.name)
+                self.methods.heal((place.subject,), prop.name)
             raise
 
     def _set_max_volume(self, value: float) -> None:
@@ -327,7 +346,7 @@ class BusService:
         if effective == value:
             self.publisher.flush()
         else:
-            self._methods.heal((ROOT_SUBJECT,), "MaxVolume")
+            self.methods.heal((ROOT_SUBJECT,), "MaxVolume")
 
 
 @dataclass(frozen=True, slots=True)

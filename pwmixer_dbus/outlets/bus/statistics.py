@@ -17,7 +17,7 @@ class StatisticsMethods:
 
     def __init__(self, mixer: Mixer, connection: BusConnection) -> None:
         self._mixer = mixer
-        self._followers = Followers(mixer, connection)
+        self.followers = Followers(mixer, connection)
         self._by_name: Mapping[str, Callable[[Call], None]] = {
             "Stats": self._stats,
             "Trace": self._trace,
@@ -40,9 +40,9 @@ class StatisticsMethods:
     def _follow_trace(self, call: Call) -> None:
         (follow,) = call.arguments
         if follow:
-            self._followers.follow(call.client)
+            self.followers.follow(call.client)
         else:
-            self._followers.leave(call.client)
+            self.followers.leave(call.client)
         call.reply()
 
     def _profile(self, call: Call) -> None:

@@ -1,0 +1,136 @@
+"""The hand-over between two instances, on the bus: an interface of their own, which is no part of the contract.
+
+Whoever takes the name over asks for a document (`HandOver`), says when it goes on with what is in it (`Taken`), and is
+passed on what still comes to us under our own name (`Pass`), as from proxies that have not heard of the new owner yet.
+"""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from dbus_fast import Message, MessageFlag, MessageType, Variant
+
+from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.paths import BUS_NAME, ROOT
+
+log = logging.getLogger(__name__)
+
+SUCCESSION = f"{BUS_NAME}.Succession"
+
+PATIENCE = 3.0
+"""Seconds in which the instance before has to hand over; it may have to wait for the sound server and for the disk."""
+
+_REFUSED = "org.freedesktop.DBus.Error.AccessDenied"
+
+
+class Heir:
+    """The instance that takes the name from us, from the moment in which it does: `expect`."""
+
+    def __init__(self, connection: BusConnection) -> None:
+        self.name = ""
+        """Its unique name, once it has asked."""
+        self._connection = connection
+        self._calls: asyncio.Queue[Message | None] | None = None
+        self._forget = _nothing
+        self._passing: set[asyncio.Task[None]] = set()
+
+    def expect(self) -> None:
+        """Listen to it from now on; calls have been refused until then."""
+        self._calls = asyncio.Queue()
+        self._forget = self._connection.when_gone(BUS_NAME, partial(self._calls.put_nowait, None))
+
+    def expect_no_longer(self) -> None:
+        """Refuse calls again; for who has the name back."""
+        self._forget()
+        self._calls, self.name = None, ""
+
+    def on_call(self, call: Message) -> None:
+        """Take a call of the interface."""
+        if self._calls is None:
+            self._connection.fail(call, _REFUSED, "Only who has taken the name over may ask for that.")
+        else:
+            self._calls.put_nowait(call)
+
+    async def hears(self, member: str, longest: float) -> Message | None:
+        """Wait for a call; return None when nobody owns the name any more. Raises TimeoutError."""
+        async with asyncio.timeout(longest):
+            while self._calls is not None and (call := await self._calls.get()) is not None:
+                if call.member == member:
+                    self.name = call.sender or ""
+                    return call
+                self._connection.fail(call, _REFUSED, f"It is not time for {call.member}.")
+        return None
+
+    def pass_on(self, call: Message) -> None:
+        """Let it answer a call that has come to us."""
+        passing = asyncio.get_running_loop().create_task(self._pass_on(call))
+        self._passing.add(passing)
+        passing.add_done_callback(self._passing.discard)
+
+    async def _pass_on(self, call: Message) -> None:
+        body: list[Any] = [
+            call.sender or "",
+            call.path or "",
+            call.interface or "",
+            call.member or "",
+            call.signature,
+            Variant(f"({call.signature})", call.body) if call.signature else Variant("b", False),
+        ]
+        try:
+            reply = await self._connection.call(_to(self.name, "Pass", "ssssgv", body))
+        except ConnectionError:
+            return
+        if reply.message_type is MessageType.ERROR:
+            self._connection.fail(call, reply.error_name or "", str(next(iter(reply.body), "")))
+        else:
+            self._connection.reply(call, reply.signature, reply.body)
+
+
+def passed(call: Message) -> Message:
+    """Return the call that has been passed on by a call of `Pass`."""
+    client, path, interface, member, signature, body = call.body
+    return Message(
+        path=path,
+        interface=interface or None,
+        member=member,
+        signature=signature,
+        body=list(body.value) if signature else [],
+        sender=client,
+        serial=call.serial,
+    )
+
+
+async def asked(connection: BusConnection, predecessor: str) -> str | None:
+    """Ask the instance that has owned the name until now for its document; None where it gives none."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            (document,) = await connection.ask(_to(predecessor, "HandOver"))
+    except (OSError, ValueError) as error:  # a TimeoutError is an OSError
+        log.warning(
+            "the instance before has not handed over (%s); what it has saved is in use", error or "too late"
+        )
+        return None
+    return str(document)
+
+
+def tell_taken(connection: BusConnection, predecessor: str) -> None:
+    """Tell the instance before that it is not needed any more."""
+    message = _to(predecessor, "Taken")
+    message.flags = MessageFlag.NO_REPLY_EXPECTED
+    connection.send(message)
+
+
+def _to(instance: str, member: str, signature: str = "", body: list[Any] | None = None) -> Message:
+    return Message(
+        destination=instance,
+        path=ROOT,
+        interface=SUCCESSION,
+        member=member,
+        signature=signature,
+        body=body or [],
+    )
+
+
+def _nothing() -> None:
+    pass
