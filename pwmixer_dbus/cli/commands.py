@@ -491,6 +491,11 @@ _ALL = (
         options=(
             Option(("--user",), "", "into your own folders (the default)"),
             Option(("--system",), "", "for everybody, into /usr/local; DESTDIR is put before it"),
+            Option(
+                ("--force",),
+                "",
+                "also where a package has installed the service; this one then goes before that",
+            ),
             Option(("-n", "--dry-run"), "", "say what would be done, and do nothing"),
         ),
         examples=(("pwmixerctl install --dry-run", "what it would do"),),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, printable, systemd, wire
-from pwmixer_dbus.cli.files import UNITS, program_of
+from pwmixer_dbus.cli.files import UNITS, packaged, program_of, system_scope, user_scope
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
 
@@ -28,7 +28,8 @@ class Facts:
     """What was found; "" or empty where it could not be had.
 
     `unit` is what systemd knows, `owner` the process that owns the bus name, 0 for none; `refusal` says why the service
-    cannot be asked. `sockets` tells for each path whether somebody answers there.
+    cannot be asked. `sockets` tells for each path whether somebody answers there. `twice` are the file that starts the service and the
+    package's, where it has been installed besides.
     """
 
     bus_problem: str = ""
@@ -45,6 +46,7 @@ class Facts:
     pulse_server: str = ""
     sockets: Mapping[str, bool] = field(default_factory=dict)
     wanted_socket: str = ""
+    twice: tuple[Path, Path] | None = None
 
 
 def run(name: str) -> int:
@@ -100,6 +102,13 @@ def diagnose(facts: Facts) -> Iterator[str]:
 
 def _of_unit(facts: Facts) -> Iterator[str]:
     unit, name = facts.unit, UNITS[0]
+    if facts.twice is not None:
+        ours, theirs = facts.twice
+        system = "" if ours in user_scope().starters else " --system"
+        yield (
+            f"The service is installed twice: {ours} goes before {theirs} of a package; "
+            f"'pwmixerctl uninstall{system}' leaves it to the package."
+        )
     if unit.get("LoadState") == "masked" or unit.get("UnitFileState") == "masked":
         yield f"The unit is masked, so that nothing starts the service: 'systemctl --user unmask {name}'."
     elif unit.get("LoadState") == "not-found":
@@ -171,6 +180,7 @@ def collect() -> Facts:
         "program_is_there": os.access(program, os.X_OK),
         "pulse_server": os.environ.get("PULSE_SERVER", ""),
         "wanted_socket": wanted_socket(),
+        "twice": twice(),
     }
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     is_startable = unit.get("LoadState") != "masked" and (not program or os.access(program, os.X_OK))
@@ -181,6 +191,12 @@ def collect() -> Facts:
     sockets = {name: _answers(Path(runtime, name)) for name in (_PIPEWIRE, _PULSE)}
     sockets[str(found["wanted_socket"])] = _answers(Path(str(found["wanted_socket"])))
     return Facts(**found, sockets=sockets)  # type: ignore[arg-type]
+
+
+def twice() -> tuple[Path, Path] | None:
+    """Find a file of `pwmixerctl install` that stands before one of a package."""
+    ours = [path for scope in (user_scope(), system_scope(Path("/"))) for path in scope.starters]
+    return next(((path, theirs) for path in ours if path.is_file() for theirs in packaged()), None)
 
 
 def wanted_socket() -> str:

@@ -17,6 +17,7 @@ from pwmixer_dbus.config.paths import data_home
 
 PACKAGE = Path(__file__).resolve().parents[1]
 UNITS = ("pwmixer-dbus.service", "pwmixer-dbus.socket")
+ACTIVATION = Path("dbus-1", "services", "org.pwmixer.Mixer.service")
 _PROGRAM = "pwmixer-dbus"
 _USUAL_PROGRAM = f"/usr/bin/{_PROGRAM}"
 _COMPLETIONS = {
@@ -35,6 +36,11 @@ class Scope:
     flag: str
 
     @property
+    def starters(self) -> tuple[Path, ...]:
+        """The files by which the service is started."""
+        return self.units / UNITS[0], self.share / ACTIVATION
+
+    @property
     def manifest(self) -> Path:
         """Where is written down what was installed."""
         return self.share / "pwmixer" / "installed.json"
@@ -50,6 +56,20 @@ def system_scope(root: Path) -> Scope:
     """Return where files for everybody on a machine go; `root` stands before it, as DESTDIR does."""
     local = root / "usr" / "local"
     return Scope(share=local / "share", units=local / "lib" / "systemd" / "user", flag="--global")
+
+
+def packaged(root: Path = Path("/")) -> tuple[Path, ...]:
+    """Return which files that start the service a package has put below a root, where the bus and systemd look for them."""
+    named = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
+    shares = [Path(name) for name in named.split(":")] if root == Path("/") else [root / "usr" / "share"]
+    ours = {user_scope().share, system_scope(root).share}
+    return tuple(
+        path
+        for share in shares
+        if share not in ours
+        for path in (share.parent / "lib" / "systemd" / "user" / UNITS[0], share / ACTIVATION)
+        if path.is_file()
+    )
 
 
 def wanted(scope: Scope, program: tuple[str, ...]) -> Mapping[Path, str]:

@@ -15,7 +15,16 @@ from functools import partial
 from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, UsageError, systemd, wire
-from pwmixer_dbus.cli.files import PACKAGE, UNITS, Scope, service_program, system_scope, user_scope, wanted
+from pwmixer_dbus.cli.files import (
+    PACKAGE,
+    UNITS,
+    Scope,
+    packaged,
+    service_program,
+    system_scope,
+    user_scope,
+    wanted,
+)
 from pwmixer_dbus.config.paths import state_home
 
 
@@ -31,11 +40,12 @@ def run(name: str, options: Mapping[str, str]) -> int:
     """Run one of the two commands; 1 where something is left that is not ours. Raises CommandError."""
     if "--system" in options and "--user" in options:
         raise UsageError("--user and --system exclude each other.")
-    scope = system_scope(Path(os.environ.get("DESTDIR") or "/")) if "--system" in options else user_scope()
+    root = Path(os.environ.get("DESTDIR") or "/")
+    scope = system_scope(root) if "--system" in options else user_scope()
     step = _Steps(is_rehearsal="--dry-run" in options)
     try:
         if name == "install":
-            _install(scope, step)
+            _install(scope, step, beside=() if "--force" in options else packaged(root))
         else:
             _uninstall(scope, step, is_purge="--purge" in options)
     except PermissionError as error:
@@ -77,8 +87,13 @@ class _Steps:
         print(f"  {why}")
 
 
-def _install(scope: Scope, step: _Steps) -> None:
+def _install(scope: Scope, step: _Steps, *, beside: tuple[Path, ...]) -> None:
     ours, now = _read(scope.manifest), wanted(scope, service_program())
+    if beside:
+        raise CommandError(
+            f"A package has installed the service already ({beside[0]}); "
+            "remove the package first, or put this one before it with --force."
+        )
     _compile(step)
     try:
         _put(now, ours, step)

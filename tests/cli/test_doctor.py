@@ -57,6 +57,10 @@ def test_without_systemd_all_can_be_well_too() -> None:
         ({"connected": False, "pulse_server": "tcp:nas"}, "PULSE_SERVER is tcp:nas"),
         ({"config_error": "/x/config.toml:3: volume.max: too large"}, "/x/config.toml:3: volume.max"),
         ({"state_error": "/x/state.json cannot be written"}, "/x/state.json cannot be written"),
+        (
+            {"twice": (Path("/usr/local/a"), Path("/usr/share/b"))},
+            "installed twice: /usr/local/a goes before /usr/share/b of a package; 'pwmixerctl uninstall --system'",
+        ),
         ({"sockets": {}}, f"Nobody answers at the socket {SOCKET}"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from session import PATIENCE
 
+from pwmixer_dbus.cli.doctor import twice
 from pwmixer_dbus.cli.files import program_of, service_program, user_scope, wanted
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,7 @@ class Home:
                 "HOME": str(self.folder / "home"),
                 "PYTHONPATH": str(ROOT),
                 "XDG_RUNTIME_DIR": str(self.folder),
+                "XDG_DATA_DIRS": str(self.folder / "no-package"),
                 **variables,
             },
             capture_output=True,
@@ -183,6 +185,46 @@ def test_a_file_of_somebody_else_is_not_replaced(home: Home) -> None:
     home.run("install", expect=1)
     home.run("uninstall")
     assert "/opt/mixer" in theirs.read_text()
+
+
+PACKAGED = ("lib/systemd/user/pwmixer-dbus.service", "share/dbus-1/services/org.pwmixer.Mixer.service")
+
+
+@pytest.mark.parametrize("place", PACKAGED)
+def test_what_a_package_has_installed_is_not_installed_besides(
+    home: Home, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "usr" / place
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("of a package")
+    folders = f"{home.share}:{tmp_path}/usr/share"
+    for words in (("install",), ("install", "--dry-run")):
+        said = home.run(*words, expect=1, XDG_DATA_DIRS=folders)
+        assert said == (
+            f"pwmixerctl: A package has installed the service already ({theirs}); "
+            "remove the package first, or put this one before it with --force.\n"
+        )
+    assert (home.told(), home.files()) == ([], {})
+    monkeypatch.setenv("XDG_DATA_HOME", str(home.share))
+    monkeypatch.setenv("XDG_DATA_DIRS", folders)
+    assert twice() is None
+    home.run("install", "--force", XDG_DATA_DIRS=folders)
+    assert twice() == (home.share / "systemd" / "user" / "pwmixer-dbus.service", theirs)
+    home.run("uninstall", XDG_DATA_DIRS=folders)
+    assert twice() is None
+    assert (home.files(), theirs.read_text()) == ({}, "of a package")
+
+
+def test_a_package_in_the_tree_that_is_built_counts_and_the_one_of_this_machine_does_not(
+    home: Home, tmp_path: Path
+) -> None:
+    root, here = tmp_path / "root", tmp_path / "here"
+    for prefix in (root, here):
+        (prefix / "usr" / "share" / "dbus-1" / "services").mkdir(parents=True)
+    (here / "usr" / PACKAGED[1]).write_text("of a package")
+    home.run("install", "--system", DESTDIR=str(root), XDG_DATA_DIRS=f"{here}/usr/share")
+    (root / "usr" / PACKAGED[1]).write_text("of a package")
+    assert "--force" in home.run("install", "--system", expect=1, DESTDIR=str(root))
 
 
 def test_what_was_there_before_us_and_is_the_same_stays_when_we_go(home: Home) -> None:
