@@ -24,11 +24,10 @@ from statistics import median
 from typing import Any
 
 import shm_storm
-from bench import NAME, ROOT, SERVICE, News, call, listen
-from dbus_fast import BusType
 from dbus_fast.aio import MessageBus
 from session import Session, SessionError
 
+from benchmarks.rig import NAME, ROOT, SERVICE, News, call, connected, listen
 from pwmixer_dbus.config.store import StateFile
 from pwmixer_dbus.core.memory import APPS, KnownApp, Level, Memory
 
@@ -118,9 +117,7 @@ async def kills(session: Session, rounds: int, dice: random.Random) -> list[str]
     """
     path = Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
     prepare(path)
-    bus = await MessageBus(
-        bus_address=session.env["DBUS_SESSION_BUS_ADDRESS"], bus_type=BusType.SESSION
-    ).connect()
+    bus = await connected(session.env)
     await listen(bus, "type='signal',member='NameOwnerChanged'")
     news, folder = News(bus), Folder(path)
     takes, hits, slow, losses, volume = [0.01], 0, 0, [0.0], 1.0
@@ -250,65 +247,9 @@ async def storm(_session: Session, rounds: int, _dice: random.Random) -> list[st
     return [f"{changes} publications", *(shm_storm.told(one) for one in found)]
 
 
-# --- growth
-
-OPERATIONS = 100
-"""Of each kind, in one round."""
-
-WARM = 0.25
-"""The share of the rounds after which nothing may grow any more: tables are full, and pools as large as they get."""
-
-A_PAGE_OR_TWO = 4.0
-"""How many bytes an operation may seem to keep, since memory is counted in pages of the kernel's and of Python's."""
-
-
-async def growth(session: Session, rounds: int, _dice: random.Random) -> list[str]:
-    """Read, set, and let clients and streams come and go; nothing of it may stay in memory."""
-    session.add_null_sink("speakers", "Speakers")
-    session.pactl("set-default-sink", "speakers")
-    for name in ("Radio", "Film"):
-        session.play(name)
-    service = session.spawn("pwmixer", *SERVICE)
-    bus = await MessageBus(
-        bus_address=session.env["DBUS_SESSION_BUS_ADDRESS"], bus_type=BusType.SESSION
-    ).connect()
-    session.wait_for(
-        lambda: "Film" in session.run("busctl", "--user", "call", *DESCRIBE, check=False), "both streams"
-    )
-    warm, before, started = max(1, int(rounds * WARM)), 0, time.monotonic()
-    for turn in range(rounds):
-        for number in range(OPERATIONS):
-            await call(bus, ROOT, NAME, "Describe", {})
-            target = ("app:radio", "app:film", "@sink")[number % 3]
-            await call(bus, ROOT, NAME, "SetVolume", target, 0.2 + (turn + number) % 60 / 100, {})
-        visitor = await MessageBus(
-            bus_address=session.env["DBUS_SESSION_BUS_ADDRESS"], bus_type=BusType.SESSION
-        ).connect()
-        await call(visitor, ROOT, NAME, "SetVolume", "app:radio", 0.5, {})
-        visitor.disconnect()
-        if turn + 1 == warm:
-            before = kept(service.pid)
-    bus.disconnect()
-    grown, count = kept(service.pid) - before, (rounds - warm) * (2 * OPERATIONS + 1)
-    told = f"{count} operations in {time.monotonic() - started:.0f} s after {warm} rounds to warm up: {grown} bytes more"
-    if count and grown / count > A_PAGE_OR_TWO:
-        raise BrokenPromiseError(told)
-    return [told]
-
-
-DESCRIBE = (NAME, ROOT, NAME, "Describe", "a{sv}", "0")
-
-
-def kept(pid: int) -> int:
-    """Return the bytes that only this process has."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("Private_Dirty:")))
-
-
 # --- all trials
 
 TRIALS: dict[str, Callable[[Session, int, random.Random], Coroutine[Any, Any, list[str]]]] = {
-    "growth": growth,
     "kills": kills,
     "storm": storm,
 }

@@ -1,17 +1,43 @@
-/* A client that costs next to nothing: it carries out one call for each line that it reads, and prints how long that took.
+/* A client that costs next to nothing, so that what is timed is not the client: for each line that it reads it does one thing,
+ * and prints how many microseconds that took, or `-` and what went wrong.
  *
- *   set NAME TARGET VOLUME     SetVolume of a service, until its reply
- *   get NAME PATH              the property Volume of an object
+ *   set NAME TARGET VOLUME            SetVolume of a service, until its reply
+ *   get NAME PATH                     the property Volume of an object
+ *   server INDEX VOLUME               the sound server's own volume of a stream, until it is acknowledged
+ *   change INDEX VOLUME NAME PATH...  the same, until the services, by their unique names, have announced it;
+ *                                     a figure for each, at most 5 s
+ *   flood RATE SECONDS INDEX...       so many volumes a second, over these streams in turn, without waiting; how many
+ *   slide NAME RATE SECONDS TARGET    so many SetVolume a second, likewise
+ *   visit COUNT NAME PATH             so many times: connect, read the property Volume, leave
+ *   emit COUNT                        signals, as fast as can be; prints the moment of the first
+ *   receive COUNT                     prints `listening`, then the moment when so many signals have come
  *
- * A line of its output is microseconds, or `-` and what went wrong.
- *
- *   cc -O2 -o caller caller.c $(pkg-config --cflags --libs libsystemd)
+ *   cc -O2 -o caller caller.c $(pkg-config --cflags --libs libpulse libsystemd)
  */
+#include <pulse/pulseaudio.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <time.h>
+
+#define ROOT "/org/pwmixer/Mixer"
+#define NODE "org.pwmixer.Mixer.Node"
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define SIGNAL "org.pwmixer.Bench"
+#define LONGEST 5e6
+#define MOST 4096
+
+static sd_bus *bus;
+static pa_mainloop *mainloop;
+static pa_context *context;
+static int pending; /* volumes that are not acknowledged yet */
+static struct {
+    const char *sender, *path;
+    double at;
+} awaited[8];
+static int watched, received;
 
 static double now(void) {
     struct timespec t;
@@ -19,11 +45,189 @@ static double now(void) {
     return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
+static void rest_until(double moment) {
+    double left = moment - now();
+    if (left > 0)
+        nanosleep(&(struct timespec){left / 1e6, (long)(left * 1e3) % 1000000000}, NULL);
+}
+
+/* --- the sound server */
+
+static bool connected(void) {
+    int result;
+    if (!context) {
+        mainloop = pa_mainloop_new();
+        context = pa_context_new(pa_mainloop_get_api(mainloop), "caller");
+        pa_context_connect(context, NULL, PA_CONTEXT_NOFLAGS, NULL);
+    }
+    while (PA_CONTEXT_IS_GOOD(pa_context_get_state(context)) && pa_context_get_state(context) != PA_CONTEXT_READY)
+        pa_mainloop_iterate(mainloop, 1, &result);
+    return pa_context_get_state(context) == PA_CONTEXT_READY;
+}
+
+static void acknowledged(pa_context *c, int success, void *data) {
+    pending--;
+}
+
+static void ask(uint32_t index, double volume) {
+    pa_cvolume wanted;
+    pa_cvolume_set(&wanted, 2, volume * PA_VOLUME_NORM);
+    pending++;
+    pa_operation_unref(pa_context_set_sink_input_volume(context, index, &wanted, acknowledged, NULL));
+}
+
+/* Let libpulse do what it can, and wait for it no longer than some milliseconds. */
+static void turn(int longest) {
+    pa_mainloop_prepare(mainloop, longest * 1000);
+    pa_mainloop_poll(mainloop);
+    pa_mainloop_dispatch(mainloop);
+}
+
+static void ask_server(uint32_t index, double volume) {
+    double started = now();
+    ask(index, volume);
+    while (pending && now() - started < LONGEST)
+        turn(1000);
+    printf(pending ? "- no answer\n" : "%.1f\n", now() - started);
+}
+
+static void flood(double rate, double seconds, char *words) {
+    uint32_t indexes[MOST];
+    long sent = 0;
+    int count = 0;
+    for (char *word = strtok(words, " \n"); word && count < MOST; word = strtok(NULL, " \n"))
+        indexes[count++] = strtoul(word, NULL, 10);
+    double started = now();
+    for (double passed = 0; passed < seconds * 1e6; passed = now() - started) {
+        for (; count && sent < passed * rate / 1e6; sent++)
+            ask(indexes[sent % count], (20 + (sent / count * 7 + sent) % 70) / 100.0);
+        turn(1);
+    }
+    for (double ended = now(); pending && now() - ended < LONGEST;)
+        turn(100);
+    printf("%ld\n", sent - pending);
+}
+
+/* --- the bus */
+
+static int announced(sd_bus_message *signal, void *data, sd_bus_error *error) {
+    for (int i = 0; i < watched; i++)
+        if (!awaited[i].at && !strcmp(sd_bus_message_get_sender(signal), awaited[i].sender) &&
+            !strcmp(sd_bus_message_get_path(signal), awaited[i].path))
+            awaited[i].at = now();
+    return 0;
+}
+
+static int counted(sd_bus_message *signal, void *data, sd_bus_error *error) {
+    received++;
+    return 0;
+}
+
+static bool all_announced(void) {
+    for (int i = 0; i < watched; i++)
+        if (!awaited[i].at)
+            return false;
+    return true;
+}
+
+static void on_bus(pa_mainloop_api *api, pa_io_event *event, int fd, pa_io_event_flags_t flags, void *data) {
+}
+
+static void change(uint32_t index, double volume, char *words) {
+    sd_bus_slot *slot;
+    watched = 0;
+    for (char *word = strtok(words, " \n"); word && watched < 8; word = strtok(NULL, " \n")) {
+        awaited[watched].sender = word;
+        awaited[watched].path = strtok(NULL, " \n");
+        awaited[watched++].at = 0;
+    }
+    sd_bus_match_signal(bus, &slot, NULL, NULL, PROPERTIES, "PropertiesChanged", announced, NULL);
+    pa_mainloop_api *api = pa_mainloop_get_api(mainloop);
+    pa_io_event *reading = api->io_new(api, sd_bus_get_fd(bus), PA_IO_EVENT_INPUT, on_bus, NULL);
+    double started = now();
+    ask(index, volume);
+    while ((pending || !all_announced()) && now() - started < LONGEST) {
+        turn(100);
+        while (sd_bus_process(bus, NULL) > 0) {
+        }
+    }
+    api->io_free(reading);
+    sd_bus_slot_unref(slot);
+    if (!all_announced()) {
+        printf("- not announced\n");
+        return;
+    }
+    for (int i = 0; i < watched; i++)
+        printf("%.1f%c", awaited[i].at - started, i + 1 < watched ? ' ' : '\n');
+}
+
+static void slide(const char *name, double rate, double seconds, const char *target) {
+    long sent = 0;
+    double started = now();
+    for (double passed = 0; passed < seconds * 1e6; passed = now() - started) {
+        for (; sent < passed * rate / 1e6; sent++) {
+            sd_bus_message *call;
+            sd_bus_message_new_method_call(bus, &call, name, ROOT, "org.pwmixer.Mixer", "SetVolume");
+            sd_bus_message_append(call, "sda{sv}", target, (20 + sent % 70) / 100.0, 0);
+            sd_bus_message_set_expect_reply(call, 0);
+            sd_bus_send(bus, call, NULL);
+            sd_bus_message_unref(call);
+        }
+        sd_bus_flush(bus);
+        rest_until(started + (sent + 1) * 1e6 / rate);
+    }
+    printf("%ld\n", sent);
+}
+
+static int visit(const char *name, const char *path, long count, sd_bus_error *error) {
+    int result = 0;
+    double volume, started = now();
+    for (long i = 0; i < count && result >= 0; i++) {
+        sd_bus *visitor;
+        result = sd_bus_open_user(&visitor);
+        if (result < 0)
+            break;
+        result = sd_bus_get_property_trivial(visitor, name, path, NODE, "Volume", error, 'd', &volume);
+        sd_bus_flush_close_unref(visitor);
+    }
+    if (result >= 0)
+        printf("%.1f\n", now() - started);
+    return result;
+}
+
+static void emit(long count) {
+    char path[64];
+    printf("%.1f\n", now());
+    for (long i = 0; i < count; i++) {
+        sd_bus_message *signal;
+        snprintf(path, sizeof path, ROOT "/streams/%ld", i % 50);
+        sd_bus_message_new_signal(bus, &signal, path, SIGNAL, "PropertiesChanged");
+        sd_bus_message_append(signal, "sa{sv}as", NODE, 1, "Volume", "d", i % 100 / 100.0, 0);
+        sd_bus_send(bus, signal, NULL);
+        sd_bus_message_unref(signal);
+    }
+    sd_bus_flush(bus);
+}
+
+static void receive(long count) {
+    sd_bus_slot *slot;
+    received = 0;
+    sd_bus_match_signal(bus, &slot, NULL, NULL, SIGNAL, NULL, counted, NULL);
+    printf("listening\n");
+    double started = now();
+    while (received < count && now() - started < 4 * LONGEST)
+        if (sd_bus_process(bus, NULL) == 0)
+            sd_bus_wait(bus, 1000000);
+    sd_bus_slot_unref(slot);
+    printf(received < count ? "- %.0f after %d\n" : "%.1f\n", now(), received);
+}
+
 int main(void) {
-    sd_bus *bus;
-    char line[512], name[128], object[256];
-    double volume;
-    int result = sd_bus_open_user(&bus);
+    static char line[65536];
+    char name[128], object[256];
+    double volume, seconds;
+    long number;
+    int words = 0, result = sd_bus_open_user(&bus);
     if (result < 0) {
         fprintf(stderr, "caller: no session bus: %s\n", strerror(-result));
         return 1;
@@ -32,18 +236,38 @@ int main(void) {
     while (fgets(line, sizeof line, stdin)) {
         sd_bus_error error = SD_BUS_ERROR_NULL;
         double started = now();
+        bool timed = true;
+        result = 0;
         if (sscanf(line, "set %127s %255s %lf", name, object, &volume) == 3) {
-            result = sd_bus_call_method(bus, name, "/org/pwmixer/Mixer", "org.pwmixer.Mixer", "SetVolume", &error, NULL,
-                                        "sda{sv}", object, volume, 0);
+            result = sd_bus_call_method(bus, name, ROOT, "org.pwmixer.Mixer", "SetVolume", &error, NULL, "sda{sv}", object, volume, 0);
         } else if (sscanf(line, "get %127s %255s", name, object) == 2) {
-            result = sd_bus_get_property_trivial(bus, name, object, "org.pwmixer.Mixer.Node", "Volume", &error, 'd', &volume);
+            result = sd_bus_get_property_trivial(bus, name, object, NODE, "Volume", &error, 'd', &volume);
         } else {
-            fprintf(stderr, "caller: what is %s", line);
-            return 2;
+            timed = false;
+            if (sscanf(line, "visit %ld %127s %255s", &number, name, object) == 3)
+                result = visit(name, object, number, &error);
+            else if (sscanf(line, "slide %127s %lf %lf %255s", name, &volume, &seconds, object) == 4)
+                slide(name, volume, seconds, object);
+            else if (sscanf(line, "emit %ld", &number) == 1)
+                emit(number);
+            else if (sscanf(line, "receive %ld", &number) == 1)
+                receive(number);
+            else if (!connected())
+                printf("- no sound server\n");
+            else if (sscanf(line, "server %ld %lf", &number, &volume) == 2)
+                ask_server(number, volume);
+            else if (sscanf(line, "change %ld %lf %n", &number, &volume, &words) == 2)
+                change(number, volume, line + words);
+            else if (sscanf(line, "flood %lf %lf %n", &volume, &seconds, &words) == 2)
+                flood(volume, seconds, line + words);
+            else {
+                fprintf(stderr, "caller: what is %s", line);
+                return 2;
+            }
         }
         if (result < 0)
             printf("- %s\n", error.message ? error.message : strerror(-result));
-        else
+        else if (timed)
             printf("%.1f\n", now() - started);
         sd_bus_error_free(&error);
     }

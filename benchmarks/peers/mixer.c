@@ -4,7 +4,7 @@
  *
  * It owns NAME on the session bus, follows the streams and sinks of the sound server by its notices, fetches what a
  * notice names (one request in flight for each object), and announces a volume that differs. A call is answered when the
- * server shows the value, after its signal, as the service does it. Streams of the application APP are moved to SINK as soon
+ * server shows the value, after its signal, as the service does it. Streams of applications whose name begins with APP are moved to SINK as soon
  * as they are there. Paths, interfaces and signatures are those of the service, but for the numbers of streams, which are
  * the server's indexes here.
  *
@@ -158,7 +158,7 @@ static void on_stream(pa_context *c, const pa_sink_input_info *info, int end, vo
         bool is_new = !find(STREAM, info->index) || !find(STREAM, info->index)->seen;
         const char *app = pa_proplist_gets(info->proplist, PA_PROP_APPLICATION_NAME);
         seen(STREAM, info->index, &info->volume, info->mute);
-        if (is_new && routed_app && app && !strcmp(app, routed_app))
+        if (is_new && routed_app && app && !strncmp(app, routed_app, strlen(routed_app)))
             pa_operation_unref(pa_context_move_sink_input_by_name(context, info->index, routed_sink, on_moved, NULL));
     } else if (request) {
         fetched(request->kind, request->index);

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from session import SessionError
+from session import Session, SessionError
 
-if TYPE_CHECKING:
-    from session import Session
+from benchmarks.figures import Line, lines
+from benchmarks.rig import LONGEST, Bench, level_of
 
-ECHO = Path(__file__).parent.parent / "benchmarks" / "peers" / "echo.c"
-LONGEST = 5.0
 LINES = 34
 """Lines over the socket for each program that is started."""
 
@@ -60,11 +55,11 @@ def place(session: Session) -> Path:
     return session.runtime / "pwmixer" / "socket"
 
 
-async def changed(bench: Any) -> Samples:
+async def changed(bench: Bench) -> list[Line]:
     """Set the volume of one program after the other: over the socket, and by what is started for it."""
     path = place(bench.session)
     socat = f"echo 'SET_VOLUME {{selector}} {{level}}' | socat - UNIX-CONNECT:{path}"
-    numbers = _numbers(bench.session)
+    numbers = wpctl_numbers(bench.session)
     shells: dict[str, Callable[[dict[str, Any], float], str]] = {
         "echo | socat": lambda stream, level: socat.format(selector=stream["selector"], level=level),
         "wpctl set-volume": lambda stream, level: (
@@ -76,21 +71,19 @@ async def changed(bench: Any) -> Samples:
     }
     samples: Samples = {"SET_VOLUME": [], "VOLUME_UP": [], "JSON set": [], **{what: [] for what in shells}}
     wire, streams, turn = Wire(path), cycle(bench.streams), 0
-    for _ in range(bench.starts):
+    for _ in range(bench.length.starts):
         for _ in range(LINES):
             for what, line in _lines():
                 stream, turn = next(streams), turn + 1
                 await bench.rested(stream["selector"])
-                text = line.format(selector=stream["selector"], level=_level(turn)).encode()
+                text = line.format(selector=stream["selector"], level=level_of(turn)).encode()
                 samples[what].append(_timed(wire.ask, text, granted=True))
         for what, shell in shells.items():
             stream, turn = next(streams), turn + 1
             await bench.rested(stream["selector"])
-            started = time.perf_counter()
-            await bench.run("sh", "-c", shell(stream, _level(turn)))
-            samples[what].append(1000 * (time.perf_counter() - started))
+            samples[what].append(await bench.run("sh", "-c", shell(stream, level_of(turn))))
     wire.close()
-    return samples
+    return lines("socket", "ms", samples)
 
 
 def _lines() -> list[tuple[str, str]]:
@@ -102,50 +95,41 @@ def _lines() -> list[tuple[str, str]]:
     ]
 
 
-async def looked(bench: Any) -> Samples:
-    """Ask what needs no sound server, beside an echo in C, where that can be built."""
+async def looked(bench: Bench) -> list[Line]:
+    """Ask what needs no sound server, beside an echo in C."""
     path = place(bench.session)
-    lines = {
+    asked = {
         "GET_VOLUME": (path, b"GET_VOLUME @sink\n"),
         "JSON get": (path, b'{"target":"@sink","action":"get"}\n'),
         "GET_VOLUME of an application": (path, b"GET_VOLUME app:program-7\n"),
     }
     samples: Samples = {}
-    with _echo(bench.session) as echo:
-        if echo is not None:
-            lines = {"an echo in C": (echo, b"GET_VOLUME @sink\n"), **lines}
-        wires = {what: Wire(end) for what, (end, _) in lines.items()}
-        for _ in range(bench.rounds):
-            for what, (_, line) in lines.items():
+    with _echo(bench) as echo:
+        asked = {"an echo in C": (echo, b"GET_VOLUME @sink\n"), **asked}
+        wires = {what: Wire(end) for what, (end, _) in asked.items()}
+        for _ in range(bench.length.rounds):
+            for what, (_, line) in asked.items():
                 samples.setdefault(what, []).append(_timed(wires[what].ask, line))
         for wire in wires.values():
             wire.close()
     samples["wpctl get-volume"] = []
-    for _ in range(bench.starts):
-        started = time.perf_counter()
-        await bench.run("wpctl", "get-volume", "@DEFAULT_AUDIO_SINK@")
-        samples["wpctl get-volume"].append(1000 * (time.perf_counter() - started))
-    return samples
+    for _ in range(bench.length.starts):
+        samples["wpctl get-volume"].append(await bench.run("wpctl", "get-volume", "@DEFAULT_AUDIO_SINK@"))
+    return lines("socket-look", "ms", samples)
 
 
 @contextmanager
-def _echo(session: Session) -> Iterator[Path | None]:
-    """Build and start the echo; give its socket, None where there is no compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix="pwm-") as folder:
-        program, path = Path(folder, "echo"), Path(folder, "socket")
-        subprocess.run((compiler, "-O2", "-o", str(program), str(ECHO)), check=True, timeout=60)
-        child = session.spawn("echo", str(program), str(path))
-        session.wait_for_child("echo", path.is_socket, "to listen")
-        yield path
-        child.terminate()
-        child.wait(LONGEST)
+def _echo(bench: Bench) -> Iterator[Path]:
+    """Start the echo; give its socket."""
+    path = bench.session.runtime / "echo"
+    child = bench.session.spawn("echo", str(bench.folder / "echo"), str(path))
+    bench.session.wait_for_child("echo", path.is_socket, "to listen")
+    yield path
+    child.terminate()
+    child.wait(LONGEST)
 
 
-def _numbers(session: Session) -> dict[str, int]:
+def wpctl_numbers(session: Session) -> dict[str, int]:
     """Return what wpctl calls the streams, by the names of their programs."""
     _, _, streams = session.run("wpctl", "status").partition("Streams:")
     found: dict[str, int] = {}
@@ -154,10 +138,6 @@ def _numbers(session: Session) -> dict[str, int]:
         if number.isdecimal():
             found.setdefault(name.strip(), int(number))
     return found
-
-
-def _level(turn: int) -> float:
-    return (20 + turn * 7 % 70) / 100
 
 
 def _timed(ask: Callable[[bytes], bytes], line: bytes, *, granted: bool = False) -> float:

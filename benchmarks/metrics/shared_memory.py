@@ -9,6 +9,8 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
+from benchmarks.figures import ENOUGH, Line, lines
+from benchmarks.rig import Bench
 from pwmixer_dbus.outlets.shm.file import SharedFile
 from pwmixer_dbus.outlets.shm.layout import Capacity
 from pwmixer_dbus.outlets.shm.reader import Reader
@@ -19,7 +21,13 @@ BATCH = 1000
 """How many make one sample: a single one is too short to be timed."""
 
 
-def measured(path: Path, rounds: int) -> dict[str, list[float]]:
+async def measured(bench: Bench) -> list[Line]:
+    """Write and read the shared memory, in a file beside the service's."""
+    path = bench.session.runtime / "shared-memory"
+    return lines("shared-memory", "us", written_and_read(path, max(ENOUGH, bench.length.rounds)))
+
+
+def written_and_read(path: Path, rounds: int) -> dict[str, list[float]]:
     """Write and read a file of the benchmark's own; return samples in microseconds, by what was done."""
     room = Capacity()
     file = SharedFile(path, room.size)

@@ -1,18 +1,24 @@
-#!/usr/bin/env python3
 """How long it takes to decide what a thousand rules want of one stream, in milliseconds of processor time.
 
 No rule matches but the last, so each has to be looked at. Figures are for comparing; none is a limit.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from functools import partial
-from statistics import median, quantiles
 
+from session import SessionError
+
+from benchmarks.figures import ENOUGH, Line, lines
+from benchmarks.rig import Length
 from pwmixer_dbus.core.matching import outcome, prepared, tried
 from pwmixer_dbus.core.rules import RULE_LIMIT, rule_from_plain
 
-ROUNDS = 300
+EXPLAINED_EACH = 50
+"""Rounds for each time that what was decided is explained."""
+
 STREAM = {
     "app_id": "id:org.mozilla.firefox",
     "app_name": "Firefox",
@@ -30,31 +36,29 @@ SETS: dict[str, Callable[[int], dict[str, object]]] = {
 }
 
 
-def main() -> None:
-    """Print a row for each set of rules."""
-    print(f"{'ms for ' + str(RULE_LIMIT) + ' rules':40} {'read':>8} {'decide':>8} {'p99':>8} {'explain':>8}")
+async def rules(length: Length) -> list[Line]:
+    """Read rules, decide by them and explain that, for each kind of condition."""
+    found = []
     for name, match in SETS.items():
         matches = [*(match(i) for i in range(RULE_LIMIT - 1)), {"app": "firefox"}]
-        started = time.process_time()
-        ready = prepared([rule_from_plain({"name": str(i), "match": m}) for i, m in enumerate(matches)])
-        read = time.process_time() - started
-        decide = timed(partial(outcome, ready, STREAM), ROUNDS)
-        explain = timed(partial(tried, ready, STREAM), 5)
+        tables = [{"name": str(i), "match": m} for i, m in enumerate(matches)]
+        ready = prepared([rule_from_plain(table) for table in tables])
         if [rule.name for rule in outcome(ready, STREAM).matched] != [str(RULE_LIMIT - 1)]:
-            raise SystemExit(f"{name}: not every rule was looked at")
-        figures = (read, median(decide), quantiles(decide, n=100)[98], median(explain))
-        print(f"{name:40} " + " ".join(f"{figure * 1000:8.3f}" for figure in figures))
+            raise SessionError(f"{name}: not every rule was looked at")
+        rounds = max(ENOUGH, length.rounds // 3)
+        samples = {
+            "decide": timed(partial(outcome, ready, STREAM), rounds),
+            "explain": timed(partial(tried, ready, STREAM), rounds // EXPLAINED_EACH),
+        }
+        found += lines(f"{RULE_LIMIT} rules: {name}", "ms", samples)
+    return found
 
 
 def timed(act: Callable[[], object], rounds: int) -> list[float]:
-    """Take the seconds of processor time of each round."""
-    taken = []
+    """Take the milliseconds of processor time of each round."""
+    taken: list[float] = []
     for _ in range(rounds):
         started = time.process_time_ns()
         act()
-        taken.append((time.process_time_ns() - started) / 1e9)
+        taken.append((time.process_time_ns() - started) / 1e6)
     return taken
-
-
-if __name__ == "__main__":
-    main()

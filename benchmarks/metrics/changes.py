@@ -1,0 +1,85 @@
+"""What another program changes, until somebody has heard of it: by our signal, by that of the limit, and by a shell pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import cycle
+from pathlib import Path
+
+from session import END_WITH_PARENT
+
+from benchmarks.figures import Line, lines
+from benchmarks.rig import BUS, LIMIT, LONGEST, NAME, ROOT, Bench, News, call
+
+GRACE = 2.5
+"""Seconds: what other mixers do to a stream in its first two is put right by the memory, and may never be seen."""
+
+PIPELINES_EACH = 10
+"""Rounds for each use of the pipeline, which starts a program."""
+
+PIPELINE = """\
+pactl subscribe | while read -r line; do
+  case $line in *"'change' on sink-input"*)
+    if [ -e {gate} ]; then pactl -f json list sink-inputs >/dev/null; echo "$line"; fi ;;
+  esac
+done"""
+"""What scripts do: look at everything upon each line. The gate has it do so only when that is measured."""
+
+
+async def external_change(bench: Bench) -> list[Line]:
+    """Change a stream's volume with another program, over a connection that it keeps."""
+    senders = [
+        await call(bench.bus, "/org/freedesktop/DBus", BUS, "GetNameOwner", name) for name in (LIMIT, NAME)
+    ]
+    names = ("a service in C", "PropertiesChanged")
+    samples: dict[str, list[float]] = {name: [] for name in (*names, "pactl subscribe | while read")}
+    streams = cycle(bench.streams)
+    gate = bench.session.runtime / "gate"
+    async with _pipeline(bench, gate) as news:
+        await asyncio.sleep(GRACE)
+        for turn in range(bench.length.rounds):
+            stream, level = next(streams), (91 + turn % 9) / 100
+            paths = [f"{ROOT}/streams/{stream[number]}" for number in ("index", "number")]
+            awaited = [word for pair in zip(senders, paths, strict=True) for word in pair]
+            await bench.rested(stream["selector"])
+            # Never what was left there, which would be no change.
+            took = await bench.caller.ask("change", stream["index"], level, *awaited, longest=2 * LONGEST)
+            for name, microseconds in zip(names, took, strict=True):
+                samples[name].append(microseconds / 1000)
+            if turn % PIPELINES_EACH == 0:
+                stream = next(streams)
+                await bench.rested(stream["selector"])
+                gate.touch()
+                printed = news.of(f"Event 'change' on sink-input #{stream['index']}")
+                started = asyncio.get_running_loop().time()
+                await bench.caller.ask("server", stream["index"], level)
+                heard = await asyncio.wait_for(printed, LONGEST)
+                gate.unlink()
+                samples["pactl subscribe | while read"].append(1000 * (heard - started))
+    return lines("external-change", "ms", samples)
+
+
+@asynccontextmanager
+async def _pipeline(bench: Bench, gate: Path) -> AsyncIterator[News]:
+    """Run the pipeline; what it prints is news."""
+    news = News(bench.bus)
+    process = await asyncio.create_subprocess_exec(
+        *(*END_WITH_PARENT, "sh", "-c", PIPELINE.format(gate=gate)),
+        env=bench.session.env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    reading = asyncio.create_task(news.read_lines(process.stdout))
+    try:
+        yield news
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        await asyncio.gather(process.wait(), reading)

@@ -1,0 +1,134 @@
+"""Starting the service, by hand and by a call, and editing its configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from statistics import quantiles
+
+from session import Session
+
+from benchmarks.figures import Line, lines
+from benchmarks.rig import (
+    BUS,
+    LONGEST,
+    NAME,
+    PROPERTIES,
+    ROOT,
+    SERVICE,
+    Bench,
+    News,
+    call,
+    connected,
+    listen,
+    switch_everything_on,
+)
+
+RULES = "".join(
+    f'[[rules]]\nname = "Rule {i}"\nmatch.media_name = "re:^Song {i} (?:live|remix)"\nto = "headset"\n'
+    for i in range(100)
+)
+OWNED = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'"
+TOLD = f"type='signal',path='{ROOT}',interface='{PROPERTIES}',arg0='{NAME}'"
+
+
+async def start_up(bench: Bench) -> list[Line]:
+    """Start the service on a bus of its own, in the same sound session: to its name, and to the first snapshot."""
+    samples: dict[str, list[float]] = {
+        "python -c pass": [],
+        "exec to name owned": [],
+        "exec to first snapshot": [],
+    }
+    python, owned, snapshot = samples.values()
+    with Session(sound=False) as other:
+        switch_everything_on(other)
+        env = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
+        bus = await connected(env)
+        news = News(bus)
+        await listen(bus, OWNED)
+        await listen(bus, TOLD)
+        for turn in range(bench.length.starts):
+            name, state = news.of(NAME), news.of(ROOT)
+            started = time.perf_counter()
+            process = other.spawn(f"service-{turn}", *SERVICE, env=env)
+            owned.append(1000 * (await asyncio.wait_for(name, LONGEST) - started))
+            snapshot.append(1000 * (await asyncio.wait_for(state, LONGEST) - started))
+            gone = news.of(NAME)
+            process.terminate()
+            await asyncio.wait_for(gone, LONGEST)
+            process.wait(LONGEST)
+            python.append(await bench.run(sys.executable, "-c", "pass"))
+        bus.disconnect()
+    return lines("start-up", "ms", samples)
+
+
+async def edit(bench: Bench) -> list[Line]:
+    """Edit config.toml, with a hundred rules, until it is in force: the first edit in a run, and the next."""
+    samples: dict[str, list[float]] = {"first edit of config.toml": [], "next edit": []}
+    with Session(sound=False) as other:
+        bus = await connected(other.env)
+        news = News(bus)
+        await listen(bus, OWNED)
+        await listen(bus, TOLD)
+        file = Path(other.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+        file.parent.mkdir()
+        for turn in range(bench.length.starts):
+            file.unlink(missing_ok=True)
+            name = news.of(NAME)
+            process = other.spawn(f"service-{turn}", *SERVICE)
+            await asyncio.wait_for(name, LONGEST)
+            await call(bus, ROOT, NAME, "Describe", {})
+            for place, values in enumerate(samples.values()):
+                in_force = news.of(ROOT)
+                started = time.perf_counter()
+                file.write_text(f"[volume]\nmax = 0.{place + 1}\n{RULES}")
+                values.append(1000 * (await asyncio.wait_for(in_force, LONGEST) - started))
+            gone = news.of(NAME)
+            process.terminate()
+            await asyncio.wait_for(gone, LONGEST)
+            process.wait(LONGEST)
+        bus.disconnect()
+    return lines("edit", "ms", samples)
+
+
+async def first_call(bench: Bench) -> list[Line]:
+    """Call the service while it does not run: the bus starts it, as on a desktop that has no systemd."""
+    samples = {}
+    for what, server in (
+        ("first Describe", bench.session.env["PULSE_SERVER"]),
+        ("without a sound server", ""),
+    ):
+        values = await _activations(bench.length.starts, server)
+        samples[what] = values
+        samples[f"{what}, 95th percentile"] = [quantiles(values, n=20)[18]]
+    return lines("first-call", "ms", samples)
+
+
+async def _activations(count: int, server: str) -> list[float]:
+    """Measure the first call so many times, in milliseconds; `server` is the sound server's address, "" for none."""
+    other = Session(sound=False)
+    other.env.update({"PULSE_SERVER": server} if server else {})
+    values = []
+    with other:
+        services = Path(other.env["XDG_DATA_HOME"], "dbus-1", "services")
+        services.joinpath(f"{NAME}.service").write_text(
+            f"[D-BUS Service]\nName={NAME}\nExec={' '.join(SERVICE)}\n"
+        )
+        bus = await connected(other.env)
+        news = News(bus)
+        await listen(bus, OWNED)
+        await call(bus, "/org/freedesktop/DBus", BUS, "ReloadConfig")
+        for _ in range(count):
+            started = time.perf_counter()
+            await call(bus, ROOT, NAME, "Describe", {})
+            values.append(1000 * (time.perf_counter() - started))
+            process = await call(bus, "/org/freedesktop/DBus", BUS, "GetConnectionUnixProcessID", NAME)
+            gone = news.of(NAME)
+            os.kill(process, signal.SIGTERM)
+            await asyncio.wait_for(gone, LONGEST)
+        bus.disconnect()
+    return values

@@ -1,0 +1,138 @@
+"""What it costs that the service measures itself, always: processor time with and without it, side by side in one session.
+
+Two services run on two buses and follow the same sound server; one has every method of `Measures` replaced by nothing.
+In turns, each is asked for volumes of fifty streams. Then each method is timed by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from itertools import cycle
+from pathlib import Path
+from timeit import repeat
+from typing import Any
+
+from dbus_fast import Message
+from dbus_fast.aio import MessageBus
+from session import Session
+
+from benchmarks.figures import Line, lines
+from benchmarks.programs import built
+from benchmarks.rig import (
+    LONGEST,
+    NAME,
+    REST,
+    ROOT,
+    SERVICE,
+    STREAMS,
+    Crowd,
+    Length,
+    call,
+    connected,
+    level_of,
+    processor_time,
+)
+from pwmixer_dbus.core.commands import SetVolume
+from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.measures import Histogram, Measures
+from pwmixer_dbus.core.model import Kind, Stream
+from pwmixer_dbus.core.state import Change
+
+BATCH = 50
+"""Calls after which it is the other's turn."""
+
+FEW = 4
+TIMED, REPEATS = 1000, 300
+
+UNMEASURED = (sys.executable, str(Path(__file__).parent.parent / "unmeasured.py"))
+
+
+async def statistics(length: Length) -> list[Line]:
+    """Measure both."""
+    samples = await side_by_side(max(FEW, length.rounds // 25))
+    single = {what: [microseconds] for what, microseconds in alone().items()}
+    return [
+        *lines("statistics: a SetVolume", "ms", samples),
+        *lines("statistics: one measurement", "us", single),
+    ]
+
+
+async def side_by_side(batches: int) -> dict[str, list[float]]:
+    """Return milliseconds of processor time for a call, for each batch, with and without measuring."""
+    commands = {"unmeasured": UNMEASURED, "measured": SERVICE}
+    samples: dict[str, list[float]] = {what: [] for what in commands}
+    with built() as folder, Session() as session, Session(sound=False) as other:
+        session.add_null_sink("speakers", "Speakers")
+        with Crowd(session, folder, STREAMS, playing=0):
+            buses: dict[str, MessageBus] = {}
+            pids: dict[str, int] = {}
+            for (what, command), place in zip(commands.items(), (session, other), strict=True):
+                env = {**place.env, "PULSE_SERVER": session.env["PULSE_SERVER"]}
+                pids[what] = place.spawn("pwmixer", *command, env=env).pid
+                buses[what] = await connected(env)
+                await ready(buses[what])
+            streams = cycle(range(1, STREAMS + 1))
+            for turn in range(batches + 1):
+                for what in (*buses,) if turn % 2 else reversed((*buses,)):
+                    before = processor_time(pids[what])
+                    for step in range(BATCH):
+                        volume = level_of(turn * BATCH + step)
+                        await call(
+                            buses[what], ROOT, NAME, "SetVolume", f"stream:{next(streams)}", volume, {}
+                        )
+                    await asyncio.sleep(REST)
+                    if turn:  # the first one warms up
+                        samples[what].append(1000 * (processor_time(pids[what]) - before) / BATCH)
+            for bus in buses.values():
+                bus.disconnect()
+    return samples
+
+
+async def ready(bus: MessageBus) -> None:
+    """Wait until a service knows all streams."""
+    async with asyncio.timeout(4 * LONGEST):
+        while True:
+            answer = await bus.call(message("Describe", "a{sv}", {}))
+            found = answer.body[0] if answer is not None and answer.body else ""
+            if found.startswith("{") and len(json.loads(found)["streams"]) == STREAMS:
+                return
+            await asyncio.sleep(0.05)
+
+
+def message(member: str, signature: str = "", *body: Any) -> Message:
+    """Make a call of the root."""
+    return Message(
+        destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=[*body]
+    )
+
+
+def alone() -> dict[str, float]:
+    """Return the microseconds that each single measurement takes, without what it takes to call nothing."""
+    measures, histogram = Measures(time.monotonic), Histogram()
+    key, command = (Kind.PLAYBACK, 7), SetVolume(key=(Kind.PLAYBACK, 7), channels=(0.5, 0.5))
+    stream = Stream(kind=Kind.PLAYBACK, index=7)
+    seen, change = Seen(record=stream), Change(kind=Kind.PLAYBACK, before=stream, after=stream)
+    cost, changes = measures.cost_of(*key), (change,)
+    ways = {
+        "a delay in a histogram": lambda: histogram.add(0.0037),
+        "a notice": lambda: measures.noticed(*key),
+        "a look": lambda: measures.fetching(*key),
+        "its end": lambda: measures.fetched(*key, failed=False),
+        "an event": lambda: measures.applied(seen, changed=True),
+        "its changes": lambda: measures.follow(changes),
+        "that all have heard of it": lambda: measures.told(1.0, change),
+        "a signal": lambda: measures.announced(stream, 1.0),
+        "a call": lambda: measures.called(":1.5", "SetVolume"),
+        "its answer": lambda: measures.answered("SetVolume", 1.0, failed=False),
+        "a command": lambda: measures.commanded(command),
+        "its end ": lambda: measures.finished(command, 1.0, failed=False),
+        "what something costs": lambda: measures.end(measures.begin(), cost),
+    }
+    empty = min(repeat(lambda: None, number=TIMED, repeat=REPEATS))
+    return {
+        what: 1e6 * (min(repeat(way, number=TIMED, repeat=REPEATS)) - empty) / TIMED
+        for what, way in ways.items()
+    }

@@ -1,0 +1,147 @@
+"""Setting a volume: at the sound server, over D-Bus until it is in force, and by programs that are started for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+from dbus_fast import Variant
+from pulsectl_asyncio import PulseAsync
+
+from benchmarks.figures import Line, lines
+from benchmarks.metrics.sockets import wpctl_numbers
+from benchmarks.programs import Caller
+from benchmarks.rig import LIMIT, LONGEST, NAME, PROPERTIES, ROOT, Bench, call, level_of, rotated
+from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.pulse import convert, libpulse
+
+PROGRAMS_EACH = 10
+"""Rounds for each start of a program."""
+
+BREATH = 0.004
+"""Seconds between two volumes of a round trip, so that the session manager, which follows each, does not fall behind."""
+
+NOTICES = 1000
+"""A second, while the service is busy."""
+
+Stream = Mapping[str, Any]
+
+
+async def round_trip(bench: Bench) -> list[Line]:
+    """Have the sound server set a stream's volume, until it acknowledges: by libpulse in C, by ours, and as libraries do it."""
+    server = bench.session.env["PULSE_SERVER"]
+    stock = PulseAsync("stock", server=server)
+    await stock.connect()
+    infos = {info.index: info for info in await stock.sink_input_list()}
+    ours = libpulse.Connection("ours", lambda *_: None, lambda: None)
+    ours.server = server
+    await ours.connect(timeout=LONGEST)
+    ways: dict[str, Callable[[int, float], Awaitable[float]]] = {
+        "libpulse in C": lambda index, level: _in_c(bench.caller, index, level),
+        "pwmixer's libpulse": partial(_by_ours, ours),
+        "pulsectl-asyncio": lambda index, level: _timed(stock.volume_set_all_chans(infos[index], level)),
+    }
+    samples: dict[str, list[float]] = {what: [] for what in ways}
+    streams = cycle(bench.streams)
+    for turn in range(bench.length.rounds):
+        for what, way in rotated(list(ways.items()), turn):
+            stream = next(streams)
+            await bench.rested(stream["selector"])
+            samples[what].append(await way(stream["index"], level_of(turn)))
+            await asyncio.sleep(BREATH)
+    ours.close()
+    stock.close()
+    return lines("pulse", "ms", samples)
+
+
+async def _in_c(caller: Caller, index: int, level: float) -> float:
+    return (await caller.ask("server", index, level))[0] / 1000
+
+
+async def _by_ours(connection: libpulse.Connection, index: int, level: float) -> float:
+    answer: asyncio.Future[MixerError | None] = asyncio.get_running_loop().create_future()
+    started = time.perf_counter()
+    volume = convert.volume_struct((level, level))
+    connection.command(libpulse.set_sink_input_volume, index, volume, done=answer.set_result)
+    await answer
+    return 1000 * (time.perf_counter() - started)
+
+
+async def _timed(doing: Awaitable[object]) -> float:
+    started = time.perf_counter()
+    await doing
+    return 1000 * (time.perf_counter() - started)
+
+
+async def set_volume(bench: Bench) -> list[Line]:
+    """Set a stream's volume until it is in force and announced; programs only wait for the acknowledgement."""
+
+    async def by_property(stream: Stream, level: float) -> float:
+        path, value = f"{ROOT}/streams/{stream['number']}", Variant("d", level)
+        return await _timed(call(bench.bus, path, PROPERTIES, "Set", f"{NAME}.Node", "Volume", value))
+
+    numbers = wpctl_numbers(bench.session)
+    ways: dict[str, Callable[[Stream, float], Awaitable[float]]] = {
+        "a service in C": lambda s, level: _by_caller(bench.caller, LIMIT, f"stream:{s['index']}", level),
+        "SetVolume": lambda s, level: _by_caller(bench.caller, NAME, s["selector"], level),
+        "the property Volume, from Python": by_property,
+    }
+    programs: dict[str, Callable[[Stream, float], tuple[str, ...]]] = {
+        "pactl": lambda s, level: ("pactl", "set-sink-input-volume", str(s["index"]), f"{level:.0%}"),
+        "wpctl": lambda s, level: ("wpctl", "set-volume", str(numbers[s["app_name"]]), f"{level:.2f}"),
+        "pulsemixer": lambda s, level: (
+            *("pulsemixer", "--id", f"sink-input-{s['index']}"),
+            *("--set-volume", f"{100 * level:.0f}"),
+        ),
+        "pamixer, of a sink": lambda _, level: (
+            *("pamixer", "--sink", "speakers"),
+            *("--set-volume", f"{100 * level:.0f}"),
+        ),
+    }
+    samples: dict[str, list[float]] = {what: [] for what in [*ways, *programs]}
+    streams = cycle(bench.streams)
+    for turn in range(bench.length.rounds):
+        for what, way in rotated(list(ways.items()), turn):
+            stream = next(streams)
+            await bench.rested(stream["selector"])
+            samples[what].append(await way(stream, level_of(turn)))
+        for what, command in programs.items() if turn % PROGRAMS_EACH == 0 else ():
+            stream = next(streams)
+            await bench.rested(stream["selector"])
+            samples[what].append(await bench.run(*command(stream, level_of(turn))))
+    return lines("set-volume", "ms", samples)
+
+
+async def _by_caller(caller: Caller, name: str, target: str, level: float) -> float:
+    return (await caller.ask("set", name, target, level))[0] / 1000
+
+
+async def busy(bench: Bench) -> list[Line]:
+    """Set a stream's volume while others change, so that a thousand notices a second have to be followed."""
+    mine, others = bench.streams[: len(bench.streams) // 2], bench.streams[len(bench.streams) // 2 :]
+    samples: dict[str, list[float]] = {"a service in C": [], "SetVolume": []}
+    another = await Caller.start(bench.folder, bench.session.env)
+    await asyncio.sleep(REST_BEFORE)
+    another.tell("flood", NOTICES, bench.length.flood, *(stream["index"] for stream in others))
+    flood = asyncio.create_task(another.figures("flood", longest=bench.length.flood + 2 * LONGEST))
+    streams, turn = cycle(mine), 0
+    while not flood.done():
+        for what in rotated(list(samples), turn):
+            stream = next(streams)
+            await bench.rested(stream["selector"])
+            is_ours = what == "SetVolume"
+            name, target = (NAME, stream["selector"]) if is_ours else (LIMIT, f"stream:{stream['index']}")
+            samples[what].append(await _by_caller(bench.caller, name, target, level_of(turn)))
+        turn += 1
+    (sent,) = await flood
+    await another.end()
+    found = lines("busy", "ms", samples)
+    return [*found, *lines("busy: notices", "1/s", {"volumes set meanwhile": [sent / bench.length.flood]})]
+
+
+REST_BEFORE = 0.5
+"""Seconds of rest before a storm, so that what was asked before is over."""

@@ -1,0 +1,317 @@
+"""Where it is measured: a session of its own with streams, in which the service runs with everything switched on."""
+
+from __future__ import annotations
+
+import asyncio
+import compileall
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from dbus_fast import BusType, Message, MessageType
+from dbus_fast.aio import MessageBus
+from session import END_WITH_PARENT, Session, SessionError
+
+from benchmarks.programs import Caller, built
+
+NAME = "org.pwmixer.Mixer"
+ROOT = "/org/pwmixer/Mixer"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+BUS = "org.freedesktop.DBus"
+SERVICE = (sys.executable, "-m", "pwmixer_dbus.start")
+PACKAGE = Path(__file__).resolve().parent.parent / "pwmixer_dbus"
+
+LIMIT = "org.pwmixer.PeerInC"
+"""The name of the service in C, whose objects have the same paths but for the numbers of streams."""
+
+STREAMS, PLAYING = 50, 4
+
+REST = 0.04
+"""Least seconds between two volumes for one object: the service sends one at most 60 volumes a second and announces it at
+most 30 times a second, and a faster pace would measure that."""
+
+LONGEST = 5.0
+"""Seconds after which something that was to happen has failed."""
+
+FOR_STREAMS = 0.2
+"""Further seconds that each stream may take to come into being."""
+
+EVERYTHING = """\
+[stats]
+file = true
+prometheus = true
+[bar_signal]
+enabled = true
+[osd]
+enabled = true
+"""
+"""A config.toml with every outlet switched on, beside those that are on anyway."""
+
+Way = TypeVar("Way")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Length:
+    """How often and how long things are measured; times are seconds."""
+
+    rounds: int
+    starts: int
+    births: int
+    flood: float
+    idle: float
+    operations: int
+    most_streams: int
+
+
+FULL = Length(rounds=1000, starts=30, births=60, flood=10.0, idle=60.0, operations=20_000, most_streams=1000)
+SHORT = Length(rounds=40, starts=3, births=2, flood=1.0, idle=1.0, operations=1000, most_streams=10)
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """A session with streams, the service in it and the limit beside it; `folder` has the programs in C."""
+
+    session: Session
+    folder: Path
+    length: Length
+    service: subprocess.Popen[bytes]
+    limit: subprocess.Popen[bytes]
+    bus: MessageBus
+    caller: Caller
+    streams: Sequence[dict[str, Any]] = ()
+    used_at: dict[str, float] = field(default_factory=dict)
+
+    async def verb(self, member: str, *body: object) -> Any:
+        """Call a method of the root; return its first value."""
+        return await call(self.bus, ROOT, NAME, member, *body)
+
+    async def rested(self, selector: str) -> None:
+        """Return when an object has rested for long enough to be changed again."""
+        early = self.used_at.get(selector, 0.0) + REST - time.monotonic()
+        if early > 0:
+            await asyncio.sleep(early)
+        self.used_at[selector] = time.monotonic()
+
+    async def run(self, *command: str) -> float:
+        """Run a program to its end; return milliseconds. A failure ends the run, as a figure of failures would mislead."""
+        started = time.perf_counter()
+        # In a thread, so that signals are read meanwhile; asyncio's own way to run a program starts one, too, and more.
+        done = await asyncio.to_thread(
+            subprocess.run,
+            command,
+            env=self.session.env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=LONGEST,
+            check=False,
+        )
+        took = 1000 * (time.perf_counter() - started)
+        if done.returncode:
+            said = done.stderr.decode().strip()
+            raise SessionError(f"{' '.join(command)} failed with {done.returncode}: {said}")
+        return took
+
+    def indexes(self, count: int | None = None) -> list[int]:
+        """Return what the sound server calls the streams."""
+        return [stream["index"] for stream in self.streams[:count]]
+
+
+class News:
+    """What is awaited by a word: the path of an object that changes, the name of an owner, a line that is printed."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        self._awaited: dict[str, asyncio.Future[float]] = {}
+        bus.add_message_handler(self._look)
+
+    def of(self, word: str) -> asyncio.Future[float]:
+        """Return what will be the moment of the next news of this."""
+        self._awaited[word] = future = asyncio.get_running_loop().create_future()
+        return future
+
+    async def read_lines(self, stream: asyncio.StreamReader | None) -> None:
+        """Take each line as news, until the end."""
+        while stream and (line := await stream.readline()):
+            self._tell(line.decode().rstrip("\n"))
+
+    def _look(self, message: Message) -> None:
+        if message.member == "NameOwnerChanged":
+            self._tell(message.body[0])
+        elif message.member == "PropertiesChanged":
+            is_root = message.path == ROOT
+            wanted = {"Connected", "MaxVolume"} if is_root else {"Volume"}
+            if wanted & message.body[1].keys():
+                self._tell(message.path or "")
+
+    def _tell(self, word: str) -> None:
+        future = self._awaited.pop(word, None)
+        if future is not None and not future.done():
+            future.set_result(time.perf_counter())
+
+
+class Crowd:
+    """Streams of one process, each of an application of its own; it is kept until the end of the block."""
+
+    def __init__(self, session: Session, folder: Path, count: int, playing: int, *one: str) -> None:
+        command = (str(folder / "crowd"), str(count), str(playing), *one)
+        self._process = subprocess.Popen(
+            (*END_WITH_PARENT, *command),
+            env=session.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._longest = LONGEST + FOR_STREAMS * count
+
+    def __enter__(self) -> None:
+        out = pipe(self._process.stdout)
+        with ThreadPoolExecutor(1) as thread:
+            said = thread.submit(out.readline)
+            try:
+                is_there = said.result(self._longest).strip() == "ready"
+            except TimeoutError:
+                is_there = False
+                self._process.kill()
+        if not is_there:
+            raise SessionError("the streams did not come into being")
+
+    def __exit__(self, *_: object) -> None:
+        pipe(self._process.stdin).close()
+        try:
+            self._process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        pipe(self._process.stdout).close()
+
+
+@asynccontextmanager
+async def opened(length: Length, streams: int = STREAMS, *one: str) -> AsyncIterator[Bench]:
+    """Make the session with so many streams, the first few of them playing, and start everything in it."""
+    # As an installed package has it; this environment may not let Python write it.
+    compileall.compile_dir(PACKAGE, quiet=1)
+    with built() as folder, Session() as session:
+        session.add_null_sink("speakers", "Speakers")
+        session.pactl("set-default-sink", "speakers")
+        switch_everything_on(session)
+        with Crowd(session, folder, streams, min(PLAYING, streams), *one):
+            screen = session.spawn("screen", str(folder / "screen"))
+            service = session.spawn("pwmixer", *SERVICE)
+            limit = session.spawn("limit", str(folder / "mixer"), LIMIT)
+            bus = await connected(session.env)
+            caller = await Caller.start(folder, session.env)
+            bench = Bench(
+                session=session,
+                folder=folder,
+                length=length,
+                service=service,
+                limit=limit,
+                bus=bus,
+                caller=caller,
+            )
+            await _ready(bench, streams)
+            # Where ours is allowed to be more than others, the limit is so as well.
+            os.setpriority(os.PRIO_PROCESS, limit.pid, os.getpriority(os.PRIO_PROCESS, service.pid))
+            try:
+                yield bench
+            finally:
+                await caller.end()
+                bus.disconnect()
+                screen.terminate()
+
+
+def switch_everything_on(session: Session) -> None:
+    """Write a config.toml with every outlet."""
+    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(EVERYTHING)
+
+
+async def connected(env: Mapping[str, str]) -> MessageBus:
+    """Connect to the bus of a session."""
+    address = env["DBUS_SESSION_BUS_ADDRESS"]
+    return await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+
+
+async def _ready(bench: Bench, count: int) -> None:
+    """Wait until both services are there and ours knows all streams."""
+    deadline = time.monotonic() + LONGEST + FOR_STREAMS * count
+    owners: list[str] = []
+    while len(bench.streams) < count or LIMIT not in owners:
+        if time.monotonic() > deadline:
+            said = bench.session.log_tail("pwmixer")
+            raise SessionError(f"the service knows {len(bench.streams)} of {count} streams: {said}")
+        try:
+            owners = await call(bench.bus, "/org/freedesktop/DBus", BUS, "ListNames")
+            bench.streams = json.loads(await bench.verb("Describe", {}))["streams"]
+        except SessionError:  # it does not own its name yet
+            await asyncio.sleep(0.01)
+
+
+async def call(bus: MessageBus, path: str, interface: str, member: str, *body: object) -> Any:
+    """Call a method of the service, or of the bus at its path; return its first value."""
+    signatures = {
+        "AddMatch": "s",
+        "Describe": "a{sv}",
+        "SetVolume": "sda{sv}",
+        "Set": "ssv",
+        "Trace": "a{sv}",
+    }
+    signatures |= {
+        "GetConnectionUnixProcessID": "s",
+        "GetNameOwner": "s",
+        "ReloadConfig": "",
+        "ListNames": "",
+    }
+    message = Message(
+        destination=BUS if interface == BUS else NAME,
+        path=path,
+        interface=interface,
+        member=member,
+        signature=signatures[member],
+        body=list(body),
+    )
+    reply = await asyncio.wait_for(bus.call(message), LONGEST)
+    if reply is None or reply.message_type is MessageType.ERROR:
+        raise SessionError(f"{member} failed: {reply.body[0] if reply and reply.body else 'no answer'}")
+    return reply.body[0] if reply.body else None
+
+
+async def listen(bus: MessageBus, rule: str) -> None:
+    """Have signals delivered."""
+    await call(bus, "/org/freedesktop/DBus", BUS, "AddMatch", rule)
+
+
+async def in_thread(thread: ThreadPoolExecutor, function: Callable[[], Way]) -> Way:
+    """Have something done that waits, in a thread of its own."""
+    return await asyncio.get_running_loop().run_in_executor(thread, function)
+
+
+def rotated(ways: list[Way], turn: int) -> list[Way]:
+    """Begin with another one each time: whoever comes after a program that ends finds the server busy with that."""
+    first = turn % len(ways)
+    return ways[first:] + ways[:first]
+
+
+def level_of(turn: int) -> float:
+    """Return a volume that differs from that of the turns before, in whole percents, which pactl can say, too."""
+    return (20 + turn * 7 % 70) / 100
+
+
+def processor_time(pid: int) -> float:
+    """Return the seconds of processor time that a process has used, by its clock (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def pipe(stream: IO[str] | None) -> IO[str]:
+    """Return what a program was started with."""
+    if stream is None:
+        raise SessionError("a program was started without its pipe")
+    return stream
