@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import json
 import logging
@@ -26,6 +25,7 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
+from pwmixer_dbus.core.records import dataclass, fields, is_dataclass
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState
@@ -588,8 +588,8 @@ def stop_on_signals(stopping: asyncio.Event) -> None:
 
 def plain(value: Any) -> Any:
     """Turn records into dictionaries, lists and scalars."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
@@ -615,7 +615,7 @@ def main() -> None:
         sys.exit(runner.run(_chosen(options, supervisor)()))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The command line; `level` and `pid_file` are None where it asks for none."""
 

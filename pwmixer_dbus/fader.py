@@ -7,7 +7,6 @@ fades, and there is none without a fade. What a ramp is, and what is its echo, i
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.gain import Channels
 from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream
+from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer

@@ -9,7 +9,6 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,7 @@ from pwmixer_dbus.core.memory import (
     recall_device,
 )
 from pwmixer_dbus.core.model import App, Device, Identity, Key, Kind, Record, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.verbs import Plan, audible_streams, muted_of, volume_of
 from pwmixer_dbus.mixer import Mixer

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
@@ -36,6 +35,7 @@ from pwmixer_dbus.core.errors import (
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Device, Key, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
 
 if TYPE_CHECKING:

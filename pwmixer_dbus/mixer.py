@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, apply, seen_in
 from pwmixer_dbus.core.verbs import Plan

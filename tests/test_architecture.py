@@ -10,7 +10,19 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
 
-CORE = ["errors", "model", "patterns", "rules", "settings", "gain", "identity", "commands", "events", "state"]
+CORE = [
+    "errors",
+    "records",
+    "model",
+    "patterns",
+    "rules",
+    "settings",
+    "gain",
+    "identity",
+    "commands",
+    "events",
+    "state",
+]
 CORE += ["memory", "matching", "loops"]
 CORE += ["routing", "selectors", "verbs", "requests", "subjects", "history", "suggestions", "document"]
 CORE += ["fading", "measures", "statistics", "plain", "succession"]

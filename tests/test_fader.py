@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pwmixer_dbus.core.fading import STEP
 from pwmixer_dbus.core.matching import NOTHING
 from pwmixer_dbus.core.memory import ECHO, GRACE, SETTLING, Memory
 from pwmixer_dbus.core.model import Device, Key, Kind, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper

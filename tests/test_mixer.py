@@ -3,7 +3,6 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from pwmixer_dbus.core.commands import Command, MoveStream, Origin, SetDefault, 
 from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
 from pwmixer_dbus.core.events import AppWanted, Disconnected, Gone, Seen, Snapshot
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.lanes import ASK_AGAIN, GIVE_UP, OWN_ECHO, PACE, SHOWN_SOON

@@ -1,6 +1,7 @@
 """Whoever activates the service waits for its imports: none of what few need is among them, and no program is run for them."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -18,16 +19,34 @@ try:
     main()
 except SystemExit as end:
     assert end.code == 0
-print(json.dumps([started, sorted(name for name, module in sys.modules.items() if module is not None)]))
+print(json.dumps([started, {name: module.__name__ for name, module in sys.modules.items() if module is not None}]))
 """
 
 
-def test_the_program_loads_nothing_that_few_need_and_runs_no_other() -> None:
+def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str]]:
+    """Return what it started, and which modules it has loaded, with what they call themselves."""
     done = subprocess.run(
-        (sys.executable, "-c", TELL), capture_output=True, text=True, timeout=PATIENCE, check=True
+        (sys.executable, "-c", TELL),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     started, loaded = json.loads(done.stdout.splitlines()[-1])
+    return started, loaded
+
+
+def test_the_program_loads_nothing_that_few_need_and_runs_no_other() -> None:
+    started, loaded = loaded_by_the_program()
     assert started == []
     assert "pwmixer_dbus.outlets.bus.service" in loaded
     assert WANTED_BY_FEW & set(loaded) == set()
     assert "ssl" not in loaded
+
+
+def test_what_makes_it_small_can_be_switched_off() -> None:
+    started, loaded = loaded_by_the_program(PWMIXER_PLAIN="1")
+    assert started == []
+    assert "pwmixer_dbus.outlets.bus.service" in loaded
+    assert loaded["pwmixer_dbus.core.records"] == "dataclasses"

@@ -6,9 +6,9 @@ tomllib gives no lines for keys, so `lines_of` finds them in the text. This file
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.records import dataclass
 
 KeyPath = tuple[str | int, ...]
 

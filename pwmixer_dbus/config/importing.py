@@ -11,7 +11,6 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError
@@ -24,6 +23,7 @@ from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.identity import identify
 from pwmixer_dbus.core.memory import NOBODY, AppIntent, Level, Memory, learned
 from pwmixer_dbus.core.model import VOLUME_DIGITS, Kind, Stream, clean
+from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.rules import Rule, read_rule, rule_to_plain
 
 _SIZE_LIMIT = 8 * 1024 * 1024

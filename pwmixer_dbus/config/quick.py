@@ -6,12 +6,12 @@ should weigh. So it is asked only about files that this reader does not take, an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import reduce
 from types import MappingProxyType
 from typing import Any, Final
 
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
 

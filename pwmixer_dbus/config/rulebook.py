@@ -8,13 +8,13 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
 from pwmixer_dbus.config.load import PROBLEM_LIMIT, parse, parsed, problem_line, rule_text, short_key
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
 from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import (
     NAME_LIMIT,
     RULE_LIMIT,

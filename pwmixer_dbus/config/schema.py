@@ -7,7 +7,6 @@ a file is wrong.
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.errors import KeyPath, key_text, shortened, value_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
 

@@ -3,9 +3,8 @@
 Commands of one type for one key overwrite each other while they wait: the latest absolute value wins.
 """
 
-from dataclasses import dataclass
-
 from pwmixer_dbus.core.model import Key
+from pwmixer_dbus.core.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

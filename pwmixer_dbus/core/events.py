@@ -1,10 +1,10 @@
 """What the sound server said, as facts. Every change of state enters through one of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Server, Stream
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import Settings
 
 

@@ -4,11 +4,10 @@ A ramp is a straight line on the cubic scale, on which equal steps sound about e
 everywhere; times are seconds of one monotonic clock.
 """
 
-from dataclasses import dataclass
-
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.gain import Channels
 from pwmixer_dbus.core.model import VOLUME_DIGITS
+from pwmixer_dbus.core.records import dataclass
 
 STEP = 1 / 50
 """Least seconds between two steps: about what the server mixes at a time, and less often than a volume may be sent."""

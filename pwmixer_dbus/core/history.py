@@ -5,7 +5,6 @@ before, are put together, and the first one's way back counts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from pwmixer_dbus.core.commands import (
     Command,
@@ -19,6 +18,7 @@ from pwmixer_dbus.core.commands import (
     slot_of,
 )
 from pwmixer_dbus.core.events import KEEP, AppWanted
+from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Plan, limited, max_volume
 

@@ -5,11 +5,11 @@ by that text, the others are tried in turn, and each text is folded at most once
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pwmixer_dbus.core.model import Stream, clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, literals_of, pattern_text
+from pwmixer_dbus.core.records import dataclass, field
 from pwmixer_dbus.core.rules import PROPERTY, Condition, Rule
 from pwmixer_dbus.core.state import MixerState
 

@@ -6,12 +6,12 @@ kept is bounded. The clock is handed in, and so is whoever measures: there is on
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from struct import Struct
 
 from pwmixer_dbus.core.commands import Command
 from pwmixer_dbus.core.events import Event, Gone, Seen
 from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Record, Stream
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.state import Change
 
 BOUNDS = (

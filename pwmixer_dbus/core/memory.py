@@ -7,7 +7,6 @@ value: where nothing differs, the same object comes back, so `is` tells whether 
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.events import KEEP, Keep
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Server, Stream, clean
+from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 
 APPS, DEVICES, DEVICES_PER_APP = 1000, 200, 32

@@ -7,9 +7,10 @@ server restarts; a stream's `number` is ours and is never used twice in one run.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+
+from pwmixer_dbus.core.records import dataclass, field
 
 VOLUME_DIGITS = 4
 TEXT_LIMIT = 512

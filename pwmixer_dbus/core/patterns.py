@@ -12,7 +12,6 @@ web page), so a regular expression whose cost could grow out of bounds on some t
 import re
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import translate
 from functools import lru_cache
@@ -21,6 +20,7 @@ from typing import Final, NamedTuple, cast
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.records import dataclass
 
 PATTERN_LIMIT: Final = 512
 """The most characters that a pattern may have."""

@@ -18,7 +18,6 @@ went, no default changed, no server restarted within `SETTLE` seconds before. Wh
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from pwmixer_dbus.core.commands import Command, MoveStream, Origin, Slot
@@ -27,6 +26,7 @@ from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import device_of_key
 from pwmixer_dbus.core.model import App, Device, Key, Kind, Server, Stream
+from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 
 SETTLE = 1.5

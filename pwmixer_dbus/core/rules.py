@@ -5,13 +5,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, parse_pattern, pattern_text
+from pwmixer_dbus.core.records import dataclass
 
 RULE_LIMIT: Final = 1000
 PATTERNS_LIMIT: Final = 64

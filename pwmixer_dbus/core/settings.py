@@ -1,9 +1,9 @@
 """What a person can set, with the defaults. Standard library only: where the values come from is not known here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from pwmixer_dbus.core.records import dataclass, field
 from pwmixer_dbus.core.rules import Rule
 
 

@@ -7,7 +7,6 @@ gone before them: those keep the application that they were given to.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TypeVar, assert_never
 
 from pwmixer_dbus.core.events import (
@@ -40,6 +39,7 @@ from pwmixer_dbus.core.model import (
     Server,
     Stream,
 )
+from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.settings import Settings
 
 KNOWN_APPS = 1000

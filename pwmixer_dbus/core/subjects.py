@@ -1,10 +1,10 @@
 """What can be announced, and what a change of one record means for others."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Record, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 

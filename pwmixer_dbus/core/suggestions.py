@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError
@@ -10,6 +9,7 @@ from pwmixer_dbus.core.matching import facts, outcome, prepared
 from pwmixer_dbus.core.memory import NOBODY
 from pwmixer_dbus.core.model import App, Device, Stream, clean
 from pwmixer_dbus.core.patterns import PATTERN_LIMIT, Pattern, PatternKind
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import NAME_LIMIT, Condition, Rule
 from pwmixer_dbus.core.selectors import selector_of
 from pwmixer_dbus.core.state import Change, MixerState

@@ -6,7 +6,6 @@ volume; a step keeps their proportions. Of an application, either is kept as its
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
@@ -36,6 +35,7 @@ from pwmixer_dbus.core.model import (
     Stream,
     clean,
 )
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
 

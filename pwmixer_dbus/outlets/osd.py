@@ -6,7 +6,6 @@ the service does of its own accord, what an application does to itself, or what 
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import Protocol
 
 from pwmixer_dbus.core import gain
@@ -14,6 +13,7 @@ from pwmixer_dbus.core.commands import SERVER, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.document import describe_app, describe_device
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import App, Device, Kind, Stream
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import OsdSettings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.selectors import ParentOf
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.keeper import Keeper

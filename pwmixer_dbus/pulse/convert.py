@@ -7,7 +7,6 @@ own declarations; the rest, which rarely changes, through ctypes.
 import ctypes
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from types import MappingProxyType
@@ -32,6 +31,7 @@ from pwmixer_dbus.core.model import (
     Stream,
     clean,
 )
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.pulse.libpulse import INVALID, properties_of, property_text
 
 _NORM = 0x10000

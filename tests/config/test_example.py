@@ -1,6 +1,5 @@
 import re
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import gen_config_docs
@@ -9,6 +8,7 @@ import pytest
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import example, load, write_example
 from pwmixer_dbus.config.schema import keys
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 
 

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from pwmixer_dbus.core.errors import (
     NotFoundError,
     StaleError,
 )
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, rule_from_plain
 
 

@@ -1,7 +1,6 @@
 """Rules in config.toml: what is read, what is told of what is wrong and at which line, and what is written."""
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from pwmixer_dbus.config.load import RULE_EXAMPLES, example, load, rule_text, sh
 from pwmixer_dbus.core.matching import Outcome, outcome, prepared
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import RULE_LIMIT, Condition, Rule, rule_to_plain
 from pwmixer_dbus.core.settings import Settings
 

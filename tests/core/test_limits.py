@@ -1,6 +1,5 @@
 """Limits hold: whatever is asked, by whichever verb, nothing rises above the lowest that is in force for it."""
 
-from dataclasses import replace
 from typing import Any
 
 from build import MUSIC, STEADY, after, capture, playback, sink, source, state_of, wanted
@@ -13,6 +12,7 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Capped, Configured, Routed, Seen
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.model import Device, Kind, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState

@@ -1,7 +1,5 @@
 """What requests mean: the same for every outlet."""
 
-from dataclasses import replace
-
 import pytest
 from build import after, capture, no_parents, playback, sink, source, state_of
 
@@ -9,6 +7,7 @@ from pwmixer_dbus.core import requests, verbs
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.events import Routed, Seen
 from pwmixer_dbus.core.model import Device, Kind
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, affected

@@ -1,7 +1,5 @@
 """Where streams should be: what rules and people want, and what is put right, when and how often."""
 
-from dataclasses import replace
-
 import pytest
 from build import MUSIC, capture, playback, sink, source, state_of
 
@@ -10,6 +8,7 @@ from pwmixer_dbus.core.events import AppWanted, Event, Gone, Seen
 from pwmixer_dbus.core.matching import facts, outcome, prepared, waits_for_device
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import Routing, Steps, World, decide, follow, obstacle
 from pwmixer_dbus.core.rules import Condition, Rule
 from pwmixer_dbus.core.state import MixerState, apply

@@ -1,7 +1,7 @@
 """Invariant 3: `apply` is total and idempotent, and its states are what a fresh snapshot of the same world gives."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -39,6 +39,7 @@ from pwmixer_dbus.core.events import (
     Snapshot,
 )
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Key, Kind, Record, Server, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from waybar_process import NUMBER, SIGNAL, waybar
 
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Seen, Snapshot
 from pwmixer_dbus.core.model import Device, Kind, Server
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import BarSignalSettings
 from pwmixer_dbus.outlets import barsignal
 from pwmixer_dbus.outlets.barsignal import LOOK, SPACING, Bars, BarSignal

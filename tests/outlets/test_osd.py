@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from test_mixer import SINK, USER, Desk, JumpingLoop, sink, snapshot, stream
 from pwmixer_dbus.core.commands import SetMuted, SetVolume
 from pwmixer_dbus.core.events import Disconnected, Seen
 from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import OsdSettings
 from pwmixer_dbus.outlets.osd import LATE, SPACING, Notice, OnScreenDisplay
 

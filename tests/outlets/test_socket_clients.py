@@ -6,7 +6,6 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError
 from pwmixer_dbus.core.events import Seen, Snapshot
 from pwmixer_dbus.core.model import Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.outlets.socket import client as client_module
 from pwmixer_dbus.outlets.socket import listener as listener_module
 from pwmixer_dbus.outlets.socket.carry import Carrier

@@ -1,12 +1,12 @@
 """Outlets that the configuration switches: open while it asks for them, opened anew when their part of it changes."""
 
 import logging
-from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.outlets.switches import Outlet, Parts, Switch, Switchboard
 

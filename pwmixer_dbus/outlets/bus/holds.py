@@ -4,7 +4,6 @@ A hold belongs to the connection that asked for it, and ends with it at the late
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from dbus_fast import Variant
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
 from pwmixer_dbus.core.model import App, Group, Key, Stream, clean
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer

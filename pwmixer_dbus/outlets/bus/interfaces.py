@@ -5,7 +5,6 @@ and PropertiesChanged are all made from these tables.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pwmixer_dbus.core.document import (
@@ -16,6 +15,7 @@ from pwmixer_dbus.core.document import (
     describe_target,
 )
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Stream
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME, NOWHERE, path_of
@@ -69,21 +69,25 @@ class Signal:
         return "".join(signature for _, signature in self.carries)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """A named set of members."""
+    """A named set of members, which nobody changes; what is looked up with every call is made once."""
 
-    name: str
-    methods: tuple[Method, ...] = ()
-    signals: tuple[Signal, ...] = ()
-    properties: tuple[Property, ...] = ()
-    _by_name: dict[str, Method] = field(init=False, repr=False, compare=False, default_factory=dict)
-    _readable: dict[str, Property] = field(init=False, repr=False, compare=False, default_factory=dict)
+    __slots__ = ("_by_name", "_readable", "methods", "name", "properties", "signals")
 
-    def __post_init__(self) -> None:
-        """Make what is looked up with every call."""
-        self._by_name.update((method.name, method) for method in self.methods)
-        self._readable.update((prop.name, prop) for prop in self.properties)
+    def __init__(
+        self,
+        *,
+        name: str,
+        methods: tuple[Method, ...] = (),
+        signals: tuple[Signal, ...] = (),
+        properties: tuple[Property, ...] = (),
+    ) -> None:
+        self.name = name
+        self.methods = methods
+        self.signals = signals
+        self.properties = properties
+        self._by_name = {method.name: method for method in methods}
+        self._readable = {prop.name: prop for prop in properties}
 
     def property(self, name: str) -> Property | None:
         """Find a property by its name."""

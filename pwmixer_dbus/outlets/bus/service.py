@@ -6,7 +6,6 @@ announce first what is pending of what they read, so that a reply and a later si
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dbus_fast import Message, Variant
@@ -15,6 +14,7 @@ from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import Kind, clean
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState

@@ -1,10 +1,9 @@
 """What can be asked over the socket, whichever dialect it was said in; and the ranges of its numbers."""
 
-from dataclasses import dataclass
-
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.document import Document
 from pwmixer_dbus.core.errors import InvalidArgumentError
+from pwmixer_dbus.core.records import dataclass
 
 LISTS = ("apps", "sinks", "sources", "streams", "groups")
 

@@ -9,9 +9,10 @@ import stat
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_UNIX, SO_ACCEPTCONN, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket
+
+from pwmixer_dbus.core.records import dataclass
 
 FIRST_PASSED = 3
 """The first descriptor that systemd passes, see sd_listen_fds(3)."""
