@@ -1,9 +1,12 @@
 """The packages hold all that belongs to an installation, and agree with the tree on version and dependencies."""
 
 import ast
+import os
 import re
+import signal
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -13,7 +16,8 @@ from xml.etree import ElementTree as ET
 
 import place
 import pytest
-from session import PATIENCE
+from service import NAME, Service
+from session import PATIENCE, Session
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.cli.files import Scope, wanted
@@ -67,6 +71,33 @@ def test_install_finds_its_files_in_the_unpacked_wheel(built: Mapping[str, Path]
     share = tmp_path / "home" / ".local" / "share"
     scope = Scope(share=share, units=share / "systemd" / "user", flag="--user")
     assert all(f"would write {path}" in said for path in wanted(scope, ("x",)))
+
+
+@pytest.mark.integration
+def test_what_pip_installs_from_the_wheel_is_started_by_the_first_call(
+    built: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """As pipx does it: an environment of its own, here with the packages that are ours by the tests' environment."""
+    subprocess.run(
+        (sys.executable, "-m", "venv", "--without-pip", str(tmp_path)), check=True, timeout=PATIENCE
+    )
+    programs = tmp_path / "bin"
+    pip = (sys.executable, "-m", "pip", "--python", str(programs / "python"), "--disable-pip-version-check")
+    wheel = ("install", "--quiet", "--no-index", "--no-deps", str(built[".whl"]))
+    subprocess.run((*pip, *wheel), check=True, timeout=PATIENCE)
+    (inside,) = tmp_path.glob("lib/python*/site-packages")
+    (inside / "ours.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    with Session(sound=False) as session:
+        said = session.run(str(programs / "pwmixerctl"), "install")
+        service = Service(session)
+        assert f"write {session.env['XDG_DATA_HOME']}/dbus-1/services/org.pwmixer.Mixer.service" in said
+        assert service.get("Version") == __version__
+        process = service.call_daemon("GetConnectionUnixProcessID", "s", NAME)
+        assert Path(f"/proc/{process}/cmdline").read_text().split("\0")[1] == str(programs / "pwmixer-dbus")
+        session.run(str(programs / "pwmixerctl"), "uninstall")
+        assert not list(Path(session.env["XDG_DATA_HOME"]).rglob("*pwmixer*"))
+        os.kill(process, signal.SIGTERM)
+        session.wait_for(lambda: not service.call_daemon("NameHasOwner", "s", NAME), "it to end")
 
 
 def test_the_sdist_has_all_that_is_needed_to_build_test_and_package_it(built: Mapping[str, Path]) -> None:
