@@ -1,4 +1,4 @@
-"""Our folder for what lives no longer than the session: `$XDG_RUNTIME_DIR/pwmixer`, which nobody else can look into."""
+"""Where things of the session are: its bus, and our folder in `$XDG_RUNTIME_DIR`, which nobody else can look into."""
 
 import os
 import stat
@@ -19,3 +19,17 @@ def runtime_folder(environment: Mapping[str, str]) -> Path:
     if stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
         folder.chmod(stat.S_IRWXU)
     return folder
+
+
+def session_bus(environment: Mapping[str, str]) -> str | None:
+    """Return the address of the session bus; None where it is not known, and perhaps to be found in older ways.
+
+    What starts services does not always tell them (OpenRC does not).
+    """
+    if told := environment.get("DBUS_SESSION_BUS_ADDRESS"):
+        return told
+    usual = Path(environment.get("XDG_RUNTIME_DIR", ""), "bus")
+    if not (usual.is_absolute() and usual.is_socket()):
+        return None
+    plain = b"-_/.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return "unix:path=" + "".join(chr(b) if b in plain else f"%{b:02x}" for b in os.fsencode(usual))

@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "router",
         "keeper",
         "fader",
+        "runtime",
         "outlets/bus",
         "__init__",
     },
@@ -96,10 +97,10 @@ MAY_IMPORT = {
         "niceness",
         "__init__",
     },
-    "cli/rules": {"core", "cli", "config"},
+    "cli/rules": {"core", "cli", "config", "runtime"},
     "cli/stats": {"cli", "core", "__init__"},
     "start": {"daemon"},
-    "cli": {"cli", "cli/rules", "cli/stats", "config", "__init__"},
+    "cli": {"cli", "cli/rules", "cli/stats", "config", "runtime", "__init__"},
 }
 ONLY_IN = {
     "pulsectl": ["pulse"],

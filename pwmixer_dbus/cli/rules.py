@@ -25,6 +25,7 @@ from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
 from pwmixer_dbus.config.rulebook import plain_rules, plain_text, rules_path, rules_text
 from pwmixer_dbus.core.rules import signature_of
+from pwmixer_dbus.runtime import session_bus
 
 Plain = dict[str, Any]
 Call = tuple[str, str, Sequence[Any]]
@@ -383,7 +384,7 @@ def _asked(*calls: Call) -> list[list[Any]]:
 
 async def _ask(calls: Sequence[Call]) -> list[list[Any]]:
     try:
-        bus = await MessageBus(bus_type=BusType.SESSION).connect()
+        bus = await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
     except (OSError, AuthError, InvalidAddressError) as error:
         raise UnreachableError(
             "There is no session bus; run this inside a desktop session, or set DBUS_SESSION_BUS_ADDRESS."

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 from pwmixer_dbus.cli import DONE, UnreachableError, printable
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.wire import BUS_NAME, BUS_PATH, NAME, PATH
+from pwmixer_dbus.runtime import session_bus
 
 Event = dict[str, Any]
 
@@ -133,7 +135,7 @@ async def _disconnected(bus: MessageBus, stopped: asyncio.Event) -> None:
 
 async def _connect() -> MessageBus:
     try:
-        return await MessageBus(bus_type=BusType.SESSION).connect()
+        return await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
     except (OSError, AuthError, InvalidAddressError) as error:
         raise UnreachableError("There is no session bus; run this inside a desktop session.") from error
 

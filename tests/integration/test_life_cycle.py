@@ -28,6 +28,8 @@ pytestmark = pytest.mark.integration
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
 """The service exactly as it runs on a desktop: without Python's development mode."""
 
+CTL = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
+
 OK, FAILED, USAGE, TAKEN = 0, 1, 2, 3
 WATCHED = 3
 """Seconds for which an idle service is watched."""
@@ -387,6 +389,17 @@ def test_without_a_bus_it_says_so_within_a_second(silent_session: Session, addre
         assert "Traceback" not in done.stderr
     # However busy the machine is: it waits for nothing, but for Python to start.
     assert min(took) < 1 + min(started)
+
+
+def test_without_its_address_the_bus_is_the_one_in_the_runtime_folder(silent_session: Session) -> None:
+    env = {key: value for key, value in silent_session.env.items() if key != "DBUS_SESSION_BUS_ADDRESS"}
+    service = Service(silent_session)
+    service.process = silent_session.spawn(service.name, *PLAIN, env=env)
+    silent_session.wait_for_child(service.name, service.is_owner, "to own its name")
+    # Over the connection of dbus-fast, which some commands have.
+    done = run(silent_session, "rules", "list", command=(sys.executable, "-c", CTL), env=env)
+    assert (done.returncode, done.stderr) == (OK, "")
+    service.stop()
 
 
 # The log

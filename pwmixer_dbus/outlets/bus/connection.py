@@ -9,6 +9,7 @@ test.
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -16,6 +17,8 @@ from typing import Any
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply
 from dbus_fast.aio import MessageBus
+
+from pwmixer_dbus.runtime import session_bus
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +96,7 @@ class BusConnection:
         """Connect to the session bus of the environment; raises OSError and dbus-fast's errors where there is none."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                bus = await MessageBus(bus_type=BusType.SESSION).connect()
+                bus = await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
         except TimeoutError as error:
             raise TimeoutError(f"it did not answer within {CONNECT_TIMEOUT:g} s") from error
         writer: Any = bus._writer  # noqa: SLF001 - see the head of this file

@@ -1,0 +1,29 @@
+"""Where things of the session are."""
+
+import socket
+from pathlib import Path
+
+from dbus_fast._private.address import parse_address
+
+from pwmixer_dbus.runtime import session_bus
+
+
+def test_the_bus_is_where_it_is_told_to_be_else_in_the_runtime_folder_whatever_that_is_called(
+    tmp_path: Path,
+) -> None:
+    runtime = tmp_path / "a b;c,d=%é"
+    runtime.mkdir()
+    environment = {"XDG_RUNTIME_DIR": str(runtime)}
+    assert session_bus(environment) is None
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(runtime / "bus"))
+        address = session_bus(environment)
+        assert address is not None
+        assert parse_address(address) == [("unix", {"path": str(runtime / "bus")})]
+        told = {**environment, "DBUS_SESSION_BUS_ADDRESS": "unix:abstract=x"}
+        assert session_bus(told) == "unix:abstract=x"
+
+
+def test_a_runtime_folder_that_is_none_is_not_looked_into() -> None:
+    assert session_bus({}) is None
+    assert session_bus({"XDG_RUNTIME_DIR": "run"}) is None
