@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -41,6 +40,7 @@ from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
 from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.settled import settle
 from pwmixer_dbus.supervisor import Supervisor, new_loop
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ LINGER = 0.5
 
 FIRST_LOOK = 1.0
 """Seconds for which the first calls wait until the sound server has been listed, or is known not to be there."""
+
+SETTLED = 0.2
+"""Seconds after the first answers in which whoever has started us asks on; then there is time to clear up."""
 
 PROFILED = 10
 """Seconds of the profile that SIGUSR2 asks for."""
@@ -298,15 +301,8 @@ class Daemon:
         """Begin without anything but what is remembered."""
         self._keeper.start(self._recalled())
         self._router.enabled = not self._keeper.memory.rules_off
-        tasks = asyncio.create_task(self._server.run()), asyncio.create_task(self._begin_to_answer())
-        self._settle_in()
-        return tasks
-
-    def _settle_in(self) -> None:
         log.info("%s", sandbox.describe(Path.home()))
-        # What start-up made stays for good; not to look at it again makes every later collection short.
-        gc.collect()
-        gc.freeze()
+        return asyncio.create_task(self._server.run()), asyncio.create_task(self._begin_to_answer())
 
     async def _write_pid_file(self, place: str | None) -> None:
         self._pid_place = place
@@ -361,7 +357,8 @@ class Daemon:
         self._mixer.sleep()
         following = asyncio.create_task(self._server.run())
         await self._has_looked()
-        self._settle_in()
+        log.info("%s", sandbox.describe(Path.home()))
+        settle()
         self._service.predecessor = await self._connection.owner_of(BUS_NAME)
         self._predecessor = await self._connection.process_behind(BUS_NAME)
         # Before the other one leaves, so that there is no moment without.
@@ -453,6 +450,7 @@ class Daemon:
         self._switchboard.follow(self._configuration.settings, early=True)
         await self._has_looked()
         self._answer()
+        asyncio.get_running_loop().call_later(SETTLED, settle)
 
     async def _has_looked(self) -> None:
         with contextlib.suppress(TimeoutError):

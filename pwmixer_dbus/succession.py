@@ -7,11 +7,11 @@ has just left.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.events import Configured
 from pwmixer_dbus.core.memory import Memory
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.routing import Routing
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState

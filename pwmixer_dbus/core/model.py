@@ -286,4 +286,6 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     Control characters, lone surrogates and Unicode non-characters go; those make libdbus, GLib or sd-bus drop the
     message or the connection.
     """
+    if len(text) <= limit and text.isprintable():  # which nothing of the above is
+        return text
     return _ILLEGAL.sub("", text[: 2 * limit])[:limit]

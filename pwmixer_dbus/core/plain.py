@@ -5,7 +5,6 @@ mapping whose keys are no text is a list of pairs. Who reads takes what is good:
 entry of a collection is left out, and each of these is told by its place.
 """
 
-import dataclasses
 import math
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.records import MISSING, Field, fields, is_dataclass
 from pwmixer_dbus.core.rules import Rule, rule_from_plain, rule_to_plain
 
 T = TypeVar("T")
@@ -41,13 +41,9 @@ def plain(value: object) -> object:
             return dict(pairs) if is_table else [list(pair) for pair in pairs]
         case tuple() | list() | frozenset():
             return [plain(entry) for entry in value]
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+    if not is_dataclass(value) or isinstance(value, type):
         return value
-    return {
-        f.name: plain(now)
-        for f in dataclasses.fields(value)
-        if (now := getattr(value, f.name)) != _default(f)
-    }
+    return {f.name: plain(now) for f in fields(value) if (now := getattr(value, f.name)) != _default(f)}
 
 
 def read(kind: type[T], value: object, classes: Iterable[type] = ()) -> tuple[T, list[str]]:
@@ -61,8 +57,8 @@ def read(kind: type[T], value: object, classes: Iterable[type] = ()) -> tuple[T,
     return cast("T", record), left_out
 
 
-def _default(field: "dataclasses.Field[object]") -> object:
-    if field.default_factory is not dataclasses.MISSING:
+def _default(field: "Field[object]") -> object:
+    if field.default_factory is not MISSING:
         return field.default_factory()
     return field.default
 
@@ -90,34 +86,34 @@ def _reader(kind: Hashable, classes: frozenset[type]) -> _Read:
         return _read_rule
     if isinstance(kind, type) and issubclass(kind, Enum):
         return lambda value, _place, _told: kind(value)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _read_record_of(kind, classes)
     return _SCALARS[kind]
 
 
 def _is_record(kind: object) -> bool:
     """Whether an entry can be left out of a list without changing the meaning of the others."""
-    return get_origin(kind) is not None or dataclasses.is_dataclass(kind)
+    return get_origin(kind) is not None or is_dataclass(kind)
 
 
 def _read_record_of(kind: type, classes: frozenset[type]) -> _Read:
     hints = get_type_hints(kind)
-    fields = [(f.name, _reader(hints[f.name], classes), f) for f in dataclasses.fields(kind)]
+    readers = [(f.name, _reader(hints[f.name], classes), f) for f in fields(kind)]
 
     def read_record(value: object, place: str, told: Told) -> object:
         if not isinstance(value, dict):
             raise ValueError(place)  # noqa: TRY004 - bad input is one kind of error here
         found: dict[str, object] = {}
-        for name, read_field, field in fields:
+        for name, read_field, field in readers:
             if name in value:
                 at = f"{place}.{name}" if place else name
                 try:
                     found[name] = read_field(value[name], at, told)
                 except ValueError:
-                    if _default(field) is dataclasses.MISSING:
+                    if _default(field) is MISSING:
                         raise
                     told(at)
-            elif _default(field) is dataclasses.MISSING:
+            elif _default(field) is MISSING:
                 raise ValueError(f"{place}.{name}")
         return kind(**found)
 

@@ -9,10 +9,10 @@ have no use for is left out: records that inherit from records, class variables,
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-__all__ = ["dataclass", "field", "fields", "is_dataclass", "replace"]
+__all__ = ["MISSING", "Field", "dataclass", "field", "fields", "is_dataclass", "replace"]
 
 _FIELDS = "__record_fields__"
-_NONE: Any = object()
+_MISSING: Any = object()
 """In the place of a value that is not given."""
 
 
@@ -21,7 +21,7 @@ class _Field:
 
     __slots__ = ("default", "default_factory", "name")
 
-    def __init__(self, name: str = "", *, default: Any = _NONE, default_factory: Any = _NONE) -> None:
+    def __init__(self, name: str = "", *, default: Any = _MISSING, default_factory: Any = _MISSING) -> None:
         self.name = name
         self.default = default
         self.default_factory = default_factory
@@ -38,7 +38,7 @@ def _dataclass(
 
     def made(plain: type) -> type:
         body = dict(vars(plain))
-        fields = [_declared(name, body.pop(name, _NONE)) for name in plain.__annotations__]
+        fields = [_declared(name, body.pop(name, _MISSING)) for name in plain.__annotations__]
         del body["__dict__"], body["__weakref__"]
         own = {"__qualname__": plain.__qualname__, "__slots__": [f.name for f in fields], _FIELDS: fields}
         return type(plain.__name__, plain.__bases__, shared | body | own)
@@ -111,7 +111,7 @@ def _first_hash(record: Any) -> Any:
 
 
 def _make_init(cls: type, mark: str) -> Any:
-    known: dict[str, Any] = {"NONE": _NONE}
+    known: dict[str, Any] = {"MISSING": _MISSING}
     parameters, lines = "self", ["pass"]
     for field in _fields(cls):
         name, make = field.name, field.default_factory
@@ -119,9 +119,9 @@ def _make_init(cls: type, mark: str) -> Any:
         known[f"set_{name}"] = vars(cls)[name].__set__
         known[f"default_{name}"] = field.default
         known[f"make_{name}"] = make
-        is_needed = field.default is _NONE and make is _NONE
+        is_needed = field.default is _MISSING and make is _MISSING
         parameters += f", {mark}{name}" if is_needed else f", {mark}{name}=default_{name}"
-        value = name if make is _NONE else f"make_{name}() if {name} is NONE else {name}"
+        value = name if make is _MISSING else f"make_{name}() if {name} is MISSING else {name}"
         lines.append(f"set_{name}(self, {value})")
         mark = ""
     return _make(cls, "__init__", parameters, "; ".join(lines), known)
@@ -140,6 +140,7 @@ def _values(cls: type, whose: str) -> str:
 
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass, field, fields, is_dataclass, replace
+    from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 else:
+    MISSING, Field = _MISSING, _Field
     dataclass, field, fields, is_dataclass, replace = _dataclass, _field, _fields, _is_dataclass, _replace

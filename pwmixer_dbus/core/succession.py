@@ -7,7 +7,6 @@ missing has its default.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import get_args
 
 from pwmixer_dbus.core.commands import Command, Origin
@@ -15,6 +14,7 @@ from pwmixer_dbus.core.history import Step
 from pwmixer_dbus.core.memory import Memory, Write
 from pwmixer_dbus.core.model import Key, Kind, Stream
 from pwmixer_dbus.core.plain import plain, read
+from pwmixer_dbus.core.records import dataclass, field, fields
 from pwmixer_dbus.core.routing import Routing
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings

@@ -40,6 +40,7 @@ _HARDWARE = 0x0004
 _STATES = {0: "running", 1: "idle", 2: "suspended"}
 _AVAILABILITY = {0: Availability.UNKNOWN, 1: Availability.NO, 2: Availability.YES}
 _PROPERTY_COUNT = 1000
+_KEYS = 512
 
 
 def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
@@ -123,10 +124,15 @@ def read_properties(proplist: int) -> Properties:
     """Read a property list of libpulse; binary values are left out, text is cleaned, `_PROPERTY_COUNT` are enough."""
     return MappingProxyType(
         {
-            clean(_text(key)): clean(_text(value[: 4 * TEXT_LIMIT]))
+            _key(key[: 4 * TEXT_LIMIT]): clean(_text(value[: 4 * TEXT_LIMIT]))
             for key, value in islice(properties_of(proplist), _PROPERTY_COUNT)
         }
     )
+
+
+@lru_cache(maxsize=_KEYS)  # hundreds of objects have the same few
+def _key(raw: bytes) -> str:
+    return clean(_text(raw))
 
 
 def sink(address: int, cache: PropertyCache) -> Device:

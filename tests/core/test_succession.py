@@ -1,6 +1,5 @@
 """What is handed over comes back as it was; of what is bent or foreign, whatever is good does."""
 
-import dataclasses
 import json
 import types
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pwmixer_dbus.core.events import KEEP, Keep
 from pwmixer_dbus.core.history import step_of
 from pwmixer_dbus.core.model import Kind, Stream, clean
 from pwmixer_dbus.core.patterns import Pattern
+from pwmixer_dbus.core.records import fields, replace
 from pwmixer_dbus.core.routing import Placement, Routing
 from pwmixer_dbus.core.rules import Condition, Rule
 from pwmixer_dbus.core.state import MixerState, apply
@@ -69,11 +69,11 @@ def anything(kind: Any) -> SearchStrategy[Any]:
         return st.sampled_from(kind)
     hints = get_type_hints(kind)
     # A wish is told from none by its default, which is KEEP.
-    values = {f.name: anything(hints[f.name]) for f in dataclasses.fields(kind)}
+    values = {f.name: anything(hints[f.name]) for f in fields(kind)}
     return st.builds(kind, **values)
 
 
-WHOLE = anything(Succession).map(lambda s: dataclasses.replace(s, made_at=NOW))
+WHOLE = anything(Succession).map(lambda s: replace(s, made_at=NOW))
 JSON: SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("keep"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

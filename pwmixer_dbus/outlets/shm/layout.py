@@ -4,8 +4,9 @@ Everything is in the machine's own byte order and naturally aligned, so that C r
 read and written whole. Fields may be added at the end of a record within one version: readers step by the sizes in the header.
 """
 
-from dataclasses import dataclass
 from struct import Struct
+
+from pwmixer_dbus.core.records import dataclass
 
 MAGIC = b"PWMIXER\0"
 VERSION = 1
