@@ -254,6 +254,11 @@ class Lanes:
         )
         return next(running, SERVER)
 
+    def origin_of_move(self, stream: Key) -> Origin:
+        """Say who has a move of a stream with the server now."""
+        lane = self._lanes.get((MoveStream, stream))
+        return SERVER if lane is None or lane.running is None else lane.origin
+
     def _advance(self, slot: Slot, lane: _Lane) -> None:
         command, server = lane.waiting, self.server
         if command is None:

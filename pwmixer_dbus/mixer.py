@@ -92,6 +92,10 @@ class Mixer:
         """Return the latest volume and mute that were asked of an object through us."""
         return self._lanes.writes_of(key)
 
+    def mover_of(self, stream: Key) -> Origin:
+        """Say who has a move of a stream with the server now."""
+        return self._lanes.origin_of_move(stream)
+
     def on_event(self, event: Event, origin: Origin = SERVER) -> None:
         """Apply an event, tell the listeners, and do what follows from it.
 

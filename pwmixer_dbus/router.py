@@ -139,8 +139,8 @@ class Router:
             "settling": is_settling(placement, self._routing.unrest_at, now),
         }
 
-    def _on_change(self, _before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
-        self._carry_out(follow(self._routing, self._world(), changes, origin, self._loop.time()))
+    def _on_change(self, _before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        self._carry_out(follow(self._routing, self._world(), changes, self._loop.time()))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -158,6 +158,7 @@ class Router:
             state=self._mixer.state,
             wants=self.outcome_of,
             pending=self._mixer.pending,
+            mover=self._mixer.mover_of,
             is_held=self.is_held,
             waits=self._waits,
         )

@@ -20,7 +20,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from pwmixer_dbus.core.commands import Command, MoveStream, Origin, Slot
+from pwmixer_dbus.core.commands import SERVER, Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
@@ -48,13 +48,15 @@ RETRY = 1.0
 class World:
     """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
 
-    `is_held` says whether some program holds a stream where it is, and `waits` whether a rule has to know first on which
+    `mover` says who has a move of a stream with the server just now: what else is asked of it meanwhile, as a volume is, says
+    nothing of who moves it. `is_held` says whether some program holds a stream where it is, and `waits` whether a rule has to know first on which
     device a new one comes up.
     """
 
     state: MixerState
     wants: Callable[[Stream], Outcome]
     pending: Mapping[Slot, Command] = field(default_factory=dict)
+    mover: Callable[[Key], Origin] = lambda _: SERVER
     is_held: Callable[[Stream], bool] = lambda _: False
     waits: Callable[[Stream], bool] = lambda _: False
 
@@ -126,8 +128,8 @@ class Goal:
     by: str
 
 
-def follow(routing: Routing, world: World, changes: Iterable[Change], origin: Origin, now: float) -> Steps:
-    """Return what follows from changes that `origin` has caused; the world is that after them."""
+def follow(routing: Routing, world: World, changes: Iterable[Change], now: float) -> Steps:
+    """Return what follows from changes; the world is that after them."""
     seen, state = tuple(changes), world.state
     is_unrest = any(
         isinstance(change.after or change.before, Server) or _comes_or_goes(change) for change in seen
@@ -148,7 +150,9 @@ def follow(routing: Routing, world: World, changes: Iterable[Change], origin: Or
         if _is_cause(change):
             concerned.append(key)
         known = placements.get(key) or Placement(born_at=now)
-        placements[key] = _after_move(known, state, change, origin, now=now, unrest_at=routing.unrest_at)
+        placements[key] = _after_move(
+            known, state, change, world.mover(key), now=now, unrest_at=routing.unrest_at
+        )
     routing = replace(routing, placements=placements)
     return decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
 

@@ -51,7 +51,7 @@ def test_a_line_at_once_and_one_for_each_change_that_shows(
     assert first_line(following) == "45%"
     become(volume=0.5)
     assert first_line(following) == "50%"
-    become(icon_name="new", state="running")
+    become(volume=0.5, icon_name="new", state="running")
     become(volume=1.2)
     assert first_line(following) == "120%"
     become(muted=True)

@@ -47,7 +47,8 @@ class Desk:
 
     def does(self, event: Event, origin: Origin = SERVER) -> None:
         self.state, changes = apply(self.state, event)
-        self._take(follow(self.routing, self.world(), changes, origin, self.now))
+        world = replace(self.world(), mover=lambda _: origin)
+        self._take(follow(self.routing, world, changes, self.now))
 
     def waits(self, seconds: float) -> None:
         """Let time go by, and the router look where it wanted to."""
