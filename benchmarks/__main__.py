@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from session import SessionError
 
+from benchmarks.compare import comparison
 from benchmarks.figures import Line, table
 from benchmarks.metrics import ALONE, IN_SESSION
+from benchmarks.publish import publish
+from benchmarks.record import RecordError, Run, read, taken, written
 from benchmarks.rig import FULL, REST, SHORT, STREAMS, Length, opened
 
 FOOTNOTE = f"""\
@@ -40,36 +40,61 @@ async def measure(names: Sequence[str], length: Length) -> list[Line]:
     return found
 
 
-def main() -> int:
-    """Parse the command line, measure, and print."""
-    # It is for finding this program only; what is measured starts as it does on a desktop.
-    os.environ.pop("PYTHONPATH", None)
+def options_of(words: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; ends the program where it is wrong."""
     every = [*IN_SESSION, *ALONE]
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="Measure the service in a private session, beside others that do the same in the same run.",
+        description="Measure the service in a private session, beside others that do the same in the same run. "
+        "Without names it takes about ten minutes, and writes docs/performance/ and the table of docs/performance.md.",
         epilog=f"names: {', '.join(every)}",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="run these only; all without")
-    parser.add_argument("--short", action="store_true", help="few rounds, for a CI that asks whether it runs")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="run these only, and print what they say")
+    parser.add_argument(
+        "--short", action="store_true", help="few rounds, to see whether it runs; writes nothing"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--compare", type=Path, metavar="OLD.json", help="show what has changed since that run"
+    )
+    parser.add_argument(
+        "--with", type=Path, metavar="NEW.json", dest="new", help="measure nothing, take that run"
+    )
+    options = parser.parse_args(words)
     unknown = [name for name in options.names if name not in every]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]}; there is: {', '.join(every)}")
+    options.is_whole = not (options.names or options.short or options.new)
+    options.names = options.names or every
+    return options
+
+
+def measured(options: argparse.Namespace) -> Run:
+    """Measure what is asked for, and print it."""
+    load = os.getloadavg()[0]
+    lines = asyncio.run(measure(options.names, SHORT if options.short else FULL))
+    run = taken(lines, load)
+    print(f"{run.on()}\n\n{table(run.lines)}\n\n{FOOTNOTE}")
+    return run
+
+
+def main() -> int:
+    """Measure, print, and write."""
+    # It is for finding this program only; what is measured starts as it does on a desktop.
+    os.environ.pop("PYTHONPATH", None)
+    options = options_of(sys.argv[1:])
     try:
-        found = asyncio.run(measure(options.names or every, SHORT if options.short else FULL))
-    except (SessionError, TimeoutError) as error:
+        old = read(options.compare) if options.compare else None
+        run = read(options.new) if options.new else measured(options)
+    except (SessionError, RecordError, TimeoutError) as error:
         print(f"bench: {str(error) or 'something that was to happen did not'}", file=sys.stderr)
         return 1
-    load = f"{os.getloadavg()[0]:.1f}"
-    print(
-        f"{platform.machine()}, {os.cpu_count()} processors, load {load} at the end, Python {platform.python_version()}\n"
-    )
-    print(table(found))
-    print(f"\n{FOOTNOTE}")
     if options.json:
-        options.json.write_text(json.dumps([asdict(line) for line in found], indent=1) + "\n")
+        options.json.write_text(written(run), encoding="utf-8")
+    if old:
+        print(f"\n{comparison(old, run)}")
+    if options.is_whole:
+        publish(run)
     return 0
 
 

@@ -22,7 +22,7 @@ Samples = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of the table: the median of `n` samples, and their 99th percentile, None where they are too few.
+    """One line of the table: the median of `n` samples, their 99th percentile, None where they are too few, and the most.
 
     `ratio` is to the first line of its benchmark in the same run; `noise` is by what share of it the median may be wrong,
     as far as the spread of the samples tells, None where there are too few.
@@ -34,6 +34,7 @@ class Line:
     n: int
     p50: float
     p99: float | None
+    most: float
     ratio: float
     noise: float | None
 
@@ -55,6 +56,7 @@ def lines(benchmark: str, unit: str, samples: Samples) -> list[Line]:
             n=len(samples[what]),
             p50=p50,
             p99=quantiles(samples[what], n=100)[98] if len(samples[what]) >= ENOUGH else None,
+            most=max(samples[what]),
             ratio=p50 / first if first else 1.0,
             noise=_noise(samples[what], p50),
         )

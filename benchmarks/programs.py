@@ -16,7 +16,7 @@ from session import END_WITH_PARENT, SessionError
 
 PEERS = Path(__file__).parent / "peers"
 LIBRARIES = ("libpulse", "libsystemd")
-LONGEST = 5.0
+LONGEST = 30.0
 
 
 @contextmanager

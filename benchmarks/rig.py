@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
@@ -38,7 +38,7 @@ REST = 0.04
 """Least seconds between two volumes for one object: the service sends one at most 60 volumes a second and announces it at
 most 30 times a second, and a faster pace would measure that."""
 
-LONGEST = 5.0
+LONGEST = 30.0
 """Seconds after which something that was to happen has failed."""
 
 FOR_STREAMS = 0.2
@@ -72,7 +72,7 @@ class Length:
 
 
 FULL = Length(rounds=1000, starts=30, births=60, flood=10.0, idle=60.0, operations=20_000, most_streams=1000)
-SHORT = Length(rounds=40, starts=3, births=2, flood=1.0, idle=1.0, operations=1000, most_streams=10)
+SHORT = Length(rounds=20, starts=2, births=1, flood=0.5, idle=1.0, operations=1000, most_streams=10)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,8 +159,8 @@ class News:
 class Crowd:
     """Streams of one process, each of an application of its own; it is kept until the end of the block."""
 
-    def __init__(self, session: Session, folder: Path, count: int, playing: int, *one: str) -> None:
-        command = (str(folder / "crowd"), str(count), str(playing), *one)
+    def __init__(self, session: Session, folder: Path, count: int, playing: int) -> None:
+        command = (str(folder / "crowd"), str(count), str(playing))
         self._process = subprocess.Popen(
             (*END_WITH_PARENT, *command),
             env=session.env,
@@ -192,16 +192,50 @@ class Crowd:
         pipe(self._process.stdout).close()
 
 
+class Children:
+    """Programs in number, which say nothing and end with the block."""
+
+    def __init__(self, session: Session) -> None:
+        self._env = session.env
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._started:
+            child.kill()
+        for child in self._started:
+            child.wait()
+
+    def spawn(self, *command: str) -> None:
+        """Start one."""
+        none = subprocess.DEVNULL
+        child = subprocess.Popen(
+            (*END_WITH_PARENT, *command), env=self._env, stdin=none, stdout=none, stderr=none
+        )
+        self._started.append(child)
+
+
 @asynccontextmanager
-async def opened(length: Length, streams: int = STREAMS, *one: str) -> AsyncIterator[Bench]:
-    """Make the session with so many streams, the first few of them playing, and start everything in it."""
+async def opened(
+    length: Length,
+    streams: int = STREAMS,
+    *,
+    beside: Callable[[Session], AbstractContextManager[None]] = lambda _: nullcontext(),
+    known: int = 0,
+) -> AsyncIterator[Bench]:
+    """Make the session with so many streams, the first few of them playing, and start everything in it.
+
+    `beside` makes further ones before the service starts, which then are `known` in all.
+    """
     # As an installed package has it; this environment may not let Python write it.
     compileall.compile_dir(PACKAGE, quiet=1)
     with built() as folder, Session() as session:
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")
         switch_everything_on(session)
-        with Crowd(session, folder, streams, min(PLAYING, streams), *one):
+        with Crowd(session, folder, streams, min(PLAYING, streams)), beside(session):
             screen = session.spawn("screen", str(folder / "screen"))
             service = session.spawn("pwmixer", *SERVICE)
             limit = session.spawn("limit", str(folder / "mixer"), LIMIT)
@@ -216,7 +250,7 @@ async def opened(length: Length, streams: int = STREAMS, *one: str) -> AsyncIter
                 bus=bus,
                 caller=caller,
             )
-            await _ready(bench, streams)
+            await _ready(bench, known or streams)
             # Where ours is allowed to be more than others, the limit is so as well.
             os.setpriority(os.PRIO_PROCESS, limit.pid, os.getpriority(os.PRIO_PROCESS, service.pid))
             try:

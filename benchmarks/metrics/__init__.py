@@ -12,6 +12,7 @@ from benchmarks.metrics import (
     new_stream,
     rest,
     rules,
+    scaling,
     shared_memory,
     signals,
     sockets,
@@ -44,6 +45,7 @@ IN_SESSION: Mapping[str, Callable[[Bench], Awaitable[list[Line]]]] = {
 
 ALONE: Mapping[str, Callable[[Length], Awaitable[list[Line]]]] = {
     "storms": storms.storms,
+    "scaling": scaling.scaling,
     "new-stream": new_stream.new_stream,
     "statistics": statistics.statistics,
     "rules": rules.rules,

@@ -24,12 +24,13 @@ async def rest(bench: Bench) -> list[Line]:
     await asyncio.sleep(bench.length.idle)
     after = {what: (processor_time(pid), wake_ups(pid)) for what, pid in pids.items()}
     calls = {what: await _ended(*tracer) for what, tracer in tracers.items()}
-    seconds = f"in {bench.length.idle:g} s"
-    milliseconds = {what: [1000 * (after[what][0] - before[what][0])] for what in pids}
+    minute = 60 / bench.length.idle
     return [
-        *lines(f"at rest: calls {seconds}", "", {what: [float(count)] for what, count in calls.items()}),
-        *lines(f"at rest: wake-ups {seconds}", "", {w: [float(after[w][1] - before[w][1])] for w in pids}),
-        *lines(f"at rest: processor {seconds}", "ms", milliseconds),
+        *lines("at rest: system calls", "/min", {what: [count * minute] for what, count in calls.items()}),
+        *lines("at rest: wake-ups", "/min", {w: [(after[w][1] - before[w][1]) * minute] for w in pids}),
+        *lines(
+            "at rest: processor", "ms/min", {w: [1000 * (after[w][0] - before[w][0]) * minute] for w in pids}
+        ),
     ]
 
 

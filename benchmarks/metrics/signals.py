@@ -56,6 +56,8 @@ def spans(events: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
         elif event["what"] == "changed" and name in noticed and name not in known:
             known.add(name)
             found["notice to state"].append(1000 * (event["time"] - noticed[name]))
+        elif event["what"] == "fetched" and name not in known:
+            noticed.pop(name, None)  # it was as before
     return found
 
 

@@ -52,10 +52,11 @@ async def start_up(bench: Bench) -> list[Line]:
         await listen(bus, OWNED)
         await listen(bus, TOLD)
         for turn in range(bench.length.starts):
-            name, state = news.of(NAME), news.of(ROOT)
+            name = news.of(NAME)
             started = time.perf_counter()
             process = other.spawn(f"service-{turn}", *SERVICE, env=env)
             owned.append(1000 * (await asyncio.wait_for(name, LONGEST) - started))
+            state = news.of(ROOT)  # not before, since the one before may have told its end
             snapshot.append(1000 * (await asyncio.wait_for(state, LONGEST) - started))
             gone = news.of(NAME)
             process.terminate()

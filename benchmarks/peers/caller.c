@@ -5,9 +5,9 @@
  *   get NAME PATH                     the property Volume of an object
  *   server INDEX VOLUME               the sound server's own volume of a stream, until it is acknowledged
  *   change INDEX VOLUME NAME PATH...  the same, until the services, by their unique names, have announced it;
- *                                     a figure for each, at most 5 s
+ *                                     a figure for each, at most 20 s
  *   flood RATE SECONDS INDEX...       so many volumes a second, over these streams in turn, without waiting; how many
- *   slide NAME RATE SECONDS TARGET    so many SetVolume a second, likewise
+ *   slide NAME RATE SECONDS TARGET... so many SetVolume a second, likewise; when all are answered
  *   visit COUNT NAME PATH             so many times: connect, read the property Volume, leave
  *   emit COUNT                        signals, as fast as can be; prints the moment of the first
  *   receive COUNT                     prints `listening`, then the moment when so many signals have come
@@ -26,29 +26,23 @@
 #define NODE "org.pwmixer.Mixer.Node"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define SIGNAL "org.pwmixer.Bench"
-#define LONGEST 5e6
+#define LONGEST 20e6
 #define MOST 4096
 
 static sd_bus *bus;
 static pa_mainloop *mainloop;
 static pa_context *context;
-static int pending; /* volumes that are not acknowledged yet */
+static int pending; /* volumes that are not acknowledged, or calls that are not answered yet */
 static struct {
     const char *sender, *path;
     double at;
 } awaited[8];
-static int watched, received;
+static int watched, received, failed;
 
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
-}
-
-static void rest_until(double moment) {
-    double left = moment - now();
-    if (left > 0)
-        nanosleep(&(struct timespec){left / 1e6, (long)(left * 1e3) % 1000000000}, NULL);
 }
 
 /* --- the sound server */
@@ -161,22 +155,36 @@ static void change(uint32_t index, double volume, char *words) {
         printf("%.1f%c", awaited[i].at - started, i + 1 < watched ? ' ' : '\n');
 }
 
-static void slide(const char *name, double rate, double seconds, const char *target) {
+static int answered(sd_bus_message *reply, void *data, sd_bus_error *error) {
+    pending--;
+    failed += sd_bus_message_is_method_error(reply, NULL);
+    return 0;
+}
+
+static void slide(const char *name, double rate, double seconds, char *words) {
+    char *targets[MOST];
     long sent = 0;
+    int count = 0;
+    failed = 0;
+    for (char *word = strtok(words, " \n"); word && count < MOST; word = strtok(NULL, " \n"))
+        targets[count++] = word;
     double started = now();
-    for (double passed = 0; passed < seconds * 1e6; passed = now() - started) {
-        for (; sent < passed * rate / 1e6; sent++) {
+    for (double passed = 0; passed < seconds * 1e6 || (pending && passed < seconds * 1e6 + LONGEST); passed = now() - started) {
+        for (; count && passed < seconds * 1e6 && sent < passed * rate / 1e6; sent++) {
             sd_bus_message *call;
             sd_bus_message_new_method_call(bus, &call, name, ROOT, "org.pwmixer.Mixer", "SetVolume");
-            sd_bus_message_append(call, "sda{sv}", target, (20 + sent % 70) / 100.0, 0);
-            sd_bus_message_set_expect_reply(call, 0);
-            sd_bus_send(bus, call, NULL);
+            sd_bus_message_append(call, "sda{sv}", targets[sent % count], (20 + (sent / count * 7 + sent) % 70) / 100.0, 0);
+            pending += sd_bus_call_async(bus, NULL, call, answered, NULL, 0) >= 0;
             sd_bus_message_unref(call);
         }
-        sd_bus_flush(bus);
-        rest_until(started + (sent + 1) * 1e6 / rate);
+        while (sd_bus_process(bus, NULL) > 0) {
+        }
+        double next = started + (sent + 1) * 1e6 / rate - now();
+        if (passed < seconds * 1e6 ? next > 0 : pending > 0)
+            sd_bus_wait(bus, passed < seconds * 1e6 ? next : 100000);
     }
-    printf("%ld\n", sent);
+    printf(failed || pending ? "- %ld of %ld failed\n" : "%ld\n", failed + pending ? (long)failed + pending : sent, sent);
+    pending = 0;
 }
 
 static int visit(const char *name, const char *path, long count, sd_bus_error *error) {
@@ -246,8 +254,8 @@ int main(void) {
             timed = false;
             if (sscanf(line, "visit %ld %127s %255s", &number, name, object) == 3)
                 result = visit(name, object, number, &error);
-            else if (sscanf(line, "slide %127s %lf %lf %255s", name, &volume, &seconds, object) == 4)
-                slide(name, volume, seconds, object);
+            else if (sscanf(line, "slide %127s %lf %lf %n", name, &volume, &seconds, &words) == 3)
+                slide(name, volume, seconds, line + words);
             else if (sscanf(line, "emit %ld", &number) == 1)
                 emit(number);
             else if (sscanf(line, "receive %ld", &number) == 1)

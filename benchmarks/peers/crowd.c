@@ -1,8 +1,7 @@
-/* Streams in number, as the service meets them: COUNT of them, each of an application of its own unless ONE is given, whose
- * they then all are. The first PLAYING play silence, the others are paused. Prints `ready` when the server has all of
- * them, and goes when its standard input ends.
+/* Streams in number, as the service meets them: COUNT of them, each of an application of its own. The first PLAYING play
+ * silence, the others are paused. Prints `ready` when the server has all of them, and goes when its standard input ends.
  *
- *   crowd COUNT PLAYING [ONE]
+ *   crowd COUNT PLAYING
  *
  *   cc -O2 -o crowd crowd.c $(pkg-config --cflags --libs libpulse)
  */
@@ -23,14 +22,14 @@ static void play(pa_stream *stream, size_t room, void *data) {
     }
 }
 
-static pa_stream *open_stream(pa_context *context, int number, int playing, const char *one) {
+static pa_stream *open_stream(pa_context *context, int number, int playing) {
     char name[64], title[64], id[64];
     snprintf(name, sizeof name, "Program %d", number);
     snprintf(title, sizeof title, "Title %d", number);
     snprintf(id, sizeof id, "org.example.Program%d", number);
     pa_proplist *properties = pa_proplist_new();
-    pa_proplist_sets(properties, PA_PROP_APPLICATION_NAME, one ? one : name);
-    pa_proplist_sets(properties, PA_PROP_APPLICATION_ID, one ? one : id);
+    pa_proplist_sets(properties, PA_PROP_APPLICATION_NAME, name);
+    pa_proplist_sets(properties, PA_PROP_APPLICATION_ID, id);
     pa_stream *stream = pa_stream_new_with_proplist(context, title, &FORMAT, NULL, properties);
     pa_proplist_free(properties);
     if (playing)
@@ -47,8 +46,8 @@ static void end(pa_mainloop_api *api, pa_io_event *event, int fd, pa_io_event_fl
 
 int main(int argc, char **argv) {
     int result = 0;
-    if (argc < 3) {
-        fprintf(stderr, "usage: crowd COUNT PLAYING [ONE]\n");
+    if (argc != 3) {
+        fprintf(stderr, "usage: crowd COUNT PLAYING\n");
         return 2;
     }
     int count = atoi(argv[1]), playing = atoi(argv[2]);
@@ -65,7 +64,7 @@ int main(int argc, char **argv) {
         if (pa_context_get_state(context) != PA_CONTEXT_READY)
             continue;
         while (opened < count && opened < ready + AT_ONCE) {
-            streams[opened] = open_stream(context, opened, opened < playing, argc > 3 ? argv[3] : NULL);
+            streams[opened] = open_stream(context, opened, opened < playing);
             opened++;
         }
         while (ready < opened && pa_stream_get_state(streams[ready]) == PA_STREAM_READY)

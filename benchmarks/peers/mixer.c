@@ -20,7 +20,7 @@
 #define ROOT "/org/pwmixer/Mixer"
 #define NODE "org.pwmixer.Mixer.Node"
 #define MOST 4096
-#define WAITING 32
+#define WAITING 256
 
 enum kind { SINK, STREAM };
 
@@ -33,12 +33,14 @@ struct object {
     struct {
         sd_bus_message *call;
         double volume;
+        unsigned number;
         bool acknowledged;
     } waiting[WAITING];
 };
 
 static struct object *objects[MOST];
 static int count;
+static unsigned calls;
 static sd_bus *bus;
 static pa_context *context;
 static pa_mainloop_api *api;
@@ -96,15 +98,21 @@ static void drop(struct object *object) {
     free(object);
 }
 
-/* Answer the calls whose volume the server shows by now. */
+/* Answer the calls whose volume the server shows by now, and those before, which have been overtaken. */
 static void answer(struct object *object) {
+    double shown = level(&object->volume);
+    unsigned latest = 0;
     for (int i = 0; i < WAITING; i++) {
-        double wanted = object->waiting[i].volume, shown = level(&object->volume);
-        if (!object->waiting[i].call || !object->waiting[i].acknowledged || wanted - shown > 0.001 || shown - wanted > 0.001)
-            continue;
-        sd_bus_reply_method_return(object->waiting[i].call, "d", shown);
-        object->waiting[i].call = sd_bus_message_unref(object->waiting[i].call);
+        double wanted = object->waiting[i].volume;
+        if (object->waiting[i].call && object->waiting[i].acknowledged && wanted - shown < 0.001 && shown - wanted < 0.001 &&
+            object->waiting[i].number > latest)
+            latest = object->waiting[i].number;
     }
+    for (int i = 0; i < WAITING; i++)
+        if (object->waiting[i].call && object->waiting[i].number <= latest) {
+            sd_bus_reply_method_return(object->waiting[i].call, "d", shown);
+            object->waiting[i].call = sd_bus_message_unref(object->waiting[i].call);
+        }
 }
 
 static void seen(enum kind kind, uint32_t index, const pa_cvolume *volume, int muted) {
@@ -136,6 +144,7 @@ static void fetched(enum kind kind, uint32_t index) {
 struct request {
     enum kind kind;
     uint32_t index;
+    unsigned number; /* of a call */
 };
 
 static void on_sink(pa_context *c, const pa_sink_info *info, int end, void *data) {
@@ -173,7 +182,7 @@ static void look(struct object *object) {
     }
     object->in_flight = true;
     struct request *request = malloc(sizeof *request);
-    *request = (struct request){object->kind, object->index};
+    *request = (struct request){object->kind, object->index, 0};
     pa_operation *operation =
         object->kind == SINK ? pa_context_get_sink_info_by_index(context, object->index, on_sink, request)
                              : pa_context_get_sink_input_info(context, object->index, on_stream, request);
@@ -196,14 +205,14 @@ static void on_notice(pa_context *c, pa_subscription_event_type_t event, uint32_
 }
 
 static void on_set(pa_context *c, int success, void *data) {
-    sd_bus_message *call = data;
-    for (int i = 0; i < count; i++)
-        for (int j = 0; j < WAITING; j++)
-            if (objects[i]->waiting[j].call == call) {
-                objects[i]->waiting[j].acknowledged = true;
-                answer(objects[i]);
-                return;
-            }
+    struct request *request = data;
+    struct object *object = find(request->kind, request->index);
+    for (int i = 0; object && i < WAITING; i++)
+        if (object->waiting[i].call && object->waiting[i].number == request->number)
+            object->waiting[i].acknowledged = true;
+    if (object)
+        answer(object);
+    free(request);
 }
 
 static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
@@ -223,12 +232,15 @@ static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
         return sd_bus_error_setf(error, "org.pwmixer.Error.InvalidArgument", "Not now, or not that.");
     object->waiting[place].call = sd_bus_message_ref(call);
     object->waiting[place].volume = volume;
+    object->waiting[place].number = ++calls;
     object->waiting[place].acknowledged = false;
     pa_cvolume wanted;
     pa_cvolume_set(&wanted, object->volume.channels, volume * PA_VOLUME_NORM);
+    struct request *request = malloc(sizeof *request);
+    *request = (struct request){object->kind, index, object->waiting[place].number};
     pa_operation_unref(object->kind == SINK
-                           ? pa_context_set_sink_volume_by_index(context, index, &wanted, on_set, call)
-                           : pa_context_set_sink_input_volume(context, index, &wanted, on_set, call));
+                           ? pa_context_set_sink_volume_by_index(context, index, &wanted, on_set, request)
+                           : pa_context_set_sink_input_volume(context, index, &wanted, on_set, request));
     return 1;
 }
 

@@ -1,0 +1,222 @@
+"""How cost grows: the same figures at 1, 10, 100 and 1000 streams, and at 1, 10 and 100 clients that listen.
+
+Ten streams at most are linked to a device and changed; the others are there, but have not been linked, since it takes the
+session manager a quarter of an hour to link a thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from itertools import cycle
+from typing import Any
+
+from session import END_WITH_PARENT, Session, SessionError
+
+from benchmarks.figures import Line, Samples, lines
+from benchmarks.metrics.memory import MEBI, occupied
+from benchmarks.metrics.sockets import place
+from benchmarks.metrics.starts import OWNED, TOLD
+from benchmarks.rig import (
+    BUS,
+    LIMIT,
+    LONGEST,
+    NAME,
+    ROOT,
+    SERVICE,
+    Bench,
+    Children,
+    Length,
+    News,
+    call,
+    connected,
+    level_of,
+    listen,
+    opened,
+    processor_time,
+    switch_everything_on,
+)
+
+STREAMS, CLIENTS = (1, 10, 100, 1000), (1, 10, 100)
+LINKED = 10
+ROUNDS_EACH = 5
+"""Rounds of the other benchmarks for each round of this one, which has seven parts."""
+
+PROPERTIES = '{{ node.autoconnect = false application.name = "Program {0}" application.id = "org.example.Program{0}" }}'
+TOGETHER, PATIENCE = 50, 300.0
+"""How many of the others come at the same time, and for how many seconds they are waited for."""
+
+RATE = 250
+"""Notices a second: few enough for the session manager, whatever else there is."""
+
+STORM = 2.0
+BREATH = 0.004
+
+
+async def scaling(length: Length) -> list[Line]:
+    """Measure with more and more streams, then with more and more clients."""
+    found: dict[str, dict[str, tuple[str, list[float]]]] = {}
+    for count in STREAMS:
+        if count <= length.most_streams:
+            async with _with_streams(length, count) as bench:
+                _take(found, "streams", count, await _figures(bench))
+                _take(found, "streams", count, {"exec to first snapshot": ("ms", await _starts(bench))})
+    async with opened(length, LINKED) as bench:
+        for count in CLIENTS:
+            if count <= length.most_streams:
+                with _audience(bench, count):
+                    _take(found, "clients", count, await _figures(bench))
+    return [
+        line
+        for name, by_count in found.items()
+        for line in lines(
+            name, next(iter(by_count.values()))[0], {n: values for n, (_, values) in by_count.items()}
+        )
+    ]
+
+
+Figures = dict[str, tuple[str, list[float]]]
+"""Samples by what was measured, with their unit."""
+
+
+def _take(found: dict[str, Figures], over: str, count: int, figures: Figures) -> None:
+    for what, figure in figures.items():
+        found.setdefault(f"{what} by {over}", {})[str(count)] = figure
+
+
+@asynccontextmanager
+async def _with_streams(length: Length, count: int) -> AsyncIterator[Bench]:
+    """Open a session with so many streams; those that are not linked come before the service."""
+
+    @contextmanager
+    def others(session: Session) -> Iterator[None]:
+        with Children(session) as children:
+            for number in range(LINKED, count):
+                properties = PROPERTIES.format(number)
+                children.spawn("pw-cat", "-p", "--raw", "--target", "0", "-P", properties, "/dev/zero")
+                is_last = number + 1 == count
+                if is_last or number % TOGETHER == 0:
+                    # Each newcomer is told of all others; too many at once keep each other from coming.
+                    session.wait_for(partial(_has, session, number - LINKED + 1), "the streams", PATIENCE)
+            yield
+
+    async with opened(length, min(count, LINKED), beside=others, known=count) as bench:
+        bench.streams = [stream for stream in bench.streams if stream["device"]]
+        yield bench
+
+
+def _has(session: Session, count: int) -> bool:
+    return len(session.pactl("list", "short", "sink-inputs").splitlines()) >= count
+
+
+@contextmanager
+def _audience(bench: Bench, count: int) -> Iterator[None]:
+    """Have so many clients listen on the bus, and as many on the socket."""
+    command = (str(bench.folder / "audience"), str(count), str(place(bench.session)))
+    with subprocess.Popen(
+        (*END_WITH_PARENT, *command),
+        env=bench.session.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as audience:
+        said = audience.stdout.readline().strip() if audience.stdout else ""
+        if said != "ready":
+            raise SessionError("the audience does not listen")
+        yield
+        audience.communicate(timeout=LONGEST)
+
+
+async def _figures(bench: Bench) -> Figures:
+    """Measure what a change of one object costs, and what is there for all of them."""
+    in_turn = await _in_turn(bench)
+    selectors = [stream["selector"] for stream in bench.streams]
+    notice = await _dear(bench, "flood", RATE, STORM, *bench.indexes())
+    command = await _dear(bench, "slide", NAME, RATE, STORM, *selectors)
+    return {
+        **{what: ("ms", list(values)) for what, values in in_turn.items()},
+        "processor for a notice": ("ms", [notice]),
+        "processor for a SetVolume": ("ms", [command]),
+        "own memory": ("MiB", [occupied(bench.service.pid) / MEBI]),
+    }
+
+
+async def _dear(bench: Bench, *words: object) -> float:
+    """Return the milliseconds of processor time that each of many took, with all that follows from it."""
+    before = processor_time(bench.service.pid)
+    (done,) = await bench.caller.ask(*words, longest=STORM + 2 * LONGEST)
+    await asyncio.sleep(1.0)
+    return 1000 * (processor_time(bench.service.pid) - before) / done
+
+
+async def _in_turn(bench: Bench) -> Samples:
+    caller = bench.caller
+    senders = [
+        await call(bench.bus, "/org/freedesktop/DBus", BUS, "GetNameOwner", name) for name in (LIMIT, NAME)
+    ]
+    samples: dict[str, list[float]] = {
+        what: []
+        for what in (
+            "SetVolume, in C",
+            "SetVolume",
+            "change seen, in C",
+            "change seen",
+            "Get, in C",
+            "Get",
+            "Describe",
+        )
+    }
+    streams = cycle(bench.streams)
+    for turn in range(max(4, bench.length.rounds // ROUNDS_EACH)):
+        stream = next(streams)
+        paths = [f"{ROOT}/streams/{stream[number]}" for number in ("index", "number")]
+        awaited = [word for pair in zip(senders, paths, strict=True) for word in pair]
+        ways: dict[str, Callable[[], Awaitable[list[float]]]] = {
+            "SetVolume, in C": lambda s=stream, t=turn: caller.ask(
+                "set", LIMIT, f"stream:{s['index']}", level_of(t)
+            ),  # type: ignore[misc]
+            "SetVolume": lambda s=stream, t=turn: caller.ask("set", NAME, s["selector"], level_of(t + 1)),  # type: ignore[misc]
+        }
+        for what, way in ways.items():
+            await bench.rested(stream["selector"])
+            samples[what] += [took / 1000 for took in await way()]
+        await bench.rested(stream["selector"])
+        took = await caller.ask(
+            "change", stream["index"], (91 + turn % 9) / 100, *awaited, longest=2 * LONGEST
+        )
+        for what, microseconds in zip(("change seen, in C", "change seen"), took, strict=True):
+            samples[what].append(microseconds / 1000)
+        for what, name, path in zip(("Get, in C", "Get"), (LIMIT, NAME), paths, strict=True):
+            samples[what] += [took / 1000 for took in await caller.ask("get", name, path)]
+        started = time.perf_counter()
+        await bench.verb("Describe", {})
+        samples["Describe"].append(1000 * (time.perf_counter() - started))
+    return samples
+
+
+async def _starts(bench: Bench) -> list[float]:
+    """Start further services on a bus of their own."""
+    found = []
+    with Session(sound=False) as other:
+        switch_everything_on(other)
+        env: dict[str, Any] = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
+        bus = await connected(env)
+        news = News(bus)
+        await listen(bus, OWNED)
+        await listen(bus, TOLD)
+        for turn in range(max(2, bench.length.starts // 6)):
+            name, started = news.of(NAME), time.perf_counter()
+            process = other.spawn(f"service-{turn}", *SERVICE, env=env)
+            await asyncio.wait_for(name, LONGEST)
+            state = news.of(ROOT)  # not before, since the one before may have told its end
+            found.append(1000 * (await asyncio.wait_for(state, 4 * LONGEST) - started))
+            gone = news.of(NAME)
+            process.terminate()
+            await asyncio.wait_for(gone, LONGEST)
+            process.wait(LONGEST)
+        bus.disconnect()
+    return found

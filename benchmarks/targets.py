@@ -1,0 +1,224 @@
+"""What the service holds itself to, and whether a run has met it. Pure; the reasons for what is missed are in docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.figures import Line, number
+from benchmarks.record import Run
+
+FIRST = "a rule, at a program's first start"
+A_PAGE = 0.21
+"""Bytes: memory is counted in pages, and one of them is this much of each of twenty thousand operations."""
+
+
+BUSY = " **The machine was busy with other things, which is what most of these delays are.**"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One row: `ours` and `peer` are names of lines; the limits are for the median but for `p99` and `longest`.
+
+    `times` is to the peer, `faster` how many times faster than other lines.
+    """
+
+    metric: str
+    ours: str
+    peer: str = ""
+    times: float | None = None
+    most: float | None = None
+    least: float | None = None
+    p99: float | None = None
+    longest: float | None = None
+    faster: Mapping[str, float] = field(default_factory=dict)
+
+
+def in_c(benchmark: str) -> str:
+    """Name the line of the service in C."""
+    return f"{benchmark}: a service in C"
+
+
+TARGETS = (
+    Target(
+        metric="the sound server sets a volume, round trip",
+        ours="pulse: pwmixer's libpulse",
+        peer="pulse: libpulse in C",
+        times=1.6,
+    ),
+    Target(
+        metric="D-Bus SetVolume, until it is in force",
+        ours="set-volume: SetVolume",
+        peer=in_c("set-volume"),
+        times=1.7,
+        faster={"set-volume: pactl": 8, "set-volume: wpctl": 12},
+    ),
+    Target(
+        metric="the same during 1000 notices/s",
+        ours="busy: SetVolume",
+        peer=in_c("busy"),
+        most=1.0,
+        p99=5.0,
+    ),
+    Target(
+        metric="notice to D-Bus signal sent, at 1000/s",
+        ours="notice to signal: notice to signal sent",
+        most=0.2,
+        p99=1.0,
+    ),
+    Target(
+        metric="external change to PropertiesChanged at a client",
+        ours="external-change: PropertiesChanged",
+        peer=in_c("external-change"),
+        times=1.3,
+    ),
+    Target(
+        metric="new stream: notice to move request, 100 rules",
+        ours="new stream: in the service: notice to move sent",
+        most=0.5,
+        longest=5.0,
+    ),
+    Target(
+        metric="new stream: connect to really on its target",
+        ours=f"new stream: on its target: {FIRST}",
+        peer=in_c("new stream: on its target"),
+        times=1.15,
+    ),
+    Target(metric="D-Bus call that needs no server", ours="look: Get", peer=in_c("look"), times=1.5),
+    Target(
+        metric="socket command that needs no server",
+        ours="socket-look: GET_VOLUME",
+        peer="socket-look: an echo in C",
+        times=2.0,
+    ),
+    Target(metric="shared memory: write one object", ours="shared-memory: write: one application", most=1.0),
+    Target(metric="shared memory: read one object", ours="shared-memory: read: one application", most=1.0),
+    Target(
+        metric="signals to one receiver, bursts of 20 000, all received",
+        ours="signals to one receiver: pwmixer's connection",
+        peer="signals to one receiver: sd-bus in C",
+        least=45.0,
+    ),
+    Target(
+        metric="processor at 1000 notices/s over 100 streams",
+        ours="storm: notices of many streams: pwmixer",
+        peer=in_c("storm: notices of many streams"),
+        times=2.5,
+    ),
+    Target(
+        metric="processor for one slider at 1000/s",
+        ours="storm: notices of one slider: pwmixer",
+        peer=in_c("storm: notices of one slider"),
+        times=2.3,
+    ),
+    Target(
+        metric="at rest, every outlet on: system calls",
+        ours="at rest: system calls: pwmixer",
+        peer=in_c("at rest: system calls"),
+        most=0.0,
+    ),
+    Target(
+        metric="at rest: wake-ups",
+        ours="at rest: wake-ups: pwmixer",
+        peer=in_c("at rest: wake-ups"),
+        most=0.0,
+    ),
+    Target(
+        metric="at rest: processor",
+        ours="at rest: processor: pwmixer",
+        peer=in_c("at rest: processor"),
+        most=0.0,
+    ),
+    Target(
+        metric="own memory (private dirty), 50 streams",
+        ours="memory: own: pwmixer",
+        peer=in_c("memory: own"),
+        most=12.0,
+    ),
+    Target(
+        metric="resident memory, 50 streams",
+        ours="memory: resident: pwmixer",
+        peer=in_c("memory: resident"),
+        most=23.0,
+    ),
+    Target(metric="growth per command, over 20 000", ours="growth: by a command", most=A_PAGE),
+    Target(metric="growth per notice, over 20 000", ours="growth: by a notice", most=A_PAGE),
+    Target(
+        metric="growth per client that comes and goes, over 20 000", ours="growth: by a client", most=A_PAGE
+    ),
+    Target(
+        metric="exec to name owned and first snapshot, 50 streams",
+        ours="start-up: exec to first snapshot",
+        most=80.0,
+    ),
+    Target(
+        metric="`pwmixerctl up` as a process",
+        ours="key-press: pwmixerctl up",
+        peer="key-press: pactl set-sink-volume +5%",
+        times=3.5,
+    ),
+)
+
+
+def missed(target: Target, lines: Mapping[str, Line]) -> list[str]:
+    """Say by what a target is missed; nothing where it is met. Raises KeyError where it was not measured."""
+    ours = lines[target.ours]
+    found = []
+    if target.times is not None and ours.p50 > target.times * lines[target.peer].p50:
+        found.append(f"{ours.p50 / lines[target.peer].p50:.2f} x")
+    if target.most is not None and ours.p50 > target.most:
+        found.append(f"{number(ours.p50)} {ours.unit}")
+    if target.least is not None and ours.p50 < target.least:
+        found.append(f"{number(ours.p50)} {ours.unit}")
+    if target.p99 is not None and (ours.p99 or ours.most) > target.p99:
+        found.append(f"p99 {number(ours.p99 or ours.most)} {ours.unit}")
+    if target.longest is not None and ours.most > target.longest:
+        found.append(f"longest {number(ours.most)} {ours.unit}")
+    found += [
+        f"{lines[name].p50 / ours.p50:.1f} x faster than {name.partition(': ')[2]}"
+        for name, times in target.faster.items()
+        if lines[name].p50 < times * ours.p50
+    ]
+    return found
+
+
+def markdown(run: Run) -> str:
+    """Write the table for docs/performance.md; what was not measured is left out."""
+    lines = run.by_name()
+    head = ("metric", "in C", "target", "pwmixer, p50 [p99]", "to C", "met")
+    rows: list[tuple[str, ...]] = [head, ("---", "--:", "---", "--:", "--:", "---")]
+    rows += [tuple(_cells(target, lines)) for target in TARGETS if {target.ours} <= lines.keys()]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{table}\n\nMeasured on {run.on()}.{BUSY if is_busy(run) else ''}\n"
+
+
+def is_busy(run: Run) -> bool:
+    """Whether others wanted the machine as well: the benchmark itself comes to about two processes that run."""
+    return run.load[0] > 1.0
+
+
+def _cells(target: Target, lines: Mapping[str, Line]) -> Iterator[str]:
+    ours, peer = lines[target.ours], lines.get(target.peer)
+    yield target.metric
+    yield "-" if peer is None else f"{number(peer.p50)} {peer.unit}"
+    yield "; ".join(_limits(target, ours.unit))
+    yield f"{number(ours.p50)}{'' if ours.p99 is None else f' [{number(ours.p99)}]'} {ours.unit}"
+    yield "-" if peer is None or not peer.p50 else f"{ours.p50 / peer.p50:.2f} x"
+    by = missed(target, lines)
+    yield f"no: {', '.join(by)}" if by else "yes"
+
+
+def _limits(target: Target, unit: str) -> Iterator[str]:
+    if target.times is not None:
+        yield f"<= {target.times:g} x"
+    if target.most is not None:
+        yield f"<= {target.most:g} {unit}"
+    if target.least is not None:
+        yield f">= {target.least:g} {unit}"
+    if target.p99 is not None:
+        yield f"p99 <= {target.p99:g} {unit}"
+    if target.longest is not None:
+        yield f"longest <= {target.longest:g} {unit}"
+    yield from (
+        f">= {times:g} x faster than {name.partition(': ')[2]}" for name, times in target.faster.items()
+    )

@@ -1,0 +1,181 @@
+"""The benchmark's pure half: figures, comparisons, targets, pictures and documents. That it runs at all, `scripts/bench --short` tells."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import compare, plots, publish, record, targets
+from benchmarks.figures import Line, lines, table
+from benchmarks.metrics.signals import spans
+from pwmixer_dbus import __version__
+
+DOCS = Path(__file__).parents[1] / "docs"
+DELAYS = {"a service in C": [1.0, 1.1, 1.2, 1.1] * 30, "pwmixer": [2.0, 2.3, 2.2, 2.1] * 30}
+
+
+def run(*found: Line, version: str = "1.0") -> record.Run:
+    return record.Run(
+        version=version,
+        date="2026-01-31",
+        machine={"architecture": "x86_64", "processor": "A processor", "processors": 2, "kernel": "6.1"},
+        versions={"python": "3.11.2", "pipewire": "1.4.2", "wireplumber": "0.5.8"},
+        load=(0.1, 1.5),
+        lines=found,
+    )
+
+
+def scaled(found: list[Line], factor: float, *, only: str = "") -> list[Line]:
+    return [replace(line, p50=line.p50 * factor) if line.what == only or not only else line for line in found]
+
+
+def test_a_line_has_the_median_the_percentile_the_most_and_the_ratio_to_the_first() -> None:
+    limit, ours = lines("set", "ms", DELAYS)
+    assert limit.p50 == pytest.approx(1.1)
+    assert (limit.n, limit.most, limit.ratio) == (120, 1.2, 1.0)
+    assert ours.p99 == pytest.approx(2.3)
+    assert ours.ratio == pytest.approx(2.15 / 1.1)
+    assert ours.name == "set: pwmixer"
+    assert lines("set", "ms", {"few": [1.0, 2.0]})[0].p99 is None
+    assert lines("set", "ms", {"none": []}) == []
+
+
+def test_a_median_of_many_is_less_in_doubt_than_one_of_few() -> None:
+    (few,) = lines("set", "ms", {"few": [1.0, 2.0, 3.0, 4.0]})
+    (many,) = lines("set", "ms", {"many": [1.0, 2.0, 3.0, 4.0] * 100})
+    assert few.noise is not None
+    assert many.noise is not None
+    assert few.noise > 5 * many.noise > 0
+    assert lines("memory", "MiB", {"one": [12.0]})[0].noise is None
+
+
+def test_the_table_names_each_benchmark_once() -> None:
+    text = table(lines("set", "ms", DELAYS))
+    assert text.count("set ") == 1
+    assert "2.15 ms" in text
+    assert "1.95x" in text
+
+
+def test_a_slower_machine_is_no_regression_but_a_slower_service_beside_its_peer_is() -> None:
+    found = lines("set", "ms", DELAYS)
+    old, same, dearer = run(*found), run(*scaled(found, 3.0)), run(*scaled(found, 1.5, only="pwmixer"))
+    assert compare.judged(found[1], same.lines[1], found[0], same.lines[0])[1] is False
+    times, is_beyond = compare.judged(found[1], dearer.lines[1], found[0], dearer.lines[0])
+    assert is_beyond
+    assert times == pytest.approx(1.5)
+    assert "<\n" not in compare.comparison(old, same)
+    told = next(line for line in compare.comparison(old, dearer).splitlines() if "set: pwmixer" in line)
+    assert told.endswith("1.50x         1.50x <")
+
+
+def test_more_signals_a_second_are_cheaper_and_nothing_from_nothing_is_no_change() -> None:
+    rates = lines("rate", "k/s", {"sd-bus in C": [90.0], "pwmixer's connection": [40.0]})
+    old, new = run(*rates), run(rates[0], replace(rates[1], p50=60.0))
+    assert compare.comparison(old, new).splitlines()[2].endswith(">")
+    nothing = lines("growth", "B", {"by a notice": [0.0]})
+    assert "<" not in compare.comparison(run(*nothing), run(*nothing)).splitlines()[1]
+    grown = run(*lines("growth", "B", {"by a notice": [148.0]}))
+    assert compare.comparison(run(*nothing), grown).splitlines()[1].endswith("<")
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    written = run(*lines("set", "ms", {"pwmixer": [2.0]}))
+    file.write_text(record.written(written))
+    assert record.read(file) == written
+    for text in (
+        "",
+        "[]",
+        "{}",
+        '{"schema": 1}',
+        record.written(written).replace('"schema": 1', '"schema": 99'),
+    ):
+        file.write_text(text)
+        with pytest.raises(record.RecordError):
+            record.read(file)
+
+
+def test_a_target_is_met_or_says_by_what_it_is_missed() -> None:
+    target = targets.Target(
+        metric="a call", ours="set: pwmixer", peer="set: a service in C", times=2.0, most=2.5, p99=2.25
+    )
+    found = {line.name: line for line in lines("set", "ms", DELAYS)}
+    assert targets.missed(target, found) == ["p99 2.3 ms"]
+    assert targets.missed(replace(target, p99=None), found) == []
+    assert targets.missed(replace(target, times=1.5, p99=None), found) == ["1.95 x"]
+    faster = replace(target, p99=None, faster={"set: a service in C": 2})
+    assert targets.missed(faster, found) == ["0.5 x faster than a service in C"]
+
+
+def test_pictures_are_xml_and_show_what_there_is() -> None:
+    found = lines("set", "ms", {**DELAYS, "<pactl> & co": [20.0]})
+    found += lines("storm: one slider", "%", {"a service in C": [3.0], "pwmixer": [7.0]})
+    found += lines("memory: own", "MiB", {"pwmixer": [12.0]})
+    found += lines("SetVolume by streams", "ms", {"1": [1.0], "10": [1.1], "100": [1.0]})
+    drawn = plots.pictures(run(*found))
+    assert set(drawn) == {"delays.svg", "storms.svg", "memory.svg", "streams.svg"}
+    for picture in drawn.values():
+        ET.fromstring(picture)  # noqa: S314 - our own
+    assert "&lt;pactl&gt; &amp; co" in drawn["delays.svg"]
+    assert drawn["streams.svg"].count("<circle") == 3
+
+
+def test_what_a_notice_led_to_is_read_from_the_trace() -> None:
+    def event(at: float, what: str, name: str = "stream:1") -> dict[str, object]:
+        return {"time": at, "what": what, "object": name}
+
+    found = spans(
+        [
+            event(1.000, "notice"),
+            event(1.000, "notice", "client:9"),
+            event(1.002, "signal"),
+            event(1.003, "changed"),
+            event(1.004, "fetched"),
+            event(2.000, "notice"),
+            event(2.001, "fetched"),  # it was as before
+            event(3.000, "notice"),
+            event(3.001, "changed"),
+            event(3.002, "fetched"),
+            event(3.004, "signal"),  # later, since there has just been one
+        ]
+    )
+    assert found["notice to signal sent"] == [pytest.approx(2.0), pytest.approx(4.0)]
+    assert found["notice to state"] == [pytest.approx(1.0)]
+
+
+# What is published
+
+
+def test_a_version_has_one_row_in_the_history() -> None:
+    found = lines("look", "ms", {"a service in C": [0.1], "Get": [0.15]})
+    first = publish.with_row(None, run(*found, version="0.9"))
+    both = publish.with_row(publish.with_row(first, run(version="1.0")), run(*found, version="1.0"))
+    assert [row["version"] for row in both["releases"]] == ["0.9", "1.0"]
+    assert set(both["releases"][1]["lines"]) == {"look: a service in C", "look: Get"}
+
+
+def test_this_version_has_its_row_in_the_history() -> None:
+    history = json.loads((DOCS / "performance" / publish.HISTORY).read_text())
+    assert history["schema"] == record.SCHEMA
+    versions = [row["version"] for row in history["releases"]]
+    assert __version__ in versions, "run scripts/bench on a quiet machine before a release"
+    assert len(set(versions)) == len(versions)
+    for row in history["releases"]:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", row["date"])
+        for figures in row["lines"].values():
+            assert set(figures) == {"p50", "p99", "unit"}
+
+
+def test_the_published_run_has_every_target_and_its_table_is_in_the_documentation() -> None:
+    latest = record.read(DOCS / "performance" / publish.LATEST)
+    names = set(latest.by_name())
+    for target in targets.TARGETS:
+        assert {target.ours, *filter(None, (target.peer,)), *target.faster} <= names
+    page = (DOCS / "performance.md").read_text()
+    assert publish.with_table(page, latest) == page
+    for picture in plots.pictures(latest):
+        assert (DOCS / "performance" / picture).is_file()
+        assert f"performance/{picture})" in page
