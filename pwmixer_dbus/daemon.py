@@ -46,7 +46,7 @@ from pwmixer_dbus.supervisor import Supervisor, new_loop
 if TYPE_CHECKING:
     import argparse
 
-    from pwmixer_dbus.core.succession import Fading, Succession
+    from pwmixer_dbus.core.succession import Succession
     from pwmixer_dbus.pidfile import PidFile
     from pwmixer_dbus.succession import Parts as SuccessionParts
 
@@ -242,7 +242,10 @@ class Daemon:
             self._give_up(following)
             return EXIT_OK
         try:
-            await self._connection.own(BUS_NAME, replace=replace)
+            if following is None:
+                await self._connection.own(BUS_NAME)
+            else:
+                self._service.predecessor = await self._connection.own_instead(BUS_NAME)
         except TakenError:
             pid = await self._connection.process_behind(BUS_NAME)
             log.error(
@@ -333,7 +336,7 @@ class Daemon:
             self._pid_file.remove()  # who owns the name next writes its own
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
         await self._connection.disown(BUS_NAME)
-        if self._service.heir.name:
+        if self._service.passes_on:
             await self._mixer.settle(GIVE_UP)
             await asyncio.wait((following,), timeout=LINGER)
         await self._mixer.drain(DRAIN)
@@ -359,18 +362,18 @@ class Daemon:
         await self._has_looked()
         log.info("%s", sandbox.describe(Path.home()))
         settle()
-        self._service.predecessor = await self._connection.owner_of(BUS_NAME)
-        self._predecessor = await self._connection.process_behind(BUS_NAME)
-        # Before the other one leaves, so that there is no moment without.
-        self._switchboard.follow(self._configuration.settings, early=True)
         return following
 
     async def _take_over(self) -> None:
         """Go on with what the instance before has left; whoever calls meanwhile waits."""
         from pwmixer_dbus import succession  # noqa: PLC0415 - see above
 
-        predecessor = self._service.predecessor
-        left = await succession.inherited(self._connection, predecessor) if predecessor else None
+        left, predecessor = None, self._service.predecessor
+        if predecessor:
+            self._predecessor = await self._connection.process_behind(predecessor)
+            # Before the other one leaves, so that there is no moment without.
+            self._switchboard.follow(self._configuration.settings, early=True)
+            left = await succession.inherited(self._connection, predecessor)
         if left is not None and self._configuration.error:
             self._configuration.settings = left.configured  # the last good ones
         configured, memory = self._configuration.settings, self._recalled(left)
@@ -388,19 +391,17 @@ class Daemon:
         """Leave all to the instance that has taken the name; False where that has died, and the name is ours again."""
         from pwmixer_dbus import succession  # noqa: PLC0415 - once in the life of a service
 
-        fades, left = self._fader.hand_over(), []
-        self._switchboard.close_early()
-        await self._mixer.settle(DRAIN)
+        left: list[Succession] = []
 
-        def leave() -> "Succession":
-            left.append(self._leave(fades))
+        async def leave() -> "Succession":
+            left.append(await self._leave())
             return left[0]
 
         heir = self._service.heir
         is_taken = await succession.handed_over(self._connection, heir, leave)
-        if not left:
-            self._fader.take_over(fades)
         if is_taken or not await self._connection.own_again(BUS_NAME):
+            if left:
+                self._service.pass_calls_on()
             self._remembers = False  # from now on the file is the other's
             log.info("another instance has taken over")
             return True
@@ -411,13 +412,18 @@ class Daemon:
             self._remembers = left[0].remembers
             configured, memory = self._configuration.settings, self._keeper.memory
             succession.go_on(self._parts(), left[0], configured=configured, memory=memory)
+        self._service.release_calls()
         self._switchboard.follow(self._configuration.settings)
         await self._write_pid_file(self._pid_place)
         return False
 
-    def _leave(self, fades: "tuple[Fading, ...]") -> "Succession":
+    async def _leave(self) -> "Succession":
+        """Bring to its end what has been asked, and stop; return what is left."""
         from pwmixer_dbus import succession  # noqa: PLC0415 - likewise
 
+        fades = self._fader.hand_over()
+        self._switchboard.close_early()
+        await self._mixer.settle(DRAIN)
         if self._remembers:
             self._state.schedule(self._keeper.memory)
             self._state.flush()
@@ -429,6 +435,7 @@ class Daemon:
             is_saved=not self._state.problem,
         )
         self._remembers = False
+        self._service.hold_calls()  # until it is known who is to answer them
         return left
 
     def _parts(self) -> "SuccessionParts":

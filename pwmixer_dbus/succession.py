@@ -6,7 +6,7 @@ has just left.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.events import Configured
@@ -120,7 +120,9 @@ async def inherited(connection: BusConnection, predecessor: str) -> Succession |
     return left
 
 
-async def handed_over(connection: BusConnection, heir: Heir, leave: Callable[[], Succession]) -> bool:
+async def handed_over(
+    connection: BusConnection, heir: Heir, leave: Callable[[], Awaitable[Succession]]
+) -> bool:
     """Hand over what `leave` returns when it is asked for; return False where nobody owns the name any more.
 
     An heir that does not ask is an older one.
@@ -129,7 +131,7 @@ async def handed_over(connection: BusConnection, heir: Heir, leave: Callable[[],
         call = await heir.hears("HandOver", UNASKED)
         if call is None:
             return False
-        connection.reply(call, "s", [written(leave())])
+        connection.reply(call, "s", [written(await leave())])
         return await heir.hears("Taken", UNTAKEN) is not None
     except TimeoutError:
         return True

@@ -26,8 +26,9 @@ from typing import Any
 import shm_storm
 from dbus_fast.aio import MessageBus
 from session import Session, SessionError
+from take_overs import Load, LostError, Relay, complaints, descriptors, kept, left_behind, load_of
 
-from benchmarks.rig import NAME, ROOT, SERVICE, News, call, connected, listen
+from benchmarks.rig import NAME, PROPERTIES, ROOT, SERVICE, News, call, connected, listen
 from pwmixer_dbus.config.store import StateFile
 from pwmixer_dbus.core.memory import APPS, KnownApp, Level, Memory
 
@@ -247,11 +248,103 @@ async def storm(_session: Session, rounds: int, _dice: random.Random) -> list[st
     return [f"{changes} publications", *(shm_storm.told(one) for one in found)]
 
 
+# --- take-overs
+
+TWINS = 10
+"""In one of so many rounds, two instances take over at the same time."""
+
+DESCRIBE = (NAME, ROOT, NAME, "Describe", "a{sv}", "0")
+APPS_THAT_PLAY, APPS_THAT_DO_NOT = ("Film", "Game", "Radio", "Talk"), ("Alarm", "Bell")
+
+
+async def take_overs(session: Session, rounds: int, dice: random.Random) -> list[str]:
+    """Let one instance after the other take over while a dozen clients call, set, step, watch and hold.
+
+    No call may fail or stay unanswered, no step and no volume may be lost or carried out twice, a hold and a fade go on,
+    all keep their numbers, and nothing is left behind: no process, no descriptor, no file, and no memory.
+    """
+    session.add_null_sink("speakers", "Speakers")
+    session.pactl("set-default-sink", "speakers")
+    for name in (*APPS_THAT_PLAY, "Held", "Dusk"):
+        session.play(name)
+    first = session.spawn("pwmixer-0", *SERVICE)
+    session.wait_for(
+        lambda: "Dusk" in session.run("busctl", "--user", "call", *DESCRIBE, check=False), "the streams"
+    )
+    for name in APPS_THAT_DO_NOT:
+        session.play(name).kill()
+    playing = len(APPS_THAT_PLAY) + 2
+    session.wait_for(
+        lambda: len(session.pactl("list", "short", "sink-inputs").splitlines()) == playing,
+        "the others to end",
+    )
+    relay = Relay(session, first)
+    load = await load_of(
+        session,
+        [f"name:{n.lower()}" for n in APPS_THAT_PLAY],
+        [f"name:{n.lower()}" for n in APPS_THAT_DO_NOT],
+        dice,
+    )
+    await load.holder.ask("FadeVolume", "sdua{sv}", "app:dusk", 0.1, 3_600_000, {})
+    try:
+        found, used = await taken_over(relay, load, rounds)
+    finally:
+        await load.end()
+    answers, signals = sum(caller.answers for caller in load.callers), sum(load.signals)
+    left, said = left_behind(session), complaints(session)
+    if left or said:
+        raise BrokenPromiseError("\n".join((*left, *said)))
+    return [
+        f"{rounds} take-overs; {answers} calls answered as they should, {signals} signals",
+        f"longest time without an answer: median {median(found):.0f} ms, 99 % {sorted(found)[int(0.99 * (len(found) - 1))]:.0f} ms, most {max(found):.0f} ms",
+        f"memory of its own {used[0][0] / 2**20:.1f} MiB of the first, {used[-1][0] / 2**20:.1f} MiB of the last; descriptors {used[0][1]} and {used[-1][1]}",
+    ]
+
+
+async def taken_over(relay: Relay, load: Load, rounds: int) -> tuple[list[float], list[tuple[int, int]]]:
+    """Take over; return the longest time without an answer of each in ms, and the memory and descriptors of each heir."""
+    before, found, used = await seen(load), [], []
+    for number in range(rounds):
+        load.asking.begin()
+        await relay.take_over(2 if number % TWINS == TWINS - 1 else 1)
+        load.check()
+        found.append(1000 * load.asking.longest)
+        now = await seen(load)
+        if now.same != before.same or now.generation < before.generation or now.fading > before.fading:
+            raise BrokenPromiseError(f"take-over {number + 1}: {before} has become {now}")
+        before = now
+        used.append((kept(relay.process.pid), descriptors(relay.process.pid)))
+    return found, used
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What clients see after a take-over: what has to be the same, and what may only go one way."""
+
+    same: object
+    generation: int
+    fading: float
+
+
+async def seen(load: Load) -> Sight:
+    """Look at the service as a client does."""
+    state = await load.holder.describe()
+    holds = await load.holder.ask("Get", "ss", NAME, "Holds", interface=PROPERTIES)
+    same = (
+        sorted((s["number"], s["index"], s["app_id"], s["device"]) for s in state["streams"]),
+        [app["app_id"] for app in state["apps"]],
+        [hold["cookie"].value for hold in holds.value],
+    )
+    (fading,) = [s["volume"] for s in state["streams"] if s["app_id"] == "name:dusk"]
+    return Sight(same, int(state["generation"]), float(fading))
+
+
 # --- all trials
 
 TRIALS: dict[str, Callable[[Session, int, random.Random], Coroutine[Any, Any, list[str]]]] = {
     "kills": kills,
     "storm": storm,
+    "take-overs": take_overs,
 }
 
 
@@ -267,7 +360,7 @@ def main() -> int:
         with Session() as session:
             for line in asyncio.run(TRIALS[options.trial](session, options.rounds, dice)):
                 print(line)
-    except (SessionError, BrokenPromiseError, TimeoutError) as error:
+    except (SessionError, BrokenPromiseError, LostError, TimeoutError) as error:
         print(f"soak: {error or 'something that was to happen did not'}", file=sys.stderr)
         return 1
     return 0

@@ -69,7 +69,10 @@ class Switchboard:
         self._sections: dict[str, object | None] = {}
 
     def follow(self, settings: Settings, *, early: bool = False) -> None:
-        """Open and close what these settings, compared with the last ones, ask for; of all, or of the early ones."""
+        """Open and close what these settings, compared with the last ones, ask for; of all, or of the early ones.
+
+        An early one that cannot be opened yet is tried again the next time, and only then told.
+        """
         for switch in self._switches:
             if early and not switch.early:
                 continue
@@ -79,12 +82,15 @@ class Switchboard:
             self._sections[switch.name] = section
             self._close(switch.name)
             if section is not None:
-                self._try(switch, settings)
+                self._try(switch, settings, again=early)
 
-    def _try(self, switch: Switch, settings: Settings) -> None:
+    def _try(self, switch: Switch, settings: Settings, *, again: bool) -> None:
         try:
             self._open[switch.name] = switch.open_with(self._parts, settings)
         except (OSError, MixerError) as error:
+            if again:
+                del self._sections[switch.name]
+                return
             log.error("%s is off, since it could not be opened: %s", switch.name, error)
 
     def _close(self, name: str) -> None:

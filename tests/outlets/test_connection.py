@@ -178,11 +178,13 @@ def test_a_name_has_one_owner_until_another_takes_it_over(bus: Session) -> None:
         lost: list[str] = []
         first, second = await BusConnection.open(), await BusConnection.open()
         first.serve(lambda _: False, lost.append)
-        await first.own(NAME, replace=False)
+        second.serve(lambda _: False, lost.append)
+        assert await first.own_instead(NAME) == ""
+        assert not await second.own_again(NAME)
         with pytest.raises(TakenError):
-            await second.own(NAME, replace=False)
+            await second.own(NAME)
         assert await second.process_behind(NAME) == os.getpid()
-        await second.own(NAME, replace=True)
+        assert await second.own_instead(NAME) == first.unique_name
         await first.process_behind(DAEMON)
         assert NAME in lost
         assert await first.process_behind("org.pwmixer.Nobody") is None

@@ -90,6 +90,7 @@ class BusConnection:
         self._gathered: list[bytes] = []
         self._unwritten = 0
         self._passed: dict[int, Message] = {}
+        self._replaced: asyncio.Future[str] | None = None
 
     @classmethod
     async def open(cls) -> "BusConnection":
@@ -124,6 +125,8 @@ class BusConnection:
                     on_name_lost(message.body[0])
                 elif message.member == "NameOwnerChanged" and not message.body[2]:
                     self._has_gone(message.body[0])
+                elif message.member == "NameOwnerChanged":
+                    self._has_changed(*message.body[1:])
             return False
 
         self._bus.add_message_handler(handle)
@@ -213,18 +216,31 @@ class BusConnection:
             raise OSError(said)
         return reply.body
 
-    async def own(self, name: str, *, replace: bool) -> None:
-        """Become the owner of a name, from another one where `replace`; raises TakenError."""
+    async def own(self, name: str) -> None:
+        """Become the owner of a name; raises TakenError."""
         flags = NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT
-        if replace:
-            flags |= NameFlag.REPLACE_EXISTING
         if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
             raise TakenError(name)
+
+    async def own_instead(self, name: str) -> str:
+        """Become the owner of a name, whoever it is; return the unique name of who it was until then, "" for nobody.
+
+        Raises TakenError where that one does not allow it. `serve` has to have been called.
+        """
+        # Asked before, it could be another one by then.
+        self._replaced = asyncio.get_running_loop().create_future()
+        await self._bus.call(_to_daemon("AddMatch", _owners_of(name)))
+        flags = NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT | NameFlag.REPLACE_EXISTING
+        if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
+            raise TakenError(name)
+        predecessor = await self._replaced
+        await self._bus.call(_to_daemon("RemoveMatch", _owners_of(name)))
+        return predecessor
 
     async def own_again(self, name: str) -> bool:
         """Become the owner of a name that nobody owns; return whether we are."""
         try:
-            await self.own(name, replace=False)
+            await self.own(name)
         except (TakenError, OSError, EOFError):
             return False
         return True
@@ -270,6 +286,10 @@ class BusConnection:
             for tell in waiting:
                 tell()
 
+    def _has_changed(self, before: str, owner: str) -> None:
+        if self._replaced is not None and not self._replaced.done() and owner == self.unique_name:
+            self._replaced.set_result(before)
+
     def _stop_awaiting(self, client: str) -> None:
         del self._awaited[client]
         message = _to_daemon("RemoveMatch", _end_of(client))
@@ -279,11 +299,6 @@ class BusConnection:
     def answer_as(self, call: Message, asked: Message) -> None:
         """Let the answer to a call be the answer to another one, by which it was passed on."""
         self._passed[id(call)] = asked
-
-    async def owner_of(self, name: str) -> str:
-        """Return the unique name of whoever owns a name, "" where nobody does."""
-        reply = await self._bus.call(_to_daemon("GetNameOwner", name))
-        return str(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else ""
 
     async def process_behind(self, name: str) -> int | None:
         """Return the process id of whoever owns a name."""
@@ -313,6 +328,10 @@ def _to_daemon(member: str, text: str) -> Message:
         signature="s",
         body=[text],
     )
+
+
+def _owners_of(name: str) -> str:
+    return f"type='signal',sender='{DAEMON}',member='NameOwnerChanged',arg0='{name}'"
 
 
 def _end_of(client: str) -> str:

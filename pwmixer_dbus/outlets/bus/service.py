@@ -80,7 +80,8 @@ class BusService:
     and `state_error` that of saving what `keeper` remembers;
     `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`.
 
-    `heir` is the instance that takes over from us, `predecessor` the unique name of the one that we have taken over from.
+    `heir` is the instance that takes over from us, `passes_on` whether calls are passed on to it, and `predecessor` the
+    unique name of the one that we have taken over from.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class BusService:
             rules=rules,
         )
         self.heir = Heir(connection)
+        self.passes_on = False
         self.predecessor = ""
         mixer.subscribe(self.publisher.on_change)
         mixer.hear(self.methods.on_request)
@@ -182,7 +184,7 @@ class BusService:
         if message.interface == SUCCESSION:
             self._on_succession(message)
             return True
-        if self.heir.name:  # it knows all that we knew, and what has happened since
+        if self.passes_on:  # our heir knows all that we knew, and what has happened since
             self.heir.pass_on(message)
             return True
         caller, method = message.sender or "", message.member or ""
@@ -216,6 +218,17 @@ class BusService:
         method, since = self._open.pop(id(message), ("", 0.0))
         if method:
             self._measures.answered(method, since, failed=failed)
+
+    def hold_calls(self) -> None:
+        """Hold calls back from now on."""
+        self._held_calls = []
+
+    def pass_calls_on(self) -> None:
+        """Let our heir answer the calls that have been held back, and from now on all."""
+        self.passes_on = True
+        held, self._held_calls = self._held_calls or [], None
+        for message in held:
+            self.heir.pass_on(message)
 
     def release_calls(self) -> None:
         """Answer the calls that have been held back until now, and from now on each at once."""
