@@ -242,10 +242,7 @@ class Daemon:
             self._give_up(following)
             return EXIT_OK
         try:
-            if following is None:
-                await self._connection.own(BUS_NAME)
-            else:
-                self._service.predecessor = await self._connection.own_instead(BUS_NAME)
+            await self._own(replace=replace)
         except TakenError:
             pid = await self._connection.process_behind(BUS_NAME)
             log.error(
@@ -278,6 +275,15 @@ class Daemon:
         answering.cancel()  # what is not open by now is not opened any more
         await self._end(following, quickening, answering, left, stopped)
         return status
+
+    async def _own(self, *, replace: bool) -> None:
+        """Own the name, and know whom we have it from."""
+        if replace:
+            predecessor = await self._connection.own_instead(BUS_NAME)
+            self._service.predecessor = predecessor
+            self._predecessor = await self._connection.process_behind(predecessor) if predecessor else None
+        else:
+            await self._connection.own(BUS_NAME)
 
     def _give_up(self, following: "asyncio.Task[None] | None") -> None:
         """Close what is open; the name is another's."""
@@ -370,7 +376,6 @@ class Daemon:
 
         left, predecessor = None, self._service.predecessor
         if predecessor:
-            self._predecessor = await self._connection.process_behind(predecessor)
             # Before the other one leaves, so that there is no moment without.
             self._switchboard.follow(self._configuration.settings, early=True)
             left = await succession.inherited(self._connection, predecessor)
