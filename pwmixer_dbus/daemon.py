@@ -374,7 +374,7 @@ class Daemon:
         """Go on with what the instance before has left; whoever calls meanwhile waits."""
         from pwmixer_dbus import succession  # noqa: PLC0415 - see above
 
-        left, predecessor = None, self._service.predecessor
+        left, predecessor, since = None, self._service.predecessor, time.monotonic()
         if predecessor:
             # Before the other one leaves, so that there is no moment without.
             self._switchboard.follow(self._configuration.settings, early=True)
@@ -391,6 +391,8 @@ class Daemon:
         self._answer()
         if left is not None:
             succession.tell_taken(self._connection, predecessor)
+            took = time.monotonic() - since
+            log.info("took over from process %s; calls have waited %.0f ms", self._predecessor, 1000 * took)
 
     async def _hand_over(self) -> bool:
         """Leave all to the instance that has taken the name; False where that has died, and the name is ours again."""

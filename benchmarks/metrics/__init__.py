@@ -19,6 +19,7 @@ from benchmarks.metrics import (
     starts,
     statistics,
     storms,
+    take_overs,
     volumes,
 )
 from benchmarks.rig import Bench, Length
@@ -49,4 +50,5 @@ ALONE: Mapping[str, Callable[[Length], Awaitable[list[Line]]]] = {
     "new-stream": new_stream.new_stream,
     "statistics": statistics.statistics,
     "rules": rules.rules,
+    "take-over": take_overs.take_over,
 }

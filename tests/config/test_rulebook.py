@@ -284,3 +284,29 @@ def test_where_the_file_cannot_be_written_nothing_changes(tmp_path: Path) -> Non
     with pytest.raises(MixerError, match="cannot be written: its folder is a file; nothing has changed"):
         book.add(rule("x"))
     assert (names(book), book.revision) == ("A", 1)
+
+
+# From one instance to the next
+
+
+def test_the_revision_goes_on_from_that_of_another_instance(file: Path) -> None:
+    before = filled(file)
+    same = RuleBook(file, persons("A", "B"))
+    same.read()
+    same.take_over(persons("A", "B"), before.rules, 7)
+    assert same.revision == 7
+    other = RuleBook(file, persons("A"))
+    other.read()
+    other.take_over(persons("A"), before.rules, 7)
+    assert (names(other), other.revision) == ("A c d e", 8)
+
+
+def test_the_rules_of_a_bad_file_stay_in_force_from_one_instance_to_the_next(file: Path) -> None:
+    before = filled(file)
+    file.write_text("[[rules]")
+    book = RuleBook(file, persons("A", "B"))
+    with pytest.raises(ConfigError):
+        book.read()
+    book.take_over(persons("A", "B"), before.rules, 7)
+    assert (names(book), book.revision) == ("A B c d e", 7)
+    assert "rules.toml" in book.problem

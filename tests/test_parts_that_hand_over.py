@@ -1,0 +1,146 @@
+"""What the parts of one instance hand over to those of the next, on a loop whose time jumps; through the document itself."""
+
+import asyncio
+import itertools
+
+import pytest
+from test_fader import Stage, on_a_stage
+from test_mixer import MUSIC, STREAM, USER, stream
+
+from pwmixer_dbus.core import verbs
+from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.events import Disconnected, Gone, Seen
+from pwmixer_dbus.core.memory import GRACE
+from pwmixer_dbus.core.model import Kind, Server
+from pwmixer_dbus.core.state import Change, MixerState, seen_in
+from pwmixer_dbus.core.succession import Succession, understood, written
+
+
+def handed_over(old: Stage) -> Stage:
+    """Let the parts of an instance hand over to those of a new one, which has looked at the same server before."""
+    new = Stage()
+    new.mixer.sleep()
+    new.mixer.on_event(seen_in(old.mixer.state))
+    old.mixer.sleep()
+    left = Succession(
+        made_at=old.loop.time(),
+        state=old.mixer.state,
+        history=old.mixer.history,
+        asked=old.mixer.hand_over(),
+        vigil=old.keeper.hand_over(),
+        fades=old.fader.hand_over(),
+    )
+    found, problem = understood(written(left), new.loop.time())
+    assert (found, problem) == (left, "")
+    new.mixer.take_over(left.history, left.asked)
+    new.keeper.take_over(left.vigil)
+    now = new.mixer.wake(left.state)
+    new.keeper.start(old.keeper.memory)
+    new.mixer.on_event(now)
+    new.fader.take_over(left.fades)
+    return new
+
+
+def shown(stage: Stage, index: int = 10, volume: float = 0.5) -> None:
+    stage.mixer.on_event(Seen(record=stream(index, volume, device=1)))
+
+
+@on_a_stage
+async def test_a_fade_goes_on_from_where_it_was_and_takes_what_remained(stage: Stage) -> None:
+    stage.fade(0.1, 4.0, key=None)
+    stage.fade(0.1, 4.0)
+    await asyncio.sleep(2)
+    new = handed_over(stage)
+    taken_at, begin = new.loop.time(), stage.volume(STREAM)
+    assert begin == pytest.approx(0.3, abs=0.01)
+    await asyncio.sleep(1)
+    assert new.volume(STREAM) == pytest.approx(0.2, abs=0.01)
+    levels = [begin, *new.levels(STREAM)]
+    assert max(before - after for before, after in itertools.pairwise(levels)) < 0.01
+    assert stage.arrived == new.arrived == []
+    await asyncio.sleep(1.1)
+    assert new.volume(STREAM) == new.volume() == new.learned() == 0.1
+    assert new.sent[-1][0] == pytest.approx(taken_at + 2, abs=0.05)
+    assert len(new.arrived) == 2
+    sent = len(stage.sent)
+    await asyncio.sleep(10)
+    assert len(stage.sent) == sent, "the old one does nothing any more"
+    new.mixer.undo(2, Origin(kind="undo"), lambda *_: None)
+    await asyncio.sleep(1)
+    assert new.volume(STREAM) == new.volume() == 0.5
+
+
+@on_a_stage
+async def test_what_somebody_has_taken_hold_of_stays_theirs(stage: Stage) -> None:
+    shown(stage, 11)
+    await stage.quiet()
+    stage.fade(0.1, 4.0, key=None)
+    await asyncio.sleep(2)
+    stage.set(STREAM, 0.9)
+    new = handed_over(stage)
+    await asyncio.sleep(5)
+    assert new.volume(STREAM) == 0.9
+    assert new.volume((Kind.PLAYBACK, 11)) == 0.1
+
+
+@on_a_stage
+async def test_a_step_counts_from_what_was_asked_of_the_one_before(stage: Stage) -> None:
+    """A sink that is suspended acknowledges at once, and shows it when it runs again."""
+    stage.obedient = False
+    stage.set_volume(0.8)
+    stage.answer()
+    waiting = stage.loop.time()
+    await stage.mixer.settle(1.0)
+    assert stage.answers == [None]
+    assert stage.loop.time() == waiting, "what only has to be shown is not waited for"
+    new = handed_over(stage)
+    new.obedient = False
+    new.step(0.05)
+    assert new.volumes == [0.85]
+    new.answer()
+    await asyncio.sleep(1)
+
+
+@on_a_stage
+async def test_who_is_asleep_tells_nobody_and_then_only_what_is_different(stage: Stage) -> None:
+    told: list[Change] = []
+
+    def tell(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        told.extend(changes)
+
+    state = stage.mixer.state
+    stage.mixer.subscribe(tell)
+    stage.mixer.sleep()
+    shown(stage, 11)
+    stage.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=11))
+    shown(stage, 10, 0.2)
+    assert told == []
+    stage.mixer.on_event(stage.mixer.wake(state))
+    change, *learned = told
+    assert (change.before, change.after) == (state.streams[STREAM], stage.mixer.state.streams[STREAM])
+    assert [change.kind for change in learned] == [Kind.APP], (
+        "another program has set it, which a person may want"
+    )
+    told.clear()
+    stage.mixer.sleep()
+    stage.mixer.on_event(Disconnected(reason="It has gone."))
+    stage.mixer.on_event(stage.mixer.wake(stage.mixer.state))
+    assert not stage.mixer.state.connected
+
+
+@on_a_stage
+async def test_only_what_is_really_new_is_new_to_the_next_one(stage: Stage) -> None:
+    state = stage.mixer.state
+    plan = verbs.set_volume(state, stage.mixer.pending, state.apps[MUSIC], 0.3)
+    stage.mixer.submit(plan, USER, stage.answers.append)
+    await stage.quiet()
+    # Together with a change of the default it says nothing of what a person wants, and is left alone.
+    stage.mixer.on_event(Seen(record=Server(default_sink="sink3", cookie=1)))
+    shown(stage, 10, 0.9)
+    await stage.quiet()
+    assert (stage.volume(STREAM), stage.learned()) == (0.9, 0.3)
+    new = handed_over(stage)
+    shown(new, 12, 1.0)
+    await asyncio.sleep(GRACE / 2)
+    assert new.levels(STREAM) == []
+    assert new.levels((Kind.PLAYBACK, 12)) == [0.3]
