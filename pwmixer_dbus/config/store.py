@@ -39,6 +39,9 @@ VERSION = 1
 DELAY = 0.25
 """Seconds from a change to the write that saves it; the other half of the 500 ms that may be lost is for the disk."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""Seconds from a write that failed to the next attempt where nothing changes meanwhile; each is twice as long as the last."""
+
 SIZE_LIMIT = 8 * 1024 * 1024
 KEPT_ASIDE = 3
 """How many damaged files are kept; the oldest goes first."""
@@ -61,8 +64,15 @@ def state_path() -> Path:
     return state_home() / "pwmixer" / "state.json"
 
 
+def pause_before(attempt: int) -> float:
+    """Return how many seconds pass before what could not be saved is tried again, for the first time (0) or a later one."""
+    return float(min(FIRST_PAUSE * 2 ** min(attempt, 10), LONGEST_PAUSE))
+
+
 class StateFile:
     """Memory on the disk. `load` once, then `schedule` each new memory on the loop, and `flush` at the end.
+
+    What could not be saved is tried again with the next change, and without one after a pause; not after `flush`.
 
     `problem` is one sentence on why memory is not saved at the moment, "" when all is well. `on_problem` is called when
     that differs, on the loop's thread.
@@ -80,6 +90,8 @@ class StateFile:
         self._lines: _Lines = {}
         self._timer: asyncio.TimerHandle | None = None
         self._changed_at: float | None = None
+        self._attempts = 0
+        self._is_over = False
         self._writing: asyncio.Future[str] | None = None
         self._is_foreign = False
         self._is_damaged = False
@@ -102,22 +114,29 @@ class StateFile:
 
     def schedule(self, memory: Memory) -> None:
         """Save a memory soon: its write begins at most `delay` seconds after the first change that is not saved yet."""
-        self._latest = memory
-        if memory is self._saved or self._is_foreign or self._timer is not None:
+        self._latest, self._is_over = memory, False
+        if memory is self._saved or self._is_foreign:
             return
         loop = asyncio.get_running_loop()
         if self._changed_at is None:
-            self._changed_at = loop.time()
+            self._stop_timer()  # that of another attempt, which would come later
+            self._changed_at, self._attempts = loop.time(), 0
+        elif self._timer is not None:
+            return
         # During a write that takes long, the time for what has changed meanwhile goes on.
         if self._writing is None:
             self._timer = loop.call_at(self._changed_at + self._delay, self._write_aside)
 
     def flush(self) -> None:
         """Save what is not saved yet, at once; for the end of the service."""
+        self._stop_timer()
+        self._changed_at, self._is_over = None, True
+        self._tell(self._write_latest())
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tell(self._write_latest())
 
     def _load(self) -> Memory:
         self._sweep()
@@ -148,10 +167,17 @@ class StateFile:
         if writing.cancelled():
             return  # the loop is closing, and `flush` has the last word
         self._tell(writing.result())
-        if self._latest is self._tried:
-            self._changed_at = None
-        else:
+        if self._is_over:
+            return
+        if self._latest is not self._tried:
             self.schedule(self._latest)
+            return
+        self._changed_at = None
+        if self._latest is not self._saved and not self._is_foreign:
+            pause = pause_before(self._attempts)
+            log.debug("%s is tried again in %g s", self._path, pause)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._write_aside)
+            self._attempts += 1
 
     def _write_latest(self) -> str:
         """Save the latest memory, on any thread; return the problem with that."""

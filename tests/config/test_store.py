@@ -352,6 +352,60 @@ def test_a_full_disk_is_told_once_and_tried_again_with_the_next_change(
     assert caplog.messages == [sentence, f"{path} is saved again"]
 
 
+def test_attempts_are_ever_further_apart_up_to_five_minutes() -> None:
+    assert [store.pause_before(n) for n in (0, 1, 2, 5, 6, 7, 10**6)] == [5, 10, 20, 160, 300, 300, 300]
+
+
+def test_what_could_not_be_saved_is_saved_when_there_is_room_though_nothing_changes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "FIRST_PAUSE", 0.001)
+
+    async def be_patient() -> None:
+        file = StateFile(path, delay=0.0)
+        file.load()
+        with full_disk():
+            file.schedule(memory_with())
+            while file._attempts < 3:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0)
+        assert file.problem
+        await settled(file)
+        assert (file.problem, file._timer) == ("", None)
+
+    asyncio.run(be_patient())
+    assert load(path) == memory_with()
+
+
+def test_a_change_does_not_wait_for_the_next_attempt_and_the_end_leaves_none(path: Path) -> None:
+    async def change() -> None:
+        file = StateFile(path)
+        file.load()
+        with full_disk():
+            for number in range(2):
+                now = asyncio.get_running_loop().time()
+                file.schedule(memory_with(number / 10))
+                assert file._timer is not None
+                assert file._timer.when() < now + store.FIRST_PAUSE / 2
+                file._stop_timer()
+                file._write_aside()
+                while file._writing:
+                    await asyncio.wait((file._writing,))
+                assert file._timer.when() >= now + store.FIRST_PAUSE
+                assert file._attempts == 1
+            file.schedule(memory_with(0.3))
+            file._stop_timer()
+            file._write_aside()
+            file.flush()
+            while file._writing:
+                await asyncio.wait((file._writing,))
+            assert file.problem
+            assert file._timer is None
+        file.flush()
+        assert (file.problem, file._timer) == ("", None)
+
+    asyncio.run(change())
+
+
 def test_what_could_not_be_saved_is_saved_at_the_end(path: Path) -> None:
     file = save(path, memory_with(0.1))
     with full_disk():

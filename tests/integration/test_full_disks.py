@@ -6,14 +6,15 @@ It says so over D-Bus, goes on, loses nothing, and saves again as soon as it can
 import json
 import os
 import resource
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from recorder import Recorder
 from service import NAME, ROOT, CallError, Service
-from session import Session
+from session import PATIENCE, Session
 
 pytestmark = pytest.mark.integration
 
@@ -49,13 +50,24 @@ def put(file: Path, text: str) -> Path:
     return file
 
 
-def saved(session: Session, app: str) -> float:
+def saved(state: Path, app: str) -> float:
     """Return what the file says of an application that plays."""
-    return float(json.loads(state_file(session).read_text())["apps"][app]["levels"]["playback"]["volume"])
+    return float(json.loads(state.read_text())["apps"][app]["levels"]["playback"]["volume"])
 
 
 @contextmanager
 def full(service: Service) -> Iterator[None]:
+    """Leave no room on the small disk, which nobody but the service has."""
+    filler = seen(service, small(service.session) / "filler")
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def limited(service: Service) -> Iterator[None]:
     """Let no file of the service grow; the kernel then fails a write as on a full disk, with another number."""
     assert service.process is not None
     before = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
@@ -75,34 +87,74 @@ def read_only(service: Service) -> Iterator[None]:
         folder.chmod(0o700)
 
 
-@pytest.mark.parametrize(("trouble", "why"), [(full, "File too large"), (read_only, "Permission denied")])
+def mounting() -> tuple[str, ...]:
+    """Return how a process gets mounts of its own here; nothing where it may have none, as in most containers."""
+    for ways in (("unshare", "--mount"), ("unshare", "--mount", "--user", "--map-root-user")):
+        try_it = (*ways, "mount", "-t", "tmpfs", "tmpfs", "/mnt")
+        if subprocess.run(try_it, capture_output=True, check=False, timeout=PATIENCE).returncode == 0:
+            return ways
+    return ()
+
+
+OWN_MOUNTS = mounting()
+NO_ROOM = (full, "No space left on device") if OWN_MOUNTS else (limited, "File too large")
+
+
+def small(session: Session) -> Path:
+    """Name the place of a disk of 1 MB."""
+    return session.runtime / "small"
+
+
+def on_a_small_disk(session: Session) -> tuple[str, ...]:
+    """Return what becomes the service with a small disk for its files, and what is there already on it."""
+    folder, before = small(session), session.runtime / "before"
+    folder.mkdir()
+    before.mkdir()
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        Path(session.env[name]).rename(before / name)
+        session.env[name] = str(folder / name)
+    script = 'mount -t tmpfs -o size=1m,mode=700 tmpfs "$0" && cp -a "$1/." "$0" && shift && exec "$@"'
+    return (*OWN_MOUNTS, "sh", "-c", script, str(folder), str(before))
+
+
+def seen(service: Service, path: Path) -> Path:
+    """Return a path as the service sees it."""
+    assert service.process is not None
+    return Path(f"/proc/{service.process.pid}/root{path}")
+
+
+@pytest.mark.parametrize(("trouble", "why"), [NO_ROOM, (read_only, "Permission denied")])
 def test_my_volumes_and_rules_are_lost_when_the_disk_cannot_be_written(
     session: Session, trouble: Trouble, why: str
 ) -> None:
-    state = put(state_file(session), json.dumps({"version": 1, "apps": APPS}, indent=1))
-    rules = put(rules_file(session), RULES)
-    service = Service(session, under=AS_ANYBODY).start()
+    put(state_file(session), json.dumps({"version": 1, "apps": APPS}, indent=1))
+    put(rules_file(session), RULES)
+    under = on_a_small_disk(session) if trouble is full else AS_ANYBODY
+    service = Service(session, under=under).start()
+    state, rules = (seen(service, file(session)) for file in (state_file, rules_file))
     recorder = Recorder(service)
     service.call("SetVolume", "sda{sv}", "app:bin:1", 0.1, 0)
-    session.wait_for(lambda: saved(session, "bin:1") == 0.1, "it to be saved while all is well")
+    session.wait_for(lambda: saved(state, "bin:1") == 0.1, "it to be saved while all is well")
     with trouble(service):
         before = state.read_text(), rules.read_text()
         service.call("SetVolume", "sda{sv}", "app:bin:2", 0.2, 0)
         session.wait_for(lambda: service.get("StateError"), "the problem to be told")
-        assert (
-            service.get("StateError") == f"{state} cannot be written: {why}; {UNSAVED} until that is mended"
-        )
+        told = f"{state_file(session)} cannot be written: {why}; {UNSAVED} until that is mended"
+        assert service.get("StateError") == told
         rule = ("2", "name", "s", "Mine", "match", "a{sv}", "1", "app", "s", "radio")
-        with pytest.raises(CallError, match=f"{rules} cannot be written: {why}; nothing has changed"):
+        with pytest.raises(
+            CallError, match=f"{rules_file(session)} cannot be written: {why}; nothing has changed"
+        ):
             service.busctl("call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", *rule, "-1")
         assert (state.read_text(), rules.read_text()) == before
         assert [file.name for file in state.parent.iterdir()] == ["state.json"]
         assert service.call("SetVolume", "sda{sv}", "app:bin:3", 0.3, 0) == 0.3
-    service.call("SetVolume", "sda{sv}", "app:bin:4", 0.4, 0)
-    session.wait_for(lambda: not service.get("StateError"), "it to be saved again")
-    assert [saved(session, f"bin:{i}") for i in range(1, 6)] == [0.1, 0.2, 0.3, 0.4, 0.5]
-    told = [change["StateError"] for change in recorder.changes(ROOT) if "StateError" in change]
-    assert [bool(problem) for problem in told] == [True, False]
+        session.wait_for(lambda: service.log().count("is tried again in 5 s") == 2, "that not to be saved")
+    # Nothing changes any more, and some seconds later it is tried again.
+    session.wait_for(lambda: not service.get("StateError"), "it to be saved by itself")
+    assert [saved(state, f"bin:{i}") for i in range(1, 5)] == [0.1, 0.2, 0.3, 0.5]
+    changes = [change["StateError"] for change in recorder.changes(ROOT) if "StateError" in change]
+    assert [bool(problem) for problem in changes] == [True, False]
     service.busctl("call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", *rule, "-1")
     assert '"Mine"' in rules.read_text()
     service.stop()
