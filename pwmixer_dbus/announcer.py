@@ -66,14 +66,19 @@ class Announcer:
             for c in changes
             if c.after is None and isinstance(c.before, Device | Stream | App | Group | Card)
         ]
-        for change in changes:
-            for subject in affected(before, state, change):
-                if subject not in come:
-                    self._note(subject, before, changed_at)
+        changed = {
+            subject: None
+            for change in changes
+            for subject in affected(before, state, change)
+            if subject not in come
+        }
+        for subject in changed:
+            self._note(subject, before, changed_at)
         self._queue.grew(len(self._dirty))
         for change in gone:
             self._dirty.pop(subject_of(change.before), None)
-        self._flush_due(at_once=bool(gone))
+        # What an object that is about to go may be named by is told at once, whatever that is.
+        self._flush_due(self._dirty if gone else changed, at_once=bool(gone))
         for change in sorted(gone, key=first_apps, reverse=True):
             self._gone(change)
 
@@ -117,14 +122,14 @@ class Announcer:
             self._speaker.gone(record)
             self._measure(record, None)
 
-    def _flush_due(self, *, at_once: bool = False) -> None:
-        """Announce what may be announced now; `at_once` everything, since an object that it may name is about to go."""
+    def _flush_due(self, subjects: Iterable[Subject], *, at_once: bool = False) -> None:
+        """Announce what of these may be announced now, or all `at_once`; see to it that the rest is later."""
         if self._speaker.is_behind():
             self._arm(self._loop.time() + 1 / RATE)
             return
         now = self._loop.time()
         next_at = None
-        for subject in list(self._dirty):
+        for subject in [subject for subject in subjects if subject in self._dirty]:
             free_at = self._free_at.get(subject, 0.0)
             if at_once or free_at <= now:
                 self._announce(subject)
@@ -139,7 +144,7 @@ class Announcer:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._flush_due()
+        self._flush_due(self._dirty)
 
     def _announce(self, subject: Subject) -> None:
         (before, since), state = self._dirty.pop(subject), self._state()

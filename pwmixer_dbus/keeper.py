@@ -143,7 +143,7 @@ class Keeper:
         if is_upheaval(changes):
             self._unrest_at = now
         self._follow_births_and_deaths(changes, now)
-        self._keep(self._after(before, changes, origin))
+        self._keep(*self._after(before, changes, origin))
         if (before.settings, before.caps) != (state.settings, state.caps):
             self._look_again()
             return
@@ -199,7 +199,11 @@ class Keeper:
 
     # --- learning
 
-    def _after(self, before: MixerState, changes: Iterable[Change], origin: Origin) -> Memory:
+    def _after(
+        self, before: MixerState, changes: Iterable[Change], origin: Origin
+    ) -> tuple[Memory, set[str]]:
+        """Return the memory after changes, and of whom something was learned: ids of applications, keys of devices."""
+        about: set[str] = set()
         memory, state, wall_clock = self.memory, self._mixer.state, self._wall_clock()
         first_volume: float | None = state.settings.first_volume
         if first_volume == gain.CEILING or not before.connected:
@@ -208,27 +212,34 @@ class Keeper:
             record = change.after
             if isinstance(record, App) and record.streams:
                 memory = met(memory, record, wall_clock, first_volume)
+                about.add(record.app_id)
             moment = self._moment(
                 (record.kind, record.index) if isinstance(record, Device | Stream) else None
             )
             intent = intent_of(change, origin, moment, state, memory)
             if intent is not None and not self._is_ruled(record, origin):
                 memory = learned(memory, intent, wall_clock)
-        return memory
+                about.add(intent.key if isinstance(intent, DeviceIntent) else intent.app_id)
+        return memory, about
 
     def _is_ruled(self, record: Record | None, origin: Origin) -> bool:
         """Whether a rule's lock takes back at once what another program has just set."""
         return isinstance(record, Stream) and origin.kind in {"server", "fade"} and self._rules(record).locked
 
-    def _keep(self, memory: Memory) -> None:
-        """Make this the memory: save it, and show what applications will have when they next play."""
+    def _keep(self, memory: Memory, about: Iterable[str] | None = None) -> None:
+        """Make this the memory: save it, and show what applications will have when they next play.
+
+        `about` says of whom something was learned, where that is known and no lock or cap is another one: with a thousand
+        in the memory it would take long to look at all of them at each step of a slider.
+        """
         known = self.memory
         if memory is known:
             return
         self.memory = memory
         self._save(memory)
-        for app_id, app in memory.apps.items():
-            if known.apps.get(app_id) is not app:
+        for app_id in memory.apps if about is None else about:
+            app = memory.apps.get(app_id)
+            if app is not None and known.apps.get(app_id) is not app:
                 level = _level(app)
                 wish = AppWanted(
                     app_id=app_id,
@@ -238,7 +249,10 @@ class Keeper:
                     preferred_source=app.preferred_source,
                 )
                 self._mixer.on_event(wish, MEMORY)
-        self._mixer.on_event(_held(memory), MEMORY)
+        if about is None or any(name not in known.apps and name not in known.devices for name in about):
+            self._mixer.on_event(
+                _held(memory), MEMORY
+            )  # who is new may have taken the place of one who had a cap
 
     def _moment(self, key: Key | None) -> Moment:
         return Moment(

@@ -254,10 +254,12 @@ class Lanes:
         )
         return next(running, SERVER)
 
-    def origin_of_move(self, stream: Key) -> Origin:
-        """Say who has a move of a stream with the server now."""
-        lane = self._lanes.get((MoveStream, stream))
-        return SERVER if lane is None or lane.running is None else lane.origin
+    def origin_of_move(self, stream: Stream) -> Origin:
+        """Say who has a move of a stream with the server now, to where it is."""
+        lane = self._lanes.get((MoveStream, (stream.kind, stream.index)))
+        if lane is None or not isinstance(lane.running, MoveStream):
+            return SERVER
+        return lane.origin if lane.running.device == stream.device else SERVER
 
     def _advance(self, slot: Slot, lane: _Lane) -> None:
         command, server = lane.waiting, self.server

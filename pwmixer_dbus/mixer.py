@@ -22,6 +22,7 @@ from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, apply, seen_in
+from pwmixer_dbus.core.subjects import is_unseen
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
 
@@ -92,8 +93,8 @@ class Mixer:
         """Return the latest volume and mute that were asked of an object through us."""
         return self._lanes.writes_of(key)
 
-    def mover_of(self, stream: Key) -> Origin:
-        """Say who has a move of a stream with the server now."""
+    def mover_of(self, stream: Stream) -> Origin:
+        """Say who has asked the server to move a stream to where it is now."""
         return self._lanes.origin_of_move(stream)
 
     def on_event(self, event: Event, origin: Origin = SERVER) -> None:
@@ -111,7 +112,7 @@ class Mixer:
         if before.server.cookie != self.state.server.cookie:
             self.history = ()  # its indexes mean other objects in another life of the server
             self._lanes.forget_writes()
-        if not changes:
+        if not changes or (origin.kind == "memory" and is_unseen(self.state, changes)):
             return
         if origin is SERVER:
             origin = self._lanes.origin_of(_keys_of(changes))

@@ -140,7 +140,9 @@ class Router:
         }
 
     def _on_change(self, _before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        self._carry_out(follow(self._routing, self._world(), changes, self._loop.time()))
+        steps = follow(self._routing, self._world(), changes, self._loop.time())
+        if steps is not None:
+            self._carry_out(steps)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -494,11 +494,12 @@ async def test_a_change_is_said_to_be_that_of_whoever_asked_for_it(desk: Desk) -
 async def test_who_sets_a_volume_is_not_who_moves_a_stream_meanwhile(desk: Desk) -> None:
     desk.ask(SetVolume(key=STREAM, channels=(1.0, 1.0)))
     movers: list[str] = []
-    desk.mixer.subscribe(lambda *_: movers.append(desk.mixer.mover_of(STREAM).kind))
+    desk.mixer.subscribe(lambda *_: movers.append(desk.mixer.mover_of(desk.mixer.state.streams[STREAM]).kind))
     desk.mixer.on_event(Seen(record=stream(device=3)))  # the session manager links it elsewhere
     desk.ask(MoveStream(key=STREAM, device=1))
+    desk.mixer.on_event(Seen(record=stream(device=5)))  # and elsewhere again
     desk.mixer.on_event(Seen(record=stream(device=1, volume=1.0)))
-    assert movers == ["server", "user"]
+    assert movers == ["server", "server", "user"]
     desk.answer()
     desk.answer()
     desk.mixer.on_event(Seen(record=stream(device=3)))

@@ -7,6 +7,7 @@ value: where nothing differs, the same object comes back, so `is` tells whether 
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -234,13 +235,18 @@ def device_key(device: Device) -> str:
     address = properties.get("api.bluez5.address", "")
     if not address and properties.get("device.api", "").startswith("bluez"):
         address = properties.get("device.string", "")
+    return _device_key(device.kind, device.name, address, device.is_monitor)
+
+
+@lru_cache(maxsize=DEVICES)  # it is asked for with each step of a slider
+def _device_key(kind: Kind, name: str, address: str, is_monitor: bool) -> str:
     if not _ADDRESS.fullmatch(address):
-        found = _BLUETOOTH_NAME.match(device.name)
+        found = _BLUETOOTH_NAME.match(name)
         address = found[1] if found else ""
     if not address:
-        return clean(f"{device.kind}:{device.name}")
-    monitor = ".monitor" if device.is_monitor else ""
-    return f"{device.kind}:{address.upper().replace('_', ':')}{monitor}"
+        return clean(f"{kind}:{name}")
+    monitor = ".monitor" if is_monitor else ""
+    return f"{kind}:{address.upper().replace('_', ':')}{monitor}"
 
 
 def device_of_key(state: MixerState, key: str) -> Device | None:
@@ -426,7 +432,10 @@ def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
 
 def _put(entries: Mapping[str, E], key: str, entry: E) -> Mapping[str, E]:
     """Put an entry last."""
-    return {**{k: v for k, v in entries.items() if k != key}, key: entry}
+    rest = dict(entries)
+    rest.pop(key, None)
+    rest[key] = entry
+    return rest
 
 
 def _day(now: float) -> int:

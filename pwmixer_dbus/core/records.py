@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 __all__ = ["MISSING", "Field", "dataclass", "field", "fields", "is_dataclass", "replace"]
 
-_FIELDS = "__record_fields__"
+_FIELDS, _COPY = "__record_fields__", "__record_copy__"
 _MISSING: Any = object()
 """In the place of a value that is not given."""
 
@@ -33,6 +33,7 @@ def _dataclass(
     """Make records of a class with annotations; with slots in any case."""
     assert slots  # noqa: S101 - there are no others
     shared: dict[str, Any] = {"__init__": _first_init if kw_only else _first_init_in_order, "__repr__": _repr}
+    shared[_COPY] = _first_copy
     shared |= {"__eq__": _first_eq, "__hash__": _first_hash if frozen else None} if eq else {}
     shared |= {"__setattr__": _refuse, "__delattr__": _refuse} if frozen else {}
 
@@ -70,13 +71,12 @@ def _is_dataclass(value: Any) -> bool:
 
 def _replace(record: Any, /, **changes: Any) -> Any:
     """Make a record that differs from another in some fields."""
-    cls = record.__class__
-    other = object.__new__(cls)
-    for field in getattr(cls, _FIELDS):
-        name = field.name
-        object.__setattr__(other, name, changes.pop(name) if name in changes else getattr(record, name))
-    if changes:
-        raise TypeError(f"{cls.__qualname__} has no field {', '.join(changes)}")
+    other = getattr(record, _COPY)()
+    try:
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
+    except AttributeError as error:
+        raise TypeError(f"{type(record).__qualname__} has no field {name}") from error
     return other
 
 
@@ -108,6 +108,14 @@ def _first_eq(record: Any, other: Any) -> Any:
 def _first_hash(record: Any) -> Any:
     text = f"return hash({_values(type(record), 'self')})"
     return _make(type(record), "__hash__", "self", text, {})(record)
+
+
+def _first_copy(record: Any) -> Any:
+    cls = type(record)
+    known: dict[str, Any] = {f"set_{field.name}": vars(cls)[field.name].__set__ for field in _fields(cls)}
+    lines = [f"set_{field.name}(other, self.{field.name})" for field in _fields(cls)]
+    text = "; ".join(["other = new(cls)", *lines, "return other"])
+    return _make(cls, _COPY, "self", text, known | {"new": object.__new__, "cls": cls})(record)
 
 
 def _make_init(cls: type, mark: str) -> Any:

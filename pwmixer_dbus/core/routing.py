@@ -48,15 +48,15 @@ RETRY = 1.0
 class World:
     """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
 
-    `mover` says who has a move of a stream with the server just now: what else is asked of it meanwhile, as a volume is, says
-    nothing of who moves it. `is_held` says whether some program holds a stream where it is, and `waits` whether a rule has to know first on which
+    `mover` says who has asked just now for a stream to be moved to where it is: what else is asked of it meanwhile, as a
+    volume is, says nothing of who moves it. `is_held` says whether some program holds a stream where it is, and `waits` whether a rule has to know first on which
     device a new one comes up.
     """
 
     state: MixerState
     wants: Callable[[Stream], Outcome]
     pending: Mapping[Slot, Command] = field(default_factory=dict)
-    mover: Callable[[Key], Origin] = lambda _: SERVER
+    mover: Callable[[Stream], Origin] = lambda _: SERVER
     is_held: Callable[[Stream], bool] = lambda _: False
     waits: Callable[[Stream], bool] = lambda _: False
 
@@ -128,14 +128,18 @@ class Goal:
     by: str
 
 
-def follow(routing: Routing, world: World, changes: Iterable[Change], now: float) -> Steps:
-    """Return what follows from changes; the world is that after them."""
+def follow(routing: Routing, world: World, changes: Iterable[Change], now: float) -> Steps | None:
+    """Return what follows from changes; the world is that after them.
+
+    None where nothing does, as from nearly every change, which is one of how loud something is.
+    """
     seen, state = tuple(changes), world.state
     is_unrest = any(
         isinstance(change.after or change.before, Server) or _comes_or_goes(change) for change in seen
     )
     routing = replace(routing, unrest_at=now) if is_unrest else routing
-    placements = dict(routing.placements)
+    noted: dict[Key, Placement] = {}
+    gone: set[Key] = set()
     concerned: list[Key] = []
     for change in seen:
         record = change.after or change.before
@@ -145,15 +149,25 @@ def follow(routing: Routing, world: World, changes: Iterable[Change], now: float
             continue
         key = (record.kind, record.index)
         if change.after is None:
-            placements.pop(key, None)
+            gone.add(key)
             continue
         if _is_cause(change):
             concerned.append(key)
-        known = placements.get(key) or Placement(born_at=now)
-        placements[key] = _after_move(
-            known, state, change, world.mover(key), now=now, unrest_at=routing.unrest_at
+        known = routing.placements.get(key)
+        now_at = _after_move(
+            known or Placement(born_at=now),
+            state,
+            change,
+            world.mover(record),
+            now=now,
+            unrest_at=routing.unrest_at,
         )
-    routing = replace(routing, placements=placements)
+        if now_at is not known:
+            noted[key] = now_at
+    if not (is_unrest or concerned or gone or noted):
+        return None
+    left = {key: placement for key, placement in routing.placements.items() if key not in gone}
+    routing = replace(routing, placements=left | noted)
     return decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
 
 

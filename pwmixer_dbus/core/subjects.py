@@ -1,12 +1,14 @@
 """What can be announced, and what a change of one record means for others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Record, Stream
-from pwmixer_dbus.core.records import replace
+from pwmixer_dbus.core.records import fields
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.verbs import audible_streams
 
 Subject = tuple[Kind, Any]
 """A device, card or group by name, a stream by index, an app by id, the whole as SERVER, a default device as (kind, None)."""
@@ -125,14 +127,39 @@ def differs_in_level(before: MixerState, state: MixerState, subject: Subject) ->
     return all(_is_same_but_for_level(before.streams.get(key), state.streams.get(key)) for key in new.streams)
 
 
+def _all_but(record: type[Any], *names: str) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads all fields of a record but these."""
+    return attrgetter(*(field.name for field in fields(record) if field.name not in names))
+
+
+_BUT_FOR_LEVEL: Mapping[type[Any], Callable[[Any], tuple[Any, ...]]] = {
+    App: _all_but(App, "volume", "muted"),
+    Stream: _all_but(Stream, "channels", "muted"),
+    Device: _all_but(Device, "channels", "muted"),
+}
+
+
 def _is_same_but_for_level(old: Target | None, new: Target | None) -> bool:
     if old is new and new is not None:
         return True
-    if isinstance(old, App) and isinstance(new, App):
-        return replace(old, volume=new.volume, muted=new.muted) == new
-    if isinstance(old, Stream | Device) and type(old) is type(new) and len(old.channels) == len(new.channels):
-        return replace(old, channels=new.channels, muted=new.muted) == new
-    return isinstance(new, Group) and old == new
+    if type(old) is not type(new):
+        return False
+    audible = Stream | Device
+    if isinstance(old, audible) and isinstance(new, audible) and len(old.channels) != len(new.channels):
+        return False
+    rest = _BUT_FOR_LEVEL.get(type(new))
+    return isinstance(new, Group) and old == new if rest is None else rest(old) == rest(new)
+
+
+def is_unseen(state: MixerState, changes: Iterable[Change]) -> bool:
+    """Whether changes cannot be seen yet: the volume and mute that an application wishes show when it has fallen silent."""
+    return all(
+        isinstance(change.before, App)
+        and isinstance(change.after, App)
+        and _is_same_but_for_level(change.before, change.after)
+        and audible_streams(state, change.after)
+        for change in changes
+    )
 
 
 def first_apps(change: Change) -> int:

@@ -48,7 +48,9 @@ class Desk:
     def does(self, event: Event, origin: Origin = SERVER) -> None:
         self.state, changes = apply(self.state, event)
         world = replace(self.world(), mover=lambda _: origin)
-        self._take(follow(self.routing, world, changes, self.now))
+        steps = follow(self.routing, world, changes, self.now)
+        if steps is not None:
+            self._take(steps)
 
     def waits(self, seconds: float) -> None:
         """Let time go by, and the router look where it wanted to."""
