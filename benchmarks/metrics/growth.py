@@ -22,7 +22,7 @@ SLACK = 96 * 1024
 WARM = 2400
 """How many come before, so that tables are full, and pools as large as they get."""
 
-COMMANDS, NOTICES = 400, 1000
+COMMANDS, NOTICES = 500, 1000
 """A second; the session manager follows each, and falls behind where there are more."""
 
 TRIES = 4

@@ -43,7 +43,7 @@ from benchmarks.rig import (
 
 STREAMS, CLIENTS = (1, 10, 100, 1000), (1, 10, 100)
 LINKED = 10
-ROUNDS_EACH = 5
+ROUNDS_EACH = 10
 """Rounds of the other benchmarks for each round of this one, which has seven parts."""
 
 PROPERTIES = '{{ node.autoconnect = false application.name = "Program {0}" application.id = "org.example.Program{0}" }}'

@@ -236,7 +236,9 @@ int main(void) {
     double volume, seconds;
     long number;
     int words = 0, result = sd_bus_open_user(&bus);
-    if (result < 0) {
+    const char *unique;
+    /* The bus gives up a connection that says nothing for long. */
+    if (result < 0 || (result = sd_bus_get_unique_name(bus, &unique)) < 0) {
         fprintf(stderr, "caller: no session bus: %s\n", strerror(-result));
         return 1;
     }
