@@ -623,6 +623,8 @@ def main() -> None:
     """Start the service, as `pwmixer-dbus`."""
     options = _options(sys.argv[1:])
     supervisor = Supervisor(os.environ)
+    # Or asyncio puts a handler of its own there, and ours in its place has Python write out the whole task, by way of `inspect`.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with asyncio.Runner(loop_factory=partial(new_loop, supervisor)) as runner:
         sys.exit(runner.run(_chosen(options, supervisor)()))
 

@@ -8,20 +8,30 @@ import sys
 def main() -> None:
     """Start the service; with PWMIXER_PLAIN=1 in the environment, without what makes it small and fast."""
     if os.environ.get("PWMIXER_PLAIN") == "1":
-        _be_plain()
+        _main_plain()
     # What is made now stays, so that to look for garbage meanwhile is 25 ms for nothing; `settled` makes up for it.
     gc.disable()
     # asyncio does without it, as it has to where Python has none; we open no connection that it could be for.
     sys.modules["ssl"] = None  # type: ignore[assignment]
-    from pwmixer_dbus import daemon  # noqa: PLC0415 - see above
+    from pwmixer_dbus import later  # noqa: PLC0415 - see above
 
+    try:
+        with later.put_off():
+            from pwmixer_dbus import daemon  # noqa: PLC0415 - likewise
+    except Exception as error:  # noqa: BLE001 - a library that is newer than this file may want anything
+        print(f"pwmixer-dbus starts again with PWMIXER_PLAIN=1: {error!r}", file=sys.stderr)  # noqa: T201
+        os.environ["PWMIXER_PLAIN"] = "1"
+        os.execv(sys.executable, (sys.executable, "-m", "pwmixer_dbus.start", *sys.argv[1:]))  # noqa: S606
     daemon.main()
 
 
-def _be_plain() -> None:
+def _main_plain() -> None:
     import dataclasses  # noqa: PLC0415 - it is there to be done without
 
     sys.modules["pwmixer_dbus.core.records"] = dataclasses
+    from pwmixer_dbus import daemon  # noqa: PLC0415 - after the above
+
+    daemon.main()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -156,6 +155,8 @@ class StateFile:
 
     def _write_aside(self) -> None:
         """Write in a thread: to sync 300 kB to a disk takes 15 ms and more, and nobody's slider waits for that."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not needed before there is something to save
+
         self._timer = self._changed_at = None
         thread = ThreadPoolExecutor(max_workers=1)
         self._writing = asyncio.get_running_loop().run_in_executor(thread, self._write_latest)
@@ -200,14 +201,13 @@ class StateFile:
 
     def _replace(self, text: str) -> None:
         """Put a new file in the place of the old one: all of it is on the disk before it gets the name."""
-        import tempfile  # noqa: PLC0415 - not needed before there is something to save
-
         folder = self._path.parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._is_damaged:
             self._set_aside()
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{self._path.name}.", suffix=".tmp")
-        temporary = Path(name)  # mode 0600, as mkstemp makes it
+        # By hand: tempfile brings random and shutil, half a megabyte for a name.
+        temporary = folder / f".{self._path.name}.{os.urandom(8).hex()}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no Path
                 file.write(text)

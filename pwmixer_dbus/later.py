@@ -1,0 +1,118 @@
+"""Modules of the standard library that are loaded when somebody uses them, not when a library says that it might.
+
+asyncio, dbus-fast and others import them for what the service never does: to run programs, to read the introspection of
+others, to look into functions for people who debug. A stand-in is in the place of each, and becomes the real one as soon
+as something of it is used after the start. `pwmixer_dbus.start` begins anew without any of this where one does not fit.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import CodeType, ModuleType
+from typing import Any
+
+_CO_COROUTINE = 0x80
+
+
+def _is_coroutine_function(function: object) -> bool:
+    """Say what the `inspect` function does of functions, methods, and what else signals are handled by."""
+    code = getattr(function, "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & _CO_COROUTINE)
+
+
+def _unquote(text: str) -> str:
+    """Do what the `urllib.parse` function does, which the address of the bus has gone through."""
+    plain = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
+    return plain.decode("utf-8", "replace")
+
+
+class _Signature:
+    """What pulsectl asks of signatures, to show them to people who explore it: nothing."""
+
+    POSITIONAL_OR_KEYWORD = None
+    parameters: Mapping[str, object] = {}
+
+    def __init__(self, *_of: object) -> None:
+        pass
+
+    def replace(self, **_changes: object) -> "_Signature":
+        return self
+
+
+LATER: Mapping[str, Mapping[str, Any]] = {
+    "ast": {},  # dbus-fast: to read annotations of methods
+    "hashlib": {},  # dbus-fast: to remember introspections by their digests; brings OpenSSL
+    "inspect": {
+        "iscoroutinefunction": _is_coroutine_function
+    },  # to look into functions; brings ast, dis and tokenize
+    "linecache": {},  # asyncio: to print stacks; brings tokenize
+    "shutil": {},  # ctypes: to find libraries by running programs; brings all that compresses
+    "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},  # asyncio: to run programs; brings locale
+    "sysconfig": {},  # pulsectl-asyncio: how Python was compiled
+    "tempfile": {},  # platformdirs: where there is no session; brings random
+    "traceback": {},  # logging: to tell of exceptions
+    "urllib.parse": {"unquote": _unquote},  # pathlib: to write a path as an address; brings ipaddress
+    "xml.etree.ElementTree": {"Element": object},  # dbus-fast: to read the introspection of others
+    "xml.parsers.expat": {},  # likewise
+}
+"""What comes later, with those of its values that are there before, as they are in the real one."""
+
+AT_START: Mapping[str, Mapping[str, Any]] = {
+    "inspect": {
+        "signature": _Signature,
+        "Parameter": _Signature,
+        "get_annotations": lambda kind: dict(kind.__annotations__),  # dataclasses, from Python 3.13 on
+    },
+    "sysconfig": {"get_config_var": lambda _name: 8},  # the bytes of a time in a main loop that we do not use
+}
+"""What is called while libraries are loaded; the real one is there for whoever calls it afterwards."""
+
+
+class _Later(ModuleType):
+    """A stand-in. While all are `asleep`, whoever takes a name from one is given a function that wakes it when called."""
+
+    asleep = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # the import system asks for these, and does without
+            raise AttributeError(name)
+        return self._when_called(name) if self.asleep else getattr(self._real(), name)
+
+    def _when_called(self, name: str) -> Callable[..., Any]:
+        def function(*values: object, **named: object) -> Any:
+            return getattr(self._real(), name)(*values, **named)
+
+        return function
+
+    def _real(self) -> ModuleType:
+        name = self.__name__
+        if sys.modules[name] is self:
+            was_asleep, _Later.asleep = _Later.asleep, False  # what it stands for may want values of others
+            del sys.modules[name]
+            __import__(name)
+            self.__dict__.update(vars(sys.modules[name]))
+            _Later.asleep = was_asleep
+        return sys.modules[name]
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """Put stand-ins into the places of what is not loaded yet, for what is loaded within the `with`."""
+    stand_ins = [_Later(name) for name in LATER if name not in sys.modules]
+    for stand_in in stand_ins:
+        name = stand_in.__name__
+        stand_in.__dict__.update({**LATER[name], **AT_START.get(name, {})})
+        package, _, last = name.rpartition(".")
+        if package:
+            __import__(package)
+            setattr(sys.modules[package], last, stand_in)
+        sys.modules[name] = stand_in
+    _Later.asleep = True
+    try:
+        yield
+    finally:
+        _Later.asleep = False
+        for stand_in in stand_ins:
+            for name in AT_START.get(stand_in.__name__, {}):
+                delattr(stand_in, name)

@@ -1,0 +1,56 @@
+"""What is put off at the start stays away from a service at work: it is the set of its modules that is small."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from service import Service
+from session import PATIENCE, Session
+
+from pwmixer_dbus.later import LATER
+
+pytestmark = pytest.mark.integration
+
+TELLING_AT_ITS_END = """
+import atexit, sys
+place = sys.argv.pop()
+
+def tell():
+    import json
+    loaded = [name for name, module in sys.modules.items() if module and type(module).__name__ != "_Later"]
+    with open(place, "w") as file:
+        json.dump(loaded, file)
+
+atexit.register(tell)
+from pwmixer_dbus.start import main
+main()
+"""
+BROUGHT = {"_hashlib", "ssl", "dis", "tokenize", "random", "locale", "ipaddress", "bz2", "lzma"}
+WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.profiling"}
+
+
+def test_a_service_at_work_has_loaded_none_of_what_was_put_off(session: Session) -> None:
+    place = session.runtime / "loaded.json"
+    session.play("Radio")
+    process = session.spawn("lean", sys.executable, "-c", TELLING_AT_ITS_END, str(place))
+    service = Service(session)
+    service.process = process
+    session.wait_for_child("lean", service.is_owner, "to own its name")
+    service.wait_connected()
+    service.wait_for_stream("Radio")
+    film = session.play("Film")
+    service.wait_for_stream("Film")
+    service.call("SetVolume", "sda{sv}", "app:radio", 0.4, 0)
+    service.call("FadeVolume", "sdua{sv}", "app:film", 0.3, 100, 0)
+    service.wait_for_stream("Film", volume=0.3)
+    service.call("ReloadConfig")
+    film.terminate()
+    session.wait_for(lambda: len(service.describe()["streams"]) == 1, "Film to be gone")
+    saved = Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    session.wait_for(lambda: saved.exists() and "radio" in saved.read_text(), "the volume to be remembered")
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+    loaded = set(json.loads(place.read_text()))
+    assert "pwmixer_dbus.outlets.socket.listener" in loaded
+    assert loaded & (LATER.keys() | BROUGHT | WANTED_BY_FEW) == set()

@@ -1,0 +1,91 @@
+"""What stands in for a module is told from it by nobody who uses it, and where it does not fit, the program starts without."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from functools import partial
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from session import PATIENCE
+
+from pwmixer_dbus import __version__, later
+
+WITH_STAND_INS = """
+import json, sys
+from pwmixer_dbus import later
+with later.put_off():
+    import hashlib
+    import xml.etree.ElementTree as ET
+    from ast import literal_eval
+    from subprocess import PIPE
+asleep = [type(sys.modules[name]).__name__ for name in ("hashlib", "xml.etree.ElementTree", "ast", "subprocess")]
+said = [hashlib.sha256(b"x").hexdigest()[:4], ET.fromstring("<a b='c'/>").get("b"), literal_eval("[1]"), PIPE]
+awake = [type(sys.modules[name]).__name__ for name in ("hashlib", "xml.etree.ElementTree", "ast", "subprocess")]
+try:
+    hashlib.there_is_no_such_name
+except AttributeError:
+    said.append("refused")
+print(json.dumps([asleep, said, awake]))
+"""
+
+WITH_ONE_THAT_DOES_NOT_FIT = """
+import sys
+from pwmixer_dbus import later
+later.LATER = {**later.LATER, "pathlib": {}}
+sys.argv = ["pwmixer-dbus", "--version"]
+from pwmixer_dbus.start import main
+main()
+"""
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (sys.executable, "-c", program), capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+
+
+def test_a_stand_in_becomes_the_real_one_when_it_is_used() -> None:
+    asleep, said, awake = json.loads(run(WITH_STAND_INS).stdout)
+    assert asleep == ["_Later"] * 4
+    assert said == ["2d71", "c", [1], subprocess.PIPE, "refused"]
+    assert awake == ["module", "module", "module", "_Later"]
+
+
+def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:
+    done = run(WITH_ONE_THAT_DOES_NOT_FIT)
+    assert done.stdout == f"pwmixer-dbus {__version__}\n"
+    assert "starts again with PWMIXER_PLAIN=1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_values_that_are_there_before_are_those_of_the_real_one() -> None:
+    for name, value in later.LATER["subprocess"].items():
+        assert value == getattr(subprocess, name)
+    assert {name for name in later.AT_START if name not in later.LATER} == set()
+
+
+@given(st.text("%aF0/ é=", max_size=12))
+def test_addresses_are_read_as_urllib_does(text: str) -> None:
+    assert later.LATER["urllib.parse"]["unquote"](text) == unquote(text)
+
+
+async def _asynchronous() -> None: ...
+
+
+class _Object:
+    async def asynchronous(self) -> None: ...
+
+    def plain(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "function", [_asynchronous, _Object().asynchronous, _Object().plain, partial(print), print, ast.parse, 5]
+)
+def test_functions_are_told_apart_as_inspect_does(function: object) -> None:
+    found = later.LATER["inspect"]["iscoroutinefunction"](function)
+    assert found == inspect.iscoroutinefunction(function)
