@@ -10,13 +10,8 @@ from benchmarks.record import Run
 
 PEERS = frozenset(
     {
-        "a service in C",
-        "libpulse in C",
-        "sd-bus in C",
-        "an echo in C",
-        "python -c pass",
-        "unmeasured",
-        "its program names the sink",
+        *("a service in C", "libpulse in C", "sd-bus in C", "an echo in C", "python -c pass", "unmeasured"),
+        *("its program names the sink", "waybar's own pulseaudio module"),
     }
 )
 PROGRAMS = ("pactl", "wpctl", "pamixer", "pulsemixer", "busctl", "echo |", "pulsectl")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from benchmarks.figures import Line
 from benchmarks.metrics import (
+    bars,
     changes,
     growth,
     key_press,
@@ -47,6 +48,7 @@ IN_SESSION: Mapping[str, Callable[[Bench], Awaitable[list[Line]]]] = {
 ALONE: Mapping[str, Callable[[Length], Awaitable[list[Line]]]] = {
     "storms": storms.storms,
     "scaling": scaling.scaling,
+    "bar": bars.bars,
     "new-stream": new_stream.new_stream,
     "statistics": statistics.statistics,
     "rules": rules.rules,
