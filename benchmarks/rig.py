@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
@@ -88,6 +89,7 @@ class Bench:
     caller: Caller
     streams: Sequence[dict[str, Any]] = ()
     used_at: dict[str, float] = field(default_factory=dict)
+    used: Counter[str] = field(default_factory=Counter)
 
     async def verb(self, member: str, *body: object) -> Any:
         """Call a method of the root; return its first value."""
@@ -99,6 +101,11 @@ class Bench:
         if early > 0:
             await asyncio.sleep(early)
         self.used_at[selector] = time.monotonic()
+
+    def level(self, selector: str) -> float:
+        """Return a volume for an object that it did not have before, in whole percents, which pactl can say, too."""
+        self.used[selector] += 1
+        return level_of(self.used[selector])
 
     async def run(self, *command: str) -> float:
         """Run a program to its end; return milliseconds. A failure ends the run, as a figure of failures would mislead."""
@@ -335,7 +342,7 @@ def rotated(ways: list[Way], turn: int) -> list[Way]:
 
 
 def level_of(turn: int) -> float:
-    """Return a volume that differs from that of the turns before, in whole percents, which pactl can say, too."""
+    """Return a volume that differs from that of the nine turns before, in whole percents."""
     return (20 + turn * 7 % 70) / 100
 
 

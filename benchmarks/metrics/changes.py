@@ -20,6 +20,9 @@ from benchmarks.rig import BUS, LIMIT, LONGEST, NAME, ROOT, Bench, News, call
 GRACE = 2.5
 """Seconds: what other mixers do to a stream in its first two is put right by the memory, and may never be seen."""
 
+NOBODYS = 0.005
+"""Added to a volume, it makes one that nobody else has left there, which would be no change."""
+
 PIPELINES_EACH = 10
 """Rounds for each use of the pipeline, which starts a program."""
 
@@ -44,11 +47,11 @@ async def external_change(bench: Bench) -> list[Line]:
     async with _pipeline(bench, gate) as news:
         await asyncio.sleep(GRACE)
         for turn in range(bench.length.rounds):
-            stream, level = next(streams), (91 + turn % 9) / 100
+            stream = next(streams)
             paths = [f"{ROOT}/streams/{stream[number]}" for number in ("index", "number")]
             awaited = [word for pair in zip(senders, paths, strict=True) for word in pair]
             await bench.rested(stream["selector"])
-            # Never what was left there, which would be no change.
+            level = bench.level(stream["selector"]) + NOBODYS
             took = await bench.caller.ask("change", stream["index"], level, *awaited, longest=2 * LONGEST)
             for name, microseconds in zip(names, took, strict=True):
                 samples[name].append(microseconds / 1000)
@@ -58,7 +61,7 @@ async def external_change(bench: Bench) -> list[Line]:
                 gate.touch()
                 printed = news.of(f"Event 'change' on sink-input #{stream['index']}")
                 started = asyncio.get_running_loop().time()
-                await bench.caller.ask("server", stream["index"], level)
+                await bench.caller.ask("server", stream["index"], bench.level(stream["selector"]) + NOBODYS)
                 heard = await asyncio.wait_for(printed, LONGEST)
                 gate.unlink()
                 samples["pactl subscribe | while read"].append(1000 * (heard - started))

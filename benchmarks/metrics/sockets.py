@@ -13,7 +13,7 @@ from typing import Any
 from session import Session, SessionError
 
 from benchmarks.figures import Line, lines
-from benchmarks.rig import LONGEST, Bench, level_of
+from benchmarks.rig import LONGEST, Bench
 
 LINES = 34
 """Lines over the socket for each program that is started."""
@@ -76,12 +76,14 @@ async def changed(bench: Bench) -> list[Line]:
             for what, line in _lines():
                 stream, turn = next(streams), turn + 1
                 await bench.rested(stream["selector"])
-                text = line.format(selector=stream["selector"], level=level_of(turn)).encode()
+                text = line.format(
+                    selector=stream["selector"], level=bench.level(stream["selector"])
+                ).encode()
                 samples[what].append(_timed(wire.ask, text, granted=True))
         for what, shell in shells.items():
             stream, turn = next(streams), turn + 1
             await bench.rested(stream["selector"])
-            samples[what].append(await bench.run("sh", "-c", shell(stream, level_of(turn))))
+            samples[what].append(await bench.run("sh", "-c", shell(stream, bench.level(stream["selector"]))))
     wire.close()
     return lines("socket", "ms", samples)
 

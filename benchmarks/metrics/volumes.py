@@ -15,7 +15,7 @@ from pulsectl_asyncio import PulseAsync
 from benchmarks.figures import Line, lines
 from benchmarks.metrics.sockets import wpctl_numbers
 from benchmarks.programs import Caller
-from benchmarks.rig import LIMIT, LONGEST, NAME, PROPERTIES, ROOT, Bench, call, level_of, rotated
+from benchmarks.rig import LIMIT, LONGEST, NAME, PROPERTIES, ROOT, Bench, call, rotated
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.pulse import convert, libpulse
 
@@ -51,7 +51,7 @@ async def round_trip(bench: Bench) -> list[Line]:
         for what, way in rotated(list(ways.items()), turn):
             stream = next(streams)
             await bench.rested(stream["selector"])
-            samples[what].append(await way(stream["index"], level_of(turn)))
+            samples[what].append(await way(stream["index"], bench.level(stream["selector"])))
             await asyncio.sleep(BREATH)
     ours.close()
     stock.close()
@@ -108,11 +108,11 @@ async def set_volume(bench: Bench) -> list[Line]:
         for what, way in rotated(list(ways.items()), turn):
             stream = next(streams)
             await bench.rested(stream["selector"])
-            samples[what].append(await way(stream, level_of(turn)))
+            samples[what].append(await way(stream, bench.level(stream["selector"])))
         for what, command in programs.items() if turn % PROGRAMS_EACH == 0 else ():
             stream = next(streams)
             await bench.rested(stream["selector"])
-            samples[what].append(await bench.run(*command(stream, level_of(turn))))
+            samples[what].append(await bench.run(*command(stream, bench.level(stream["selector"]))))
     return lines("set-volume", "ms", samples)
 
 
@@ -135,7 +135,9 @@ async def busy(bench: Bench) -> list[Line]:
             await bench.rested(stream["selector"])
             is_ours = what == "SetVolume"
             name, target = (NAME, stream["selector"]) if is_ours else (LIMIT, f"stream:{stream['index']}")
-            samples[what].append(await _by_caller(bench.caller, name, target, level_of(turn)))
+            samples[what].append(
+                await _by_caller(bench.caller, name, target, bench.level(stream["selector"]))
+            )
         turn += 1
     (sent,) = await flood
     await another.end()
