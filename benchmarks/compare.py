@@ -23,7 +23,8 @@ BESIDE_PEERS, ALONE = 0.05, 0.15
 
 def is_ours(line: Line) -> bool:
     """Whether a line is of pwmixer, and not of what it is compared with."""
-    return line.what not in PEERS and not line.what.startswith(PROGRAMS)
+    is_peer = line.what in PEERS or line.what.startswith(PROGRAMS) or ", in C" in line.benchmark
+    return not is_peer
 
 
 def comparison(old: Run, new: Run) -> str:
@@ -59,11 +60,11 @@ def _change(before: Line, after: Line) -> float:
 
 
 def _first(old: Run, new: Run, name: str) -> Iterator[Line | None]:
-    """Find the peer of a line in both runs: the first of its benchmark, where that is not ours."""
+    """Find the peer of a line in both runs: the first of its benchmark, where that is not ours, and not nothing."""
     for run in (old, new):
         line = run.by_name()[name]
         first = next(other for other in run.lines if other.benchmark == line.benchmark)
-        yield None if first.name == name or is_ours(first) else first
+        yield None if first.name == name or is_ours(first) or not first.p50 else first
 
 
 def _row(before: Line, after: Line, wide: int, peer_before: Line | None, peer_after: Line | None) -> str:

@@ -48,6 +48,9 @@ MODULES: dict[str, dict[str, Any]] = {
 }
 DRAWN = b".commit()"
 ROUNDS_EACH = 10
+STARTED = 1.5
+"""Seconds after which the program of a bar's module has started as well."""
+
 QUIET = 0.3
 """Seconds between two changes, after which a bar has drawn all of the one before."""
 
@@ -130,7 +133,7 @@ async def _bar(session: Session, display: Path, what: str) -> AsyncIterator[Bar]
     bar = Bar(process.stderr)
     try:
         await asyncio.wait_for(bar.next_drawn(), LONGEST)
-        await asyncio.sleep(2.0)  # its module's program starts as well
+        await asyncio.sleep(STARTED)
         yield bar
     finally:
         process.terminate()

@@ -240,10 +240,10 @@ def summary(found: Mapping[str, Heard], delays: Delays) -> Iterator[Line]:
     yield from lines(
         "new stream: heard elsewhere", "ms", {NAMES[way]: h.elsewhere for way, h in found.items()}
     )
-    never = {NAMES[way]: [100.0 * h.elsewhere.count(0.0) / len(h.elsewhere)] for way, h in found.items()}
-    yield from lines("new stream: never heard elsewhere", "%", never)
-    came = {NAMES[way]: [100.0 * len(h.there) / len(h.elsewhere)] for way, h in found.items()}
-    yield from lines("new stream: ever on its target", "%", came)
+    heard = {NAMES[way]: [100.0 * sum(map(bool, h.elsewhere)) / len(h.elsewhere)] for way, h in found.items()}
+    yield from lines("new stream: heard elsewhere at all", "%", heard)
+    lost = {NAMES[way]: [100.0 - 100.0 * len(h.there) / len(h.elsewhere)] for way, h in found.items()}
+    yield from lines("new stream: never on its target", "%", lost)
 
 
 def bytes_of(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -53,7 +53,7 @@ TOGETHER, PATIENCE = 50, 300.0
 RATE = 250
 """Notices a second: few enough for the session manager, whatever else there is."""
 
-STORM = 2.0
+STORM, SETTLED = 2.0, 0.5
 BREATH = 0.004
 
 
@@ -135,8 +135,9 @@ async def _figures(bench: Bench) -> Figures:
     """Measure what a change of one object costs, and what is there for all of them."""
     in_turn = await _in_turn(bench)
     selectors = [stream["selector"] for stream in bench.streams]
-    notice = await _dear(bench, "flood", RATE, STORM, *bench.indexes())
-    command = await _dear(bench, "slide", NAME, RATE, STORM, *selectors)
+    seconds = min(STORM, bench.length.flood)
+    notice = await _dear(bench, "flood", RATE, seconds, *bench.indexes())
+    command = await _dear(bench, "slide", NAME, RATE, seconds, *selectors)
     return {
         **{what: ("ms", list(values)) for what, values in in_turn.items()},
         "processor for a notice": ("ms", [notice]),
@@ -149,7 +150,7 @@ async def _dear(bench: Bench, *words: object) -> float:
     """Return the milliseconds of processor time that each of many took, with all that follows from it."""
     before = processor_time(bench.service.pid)
     (done,) = await bench.caller.ask(*words, longest=STORM + 2 * LONGEST)
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(SETTLED)
     return 1000 * (processor_time(bench.service.pid) - before) / done
 
 
