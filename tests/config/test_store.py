@@ -633,7 +633,7 @@ def test_two_hundred_kills_in_the_middle_of_writes_leave_a_whole_file(
 
 
 def test_a_kill_loses_no_more_than_the_last_half_second(writers: Writers, folders: list[Path]) -> None:
-    dice = random.Random(8)  # noqa: S311 - likewise
+    dice, judged = random.Random(8), 0  # noqa: S311 - likewise
     for _ in range(3):
         killed(writers, folders, store.DELAY, lambda: dice.uniform(0.7, 1.2))
         for folder in folders:
@@ -642,5 +642,7 @@ def test_a_kill_loses_no_more_than_the_last_half_second(writers: Writers, folder
             times = [*(t for _, t in changes), killed_at]
             stalled = max((later - t for t, later in pairwise(times)), default=0.0)
             old = [n for n, t in changes if t <= killed_at - 0.5 - stalled]
-            assert old
-            assert number_in(load(folder / "state.json")) >= old[-1]
+            if old:  # not stalled for all its life
+                judged += 1
+                assert number_in(load(folder / "state.json")) >= old[-1]
+    assert judged

@@ -346,8 +346,9 @@ def test_what_nobody_has_asked_for_is_remembered_for_good(service: Service) -> N
     set_by_hand(service, "100%")
     service.wait_for_stream("Game", volume=0.3)
     module = session.add_null_sink("tv", "TV")
-    session.pactl("set-default-sink", "tv")
-    session.wait_for(lambda: service.describe()["defaults"]["sink"] == "tv", "the default to change")
+    service.call(
+        "SetDefault", "s", "sink:tv"
+    )  # which is told even where the session tells nobody, see test_told_no_more
     session.pactl("unload-module", str(module))
     session.wait_for(lambda: service.describe()["defaults"]["sink"] != "tv", "the default to change back")
     once_saved(service)
