@@ -13,7 +13,8 @@ The cases, strongest first, for a stream that may be moved at all:
 6. Else it is the session manager's.
 
 A move by somebody else is a person's when it has stood for `STABLE` seconds and nothing explains it: no device came or
-went, no default changed, no server restarted within `SETTLE` seconds before. What is explained so is put right at once.
+went, no default changed, no server restarted, nobody moved it with us within `SETTLE` seconds before. What is explained so
+is put right at once.
 """
 
 import math
@@ -67,7 +68,7 @@ class Placement:
 
     `rule` has moved it, or it was `preferred`; `found_on` is the name of the device on which it found it, and `placed_on` of that on which it has
     been as we want it; `arrived` is whether nothing has been decided since our own move led it where it is; `override` is
-    the name of the device that a person chose; `foreign` is the name of one that somebody chose, and since when, while it is
+    the name of the device that a person chose, the last time with us at `chosen_at`; `foreign` is the name of one that somebody chose, and since when, while it is
     not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been
     on any device yet.
     """
@@ -80,6 +81,7 @@ class Placement:
     placed_on: str = ""
     arrived: bool = False
     override: str = ""
+    chosen_at: float = -math.inf
     foreign: tuple[str, float] | None = None
     moved_by: str = "the session manager"
     tries: tuple[float, ...] = ()
@@ -281,10 +283,12 @@ def goal_of(placement: Placement, state: MixerState, stream: Stream, outcome: Ou
     if outcome.ignore:
         return None
     kind = stream.kind.devices
+    if placement.foreign is not None:
+        return None
     chosen = state.device_named(kind, placement.override) if placement.override else None
     if chosen is not None:
         return Goal(device=chosen, by="person")
-    if placement.foreign is not None or (is_pinned(stream) and not outcome.force):
+    if is_pinned(stream) and not outcome.force:
         return None
     device = first_there(state, kind, outcome.to, stream)
     if device is not None:
@@ -309,7 +313,7 @@ def _preferred(state: MixerState, stream: Stream) -> Device | None:
 
 def is_settling(placement: Placement, unrest_at: float, now: float) -> bool:
     """Whether a move of a stream may still be the session manager's doing, and so is nobody's wish."""
-    return now - unrest_at < SETTLE or now - placement.born_at < SETTLE
+    return now - max(unrest_at, placement.born_at, placement.chosen_at) < SETTLE
 
 
 def _way_back(
@@ -442,9 +446,8 @@ def _after_move(
     device = state.device_of(after)
     name = "" if device is None else device.name
     if origin.kind in {"user", "undo"}:
-        return replace(
-            placement, override=name, foreign=None, moved_by=f"a person, with {origin.context or 'us'}"
-        )
+        by = f"a person, with {origin.context or 'us'}"
+        return replace(placement, override=name, chosen_at=now, foreign=None, moved_by=by)
     if origin.kind == "rule":
         by = "preference" if placement.preferred else f"rule {placement.rule}" if placement.rule else "us"
         return replace(placement, moved_by=by, foreign=None, arrived=True)

@@ -154,6 +154,26 @@ def test_a_person_wins_with_any_program_after_two_seconds() -> None:
     assert (desk.moves, desk.routed_by) == ([], "person")
 
 
+def test_who_moves_with_us_and_later_with_any_program_is_believed_both_times() -> None:
+    desk = settled(rule())
+    desk.is_on(1, USER)
+    desk.waits(5)
+    desk.is_on(3)
+    desk.waits(2.1)
+    assert (desk.moves, desk.routed_by) == ([], "person")
+    desk.does(Seen(record=Server(default_sink="speakers", cookie=1)))
+    desk.is_on(1)
+    assert [device for _, device in desk.moves] == [3]
+
+
+def test_what_the_session_manager_does_right_after_a_persons_move_is_put_right() -> None:
+    desk = settled()
+    desk.is_on(1, USER)
+    desk.waits(0.5)
+    desk.is_on(3)
+    assert [device for _, device in desk.moves] == [1]
+
+
 def test_a_move_that_is_taken_back_by_itself_is_nobodys_wish() -> None:
     desk = settled(rule())
     desk.is_on(1)
