@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from session import SessionError
@@ -14,8 +14,8 @@ from session import SessionError
 from benchmarks.compare import comparison
 from benchmarks.figures import Line, table
 from benchmarks.metrics import ALONE, IN_SESSION
-from benchmarks.publish import publish
-from benchmarks.record import RecordError, Run, read, taken, written
+from benchmarks.publish import PUBLISHED, publish
+from benchmarks.record import RecordError, Run, joined, read, taken, written
 from benchmarks.rig import FULL, REST, SHORT, STREAMS, Length, opened
 
 FOOTNOTE = f"""\
@@ -24,20 +24,27 @@ sends one object at most 60 volumes a second and announces it at most 30 times a
 that. A ratio is to the first line of its group."""
 
 
-async def measure(names: Sequence[str], length: Length) -> list[Line]:
-    """Run benchmarks by name; return their lines."""
+async def measure(names: Sequence[str], length: Length) -> tuple[list[Line], list[str]]:
+    """Run benchmarks by name; return their lines, and what went wrong: one that fails does not take the others along."""
     found: list[Line] = []
+    failures: list[str] = []
+
+    async def tried(name: str, benchmark: Awaitable[list[Line]]) -> None:
+        try:
+            found.extend(await benchmark)
+        except (SessionError, TimeoutError) as error:
+            failures.append(f"{name}: {str(error) or 'something that was to happen did not'}")
+        print(f"{name} done", file=sys.stderr, flush=True)
+
     shared = [name for name in IN_SESSION if name in names]
     if shared:
         async with opened(length) as bench:
             for name in shared:
-                found += await IN_SESSION[name](bench)
-                print(f"{name} done", file=sys.stderr)
+                await tried(name, IN_SESSION[name](bench))
     for name in ALONE:
         if name in names:
-            found += await ALONE[name](length)
-            print(f"{name} done", file=sys.stderr)
-    return found
+            await tried(name, ALONE[name](length))
+    return found, failures
 
 
 def options_of(words: Sequence[str]) -> argparse.Namespace:
@@ -69,13 +76,13 @@ def options_of(words: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def measured(options: argparse.Namespace) -> Run:
-    """Measure what is asked for, and print it."""
+def measured(options: argparse.Namespace) -> tuple[Run, list[str]]:
+    """Measure what is asked for, and print it; return what went wrong as well."""
     load = os.getloadavg()[0]
-    lines = asyncio.run(measure(options.names, SHORT if options.short else FULL))
+    lines, failures = asyncio.run(measure(options.names, SHORT if options.short else FULL))
     run = taken(lines, load)
     print(f"{run.on()}\n\n{table(run.lines)}\n\n{FOOTNOTE}")
-    return run
+    return run, failures
 
 
 def main() -> int:
@@ -85,17 +92,20 @@ def main() -> int:
     options = options_of(sys.argv[1:])
     try:
         old = read(options.compare) if options.compare else None
-        run = read(options.new) if options.new else measured(options)
-    except (SessionError, RecordError, TimeoutError) as error:
-        print(f"bench: {str(error) or 'something that was to happen did not'}", file=sys.stderr)
-        return 1
-    if options.json:
-        options.json.write_text(written(run), encoding="utf-8")
-    if old:
-        print(f"\n{comparison(old, run)}")
-    if options.is_whole:
-        publish(run)
-    return 0
+        run, failures = (read(options.new), []) if options.new else measured(options)
+        if options.json:
+            options.json.write_text(written(run), encoding="utf-8")
+        if old:
+            print(f"\n{comparison(old, run)}")
+        if options.is_whole:
+            publish(run)
+        elif options.publish:
+            publish(joined(read(PUBLISHED), run))
+    except (SessionError, RecordError) as error:
+        failures = [str(error)]
+    for failure in failures:
+        print(f"bench: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

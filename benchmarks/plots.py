@@ -17,6 +17,9 @@ HEIGHT = 430
 BY = " by "
 """In the name of a benchmark whose lines say how something grows: `SetVolume by streams`."""
 
+BESIDE = ", in C"
+"""In the name of one that is the limit of another: it has that one's colour."""
+
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
@@ -86,7 +89,7 @@ def _bars(groups: Mapping[str, Sequence[Line]], axis: _Axis) -> Iterator[str]:
 
 
 def curves(title: str, over: str, series: Curves) -> str:
-    """Draw a curve for each series, with what grows in proportion for the eye."""
+    """Draw a curve for each series."""
     points = [point for curve in series.values() for point in curve]
     across = _Axis(min(x for x, _ in points), max(x for x, _ in points), 64, WIDTH - 300)
     up = _Axis(min(y for _, y in points), max(y for _, y in points), HEIGHT - 50, 50)
@@ -100,17 +103,24 @@ def curves(title: str, over: str, series: Curves) -> str:
     ]
     parts.append(_text(across.end, up.start + 36, over, anchor="end"))
     places = _spread([up.at(curve[-1][1]) for curve in series.values()])
-    for (label, curve), color, place in zip(series.items(), COLORS * 3, places, strict=False):
-        path = " ".join(f"{across.at(x):.1f},{up.at(y):.1f}" for x, y in curve)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
-        parts += [
-            f'<circle cx="{across.at(x):.1f}" cy="{up.at(y):.1f}" r="3.5" fill="{color}"/>' for x, y in curve
-        ]
+    colors: dict[str, str] = {}
+    for (label, curve), place in zip(series.items(), places, strict=True):
+        what = label.replace(BESIDE, "")
+        color = colors.setdefault(what, COLORS[len(colors) % len(COLORS)])
+        parts += _curve([(across.at(x), up.at(y)) for x, y in curve], color, is_dashed=what != label)
+        end = up.at(curve[-1][1])
         parts.append(
-            f'<path d="M{across.end + 6} {up.at(curve[-1][1]):.1f}L{across.end + 22} {place:.1f}" stroke="{color}"/>'
+            f'<path d="M{across.end + 6} {end:.1f}L{across.end + 22} {place:.1f}" stroke="{color}"/>'
         )
         parts.append(_text(across.end + 28, place + 4, label, fill=color))
     return _svg(WIDTH, HEIGHT, title, parts)
+
+
+def _curve(points: Sequence[tuple[float, float]], color: str, *, is_dashed: bool) -> Iterator[str]:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    dashes = ' stroke-dasharray="5 4"' if is_dashed else ""
+    yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dashes}/>'
+    yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points)
 
 
 def _spread(places: Sequence[float], least: float = 16) -> list[float]:

@@ -14,6 +14,7 @@ from benchmarks.targets import TARGETS, markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LATEST, HISTORY = "latest.json", "history.json"
+PUBLISHED = DOCS / "performance" / LATEST
 BEGIN, END = "<!-- begin: table written by scripts/bench -->\n", "<!-- end -->\n"
 
 

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -68,6 +68,15 @@ def taken(lines: list[Line], load_before: float) -> Run:
         load=(round(load_before, 2), round(os.getloadavg()[0], 2)),
         lines=tuple(lines),
     )
+
+
+def joined(before: Run, run: Run) -> Run:
+    """Return a run with what it has not measured as it was before; benchmarks stay whole, and in their order."""
+    measured = {line.benchmark for line in run.lines}
+    benchmarks: dict[str, list[Line]] = {line.benchmark: [] for line in (*before.lines, *run.lines)}
+    for line in (*(line for line in before.lines if line.benchmark not in measured), *run.lines):
+        benchmarks[line.benchmark].append(line)
+    return replace(run, lines=tuple(line for found in benchmarks.values() for line in found))
 
 
 def written(run: Run) -> str:

@@ -98,6 +98,15 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
             record.read(file)
 
 
+def test_what_is_measured_again_takes_the_place_of_what_was_before() -> None:
+    before = run(*lines("set", "ms", DELAYS), *lines("look", "ms", {"Get": [0.3]}))
+    again = run(*lines("set", "ms", {"pwmixer": [1.5]}), *lines("new", "ms", {"first": [1.0]}), version="1.1")
+    both = record.joined(before, again)
+    assert [line.name for line in both.lines] == ["set: pwmixer", "look: Get", "new: first"]
+    assert both.by_name()["set: pwmixer"].p50 == 1.5
+    assert both.version == "1.1"
+
+
 def test_a_target_is_met_or_says_by_what_it_is_missed() -> None:
     target = targets.Target(
         metric="a call", ours="set: pwmixer", peer="set: a service in C", times=2.0, most=2.5, p99=2.25
