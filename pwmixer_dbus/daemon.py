@@ -383,10 +383,7 @@ class Daemon:
             self._configuration.settings = left.configured  # the last good ones
         configured, memory = self._configuration.settings, self._recalled(left)
         parts = self._parts()
-        if left is None:
-            succession.begin(parts, configured=configured, memory=memory)
-        else:
-            succession.go_on(parts, left, configured=configured, memory=memory)
+        succession.go_on_or_begin(parts, left, configured=configured, memory=memory)
         self._server.look_again()
         self._answer()
         if left is not None:
@@ -419,8 +416,10 @@ class Daemon:
             self._remembers = left[0].remembers
             configured, memory = self._configuration.settings, self._keeper.memory
             succession.go_on(self._parts(), left[0], configured=configured, memory=memory)
+        if self._remembers:
+            self._state.schedule(self._keeper.memory)
+        self._switchboard.open_anew(self._configuration.settings)
         self._service.release_calls()
-        self._switchboard.follow(self._configuration.settings)
         await self._write_pid_file(self._pid_place)
         return False
 

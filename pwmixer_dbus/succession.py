@@ -26,7 +26,7 @@ from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Parts", "begin", "go_on", "handed_over", "inherited", "leave", "tell_taken"]
+__all__ = ["Parts", "begin", "go_on", "go_on_or_begin", "handed_over", "inherited", "leave", "tell_taken"]
 
 UNASKED = 1.0
 """Seconds after which whoever has taken the name is known not to ask."""
@@ -99,6 +99,19 @@ def go_on(parts: Parts, left: Succession, *, configured: Settings, memory: Memor
     parts.router.look()
     parts.fader.take_over(left.fades)
     methods.go_on_telling(left.followers)
+
+
+def go_on_or_begin(parts: Parts, left: Succession | None, *, configured: Settings, memory: Memory) -> None:
+    """Go on with what was left; where that is nothing, or makes no sense, begin with the memory alone."""
+    if left is not None:
+        try:
+            go_on(parts, left, configured=configured, memory=memory)
+        except Exception:
+            # Nobody is answered before this is over.
+            log.exception("what the instance before has handed over cannot be used")
+        else:
+            return
+    begin(parts, configured=configured, memory=memory)
 
 
 def begin(parts: Parts, *, configured: Settings, memory: Memory) -> None:

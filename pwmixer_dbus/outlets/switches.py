@@ -100,10 +100,17 @@ class Switchboard:
 
     def close_early(self) -> None:
         """Close the early ones: nobody is let in any more. They are opened again by `follow`."""
-        for switch in self._switches:
-            if switch.early:
-                self._sections.pop(switch.name, None)
-                self._close(switch.name)
+        self._close_again(tuple(switch.name for switch in self._switches if switch.early))
+
+    def open_anew(self, settings: Settings) -> None:
+        """Close and open everything: another instance may have put its own in the place of what was open."""
+        self._close_again(tuple(self._sections))
+        self.follow(settings)
+
+    def _close_again(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            self._sections.pop(name, None)
+            self._close(name)
 
     def close(self) -> None:
         """Close every outlet, the last opened first; none is opened any more."""
