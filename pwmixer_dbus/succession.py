@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.events import Configured
 from pwmixer_dbus.core.memory import Memory
-from pwmixer_dbus.core.records import dataclass
+from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.routing import Routing
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState
@@ -87,7 +87,9 @@ def go_on(parts: Parts, left: Succession, *, configured: Settings, memory: Memor
     mixer.take_over(left.history, left.asked)
     parts.keeper.take_over(left.vigil)
     parts.rules.take_over(configured.rules, left.rules, left.rules_revision)
-    parts.router.take_over(left.routing, enabled=left.rules_enabled)
+    # Where there is no stream, nothing ever ends that is noted of it.
+    placements = {key: each for key, each in left.routing.placements.items() if key in left.state.streams}
+    parts.router.take_over(replace(left.routing, placements=placements), enabled=left.rules_enabled)
     parts.router.set_rules(parts.rules.rules)
     methods.rules.sightings.take_over(left.past)
     now = mixer.wake(left.state)

@@ -2,18 +2,30 @@
 
 import asyncio
 import itertools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from anything import STEADY, anything
+from hypothesis import given, settings
 from test_fader import Stage, on_a_stage
-from test_mixer import MUSIC, STREAM, USER, stream
+from test_mixer import MUSIC, STREAM, USER, JumpingLoop, stream
 
+from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core import verbs
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
-from pwmixer_dbus.core.memory import GRACE
+from pwmixer_dbus.core.memory import GRACE, Memory
 from pwmixer_dbus.core.model import Kind, Server
+from pwmixer_dbus.core.records import replace
+from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, seen_in
 from pwmixer_dbus.core.succession import Succession, understood, written
+from pwmixer_dbus.core.suggestions import Sightings
+from pwmixer_dbus.outlets.bus.holds import Holds
+from pwmixer_dbus.router import Router
+from pwmixer_dbus.succession import Parts, go_on
 
 
 def handed_over(old: Stage) -> Stage:
@@ -144,3 +156,44 @@ async def test_only_what_is_really_new_is_new_to_the_next_one(stage: Stage) -> N
     await asyncio.sleep(GRACE / 2)
     assert new.levels(STREAM) == []
     assert new.levels((Kind.PLAYBACK, 12)) == [0.3]
+
+
+class Nobody:
+    """A bus with nobody on it."""
+
+    def when_gone(self, client: str, tell: object) -> object:
+        del client, tell
+        return lambda: None
+
+    def signal(self, *_: object, **__: object) -> None:
+        pass
+
+
+@settings(STEADY, max_examples=20)
+@given(anything(Succession))
+def test_whatever_is_handed_over_no_part_fails_and_none_works_for_ever(left: Succession) -> None:
+    failures: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        stage = Stage()
+        router = Router(stage.mixer)
+        stage.mixer.sleep()
+        holds = Holds(stage.mixer, router, cast("Any", Nobody()), lambda: None)
+        rules = SimpleNamespace(sightings=Sightings())
+        methods = SimpleNamespace(holds=holds, rules=rules, go_on_telling=lambda _: None)
+        parts = Parts(
+            mixer=stage.mixer,
+            fader=stage.fader,
+            keeper=stage.keeper,
+            router=router,
+            rules=RuleBook(Path("/nowhere/rules.toml")),
+            service=cast("Any", SimpleNamespace(methods=methods)),
+        )
+        now = replace(left, made_at=stage.loop.time())
+        go_on(parts, now, configured=Settings(), memory=left.memory or Memory())
+        await asyncio.sleep(5)
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(main())
+    assert failures == []

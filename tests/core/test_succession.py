@@ -1,25 +1,19 @@
 """What is handed over comes back as it was; of what is bent or foreign, whatever is good does."""
 
 import json
-import types
-from collections.abc import Mapping
-from enum import Enum
-from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
+from anything import anything
 from build import STEADY, playback, sink, snapshot, state_of, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from pwmixer_dbus.core.commands import Command, SetMuted, SetVolume
-from pwmixer_dbus.core.events import KEEP, Keep
+from pwmixer_dbus.core.commands import SetMuted, SetVolume
 from pwmixer_dbus.core.history import step_of
-from pwmixer_dbus.core.model import Kind, Stream, clean
-from pwmixer_dbus.core.patterns import Pattern
-from pwmixer_dbus.core.records import fields, replace
+from pwmixer_dbus.core.model import Kind, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import Placement, Routing
-from pwmixer_dbus.core.rules import Condition, Rule
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.succession import LATEST, Fading, Succession, understood, written
 from pwmixer_dbus.core.verbs import Plan
@@ -27,51 +21,6 @@ from pwmixer_dbus.core.verbs import Plan
 NOW = 1000.0
 FEW = settings(STEADY, max_examples=30)
 """Each of them is a whole world."""
-
-TEXTS = st.text(max_size=8).map(clean)
-RULES = st.just(
-    Rule(
-        name="Talk",
-        conditions=(Condition(field="app", patterns=(Pattern(kind="glob", text="disc*"),)),),  # type: ignore[arg-type]
-        to=("headset",),
-        origin="service",
-    )
-)
-SCALARS: Mapping[object, SearchStrategy[Any]] = {
-    float: st.floats(-10.0, 10.0),
-    str: TEXTS,
-    int: st.integers(-5, 5000),
-    bool: st.booleans(),
-    types.NoneType: st.none(),
-    type: st.sampled_from(get_args(Command)),
-    Rule: RULES,
-    Keep: st.just(KEEP),
-}
-
-
-@cache
-def anything(kind: Any) -> SearchStrategy[Any]:
-    """Make values of an annotation, whatever they mean."""
-    origin, of = get_origin(kind), get_args(kind)
-    if kind in SCALARS:
-        return SCALARS[kind]
-    if origin in {Union, types.UnionType}:
-        return st.one_of(*map(anything, of))
-    if origin is tuple and of[-1] is Ellipsis:
-        return st.lists(anything(of[0]), max_size=2).map(tuple)
-    if origin is tuple:
-        return st.tuples(*map(anything, of))
-    if origin is frozenset:
-        return st.frozensets(anything(of[0]), max_size=2)
-    if origin is Mapping:
-        return st.dictionaries(anything(of[0]), anything(of[1]), max_size=2)
-    if issubclass(kind, Enum):
-        return st.sampled_from(kind)
-    hints = get_type_hints(kind)
-    # A wish is told from none by its default, which is KEEP.
-    values = {f.name: anything(hints[f.name]) for f in fields(kind)}
-    return st.builds(kind, **values)
-
 
 WHOLE = anything(Succession).map(lambda s: replace(s, made_at=NOW))
 JSON: SearchStrategy[Any] = st.recursive(
