@@ -128,11 +128,10 @@ async def test_who_is_asleep_tells_nobody_and_then_only_what_is_different(stage:
     shown(stage, 10, 0.2)
     assert told == []
     stage.mixer.on_event(stage.mixer.wake(state))
-    change, *learned = told
+    change = told[0]
     assert (change.before, change.after) == (state.streams[STREAM], stage.mixer.state.streams[STREAM])
-    assert [change.kind for change in learned] == [Kind.APP], (
-        "another program has set it, which a person may want"
-    )
+    assert {each.kind for each in told[1:]} <= {Kind.APP}
+    assert stage.learned() == 0.2, "another program has set it, which a person may want"
     told.clear()
     stage.mixer.sleep()
     stage.mixer.on_event(Disconnected(reason="It has gone."))
