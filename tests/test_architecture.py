@@ -108,7 +108,11 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pulsectl": ["pulse"],
     "pulsectl_asyncio": ["pulse"],
-    "ctypes": ["pulse", "config/watch"],  # inotify: the packages for it poll or start threads
+    "ctypes": [
+        "pulse",
+        "config/watch",
+        "settled",
+    ],  # inotify: the packages for it poll or start threads; madvise
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
     "pydantic": ["config", "outlets/socket/schema"],
     "pydantic_core": ["config"],

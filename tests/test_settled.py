@@ -1,0 +1,32 @@
+"""What is given back when the start is over are pages that can be had again, and nothing else."""
+
+from pathlib import Path
+
+from pwmixer_dbus.settled import read_only_files
+
+FIELDS = "Size: 8 kB\nRss: 8 kB\nPrivate_Dirty: 0 kB\nAnonymous: {} kB\nVmFlags: rd mr\n"
+SMAPS = "".join(
+    f"{line}\n{FIELDS.format(own)}"
+    for line, own in (
+        ("00001000-00002000 r--p 00000000 08:01 11  /usr/lib/libpulse.so.0", 0),
+        ("00002000-00004000 r-xp 00001000 08:01 11  /usr/lib/libpulse.so.0", 0),
+        (
+            "00004000-00005000 r--p 00003000 08:01 11  /usr/lib/libpulse.so.0",
+            4,
+        ),  # relocated, then made read-only
+        ("00005000-00006000 rw-p 00004000 08:01 11  /usr/lib/libpulse.so.0", 0),
+        ("00006000-00007000 r-xp 00000000 08:01 12  /usr/lib/with a name (deleted)", 0),
+        ("00007000-00008000 r--s 00000000 00:01 13  /dev/shm/pwmixer-0", 0),
+        ("00008000-00009000 rw-p 00000000 00:00 0  [heap]", 0),
+        ("00009000-0000a000 r--p 00000000 00:00 0  [vvar]", 0),
+        ("0000a000-0000b000 r--p 00000000 00:00 0", 0),
+    )
+)
+
+
+def test_only_what_is_mapped_from_a_file_and_unchanged_is_found() -> None:
+    assert list(read_only_files(SMAPS)) == [(0x1000, 0x2000), (0x2000, 0x4000), (0x6000, 0x7000)]
+
+
+def test_a_process_finds_the_programs_that_it_runs() -> None:
+    assert len(list(read_only_files(Path("/proc/self/smaps").read_text(encoding="utf-8")))) > 10
