@@ -61,6 +61,9 @@ LINGER = 0.5
 FIRST_LOOK = 1.0
 """Seconds for which the first calls wait until the sound server has been listed, or is known not to be there."""
 
+FIRST_LOOK_BESIDE = 10.0
+"""Seconds for which whoever takes over may look first; nobody waits for that, since the other one is still at work."""
+
 SETTLED = 0.2
 """Seconds after the first answers in which whoever has started us asks on; then there is time to clear up."""
 
@@ -365,7 +368,7 @@ class Daemon:
 
         self._mixer.sleep()
         following = asyncio.create_task(self._server.run())
-        await self._has_looked()
+        await self._has_looked(FIRST_LOOK_BESIDE)
         log.info("%s", sandbox.describe(Path.home()))
         settle()
         return following
@@ -461,13 +464,13 @@ class Daemon:
     async def _begin_to_answer(self) -> None:
         """Answer nobody before it is known what there is: whoever asks first has often started us by asking."""
         self._switchboard.follow(self._configuration.settings, early=True)
-        await self._has_looked()
+        await self._has_looked(FIRST_LOOK)
         self._answer()
         asyncio.get_running_loop().call_later(SETTLED, settle)
 
-    async def _has_looked(self) -> None:
+    async def _has_looked(self, longest: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_LOOK):
+            async with asyncio.timeout(longest):
                 await self._server.has_looked.wait()
 
     def _answer(self) -> None:

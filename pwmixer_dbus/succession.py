@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 __all__ = ["Parts", "begin", "go_on", "go_on_or_begin", "handed_over", "inherited", "leave", "tell_taken"]
 
-UNASKED = 1.0
-"""Seconds after which whoever has taken the name is known not to ask."""
+UNASKED = 5.0
+"""Seconds after which whoever has taken the name is known not to ask; on a busy machine it may be late."""
 
-UNTAKEN = 5.0
+UNTAKEN = 10.0
 """Seconds after which whoever has asked is no longer waited for."""
 
 

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from client import Client
@@ -269,6 +270,47 @@ def test_who_knows_the_old_one_by_its_own_name_is_answered_until_it_has_heard_of
     )
     assert new.call("Undo", "u", 100) > 0
     new.stop()
+
+
+def test_what_cannot_be_saved_is_handed_over_all_the_same(session: Session) -> None:
+    folder = Path(session.env["XDG_STATE_HOME"], "pwmixer")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way")
+    service = Service(session).start()
+    session.play("Radio", sink="speakers").kill()
+    session.wait_for(lambda: service.describe()["apps"] != [], "an application")
+    service.call("SetVolume", "sda{sv}", "app:radio", 0.4, 0)
+    session.wait_for(lambda: service.get("StateError") != "", "the folder to be in the way")
+    new = taken_over(service)
+    assert [app["volume"] for app in new.describe()["apps"]] == [0.4]
+    session.wait_for(lambda: new.get("StateError") != "", "the new one to have tried")
+    folder.unlink()
+    new.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
+    session.wait_for(lambda: new.get("StateError") == "", "it to be saved")
+    service.stop()
+    new.stop()
+
+
+def test_the_last_good_settings_outlive_the_one_that_has_read_them(session: Session) -> None:
+    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    config.parent.mkdir(parents=True)
+    config.write_text('[volume]\nmax = 0.8\n[[rules]]\nname = "Talk"\nmatch.app = "game"\ngroup = "Chat"\n')
+    service = Service(session).start()
+    session.play("Game", sink="speakers")
+    service.wait_for_stream("Game", group="Chat")
+    config.write_text("[volume")
+    session.wait_for(lambda: service.get("ConfigError") != "", "the bad file to be read")
+    revision = service.get("Revision", interface="Rules")
+    new = taken_over(service)
+    assert new.get("ConfigError") != ""
+    assert new.get("MaxVolume") == 0.8
+    assert new.get("Revision", interface="Rules") == revision
+    assert new.stream_of("Game")["group"] == "Chat"
+    config.write_text("[volume]\nmax = 0.7\n")
+    session.wait_for(lambda: new.get("MaxVolume") == 0.7, "the good file to be read")
+    session.wait_for(lambda: new.stream_of("Game")["group"] == "", "the rule to be gone")
+    service.stop(errors=True)
+    new.stop(errors=True)
 
 
 async def taken(session: Session) -> MessageBus:

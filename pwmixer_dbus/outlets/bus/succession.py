@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 SUCCESSION = f"{BUS_NAME}.Succession"
 
-PATIENCE = 3.0
+PATIENCE = 5.0
 """Seconds in which the instance before has to hand over; it may have to wait for the sound server and for the disk."""
 
 _REFUSED = "org.freedesktop.DBus.Error.AccessDenied"
