@@ -21,6 +21,7 @@
 #define NODE "org.pwmixer.Mixer.Node"
 #define MOST 4096
 #define WAITING 256
+#define SHOWN_SOON (100 * PA_USEC_PER_MSEC)
 
 enum kind { SINK, STREAM };
 
@@ -30,6 +31,7 @@ struct object {
     char path[64];
     pa_cvolume volume;
     bool muted, in_flight, again, seen;
+    pa_time_event *timer;
     struct {
         sd_bus_message *call;
         double volume;
@@ -87,6 +89,8 @@ static struct object *add(enum kind kind, uint32_t index) {
 }
 
 static void drop(struct object *object) {
+    if (object->timer)
+        api->time_free(object->timer);
     for (int i = 0; i < WAITING; i++)
         if (object->waiting[i].call) {
             sd_bus_reply_method_errorf(object->waiting[i].call, "org.pwmixer.Error.NotFound", "That object has just gone.");
@@ -96,6 +100,14 @@ static void drop(struct object *object) {
         if (objects[i] == object)
             objects[i] = objects[--count];
     free(object);
+}
+
+static void reply_up_to(struct object *object, unsigned latest) {
+    for (int i = 0; i < WAITING; i++)
+        if (object->waiting[i].call && object->waiting[i].number <= latest && object->waiting[i].acknowledged) {
+            sd_bus_reply_method_return(object->waiting[i].call, "d", level(&object->volume));
+            object->waiting[i].call = sd_bus_message_unref(object->waiting[i].call);
+        }
 }
 
 /* Answer the calls whose volume the server shows by now, and those before, which have been overtaken. */
@@ -108,11 +120,16 @@ static void answer(struct object *object) {
             object->waiting[i].number > latest)
             latest = object->waiting[i].number;
     }
-    for (int i = 0; i < WAITING; i++)
-        if (object->waiting[i].call && object->waiting[i].number <= latest) {
-            sd_bus_reply_method_return(object->waiting[i].call, "d", shown);
-            object->waiting[i].call = sd_bus_message_unref(object->waiting[i].call);
-        }
+    reply_up_to(object, latest);
+}
+
+/* What is acknowledged and not shown soon never may be. */
+static void give_up(pa_mainloop_api *a, pa_time_event *timer, const struct timeval *now, void *data) {
+    struct object *object = data;
+    api->time_free(object->timer);
+    object->timer = NULL;
+    reply_up_to(object, calls);
+    sd_bus_flush(bus);
 }
 
 static void seen(enum kind kind, uint32_t index, const pa_cvolume *volume, int muted) {
@@ -210,8 +227,14 @@ static void on_set(pa_context *c, int success, void *data) {
     for (int i = 0; object && i < WAITING; i++)
         if (object->waiting[i].call && object->waiting[i].number == request->number)
             object->waiting[i].acknowledged = true;
-    if (object)
+    if (object) {
+        bool waits = false;
         answer(object);
+        for (int i = 0; i < WAITING; i++)
+            waits |= object->waiting[i].call && object->waiting[i].acknowledged;
+        if (waits && !object->timer)
+            object->timer = pa_context_rttime_new(context, pa_rtclock_now() + SHOWN_SOON, give_up, object);
+    }
     free(request);
 }
 
