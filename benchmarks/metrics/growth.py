@@ -20,13 +20,13 @@ SLACK = 96 * 1024
 """Bytes that a short run may seem to keep, since memory is counted in pages."""
 
 WARM = 2400
-"""How many come before, so that tables are full, and pools as large as they get."""
+"""How many come before at most, so that tables are full, and pools as large as they get."""
 
 COMMANDS, NOTICES = 500, 1000
 """A second; the session manager follows each, and falls behind where there are more."""
 
 TRIES = 4
-SETTLED = 1.0
+SETTLED = 0.7
 
 
 async def growth(bench: Bench) -> list[Line]:
@@ -53,7 +53,7 @@ async def growth(bench: Bench) -> list[Line]:
     }
     found = {}
     for what, act in kinds.items():
-        await act(WARM)
+        await act(min(WARM, bench.length.operations))
         found[f"by a {what}"] = [max(0.0, await _grown(bench, what, act) / bench.length.operations)]
     return [replace(line, n=bench.length.operations) for line in lines("growth", "B", found)]
 

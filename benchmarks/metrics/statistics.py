@@ -44,7 +44,7 @@ from pwmixer_dbus.core.state import Change
 BATCH = 50
 """Calls after which it is the other's turn."""
 
-FEW = 4
+FEW = 2
 TIMED, REPEATS = 1000, 300
 
 UNMEASURED = (sys.executable, str(Path(__file__).parent.parent / "unmeasured.py"))

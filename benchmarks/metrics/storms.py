@@ -13,7 +13,7 @@ STREAMS, RATE = 100, 1000
 PART = 2.0
 """Seconds, about, of each part of a storm; several of them tell how far the figures spread."""
 
-SETTLED = 1.0
+SETTLED = 0.7
 """Seconds after which the session manager has followed."""
 
 
