@@ -34,7 +34,7 @@ async def growth(bench: Bench) -> list[Line]:
     path = f"{ROOT}/streams/{bench.streams[0]['number']}"
 
     async def visits(count: int) -> None:
-        await bench.caller.ask("visit", count, NAME, path, longest=120)
+        await bench.caller.ask("visit", count, NAME, path, longest=20 * LONGEST)
 
     async def notices(count: int) -> None:
         await bench.caller.ask(
