@@ -19,29 +19,32 @@ async def make_nice(nice: int) -> None:
     """Have this thread run at a nice level from now on; raises OSError with the reason where that is not to be had."""
     try:
         async with asyncio.timeout(PATIENCE):
-            await _ask(nice)
+            bus = await _connected()
+            try:
+                reply = await bus.call(_wish(nice))
+            finally:
+                bus.disconnect()
     except TimeoutError as error:
         raise TimeoutError(f"{NAME} did not answer within {PATIENCE:g} s") from error
-    except OSError:
-        raise
-    except Exception as error:
-        raise ConnectionError(f"there is no system bus ({error})") from error
-
-
-async def _ask(nice: int) -> None:
-    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
-    try:
-        reply = await bus.call(
-            Message(
-                destination=NAME,
-                path=PATH,
-                interface=NAME,
-                member="MakeThreadHighPriority",
-                signature="ti",
-                body=[threading.get_native_id(), nice],
-            )
-        )
-    finally:
-        bus.disconnect()
-    if reply.message_type is MessageType.ERROR:
+    except EOFError as error:
+        raise ConnectionError("the system bus has gone") from error
+    if reply is not None and reply.message_type is MessageType.ERROR:
         raise OSError(reply.body[0] if reply.signature.startswith("s") else reply.error_name)
+
+
+async def _connected() -> MessageBus:
+    try:
+        return await MessageBus(bus_type=BusType.SYSTEM).connect()
+    except Exception as error:
+        raise ConnectionError(f"there is no system bus to ask RealtimeKit on ({error})") from error
+
+
+def _wish(nice: int) -> Message:
+    return Message(
+        destination=NAME,
+        path=PATH,
+        interface=NAME,
+        member="MakeThreadHighPriority",
+        signature="ti",
+        body=[threading.get_native_id(), nice],
+    )
