@@ -52,5 +52,7 @@ def test_without_realtime_kit_it_says_so_and_serves(bare_session: Session) -> No
 def test_without_a_system_bus_it_says_so_and_serves(bare_session: Session) -> None:
     nowhere = ("env", f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={bare_session.runtime}/nowhere")
     service = Service(bare_session, under=(*nowhere, *under)).start()
-    bare_session.wait_for(lambda: "nice -11 is not to be had: there is no system bus" in service.log(), "the sentence")
+    bare_session.wait_for(
+        lambda: "nice -11 is not to be had: there is no system bus" in service.log(), "the sentence"
+    )
     service.stop()
