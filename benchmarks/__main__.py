@@ -62,6 +62,11 @@ def options_of(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write what was measured again among the rest of docs/performance/",
+    )
+    parser.add_argument(
         "--compare", type=Path, metavar="OLD.json", help="show what has changed since that run"
     )
     parser.add_argument(

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from benchmarks import __main__ as door
 from benchmarks import compare, plots, publish, record, targets
 from benchmarks.figures import Line, lines, table
 from benchmarks.metrics.signals import spans
@@ -188,3 +189,33 @@ def test_the_published_run_has_every_target_and_its_table_is_in_the_documentatio
     for picture in plots.pictures(latest):
         assert (DOCS / "performance" / picture).is_file()
         assert f"performance/{picture})" in page
+
+
+@pytest.mark.parametrize("words", [["--short"], ["volumes-that-are-not-there"], ["--with", "new.json"], []])
+def test_a_run_is_published_only_where_it_is_whole_or_asked_for(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written: list[record.Run] = []
+    monkeypatch.chdir(tmp_path)
+    Path("new.json").write_text(record.written(run()))
+    monkeypatch.setattr(door, "publish", written.append)
+    monkeypatch.setattr(door, "measured", lambda _: (run(), []))
+    monkeypatch.setattr("sys.argv", ["bench", *words])
+    if words == ["volumes-that-are-not-there"]:
+        with pytest.raises(SystemExit):
+            door.main()
+        assert "there is no benchmark volumes-that-are-not-there" in capsys.readouterr().err
+        return
+    assert door.main() == 0
+    assert len(written) == (not words)
+
+
+def test_some_lines_measured_again_are_published_among_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[record.Run] = []
+    (before,), (again,) = lines("set", "ms", {"pwmixer": [1.0]}), lines("get", "ms", {"pwmixer": [2.0]})
+    monkeypatch.setattr(door, "publish", written.append)
+    monkeypatch.setattr(door, "read", lambda _: run(before))
+    monkeypatch.setattr(door, "measured", lambda _: (run(again), []))
+    monkeypatch.setattr("sys.argv", ["bench", "growth", "--publish"])
+    assert door.main() == 0
+    assert set(written[0].by_name()) == {before.name, again.name}

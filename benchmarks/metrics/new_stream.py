@@ -169,8 +169,8 @@ class Delays:
             ):
                 sent[name] = at
                 self.samples["notice to move sent"].append(1000 * (at - noticed[name]))
-            elif event["detail"] == "MoveStream" and event["what"] == "done" and name in sent:
-                del sent[name]
+            elif event["detail"] == "MoveStream" and event["what"] == "done" and sent.get(name):
+                sent[name] = 0.0  # what moves it later corrects the session manager
                 self.samples["notice to move in force"].append(1000 * (at - noticed[name]))
 
 
