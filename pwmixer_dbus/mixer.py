@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
+from pwmixer_dbus.core.commands import SERVER, Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
@@ -50,6 +50,8 @@ class Mixer:
         self._listeners: list[Listener] = []
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
+        self._first: list[Listener] = []
+        self._untold: Callable[[], None] | None = None
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -76,6 +78,10 @@ class Mixer:
         """
         self._listeners = [*self._listeners, listener]
         return partial(self._unsubscribe, listener)
+
+    def subscribe_first(self, listener: Listener) -> None:
+        """Call a listener before all others; where it moves a stream, that is on its way before they are called."""
+        self._first.append(listener)
 
     def _unsubscribe(self, listener: Listener) -> None:
         # A new list, since a listener may come or go while all are being told.
@@ -105,6 +111,7 @@ class Mixer:
         if self._telling:
             self._next.append((event, origin))
             return
+        self._tell_the_rest()
         before, measures = self.state, self.measures
         since = measures.clock()
         self.state, changes = apply(before, event)
@@ -119,16 +126,41 @@ class Mixer:
         measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
-        if not self.is_asleep:
-            self._tell(before, changes, origin)
-            measures.told(since, changes[0])
+        if self.is_asleep:
+            self._lanes.on_change(changes)
+            return
+        moves = self._moves(changes)
+        self._tell(self._first, before, changes, origin)
+        self._untold = partial(self._told_first, before, changes, origin, since)
+        if self._moves(changes) == moves:
+            self._tell_the_rest()
+        else:
+            # libpulse writes what it is asked to when its callback returns, so that to tell everybody now would delay it.
+            self._loop.call_soon(self._tell_the_rest)
+
+    def _moves(self, changes: tuple[Change, ...]) -> list[Command | None]:
+        return [self.pending.get((MoveStream, key)) for key in _keys_of(changes)]
+
+    def _tell_the_rest(self) -> None:
+        """Tell those of the last change who have not heard of it: nothing may happen before they have."""
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            untold()
+
+    def _told_first(
+        self, before: MixerState, changes: tuple[Change, ...], origin: Origin, since: float
+    ) -> None:
+        self._tell(self._listeners, before, changes, origin)
+        self.measures.told(since, changes[0])
         while self._next:
             self.on_event(*self._next.popleft())
         self._lanes.on_change(changes)
 
-    def _tell(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
+    def _tell(
+        self, listeners: list[Listener], before: MixerState, changes: tuple[Change, ...], origin: Origin
+    ) -> None:
         self._telling = True
-        for listener in self._listeners:
+        for listener in listeners:
             try:
                 listener(before, changes, origin)
             except Exception:
@@ -137,6 +169,7 @@ class Mixer:
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
+        self._tell_the_rest()
         self.is_asleep = True
 
     def wake(self, state: MixerState) -> Event:
@@ -168,6 +201,7 @@ class Mixer:
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
 
         def keep(error: MixerError | None) -> None:
+            self._tell_the_rest()
             if error is None:
                 for wish in wanted.wishes:
                     self.on_event(wish, origin)

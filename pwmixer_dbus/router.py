@@ -50,7 +50,7 @@ class Router:
         self._held = frozenset[str](), frozenset[Key]()
         self._routing = Routing()
         self._timer: asyncio.TimerHandle | None = None
-        mixer.subscribe(self._on_change)
+        mixer.subscribe_first(self._on_change)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -547,3 +547,40 @@ def test_the_highest_volume_stays_in_its_range(asked: float, given: float) -> No
         assert desk.mixer.state.settings.max_volume == given
 
     asyncio.run(main())
+
+
+def moving(desk: Desk, heard: list[str]) -> None:
+    """Let the first listener send every new stream to device 3, and all others note how loud it is."""
+
+    def move(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        new = [c.after for c in changes if c.before is None and isinstance(c.after, Stream)]
+        moves = [(MoveStream(key=(s.kind, s.index), device=3), "a rule") for s in new]
+        desk.mixer.act(moves, "rule")
+
+    def note(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        heard.extend(f"{c.after.index} {c.after.channels[0]}" for c in changes if isinstance(c.after, Stream))
+
+    desk.mixer.subscribe(note)
+    desk.mixer.subscribe_first(move)
+
+
+@on_a_desk
+async def test_a_move_of_a_new_stream_is_on_its_way_before_anybody_else_is_told(desk: Desk) -> None:
+    heard: list[str] = []
+    moving(desk, heard)
+    desk.mixer.on_event(Seen(record=stream(11)))
+    assert (len(desk.sent), heard) == (1, [])
+    await asyncio.sleep(0)
+    assert heard == ["11 0.5"]
+
+
+@on_a_desk
+async def test_nothing_else_happens_before_all_have_heard_of_a_stream_that_was_moved(desk: Desk) -> None:
+    heard: list[str] = []
+    moving(desk, heard)
+    desk.mixer.on_event(Seen(record=stream(11)))
+    desk.mixer.on_event(Seen(record=stream(11, volume=0.7)))
+    assert heard == ["11 0.5", "11 0.7"]
+    desk.mixer.on_event(Seen(record=stream(12)))
+    desk.mixer.submit(verbs.Plan(), USER, lambda _: heard.append("answered"))
+    assert heard == ["11 0.5", "11 0.7", "12 0.5", "answered"]
