@@ -303,6 +303,10 @@ class Lanes:
         lane.timer = None
         if self.server is None:
             return
+        if isinstance(command, MoveStream) and _is_unlinked(self._state(), command):
+            # It will be linked there. To ask again would only keep the session manager from that: it looks at all it has.
+            lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
+            return
         self._measures.counts.asked_again += 1
         if isinstance(command, SetDefault):
             self.server.renew()
@@ -346,6 +350,11 @@ def _tell(waiters: Iterable[Done], error: MixerError | None) -> None:
             waiter(error)
         except Exception:
             log.exception("an outlet failed on an answer")
+
+
+def _is_unlinked(state: MixerState, command: MoveStream) -> bool:
+    stream = state.streams.get(command.key)
+    return stream is not None and stream.device is None
 
 
 def _sets(slot: Slot, change: Change) -> bool:

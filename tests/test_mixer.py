@@ -584,3 +584,18 @@ async def test_nothing_else_happens_before_all_have_heard_of_a_stream_that_was_m
     desk.mixer.on_event(Seen(record=stream(12)))
     desk.mixer.submit(verbs.Plan(), USER, lambda _: heard.append("answered"))
     assert heard == ["11 0.5", "11 0.7", "12 0.5", "answered"]
+
+
+@on_a_desk
+async def test_a_move_of_a_stream_that_is_not_linked_yet_is_asked_for_once(desk: Desk) -> None:
+    desk.mixer.on_event(Seen(record=stream(device=None)))
+    desk.ask(MoveStream(key=STREAM, device=3))
+    desk.answer()
+    await asyncio.sleep(2.2 * ASK_AGAIN)
+    assert len(desk.sent) == 1
+    desk.mixer.on_event(Seen(record=stream(device=1)))
+    await asyncio.sleep(0.9 * ASK_AGAIN)
+    assert len(desk.sent) == 2
+    desk.mixer.on_event(Seen(record=stream(device=3)))
+    desk.answer()
+    assert desk.answers == [None]
