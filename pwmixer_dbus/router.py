@@ -192,9 +192,8 @@ class Router:
         if error is None:
             self._mixer.measures.moved(command.key)
         elif self._is_unlinked(command.key):
-            self._look_again(
-                self._loop.time() + RETRY
-            )  # nobody fights it; the session manager has not come to it
+            # Nobody fights it: the session manager has not come to it yet, and will link it where it was asked to.
+            self._look_again(self._loop.time() + RETRY)
         else:
             self._routing, again_at = failed(self._routing, command.key, self._loop.time())
             self._look_again(again_at)
