@@ -6,14 +6,14 @@ from before is kept; what differs between it and the present is the announcement
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.measures import Measures, Queue
 from pwmixer_dbus.core.model import App, Card, Device, Group, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.subjects import Subject, affected, first_apps, subject_of, target_of
+from pwmixer_dbus.core.subjects import Subject, affected, first_apps, is_of_level, subject_of, target_of
 
 RATE = 30.0
 
@@ -27,11 +27,19 @@ class Speaker(Protocol):
     def come(self, target: Target) -> None:
         """Tell that an object is new."""
 
-    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
-        """Tell what differs between two states; return whether there was anything to tell."""
+    def changed(self, subject: Subject, before: MixerState, state: MixerState, *, in_level: bool) -> bool:
+        """Tell what differs between two states, which may be the level only; return whether there was anything to tell."""
 
     def gone(self, target: Target) -> None:
         """Tell that an object has gone."""
+
+
+class _Pending(NamedTuple):
+    """A change that was not announced yet: from when no part of it had happened, since when, and whether it is one of level only."""
+
+    before: MixerState
+    since: float
+    in_level: bool
 
 
 class Announcer:
@@ -44,7 +52,7 @@ class Announcer:
         self._speaker = speaker
         self._loop = asyncio.get_running_loop()
         self._measures = measures
-        self._dirty: dict[Subject, tuple[MixerState, float]] = {}
+        self._dirty: dict[Subject, _Pending] = {}
         self._free_at: dict[Subject, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._queue = Queue(lambda: len(self._dirty))
@@ -58,9 +66,8 @@ class Announcer:
         """
         state = self._state()
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
-        come = {
-            s for change in sorted(changes, key=first_apps) if (s := self._come(before, change)) is not None
-        }
+        new = [change for change in changes if change.before is None]
+        come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}
         gone = [
             c
             for c in changes
@@ -72,8 +79,8 @@ class Announcer:
             for subject in affected(before, state, change)
             if subject not in come
         }
-        for subject in changed:
-            self._note(subject, before, changed_at)
+        if changed:
+            self._note(changed, _Pending(before, changed_at, all(map(is_of_level, changes))))
         self._queue.grew(len(self._dirty))
         for change in gone:
             self._dirty.pop(subject_of(change.before), None)
@@ -84,7 +91,7 @@ class Announcer:
 
     def mark(self, subject: Subject) -> None:
         """Have an object announced by the next `flush`, though nothing of it may have changed."""
-        self._dirty.setdefault(subject, (self._state(), self._loop.time()))
+        self._dirty.setdefault(subject, _Pending(self._state(), self._loop.time(), in_level=True))
 
     def flush(self, subjects: Iterable[Subject] | None = None) -> None:
         """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
@@ -102,7 +109,7 @@ class Announcer:
     def _come(self, before: MixerState, change: Change) -> Subject | None:
         """Announce an object that is new; return its subject."""
         record = change.after
-        if change.before is not None or not isinstance(record, Device | Stream | App | Group | Card):
+        if not isinstance(record, Device | Stream | App | Group | Card):
             return None
         subject = subject_of(record)
         self._dirty.pop(subject, None)
@@ -147,16 +154,21 @@ class Announcer:
         self._flush_due(self._dirty)
 
     def _announce(self, subject: Subject) -> None:
-        (before, since), state = self._dirty.pop(subject), self._state()
-        if self._speaker.changed(subject, before, state):
+        (before, since, in_level), state = self._dirty.pop(subject), self._state()
+        if self._speaker.changed(subject, before, state, in_level=in_level):
             self._free_at[subject] = self._loop.time() + 1 / RATE
             self._measure(None if subject[1] is None else target_of(state, subject), since)
 
-    def _note(self, subject: Subject, before: MixerState, changed_at: float) -> None:
-        if subject not in self._dirty:
-            self._dirty[subject] = (before, changed_at)
-        elif self._measures is not None:
-            self._measures.counts.signals_merged += 1
+    def _note(self, subjects: Iterable[Subject], change: _Pending) -> None:
+        for subject in subjects:
+            known = self._dirty.get(subject)
+            if known is None:
+                self._dirty[subject] = change
+                continue
+            if self._measures is not None:
+                self._measures.counts.signals_merged += 1
+            if known.in_level and not change.in_level:
+                self._dirty[subject] = known._replace(in_level=False)
 
     def _measure(self, target: Target | None, since: float | None) -> None:
         """Tell how long a change has waited that has just been announced; None is for one that did not have to."""

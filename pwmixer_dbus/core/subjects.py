@@ -16,10 +16,7 @@ Subject = tuple[Kind, Any]
 ROOT_SUBJECT: Subject = (Kind.SERVER, None)
 DEFAULTS = (Kind.SINK, Kind.SOURCE)
 
-_OF_STREAMS = (App, Group)
-_SHOWN_BY_DEVICES = ("server", "settings", "caps", "locked", "cards")
-_SHOWN_BY_OTHERS = (*_SHOWN_BY_DEVICES, "devices", "clients")
-"""Parts of the state that the look of an object may depend on, besides itself and its streams."""
+_AUDIBLE = (Device, Stream)
 
 
 def subject_of(record: Record | None) -> Subject:
@@ -70,8 +67,9 @@ def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[
                 yield from _affected_by_coming_and_going(state, record)
         case Stream():
             yield subject_of(record)
-            ids = {r.identity.app_id for r in (change.before, change.after) if isinstance(r, Stream)}
-            yield from ((Kind.APP, app_id) for app_id in ids if app_id in state.apps)
+            was = change.before if isinstance(change.before, Stream) else record
+            ids = {was.identity.app_id, record.identity.app_id}
+            yield from [(Kind.APP, app_id) for app_id in ids if app_id in state.apps]
             if record.group:
                 yield Kind.GROUP, record.group
         case Group():
@@ -111,22 +109,6 @@ def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subje
         yield from map(subject_of, state.groups())
 
 
-def differs_in_level(before: MixerState, state: MixerState, subject: Subject) -> bool:
-    """Whether all that may look different of an object is how loud it is, which is by far the most frequent difference.
-
-    Cautious: what the object shows of others, such as its device, counts as different where any of those has changed.
-    """
-    old, new = target_of(before, subject), target_of(state, subject)
-    shown = _SHOWN_BY_DEVICES if isinstance(new, Device) else _SHOWN_BY_OTHERS
-    if any(getattr(before, part) is not getattr(state, part) for part in shown):
-        return False
-    if not _is_same_but_for_level(old, new):
-        return False
-    if not isinstance(new, _OF_STREAMS):
-        return True
-    return all(_is_same_but_for_level(before.streams.get(key), state.streams.get(key)) for key in new.streams)
-
-
 def _all_but(record: type[Any], *names: str) -> Callable[[Any], tuple[Any, ...]]:
     """Return a function that reads all fields of a record but these."""
     return attrgetter(*(field.name for field in fields(record) if field.name not in names))
@@ -139,25 +121,24 @@ _BUT_FOR_LEVEL: Mapping[type[Any], Callable[[Any], tuple[Any, ...]]] = {
 }
 
 
-def _is_same_but_for_level(old: Target | None, new: Target | None) -> bool:
-    if old is new and new is not None:
-        return True
-    if type(old) is not type(new):
-        return False
-    audible = Stream | Device
-    if isinstance(old, audible) and isinstance(new, audible) and len(old.channels) != len(new.channels):
-        return False
+def is_of_level(change: Change) -> bool:
+    """Whether a change is one of how loud an object is, and of nothing else: by far the most frequent one.
+
+    What it affects then looks different in its level only.
+    """
+    old, new = change.before, change.after
     rest = _BUT_FOR_LEVEL.get(type(new))
-    return isinstance(new, Group) and old == new if rest is None else rest(old) == rest(new)
+    if rest is None or type(old) is not type(new) or rest(old) != rest(new):
+        return False
+    if isinstance(old, _AUDIBLE) and isinstance(new, _AUDIBLE):
+        return len(old.channels) == len(new.channels)
+    return True
 
 
 def is_unseen(state: MixerState, changes: Iterable[Change]) -> bool:
     """Whether changes cannot be seen yet: the volume and mute that an application wishes show when it has fallen silent."""
     return all(
-        isinstance(change.before, App)
-        and isinstance(change.after, App)
-        and _is_same_but_for_level(change.before, change.after)
-        and audible_streams(state, change.after)
+        isinstance(change.after, App) and is_of_level(change) and audible_streams(state, change.after)
         for change in changes
     )
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from struct import Struct
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply
@@ -33,6 +34,11 @@ CONNECT_TIMEOUT = 5.0
 
 OVERFLOW = 100_000
 """Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
+
+_SERIAL_AT = 8
+"""Where the serial is in every message, as a little-endian word."""
+
+_put_word = Struct("<I").pack_into
 
 Handler = Callable[[Message], bool]
 Answered = Callable[[Message, bool], None]
@@ -68,7 +74,7 @@ class _Batch:
     serial = 1  # the messages in it have their own
     unix_fds = None
 
-    def __init__(self, messages: list[bytes]) -> None:
+    def __init__(self, messages: list[bytearray]) -> None:
         self._bytes = b"".join(messages)
 
     def _marshall(self, _negotiate_unix_fd: bool) -> bytes:
@@ -87,7 +93,7 @@ class BusConnection:
         self._awaited: dict[str, list[Callable[[], None]]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[bytes] = []
+        self._gathered: list[bytearray] = []
         self._unwritten = 0
         self._passed: dict[int, Message] = {}
         self._replaced: asyncio.Future[str] | None = None
@@ -134,16 +140,29 @@ class BusConnection:
 
     def send(self, message: Message) -> None:
         """Queue a message; it is written at the end of this pass of the loop, where the socket has room."""
+        if self._may_send():
+            message.serial = self._bus.next_serial()
+            self._gather(message._marshall(False))  # noqa: SLF001 - see the head of this file
+
+    def send_marshalled(self, message: bytearray) -> None:
+        """Queue a message that is complete but for its serial; likewise."""
+        if self._may_send():
+            _put_word(message, _SERIAL_AT, self._bus.next_serial())
+            self._gather(message)
+
+    def _may_send(self) -> bool:
         if not self._bus.connected:
-            return
+            return False
         if self._unwritten > OVERFLOW:
             log.error("the bus daemon has stopped reading; giving up the connection")
             self._bus.disconnect()
-            return
-        message.serial = self._bus.next_serial()
+            return False
+        return True
+
+    def _gather(self, message: bytearray) -> None:
         if not self._gathered:
             self._loop.call_soon(self._write)
-        self._gathered.append(bytes(message._marshall(False)))  # noqa: SLF001 - see the head of this file
+        self._gathered.append(message)
         self._unwritten += 1
 
     def _write(self) -> None:

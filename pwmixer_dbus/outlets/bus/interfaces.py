@@ -425,12 +425,6 @@ def value_of(state: MixerState, target: Target, prop: Property) -> Any:
     return prop.read(state, target, describe_target(state, target))
 
 
-def level_of(state: MixerState, target: Device | Stream | App | Group) -> Mapping[str, Any]:
-    """Return the values of the properties in `LEVEL` only, at a tenth of the cost of all."""
-    document = describe_level(state, target)
-    return {p.name: p.read(state, target, document) for p in LEVEL}
-
-
 def alias_values(state: MixerState, kind: Kind) -> Mapping[str, Any]:
     """Return the values that the alias of a default device shows; State is `absent` where there is none."""
     device = state.default(kind)

@@ -18,7 +18,7 @@ NOWHERE = "/"
 ALIASES = {Kind.SINK: "/org/pwmixer/Default/sink", Kind.SOURCE: "/org/pwmixer/Default/source"}
 """Fixed paths that follow the default device; outside the object manager's tree."""
 
-_PLAIN = frozenset(f"{ascii_letters}{digits}".encode())
+_ESCAPED = {byte: f"_{byte:02x}" for byte in range(256) if chr(byte) not in ascii_letters + digits}
 
 FOLDERS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
@@ -27,7 +27,7 @@ def escape(name: str) -> str:
     """Make one element of an object path from any text; the empty text is `_`."""
     if name.isascii() and name.isalnum():
         return name
-    return "".join(chr(b) if b in _PLAIN else f"_{b:02x}" for b in name.encode("utf-8", "replace")) or "_"
+    return name.encode("utf-8", "replace").decode("latin-1").translate(_ESCAPED) or "_"
 
 
 def unescape(element: str) -> str | None:

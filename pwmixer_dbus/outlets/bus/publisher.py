@@ -9,15 +9,15 @@ from typing import Any
 from dbus_fast import Variant
 
 from pwmixer_dbus.announcer import Announcer
+from pwmixer_dbus.core.document import level_of
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Card
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
-from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, differs_in_level, target_of
+from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, target_of
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import (
     DEVICE,
-    LEVEL,
     MIXER,
     NODE,
     OBJECT_MANAGER,
@@ -26,9 +26,9 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     Interface,
     alias_values,
     interfaces_of,
-    level_of,
     values_of,
 )
+from pwmixer_dbus.outlets.bus.levels import level_changed
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, path_of
 
 RootValues = Callable[[MixerState], Mapping[str, Any]]
@@ -76,9 +76,9 @@ class Publisher:
         names = [i.name for i in interfaces_of(target)]
         self._signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", [path_of(target), names])
 
-    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+    def changed(self, subject: Subject, before: MixerState, state: MixerState, *, in_level: bool) -> bool:
         """Announce the properties that differ, and those that are to be healed."""
-        if subject not in self._forced and differs_in_level(before, state, subject):
+        if in_level and subject not in self._forced and subject[1] is not None:
             return self._level_changed(subject, before, state)
         forced = self._forced.pop(subject, set())
         old, new = self._values(before, subject), self._values(state, subject)
@@ -103,11 +103,11 @@ class Publisher:
         target, was = target_of(state, subject), target_of(before, subject)
         if isinstance(target, Card | None) or isinstance(was, Card | None):
             return False
-        old, new = level_of(before, was), level_of(state, target)
-        changed = {p.name: Variant(p.signature, new[p.name]) for p in LEVEL if old[p.name] != new[p.name]}
-        if changed:
-            self._signal(path_of(target), PROPERTIES, "PropertiesChanged", [NODE.name, changed, []])
-        return bool(changed)
+        message = level_changed(path_of(target), level_of(before, was), level_of(state, target))
+        if message is None:
+            return False
+        self._connection.send_marshalled(message)
+        return True
 
     def _values(self, state: MixerState, subject: Subject) -> Mapping[str, Any] | None:
         kind, key = subject

@@ -1,10 +1,10 @@
 """What changes, for those who watch: only while somebody does, and each event is written once for all of them."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from pwmixer_dbus.announcer import Announcer
-from pwmixer_dbus.core.document import Document, describe_target
+from pwmixer_dbus.core.document import Document, describe_level, describe_target
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -64,9 +64,9 @@ class Feed:
         """Tell of an object that has gone."""
         self._tell({"event": "removed", "selector": selector_of(target)})
 
-    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+    def changed(self, subject: Subject, before: MixerState, state: MixerState, *, in_level: bool) -> bool:
         """Tell the values of an object that differ, another default device, or what has become of the server."""
-        event = _event(subject, before, state)
+        event = _event(subject, before, state, describe_level if in_level else describe_target)
         if event is None:
             return False
         self._tell(event)
@@ -80,7 +80,12 @@ class Feed:
             watcher.tell(written[writer])
 
 
-def _event(subject: Subject, before: MixerState, state: MixerState) -> Document | None:
+def _event(
+    subject: Subject,
+    before: MixerState,
+    state: MixerState,
+    describe: Callable[[MixerState, Any], Document],
+) -> Document | None:
     kind, key = subject
     if kind is Kind.SERVER:
         return _if_new(_server(before), _server(state))
@@ -89,7 +94,7 @@ def _event(subject: Subject, before: MixerState, state: MixerState) -> Document 
     was, now = target_of(before, subject), target_of(state, subject)
     if was is None or now is None:
         return None
-    old, new = describe_target(before, was), describe_target(state, now)
+    old, new = describe(before, was), describe(state, now)
     changes = {name: value for name, value in new.items() if old[name] != value}
     return {"event": "changed", "selector": selector_of(now), "changes": {**changes}} if changes else None
 
