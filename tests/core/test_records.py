@@ -123,6 +123,27 @@ def test_other_kinds_of_records(made_by: Any) -> None:
 
 
 @BOTH
+def test_a_record_of_many_fields_is_like_any_other(made_by: Any) -> None:
+    annotations: dict[str, object] = {f"f{i}": int for i in range(10)} | {"labels": list}
+    values: dict[str, Any] = {f"f{i}": i for i in range(1, 10)} | {
+        "labels": made_by.field(default_factory=list)
+    }
+    plain = type("Wide", (), {"__annotations__": annotations, "__module__": __name__, **values})
+    made = made_by.dataclass(frozen=True, slots=True, kw_only=True)(plain)
+    one = made(f0=0)
+    other = made_by.replace(one, f1=5, labels=[1])
+    assert type(one) is type(other) is made
+    assert [getattr(one, name) for name in annotations] == [*range(10), []]
+    assert [getattr(other, name) for name in annotations] == [0, 5, *range(2, 10), [1]]
+    assert one == made(f0=0) != other
+    for record in (one, other):
+        with pytest.raises(AttributeError):
+            record.f1 = 7
+    with pytest.raises(TypeError):
+        made(f1=1)
+
+
+@BOTH
 def test_records_can_be_told_from_others_and_taken_apart(made_by: Any) -> None:
     made = point(made_by)
     assert [field.name for field in made_by.fields(made(x=1))] == ["x", "y", "labels"]
