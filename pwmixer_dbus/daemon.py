@@ -255,7 +255,7 @@ class Daemon:
             self._give_up(following)
             return EXIT_TAKEN
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
-        self._mixer.subscribe(self._tell_change)
+        self._mixer.subscribe(self._tell_change, levels=False)
         if following is None:
             following, answering = self._begin()
         else:

@@ -180,6 +180,8 @@ class Lanes:
 
     def on_change(self, changes: Iterable[Change]) -> None:
         """Finish what the server shows by now, and stop counting on what somebody else has overruled."""
+        if not (self._lanes or self._lingering):
+            return
         state, now = self._state(), self._loop.time()
         for slot, since in list(self._lingering.items()):
             is_late = now - since > OWN_ECHO
@@ -246,6 +248,8 @@ class Lanes:
 
     def origin_of(self, keys: Iterable[Key]) -> Origin:
         """Say who is behind a change of these objects: whoever has a command for one with the server now."""
+        if not self._lanes:
+            return SERVER
         wanted = set(keys)
         running = (
             lane.origin

@@ -21,7 +21,7 @@ from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.core.state import Change, MixerState, apply, seen_in
+from pwmixer_dbus.core.state import Change, MixerState, Result, apply, levelled, seen_in
 from pwmixer_dbus.core.subjects import is_unseen
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
@@ -48,6 +48,7 @@ class Mixer:
         self.measures = measures or Measures(self._loop.time)
         self._lanes = Lanes(lambda: self.state, self.measures)
         self._listeners: list[Listener] = []
+        self._of_levels: list[Listener] = []
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
@@ -71,21 +72,27 @@ class Mixer:
         """What has been submitted and is not in force yet; relative steps count from it."""
         return self._lanes.pending
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener, *, levels: bool = True) -> Callable[[], None]:
         """Call `listener(state before, changes, origin)` after every change; it must return at once.
 
-        What is returned ends it.
+        Without `levels`, those that are but a level are not told. What is returned ends it.
         """
         self._listeners = [*self._listeners, listener]
+        if levels:
+            self._of_levels = [*self._of_levels, listener]
         return partial(self._unsubscribe, listener)
 
     def subscribe_first(self, listener: Listener) -> None:
-        """Call a listener before all others; where it moves a stream, that is on its way before they are called."""
+        """Call a listener before all others; where it moves a stream, that is on its way before they are called.
+
+        It is not told of levels.
+        """
         self._first.append(listener)
 
     def _unsubscribe(self, listener: Listener) -> None:
         # A new list, since a listener may come or go while all are being told.
         self._listeners = [other for other in self._listeners if other != listener]
+        self._of_levels = [other for other in self._of_levels if other != listener]
 
     def hear(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` after every request that is in force, also where it changed nothing."""
@@ -114,6 +121,11 @@ class Mixer:
         self._tell_the_rest()
         before, measures = self.state, self.measures
         since = measures.clock()
+        result = levelled(before, event)
+        if result is not None:
+            measures.applied(event, changed=result[0] is not before)
+            self._levelled(before, result, origin, since)
+            return
         self.state, changes = apply(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
@@ -131,12 +143,24 @@ class Mixer:
             return
         moves = self._moves(changes)
         self._tell(self._first, before, changes, origin)
-        self._untold = partial(self._told_first, before, changes, origin, since)
+        self._untold = partial(self._tell_all, self._listeners, before, changes, origin, since)
         if self._moves(changes) == moves:
             self._tell_the_rest()
         else:
             # libpulse writes what it is asked to when its callback returns, so that to tell everybody now would delay it.
             self._loop.call_soon(self._tell_the_rest)
+
+    def _levelled(self, before: MixerState, result: Result, origin: Origin, since: float) -> None:
+        """Go the short way with a change that is but a level: nothing comes, goes or moves."""
+        self.state, changes = result
+        if not changes:
+            return
+        if origin is SERVER:
+            origin = self._lanes.origin_of(_keys_of(changes))
+        if self.is_asleep:
+            self._lanes.on_change(changes)
+        else:
+            self._tell_all(self._of_levels, before, changes, origin, since)
 
     def _moves(self, changes: tuple[Change, ...]) -> list[Command | None]:
         return [self.pending.get((MoveStream, key)) for key in _keys_of(changes)]
@@ -147,10 +171,15 @@ class Mixer:
         if untold is not None:
             untold()
 
-    def _told_first(
-        self, before: MixerState, changes: tuple[Change, ...], origin: Origin, since: float
+    def _tell_all(
+        self,
+        listeners: list[Listener],
+        before: MixerState,
+        changes: tuple[Change, ...],
+        origin: Origin,
+        since: float,
     ) -> None:
-        self._tell(self._listeners, before, changes, origin)
+        self._tell(listeners, before, changes, origin)
         self.measures.told(since, changes[0])
         while self._next:
             self.on_event(*self._next.popleft())

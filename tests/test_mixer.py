@@ -453,6 +453,23 @@ async def test_a_second_move_does_not_wait_for_the_first_to_happen(desk: Desk) -
 
 
 @on_a_desk
+async def test_who_does_not_care_for_levels_hears_of_everything_else(desk: Desk) -> None:
+    heard: list[tuple[Change, ...]] = []
+    first: list[tuple[Change, ...]] = []
+    end = desk.mixer.subscribe(lambda _before, changes, _origin: heard.append(changes), levels=False)
+    desk.mixer.subscribe_first(lambda _before, changes, _origin: first.append(changes))
+    desk.show(volume=0.7)
+    desk.show(muted=True)
+    assert heard == first == []
+    desk.show(description="Speakers", volume=0.8)
+    assert [change.is_level for changes in heard for change in changes] == [False]
+    assert heard == first
+    end()
+    desk.show(description="Loudspeakers")
+    assert len(heard) == 1
+
+
+@on_a_desk
 async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> None:
     heard: list[tuple[MixerState, tuple[Change, ...], Origin]] = []
     desk.mixer.subscribe(lambda *told: heard.append(told))
@@ -461,7 +478,7 @@ async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> Non
     desk.show(volume=0.7)
     ((state, changes, origin),) = heard
     assert state is before
-    assert changes == (Change(kind=Kind.SINK, before=sink(), after=sink(volume=0.7)),)
+    assert changes == (Change(kind=Kind.SINK, before=sink(), after=sink(volume=0.7), is_level=True),)
     assert origin.kind == "server"
 
 

@@ -54,6 +54,8 @@ BY_HAND = frozenset({"user", "fade"})
 NOBODY = "stream:"
 """How the ids of applications begin that nobody could recognise again; they are never remembered."""
 
+_DEVICE_KEYS = (f"{Kind.SINK}:", f"{Kind.SOURCE}:")
+
 _BLUETOOTH_NAME = re.compile(r"bluez_\w+\.((?:[0-9A-F]{2}[_:]){5}[0-9A-F]{2})\b", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:[0-9A-F]{2}[_:]){5}[0-9A-F]{2}", re.IGNORECASE)
 
@@ -256,7 +258,7 @@ def device_of_key(state: MixerState, key: str) -> Device | None:
 
 def is_device_key(text: str) -> bool:
     """Whether this is the key of a device, of any that there may ever be."""
-    return text.startswith((f"{Kind.SINK}:", f"{Kind.SOURCE}:")) and clean(text) == text
+    return text.startswith(_DEVICE_KEYS) and clean(text) == text
 
 
 # --- what is learned
@@ -264,12 +266,28 @@ def is_device_key(text: str) -> bool:
 
 def learned(memory: Memory, intent: Intent, now: float) -> Memory:
     """Return the memory with one more intent; `now` is wall-clock seconds. Total: what makes no sense changes nothing."""
-    if isinstance(intent, DeviceIntent):
-        return _device_learned(memory, intent, _day(now))
+    return all_learned(memory, (intent,), now)
+
+
+def all_learned(memory: Memory, intents: Iterable[Intent], now: float) -> Memory:
+    """Return the memory with more intents, in their order; what is known is gone through once, however many there are."""
+    apps, devices, day = dict(memory.apps), dict(memory.devices), _day(now)
+    differs = False
+    for intent in intents:
+        is_new = (
+            _device_learned(devices, intent, day)
+            if isinstance(intent, DeviceIntent)
+            else _app_learned(apps, intent, day)
+        )
+        differs = differs or is_new
+    return bounded(replace(memory, apps=apps, devices=devices)) if differs else memory
+
+
+def _app_learned(apps: dict[str, KnownApp], intent: AppIntent, day: int) -> bool:
     app_id = clean(intent.app_id)
     if not app_id or app_id.startswith(NOBODY):
-        return memory
-    known = memory.apps.get(app_id) or KnownApp(app_id=app_id, name=app_id)
+        return False
+    known = apps.get(app_id) or KnownApp(app_id=app_id, name=app_id)
     volume = _sane(intent.volume)
     app = replace(
         known,
@@ -281,9 +299,9 @@ def learned(memory: Memory, intent: Intent, now: float) -> Memory:
         first_volume=known.first_volume if volume is KEEP else None,
         preferred_sink=_preferred(Kind.SINK, known.preferred_sink, intent.preferred_sink),
         preferred_source=_preferred(Kind.SOURCE, known.preferred_source, intent.preferred_source),
-        used=_day(now),
+        used=day,
     )
-    return memory if app == known else bounded(replace(memory, apps=_put(memory.apps, app_id, app)))
+    return _put_last(apps, app_id, known, app)
 
 
 def met(memory: Memory, app: App, now: float, first_volume: float | None = None) -> Memory:
@@ -307,7 +325,8 @@ def met(memory: Memory, app: App, now: float, first_volume: float | None = None)
         icon_name=clean(app.icon_name) or known.icon_name,
         used=today,
     )
-    after = bounded(replace(memory, apps=_put(memory.apps, app_id, fresh)))
+    apps = {key: app for key, app in memory.apps.items() if key != app_id} | {app_id: fresh}
+    after = bounded(replace(memory, apps=apps))
     return after if app_id in after.apps else memory
 
 
@@ -340,10 +359,10 @@ def bounded(memory: Memory) -> Memory:
     )
 
 
-def _device_learned(memory: Memory, intent: DeviceIntent, day: int) -> Memory:
+def _device_learned(devices: dict[str, KnownDevice], intent: DeviceIntent, day: int) -> bool:
     if not is_device_key(intent.key):
-        return memory
-    known = memory.devices.get(intent.key) or KnownDevice(key=intent.key, name=intent.key)
+        return False
+    known = devices.get(intent.key) or KnownDevice(key=intent.key, name=intent.key)
     device = replace(
         known,
         name=clean(intent.name) or known.name,
@@ -352,9 +371,7 @@ def _device_learned(memory: Memory, intent: DeviceIntent, day: int) -> Memory:
         max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
         used=day,
     )
-    if device == known:
-        return memory
-    return bounded(replace(memory, devices=_put(memory.devices, device.key, device)))
+    return _put_last(devices, device.key, known, device)
 
 
 def _levels(known: KnownApp, intent: AppIntent, volume: float | Keep | None) -> Mapping[str, Level]:
@@ -430,12 +447,13 @@ def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
     return {key: entry for key, entry in entries.items() if key not in surplus}
 
 
-def _put(entries: Mapping[str, E], key: str, entry: E) -> Mapping[str, E]:
-    """Put an entry last."""
-    rest = dict(entries)
-    rest.pop(key, None)
-    rest[key] = entry
-    return rest
+def _put_last(entries: dict[str, E], key: str, known: E, entry: E) -> bool:
+    """Put an entry last, where it is another one than was known; return whether it is."""
+    if entry == known:
+        return False
+    entries.pop(key, None)
+    entries[key] = entry
+    return True
 
 
 def _day(now: float) -> int:
@@ -452,8 +470,7 @@ def recall(memory: Memory, app_id: str, kind: Kind, device: Device | None) -> Re
     """
     app = memory.apps.get(app_id)
     key = "" if device is None else device_key(device)
-    at = memory.devices.get(key)
-    cap = _lowest(app.max_volume if app else None, at.max_volume if at else None)
+    cap = _cap(memory, app_id, key)
     if app is None:
         return Remembered(max_volume=cap)
     here, anywhere = app.levels.get(key, Level()), app.levels.get(kind, Level())
@@ -479,6 +496,12 @@ def recall_device(memory: Memory, device: Device) -> Remembered:
     return Remembered(
         volume=level.volume, muted=level.muted, locked=known.locked, max_volume=known.max_volume
     )
+
+
+def _cap(memory: Memory, app_id: str, key: str) -> float | None:
+    """Return the lower one of the caps of an application and of a device, by its key."""
+    app, device = memory.apps.get(app_id), memory.devices.get(key)
+    return _lowest(app.max_volume if app else None, device.max_volume if device else None)
 
 
 def _lowest(*limits: float | None) -> float | None:
@@ -525,9 +548,20 @@ def intent_of(
     5. Anything else does not count.
     """
     before, after = change.before, change.after
+    if isinstance(before, App) and isinstance(after, App):
+        return _wish(before, after, origin, state)
+    volume, muted = meant(change, origin, moment, state, memory)
+    if not isinstance(after, Stream | Device) or (volume is KEEP and muted is KEEP):
+        return None
+    return intent_for(after, volume, muted, state, memory)
+
+
+def meant(
+    change: Change, origin: Origin, moment: Moment, state: MixerState, memory: Memory
+) -> tuple[float | Keep, bool | Keep]:
+    """Return the volume and the mute that `intent_of` takes a change of a stream or a device for, before any cap."""
+    before, after = change.before, change.after
     match before, after:
-        case App(), App():
-            return _wish(before, after, origin, state)
         case Stream(), Stream():
             app = memory.apps.get(after.identity.app_id)
             is_loose = before.device == after.device and not (app and app.locked)
@@ -535,27 +569,30 @@ def intent_of(
             known = memory.devices.get(device_key(after))
             is_loose = before.active_port == after.active_port and not (known and known.locked)
         case _:
-            return None
+            return KEEP, KEEP
     is_loose = is_loose and state.connected and before.positions == after.positions
     is_loose = is_loose and not moment.is_in_grace and moment.now - moment.unrest_at >= SETTLING
     counts = origin.kind == "user" or (origin.kind in {"server", "fade"} and is_loose)
-    volume = _volume_intent(before, after, moment, counts)
-    muted = _mute_intent(before, after, moment, counts)
-    if volume is KEEP and muted is KEEP:
-        return None
-    if isinstance(after, Device):
-        cap = _lowest(recall_device(memory, after).max_volume, state.settings.max_volume)
-        return DeviceIntent(
-            key=device_key(after), name=after.description, volume=_capped(volume, cap), muted=muted
-        )
-    device, identity = state.device_of(after), after.identity
-    cap = _lowest(recall(memory, identity.app_id, after.kind, device).max_volume, state.settings.max_volume)
+    return _volume_intent(before, after, moment, counts), _mute_intent(before, after, moment, counts)
+
+
+def intent_for(
+    record: Stream | Device, volume: float | Keep, muted: bool | Keep, state: MixerState, memory: Memory
+) -> AppIntent | DeviceIntent:
+    """Return the wish for a stream's application on its device, or for a device; a volume is within the cap in force."""
+    if isinstance(record, Device):
+        key = device_key(record)
+        cap = _lowest(_cap(memory, "", key), state.settings.max_volume)
+        return DeviceIntent(key=key, name=record.description, volume=_capped(volume, cap), muted=muted)
+    device, identity = state.device_of(record), record.identity
+    key = "" if device is None else device_key(device)
+    cap = _lowest(_cap(memory, identity.app_id, key), state.settings.max_volume)
     return AppIntent(
         app_id=identity.app_id,
         name=identity.name,
         icon_name=identity.icon_name,
-        kind=after.kind,
-        devices=(device_key(device),) if device else (),
+        kind=record.kind,
+        devices=(key,) if device else (),
         volume=_capped(volume, cap),
         muted=muted,
     )

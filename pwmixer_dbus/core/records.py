@@ -43,8 +43,8 @@ def _dataclass(
         body = dict(vars(plain))
         fields = [_declared(name, body.pop(name, _MISSING)) for name in plain.__annotations__]
         del body["__dict__"], body["__weakref__"]
-        own = {"__qualname__": plain.__qualname__, "__slots__": [f.name for f in fields], _FIELDS: fields}
-        own[_COPIES] = {}
+        own: dict[str, Any] = {"__qualname__": plain.__qualname__, "__slots__": [f.name for f in fields]}
+        own |= {_FIELDS: fields, _COPIES: {}}
         return type(plain.__name__, plain.__bases__, shared | body | own)
 
     return made

@@ -6,8 +6,9 @@ gone before them: those keep the application that they were given to.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar, assert_never
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, TypeVar, assert_never
 
 from pwmixer_dbus.core.events import (
     KEEP,
@@ -39,7 +40,7 @@ from pwmixer_dbus.core.model import (
     Server,
     Stream,
 )
-from pwmixer_dbus.core.records import dataclass, field, replace
+from pwmixer_dbus.core.records import dataclass, field, fields, replace
 from pwmixer_dbus.core.settings import Settings
 
 KNOWN_APPS = 1000
@@ -115,12 +116,14 @@ def _group(name: str, streams: Iterable[Stream]) -> Group:
 class Change:
     """One record that is new (no `before`), different, or gone (no `after`).
 
-    For the kind SERVER, connection, defaults or settings may be what differs.
+    For the kind SERVER, connection, defaults or settings may be what differs. `is_level` says that nothing differs but how
+    loud a stream or a device is, as `levelled` has it; there is no other change beside such a one.
     """
 
     kind: Kind
     before: Record | None
     after: Record | None
+    is_level: bool = False
 
 
 Result = tuple[MixerState, tuple[Change, ...]]
@@ -128,6 +131,68 @@ Result = tuple[MixerState, tuple[Change, ...]]
 
 def apply(state: MixerState, event: Event) -> Result:
     """Return the state after an event, and what differs from before."""
+    return levelled(state, event) or _applied_and_counted(state, event)
+
+
+def levelled(state: MixerState, event: Event) -> Result | None:
+    """Return what `apply` does with an event that shows nothing new but how loud something is; None for any other.
+
+    Of a thousand events in a storm all are such: what a stream belongs to need not be looked at again.
+    """
+    if type(event) is not Seen:
+        return None
+    shown = event.record
+    if type(shown) is Stream:
+        return _stream_levelled(state, shown)
+    return _device_levelled(state, shown) if type(shown) is Device else None
+
+
+def _stream_levelled(state: MixerState, shown: Stream) -> Result | None:
+    key = (shown.kind, shown.index)
+    known = state.streams.get(key)
+    if known is None or shown.number or _STEADY_OF_STREAMS(known) != _STEADY_OF_STREAMS(shown):
+        return None
+    channels, muted = shown.channels, shown.muted
+    if channels == known.channels and muted == known.muted:
+        return state, ()
+    if len(channels) != len(known.channels):
+        return None
+    stream = replace(known, channels=channels, muted=muted)
+    streams = {**state.streams, key: stream}
+    change = Change(kind=key[0], before=known, after=stream, is_level=True)
+    return replace(state, streams=streams, generation=state.generation + 1), (change,)
+
+
+def _device_levelled(state: MixerState, shown: Device) -> Result | None:
+    key = (shown.kind, shown.index)
+    known = state.devices.get(key)
+    if known is None or _STEADY_OF_DEVICES(known) != _STEADY_OF_DEVICES(shown):
+        return None
+    if shown.channels == known.channels and shown.muted == known.muted:
+        return state, ()
+    if len(shown.channels) != len(known.channels):
+        return None
+    devices = {**state.devices, key: shown}
+    change = Change(kind=key[0], before=known, after=shown, is_level=True)
+    return replace(state, devices=devices, generation=state.generation + 1), (change,)
+
+
+def _all_but(record: type[Any], *names: str) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a function that reads all fields of a record but these."""
+    return attrgetter(*(each.name for each in fields(record) if each.name not in names))
+
+
+_DECIDED = (
+    *("number", "identity", "routed_by", "display_name"),
+    *("icon_name", "hidden", "group", "max_volume"),
+)
+"""What of a stream no adapter says, but what follows it."""
+
+_STEADY_OF_STREAMS = _all_but(Stream, "channels", "muted", *_DECIDED)
+_STEADY_OF_DEVICES = _all_but(Device, "channels", "muted")
+
+
+def _applied_and_counted(state: MixerState, event: Event) -> Result:
     after, changes = _applied(state, event)
     if not changes:
         return state, ()

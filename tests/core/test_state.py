@@ -41,7 +41,7 @@ from pwmixer_dbus.core.events import (
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply
+from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply, levelled
 
 # --- what each event does
 
@@ -54,7 +54,9 @@ def test_a_new_object_is_known_and_told() -> None:
 
 def test_a_changed_object_is_told_with_what_it_was() -> None:
     state, changes = apply(state_of(sink(volume=0.5)), Seen(record=sink(volume=0.7)))
-    assert changes == (Change(kind=Kind.SINK, before=sink(volume=0.5), after=sink(volume=0.7)),)
+    assert changes == (
+        Change(kind=Kind.SINK, before=sink(volume=0.5), after=sink(volume=0.7), is_level=True),
+    )
     assert state.generation == 2
 
 
@@ -536,6 +538,42 @@ def test_the_changes_tell_all_that_has_changed(history: list[Event]) -> None:
         ):
             assert Kind.SERVER in {c.kind for c in changes}
         state = changed
+
+
+@STEADY
+@given(HISTORIES)
+def test_a_level_is_a_change_of_nothing_but_how_loud_something_is(history: list[Event]) -> None:
+    state = MixerState()
+    for event in history:
+        changed, changes = apply(state, event)
+        for change in changes:
+            assert change.is_level is (len(changes) == 1 and is_level(change) and isinstance(event, Seen))
+        state = changed
+
+
+def is_level(change: Change) -> bool:
+    before, after = change.before, change.after
+    if not (isinstance(before, Device | Stream) and isinstance(after, Device | Stream)):
+        return False
+    is_as_many = len(before.channels) == len(after.channels)
+    return is_as_many and replace(after, channels=before.channels, muted=before.muted) == before
+
+
+@STEADY
+@given(HISTORIES, st.tuples(*[st.floats(0.0, 1.5)] * 2), st.booleans())
+def test_the_short_way_of_a_level_ends_where_the_long_one_does(
+    history: list[Event], channels: tuple[float, float], muted: bool
+) -> None:
+    state = after(MixerState(), *history)
+    for known in state.streams.values():
+        seen = Seen(record=replace(undecided(known), channels=channels, muted=muted))
+        in_one_go = Seen(
+            record=replace(known, channels=channels, muted=muted)
+        )  # its number is none of the server's
+        short = levelled(state, seen)
+        assert levelled(state, in_one_go) is None
+        assert short is not None
+        assert short[0] == after(state, in_one_go)
 
 
 @STEADY

@@ -152,7 +152,7 @@ class Holds:
     def _hold(self) -> None:
         """Tell the router, and look out for the ends of streams only while some are held."""
         if self._holds and self._unsubscribe is None:
-            self._unsubscribe = self._mixer.subscribe(self._look)
+            self._unsubscribe = self._mixer.subscribe(self._look, levels=False)
         elif not self._holds and self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None

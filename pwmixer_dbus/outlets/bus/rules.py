@@ -74,7 +74,7 @@ class RuleMethods:
         self._book = book
         self._resolved = resolved
         self.sightings = Sightings()
-        mixer.subscribe(self.sightings.on_change)
+        mixer.subscribe(self.sightings.on_change, levels=False)
         self._by_name: Mapping[str, Callable[..., tuple[Any, ...]]] = {
             "ListRules": self._list,
             "SetRules": lambda revision, rules: (book.set_service_rules(revision, rules_of(rules)),),
