@@ -52,7 +52,7 @@ class Mixer:
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
-        self._untold: Callable[[], None] | None = None
+        self._untold: Callable[[], tuple[Change, ...]] | None = None
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -119,20 +119,28 @@ class Mixer:
             self._next.append((event, origin))
             return
         self._tell_the_rest()
+        if self._take(event, origin):
+            # libpulse writes what it is asked to when its callback returns, so that to tell everybody now would delay it.
+            self._loop.call_soon(self._tell_the_rest)
+        else:
+            self._tell_the_rest()
+
+    def _take(self, event: Event, origin: Origin) -> bool:
+        """Apply an event, and tell those who hear of it first; return whether they have moved a stream that it is about."""
         before, measures = self.state, self.measures
         since = measures.clock()
         result = levelled(before, event)
         if result is not None:
             measures.applied(event, changed=result[0] is not before)
             self._levelled(before, result, origin, since)
-            return
+            return False
         self.state, changes = apply(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
             self.history = ()  # its indexes mean other objects in another life of the server
             self._lanes.forget_writes()
         if not changes or (origin.kind == "memory" and is_unseen(self.state, changes)):
-            return
+            return False
         if origin is SERVER:
             origin = self._lanes.origin_of(_keys_of(changes))
         measures.follow(changes)
@@ -140,15 +148,11 @@ class Mixer:
         self._forget_the_dead(changes)
         if self.is_asleep:
             self._lanes.on_change(changes)
-            return
+            return False
         moves = self._moves(changes)
         self._tell(self._first, before, changes, origin)
-        self._untold = partial(self._tell_all, self._listeners, before, changes, origin, since)
-        if self._moves(changes) == moves:
-            self._tell_the_rest()
-        else:
-            # libpulse writes what it is asked to when its callback returns, so that to tell everybody now would delay it.
-            self._loop.call_soon(self._tell_the_rest)
+        self._untold = partial(self._told, self._listeners, before, changes, origin, since)
+        return self._moves(changes) != moves
 
     def _levelled(self, before: MixerState, result: Result, origin: Origin, since: float) -> None:
         """Go the short way with a change that is but a level: nothing comes, goes or moves."""
@@ -160,30 +164,40 @@ class Mixer:
         if self.is_asleep:
             self._lanes.on_change(changes)
         else:
-            self._tell_all(self._of_levels, before, changes, origin, since)
+            self._untold = partial(self._told, self._of_levels, before, changes, origin, since)
 
     def _moves(self, changes: tuple[Change, ...]) -> list[Command | None]:
         return [self.pending.get((MoveStream, key)) for key in _keys_of(changes)]
 
     def _tell_the_rest(self) -> None:
-        """Tell those of the last change who have not heard of it: nothing may happen before they have."""
-        untold, self._untold = self._untold, None
-        if untold is not None:
-            untold()
+        """Tell those of the last change who have not heard of it, then do what listeners have caused meanwhile.
 
-    def _tell_all(
+        Nothing else may happen before. It is done one after the other: a change of all streams causes one event for each.
+        """
+        if self._telling:
+            return
+        told: list[Change] = []
+        while self._untold is not None or self._next:
+            untold, self._untold = self._untold, None
+            if untold is not None:
+                told += untold()
+            else:
+                self._take(*self._next.popleft())
+        if told:
+            self._lanes.on_change(told)
+
+    def _told(
         self,
         listeners: list[Listener],
         before: MixerState,
         changes: tuple[Change, ...],
         origin: Origin,
         since: float,
-    ) -> None:
+    ) -> tuple[Change, ...]:
+        """Tell listeners of changes, and return these."""
         self._tell(listeners, before, changes, origin)
         self.measures.told(since, changes[0])
-        while self._next:
-            self.on_event(*self._next.popleft())
-        self._lanes.on_change(changes)
+        return changes
 
     def _tell(
         self, listeners: list[Listener], before: MixerState, changes: tuple[Change, ...], origin: Origin

@@ -10,7 +10,7 @@ import pytest
 from pwmixer_dbus.core import verbs
 from pwmixer_dbus.core.commands import Command, MoveStream, Origin, SetDefault, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError, AudioTimeoutError, MixerError, NotFoundError
-from pwmixer_dbus.core.events import AppWanted, Disconnected, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import AppWanted, Disconnected, Gone, Routed, Seen, Snapshot
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
@@ -601,6 +601,27 @@ async def test_nothing_else_happens_before_all_have_heard_of_a_stream_that_was_m
     desk.mixer.on_event(Seen(record=stream(12)))
     desk.mixer.submit(verbs.Plan(), USER, lambda _: heard.append("answered"))
     assert heard == ["11 0.5", "11 0.7", "12 0.5", "answered"]
+
+
+@on_a_desk
+async def test_what_a_change_of_very_many_streams_causes_is_done_one_after_the_other(desk: Desk) -> None:
+    many = range(100, 1100)
+    heard: list[int] = []
+
+    def decide(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        for change in changes:
+            if change.before is None and isinstance(change.after, Stream):
+                routed = Routed(kind=Kind.PLAYBACK, index=change.after.index, by="rule x")
+                desk.mixer.on_event(routed)
+
+    def note(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        heard.extend(c.after.index for c in changes if isinstance(c.after, Stream) and c.after.routed_by)
+
+    desk.mixer.subscribe_first(decide)
+    desk.mixer.subscribe(note)
+    desk.mixer.on_event(replace(snapshot(), streams=tuple(stream(index) for index in many)))
+    assert heard == list(many)
+    assert all(s.routed_by == "rule x" for s in desk.mixer.state.streams.values())
 
 
 @on_a_desk

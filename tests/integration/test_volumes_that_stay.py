@@ -263,15 +263,20 @@ began = time.monotonic()
 for i in range(200):
     stream = ctypes.c_void_p(library.pa_stream_new(context, b"%d" % i, ctypes.byref(form), None))
     library.pa_stream_connect_playback(stream, None, None, 1, None, None)
-for stream in pulse.sink_input_list()[:20]:
-    pulse.volume_set_all_chans(stream, 1.0)
+other = pulsectl.Pulse("Mixer")
+for stream in other.sink_input_list()[:20]:
+    other.volume_set_all_chans(stream, 1.0)
 print("born within", time.monotonic() - began, flush=True)
 while True:
     library.pa_mainloop_prepare(pulse._loop, 50_000)
     library.pa_mainloop_poll(pulse._loop)
     library.pa_mainloop_dispatch(pulse._loop)
 """
-"""A program that opens 200 streams as quickly as it can, and turns 20 of them up at once."""
+"""A program that opens 200 streams as quickly as it can, and turns 20 of them up at once.
+
+It does that through another connection: PipeWire 1.4.2 reads nothing more from one that has set the volume of a stream of
+its own before that is linked, and then the whole session waits for it.
+"""
 
 TO_THE_HEADSET = '[[rules]]\nname = "games"\nmatch.app = "game"\nto = "headset"\n'
 
@@ -294,13 +299,13 @@ def test_of_two_hundred_streams_that_are_born_within_a_second_some_are_lost(serv
     session.wait_for(
         lambda: [(s["device"], s["volume"], s["routed_by"]) for s in service.describe()["streams"]] == wanted,
         "all to be where they belong, as loud as they should be",
-        180,  # beside other tests, WirePlumber needs long for so many, and a rule that is suspended rests for 60 s
     )
     shown = session.pactl("list", "sink-inputs")
     headset = next(row for row in session.pactl("list", "short", "sinks").splitlines() if "headset" in row)
     assert shown.count(f"Sink: {headset.split()[0]}\n") == shown.count("front-left: 19661 /  30%") == 200
     once_saved(service)
     assert saved(session) == before
+    assert "is suspended" not in service.log()
 
 
 def once_saved(service: Service) -> None:
