@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, MoveStream, Origin, Slot
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
@@ -52,7 +52,6 @@ class Mixer:
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
-        self._untold: Callable[[], tuple[Change, ...]] | None = None
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -83,7 +82,7 @@ class Mixer:
         return partial(self._unsubscribe, listener)
 
     def subscribe_first(self, listener: Listener) -> None:
-        """Call a listener before all others; where it moves a stream, that is on its way before they are called.
+        """Call a listener before all others; what it asks for is on its way before they are called.
 
         It is not told of levels.
         """
@@ -118,90 +117,56 @@ class Mixer:
         if self._telling:
             self._next.append((event, origin))
             return
-        self._tell_the_rest()
-        if self._take(event, origin):
-            # libpulse writes what it is asked to when its callback returns, so that to tell everybody now would delay it.
-            self._loop.call_soon(self._tell_the_rest)
-        else:
-            self._tell_the_rest()
+        told = [*self._take(event, origin)]
+        while self._next:  # one after the other: a change of all streams causes one event for each
+            told += self._take(*self._next.popleft())
+        if told:
+            self._lanes.on_change(told)
 
-    def _take(self, event: Event, origin: Origin) -> bool:
-        """Apply an event, and tell those who hear of it first; return whether they have moved a stream that it is about."""
+    def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
+        """Apply an event, tell the listeners, and return what has changed; not what nobody sees."""
         before, measures = self.state, self.measures
         since = measures.clock()
         result = levelled(before, event)
         if result is not None:
             measures.applied(event, changed=result[0] is not before)
-            self._levelled(before, result, origin, since)
-            return False
+            return self._levelled(before, result, origin, since)
         self.state, changes = apply(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
             self.history = ()  # its indexes mean other objects in another life of the server
             self._lanes.forget_writes()
         if not changes or (origin.kind == "memory" and is_unseen(self.state, changes)):
-            return False
+            return ()
         if origin is SERVER:
             origin = self._lanes.origin_of(_keys_of(changes))
         measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
-        if self.is_asleep:
-            self._lanes.on_change(changes)
-            return False
-        moves = self._moves(changes)
-        self._tell(self._first, before, changes, origin)
-        self._untold = partial(self._told, self._listeners, before, changes, origin, since)
-        return self._moves(changes) != moves
+        self._tell((*self._first, *self._listeners), before, changes, origin, since)
+        return changes
 
-    def _levelled(self, before: MixerState, result: Result, origin: Origin, since: float) -> None:
+    def _levelled(
+        self, before: MixerState, result: Result, origin: Origin, since: float
+    ) -> tuple[Change, ...]:
         """Go the short way with a change that is but a level: nothing comes, goes or moves."""
         self.state, changes = result
-        if not changes:
-            return
-        if origin is SERVER:
-            origin = self._lanes.origin_of(_keys_of(changes))
-        if self.is_asleep:
-            self._lanes.on_change(changes)
-        else:
-            self._untold = partial(self._told, self._of_levels, before, changes, origin, since)
+        if changes:
+            if origin is SERVER:
+                origin = self._lanes.origin_of(_keys_of(changes))
+            self._tell(self._of_levels, before, changes, origin, since)
+        return changes
 
-    def _moves(self, changes: tuple[Change, ...]) -> list[Command | None]:
-        return [self.pending.get((MoveStream, key)) for key in _keys_of(changes)]
-
-    def _tell_the_rest(self) -> None:
-        """Tell those of the last change who have not heard of it, then do what listeners have caused meanwhile.
-
-        Nothing else may happen before. It is done one after the other: a change of all streams causes one event for each.
-        """
-        if self._telling:
-            return
-        told: list[Change] = []
-        while self._untold is not None or self._next:
-            untold, self._untold = self._untold, None
-            if untold is not None:
-                told += untold()
-            else:
-                self._take(*self._next.popleft())
-        if told:
-            self._lanes.on_change(told)
-
-    def _told(
+    def _tell(
         self,
-        listeners: list[Listener],
+        listeners: Iterable[Listener],
         before: MixerState,
         changes: tuple[Change, ...],
         origin: Origin,
         since: float,
-    ) -> tuple[Change, ...]:
-        """Tell listeners of changes, and return these."""
-        self._tell(listeners, before, changes, origin)
-        self.measures.told(since, changes[0])
-        return changes
-
-    def _tell(
-        self, listeners: list[Listener], before: MixerState, changes: tuple[Change, ...], origin: Origin
     ) -> None:
+        if self.is_asleep:
+            return
         self._telling = True
         for listener in listeners:
             try:
@@ -209,10 +174,10 @@ class Mixer:
             except Exception:
                 log.exception("an outlet failed on a change")
         self._telling = False
+        self.measures.told(since, changes[0])
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
-        self._tell_the_rest()
         self.is_asleep = True
 
     def wake(self, state: MixerState) -> Event:
@@ -244,7 +209,6 @@ class Mixer:
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
 
         def keep(error: MixerError | None) -> None:
-            self._tell_the_rest()
             if error is None:
                 for wish in wanted.wishes:
                     self.on_event(wish, origin)

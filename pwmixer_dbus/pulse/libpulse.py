@@ -1,8 +1,10 @@
-"""libpulse inside asyncio: `PulseAsync` on libpulse's own C main loop, and requests answered through static callbacks.
+"""libpulse inside asyncio: `PulseAsync` on a main loop of ours, and requests answered through static callbacks.
 
-The rule of this file: no C callback is ever created per request, and no request is ever cancelled. A request carries a
+The rules of this file: no C callback is ever created per request, and no request is ever cancelled. A request carries a
 number as its user data; the answer is looked up in a table, and one that nobody waits for any more is dropped. (A
-cancelled pulsectl-asyncio call frees a callback that libpulse still holds, and the process dies.)
+cancelled pulsectl-asyncio call frees a callback that libpulse still holds, and the process dies.) Nobody is told of anything
+from within libpulse: what it says is noted, and told when it has returned, so that whoever is told may close the
+connection, and what he asks for is written at once.
 
 Everything here runs on one thread, inside the loop that the connection was made on. The functions are bound with
 `PyDLL`, which keeps the interpreter lock: all calls are short, and libpulse calls back into Python from within them.
@@ -11,6 +13,7 @@ Everything here runs on one thread, inside the loop that the connection was made
 import asyncio
 import ctypes
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +21,7 @@ from pulsectl import _pulsectl as c
 from pulsectl_asyncio.pulsectl_async import PulseAsync
 
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedError
+from pwmixer_dbus.pulse.mainloop import MainLoop
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +39,18 @@ EVERYTHING = (
 NOT_THERE = 5
 """libpulse's error number for an object that does not exist (any more)."""
 
-_POLLIN, _POLLOUT = 1, 4
-
 Done = Callable[[MixerError | None], None]
-OnInfo = Callable[[int], None]
+Read = Callable[[int], Any]
+Seen = Callable[[Any], None]
 OnNotice = Callable[[int, int], None]
 
+_SEEN, _END, _NOTICED = range(3)
+_Said = tuple[int, int, Any]
+"""Of a request by its number, what has been read, or None or an error at its end; of an object by its index, a notice."""
+
 _pulse = ctypes.PyDLL("libpulse.so.0")
-_libc = ctypes.PyDLL(None)
 
 _pointer, _int, _u32 = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32
-_PollFunction = ctypes.PYFUNCTYPE(_int, ctypes.POINTER(c.POLLFD), ctypes.c_ulong, _int, _pointer)
 _InfoCallback = ctypes.PYFUNCTYPE(None, _pointer, _pointer, _int, _pointer)
 _SuccessCallback = ctypes.PYFUNCTYPE(None, _pointer, _int, _pointer)
 _SingleCallback = ctypes.PYFUNCTYPE(None, _pointer, _pointer, _pointer)
@@ -63,12 +68,6 @@ def _request(name: str, *arguments: Any) -> Any:
     return _bind(f"pa_context_{name}", _pointer, _pointer, *arguments, _pointer, _pointer)
 
 
-_libc.poll.argtypes, _libc.poll.restype = (_pointer, ctypes.c_ulong, _int), _int
-_loop_new = _bind("pa_mainloop_new", _pointer)
-_loop_api = _bind("pa_mainloop_get_api", _pointer, _pointer)
-_loop_iterate = _bind("pa_mainloop_iterate", _int, _pointer, _int, _pointer)
-_loop_free = _bind("pa_mainloop_free", None, _pointer)
-_loop_set_poll = _bind("pa_mainloop_set_poll_func", None, _pointer, _PollFunction, _pointer)
 _operation_unref = _bind("pa_operation_unref", None, _pointer)
 _context_errno = _bind("pa_context_errno", _int, _pointer)
 _error_text = _bind("pa_strerror", ctypes.c_char_p, _int)
@@ -77,6 +76,10 @@ _proplist_text = _bind("pa_proplist_to_string_sep", _pointer, _pointer, ctypes.c
 _proplist_iterate = _bind("pa_proplist_iterate", ctypes.c_char_p, _pointer, ctypes.POINTER(_pointer))
 _proplist_gets = _bind("pa_proplist_gets", ctypes.c_char_p, _pointer, ctypes.c_char_p)
 _free = _bind("pa_xfree", None, _pointer)
+
+copy_list = _bind("pa_proplist_copy", _pointer, _pointer)
+is_same_list = _bind("pa_proplist_equal", _int, _pointer, _pointer)
+free_list = _bind("pa_proplist_free", None, _pointer)
 
 subscribe = _request("subscribe", _int)
 get_server = _request("get_server_info")
@@ -127,61 +130,6 @@ def properties_of(proplist: int) -> Iterator[tuple[bytes, bytes]]:
             yield key, value
 
 
-class CMainLoop:
-    """libpulse's main loop, run whenever asyncio finds one of its descriptors ready; it never blocks and never polls.
-
-    It takes the place of pulsectl-asyncio's main loop in Python, with which every single read costs a dozen Python
-    calls; with this one, a notice costs one.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._mainloop = _loop_new()
-        self.api_pointer = ctypes.cast(_loop_api(self._mainloop), ctypes.POINTER(c.PA_MAINLOOP_API))
-        self._watched: dict[int, int] = {}
-        self._running = False
-        self._poll_function = _PollFunction(self._poll)
-        _loop_set_poll(self._mainloop, self._poll_function, None)
-
-    def run(self) -> None:
-        """Do all that can be done now. Within a callback of libpulse this is a no-op: the run outside goes on."""
-        if self._running or self._mainloop is None:
-            return
-        self._running = True
-        try:
-            while _loop_iterate(self._mainloop, 0, None) > 0:
-                pass
-        finally:
-            self._running = False
-
-    def _poll(self, descriptors: Any, count: int, _timeout: int, _data: int | None) -> int:
-        """Watch in asyncio what libpulse wants to be watched, and tell it what is ready now."""
-        wanted = {descriptors[i].fd: descriptors[i].events for i in range(count)}
-        if wanted != self._watched:
-            self._watch(wanted)
-        return int(_libc.poll(descriptors, count, 0))
-
-    def _watch(self, wanted: dict[int, int]) -> None:
-        for fd in self._watched.keys() - wanted.keys():
-            self._loop.remove_reader(fd)
-            self._loop.remove_writer(fd)
-        for fd, events in wanted.items():
-            if events & _POLLIN:
-                self._loop.add_reader(fd, self.run)
-            if events & _POLLOUT:
-                self._loop.add_writer(fd, self.run)
-            elif self._watched.get(fd, 0) & _POLLOUT:
-                self._loop.remove_writer(fd)
-        self._watched = wanted
-
-    def stop(self, _result: int) -> None:
-        """Give everything back; `PulseAsync.close` calls this."""
-        self._watch({})
-        if self._mainloop is not None:
-            _loop_free(self._mainloop)
-            self._mainloop = None
-
-
 class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no types
     """One connection to the sound server. All methods of PulseAsync work on it; the ones below are the fast path.
 
@@ -194,8 +142,10 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
     def __init__(self, name: str, on_notice: OnNotice, on_lost: Callable[[], None]) -> None:
         self._on_notice = on_notice
         self._on_lost = on_lost
-        self._answers: dict[int, tuple[OnInfo | None, Done]] = {}
+        self._context: int | None = None
+        self._answers: dict[int, tuple[Read, Seen, Done]] = {}
         self._answered: asyncio.Event | None = None
+        self._said: deque[_Said] = deque()
         self._last_request = 0
         self._callbacks = (
             _SuccessCallback(self._success),
@@ -209,14 +159,18 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         super().__init__(name)
 
     def init(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Put the C main loop in place of the Python one that PulseAsync makes for itself."""
+        """Put our main loop in place of the one that PulseAsync makes for itself."""
         loop = loop or asyncio.get_running_loop()
         super().init(loop)
         c.pa.context_unref(self._ctx)
         self._loop.stop(0)
         self._ctx = None
-        self._loop = CMainLoop(loop)
+        self._loop = MainLoop(loop, self._tell)
         self._ctx_init()
+
+    def _ctx_init(self) -> None:
+        super()._ctx_init()
+        self._context = ctypes.cast(self._ctx, _pointer).value
 
     async def connect(
         self,
@@ -225,8 +179,6 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is PulseAsync's
     ) -> None:
         """Connect; raises PulseError where there is no server, TimeoutError where it does not answer."""
-        # The handshake starts in a deferred event of libpulse's loop, which somebody has to run once.
-        asyncio.get_running_loop().call_soon(self._run)
         # Not PulseAsync's own timeout: its wait_for swallows a cancellation that comes with the answer (Python 3.11).
         async with asyncio.timeout(timeout):
             await super().connect(autospawn, wait)
@@ -237,6 +189,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._on_lost = _nothing
         if self._loop is not None:
             super().close()
+            self._context = None
         self._abandon()
 
     async def retire(self) -> None:
@@ -250,81 +203,92 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
 
     def command(self, function: Any, *arguments: Any, done: Done) -> None:
         """Ask for something to be done; `done` gets None, or what went wrong."""
-        self._start(function, arguments, self._success_pointer, None, done)
+        self._start(function, arguments, self._success_pointer, (_nothing, _nothing, done))
 
-    def fetch(self, function: Any, *arguments: Any, on_info: OnInfo, done: Done) -> None:
-        """Ask for one object or all of a kind; `on_info` gets the address of each struct, `done` the end."""
-        self._start(function, arguments, self._info_pointer, on_info, done)
+    def fetch(self, function: Any, *arguments: Any, read: Read, seen: Seen, done: Done) -> None:
+        """Ask for one object or all of a kind; `read` gets the address of each struct, `seen` what it returns, `done` the end."""
+        self._start(function, arguments, self._info_pointer, (read, seen, done))
 
-    def fetch_single(self, function: Any, on_info: OnInfo, done: Done) -> None:
+    def fetch_single(self, function: Any, *, read: Read, seen: Seen, done: Done) -> None:
         """Ask for what there is only one of: the server."""
-        self._start(function, (), self._single_pointer, on_info, done)
+        self._start(function, (), self._single_pointer, (read, seen, done))
 
     def _start(
         self,
         function: Any,
         arguments: tuple[Any, ...],
         callback: ctypes.c_void_p,
-        on_info: OnInfo | None,
-        done: Done,
+        answer: tuple[Read, Seen, Done],
     ) -> None:
-        if not self._connected.is_set() or self._loop is None:
-            done(NotConnectedError("There is no sound server at the moment."))
+        if self._context is None or not self._connected.is_set():
+            answer[2](NotConnectedError("There is no sound server at the moment."))
             return
         self._last_request = number = self._last_request + 1
-        self._answers[number] = (on_info, done)
-        operation = function(self._context, *arguments, callback, number)
+        self._answers[number] = answer
+        operation = self._loop.call(function, self._context, *arguments, callback, number)
         if not operation:
             del self._answers[number]
-            done(self._error())
+            answer[2](self._error())
             return
         _operation_unref(operation)
-        self._loop.run()
-
-    @property
-    def _context(self) -> Any:
-        return ctypes.cast(self._ctx, _pointer)
-
-    def _run(self) -> None:
-        if self._loop is not None:
-            self._loop.run()
+        if self._said:  # by a server that shares memory with its clients, which PipeWire's does not
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def _error(self) -> MixerError:
         number = _context_errno(self._context)
         text = (_error_text(number) or b"unknown error").decode("utf-8", "replace")
         return AudioServerError(f"The sound server refused: {text}.", is_missing=number == NOT_THERE)
 
-    def _taken(self, number: int) -> tuple[OnInfo | None, Done] | None:
-        answer = self._answers.pop(number, None)
-        if self._answered is not None and not self._answers:
-            self._answered.set()
-        return answer
+    # --- what libpulse says, from within it
 
     def _success(self, _context: int, success: int, number: int) -> None:
-        answer = self._taken(number)
-        if answer is not None:
-            _guarded(answer[1], None if success else self._error())
+        self._said.append((number, _END, None if success else self._error()))
 
     def _info(self, _context: int, info: int | None, end: int, number: int) -> None:
-        if not end:
-            answer = self._answers.get(number)
-            if answer is not None and answer[0] is not None:
-                _guarded(answer[0], info)
-            return
-        answer = self._taken(number)
-        if answer is not None:
-            _guarded(answer[1], None if end > 0 else self._error())
+        if end:
+            self._said.append((number, _END, None if end > 0 else self._error()))
+        elif info:
+            self._read(info, number)
 
     def _single(self, _context: int, info: int | None, number: int) -> None:
-        answer = self._taken(number)
+        if info:
+            self._read(info, number)
+        self._said.append((number, _END, None if info else self._error()))
+
+    def _read(self, info: int, number: int) -> None:
+        answer = self._answers.get(number)
         if answer is None:
             return
-        if info and answer[0] is not None:
-            _guarded(answer[0], info)
-        _guarded(answer[1], None if info else self._error())
+        try:
+            self._said.append((number, _SEEN, answer[0](info)))
+        except Exception:
+            log.exception("what the sound server sent could not be read")
 
     def _notice(self, _context: int, event: int, index: int, _data: int | None) -> None:
-        _guarded(self._on_notice, event, index)
+        self._said.append((index, _NOTICED, event))
+
+    # --- what is told, outside of it
+
+    def _tell(self) -> None:
+        """Tell what libpulse has said, in its order."""
+        said = self._said
+        while said:
+            number, what, value = said.popleft()
+            try:
+                if what == _NOTICED:
+                    self._on_notice(value, number)
+                elif what == _SEEN:
+                    self._answers[number][1](value)
+                else:
+                    self._taken(number)(value)
+            except Exception:
+                log.exception("what the sound server said could not be followed")
+
+    def _taken(self, number: int) -> Done:
+        answer = self._answers.pop(number)
+        if self._answered is not None and not self._answers:
+            self._answered.set()
+        return answer[2]
 
     def _pulse_state_cb(self, context: Any, data: Any) -> None:
         super()._pulse_state_cb(context, data)
@@ -338,20 +302,16 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         on_lost()
 
     def _abandon(self) -> None:
+        self._said.clear()
         answers, self._answers = self._answers, {}
         if self._answered is not None:
             self._answered.set()
-        for _, done in answers.values():
-            _guarded(done, NotConnectedError("The sound server went away while it was asked."))
+        for _, _, done in answers.values():
+            try:
+                done(NotConnectedError("The sound server went away while it was asked."))
+            except Exception:
+                log.exception("a request that is not answered any more could not be given up")
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
-
-
-def _guarded(function: Callable[..., None], *arguments: Any) -> None:
-    """Call back into our code from C, where an exception would be printed and lost."""
-    try:
-        function(*arguments)
-    except Exception:
-        log.exception("a callback from libpulse failed")

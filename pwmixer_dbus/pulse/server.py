@@ -122,6 +122,16 @@ class SoundServer:
         self._queue = self._measures.queue("fetches", lambda: len(self._in_flight) + len(self._resting))
         self._properties = convert.PropertyCache(self._measures.counts)
         self._processes: dict[Key, Process | None] = {}
+        cache, behind = self._properties, self._process_behind
+        self._read: dict[Kind, libpulse.Read] = {
+            Kind.SINK: partial(convert.sink, cache=cache),
+            Kind.SOURCE: partial(convert.source, cache=cache),
+            Kind.PLAYBACK: partial(convert.sink_input, cache=cache, process_of=behind),
+            Kind.CAPTURE: partial(convert.source_output, cache=cache, process_of=behind),
+            Kind.CLIENT: partial(convert.client, cache=cache, process_of=behind),
+            Kind.CARD: partial(convert.card, cache=cache),
+            Kind.SERVER: convert.server,
+        }
         self._gathered: list[Record] | None = None
         self._held_notices: list[tuple[int, int]] = []
         self._in_flight: set[Key] = set()
@@ -235,19 +245,19 @@ class SoundServer:
         gathered: list[Record] = []
         self._gathered = gathered
 
-        def gather(kind: Kind, address: int) -> None:
-            gathered.append(self._convert(kind, address))
-
         connection.command(
             libpulse.subscribe, libpulse.EVERYTHING, done=partial(self._listed, "subscription")
         )
         connection.fetch_single(
-            libpulse.get_server, on_info=partial(gather, Kind.SERVER), done=partial(self._listed, "server")
+            libpulse.get_server,
+            read=self._read[Kind.SERVER],
+            seen=gathered.append,
+            done=partial(self._listed, "server"),
         )
         for kind, list_all in _LIST.items():
             is_last = kind is Kind.CARD
             done = self._snapshot_complete if is_last else partial(self._listed, kind)
-            connection.fetch(list_all, on_info=partial(gather, kind), done=done)
+            connection.fetch(list_all, read=self._read[kind], seen=gathered.append, done=done)
 
     def _listed(self, what: str, error: MixerError | None) -> None:
         if error is not None:
@@ -364,25 +374,24 @@ class SoundServer:
         self._measures.fetching(kind, index)
         self._queue.grew(len(self._in_flight) + len(self._resting))
         done = partial(self._fetched, key)
+        read = self._read[kind]
         if kind is Kind.SERVER:
-            connection.fetch_single(libpulse.get_server, on_info=partial(self._listed_seen, kind), done=done)
+            connection.fetch_single(libpulse.get_server, read=read, seen=self._seen, done=done)
         elif index == ALL:
-            connection.fetch(_LIST[kind], on_info=partial(self._listed_seen, kind), done=done)
+            connection.fetch(_LIST[kind], read=read, seen=self._seen, done=done)
         else:
-            connection.fetch(_FETCH[kind], index, on_info=partial(self._named_seen, kind), done=done)
+            connection.fetch(_FETCH[kind], index, read=read, seen=self._named_seen, done=done)
 
-    def _object_seen(self, kind: Kind, address: int) -> Record:
+    def _seen(self, record: Record) -> None:
         measures = self._measures
         started = measures.begin()
-        record = self._convert(kind, address)
         self._emit(Seen(record=record))
         measures.end(started, measures.cost_of(*place_of(record)))
-        return record
 
-    def _named_seen(self, kind: Kind, address: int) -> None:
+    def _named_seen(self, record: Record) -> None:
         """See an object that the server has named; a stream that is not linked yet may be linked without another word."""
-        record = self._object_seen(kind, address)
-        key = (kind, record.index) if isinstance(record, Stream) and record.device is None else None
+        self._seen(record)
+        key = (record.kind, record.index) if isinstance(record, Stream) and record.device is None else None
         if key is not None and key not in self._unlinked:
             self._plan_look(key, RELINKS)
 
@@ -399,9 +408,6 @@ class SoundServer:
         timer = self._unlinked.pop(key, None)
         if timer is not None:
             timer.cancel()
-
-    def _listed_seen(self, kind: Kind, address: int) -> None:
-        self._object_seen(kind, address)
 
     def _fetched(self, key: Key, error: MixerError | None) -> None:
         self._in_flight.discard(key)
@@ -434,34 +440,12 @@ class SoundServer:
         else:
             waiter()
 
-    def _convert(self, kind: Kind, address: int) -> Record:
-        match kind:
-            case Kind.SINK:
-                return convert.sink(address, self._properties)
-            case Kind.SOURCE:
-                return convert.source(address, self._properties)
-            case Kind.PLAYBACK | Kind.CAPTURE | Kind.CLIENT:
-                return self._with_process(kind, address)
-            case Kind.CARD:
-                return convert.card(address, self._properties)
-            case _:
-                return convert.server(address)
-
-    def _with_process(self, kind: Kind, address: int) -> Stream | Client:
-        """Convert what has a process behind it; /proc is read once in the life of an object, at its first sight."""
-        record: Stream | Client
-        if kind is Kind.PLAYBACK:
-            record = convert.sink_input(address, self._properties)
-        elif kind is Kind.CAPTURE:
-            record = convert.source_output(address, self._properties)
-        else:
-            record = convert.client(address, self._properties)
-        key = (kind, record.index)
+    def _process_behind(self, key: Key, client: int | None, properties: Properties) -> Process | None:
+        """Tell what process an object belongs to; /proc is read once in the life of an object, at its first sight."""
         if key not in self._processes:
-            client = record.client if isinstance(record, Stream) else None
             of_client = None if client is None else self._processes.get((Kind.CLIENT, client))
-            self._processes[key] = self._process_of(record.properties, of_client)
-        return convert.with_process(record, self._processes[key])
+            self._processes[key] = self._process_of(properties, of_client)
+        return self._processes[key]
 
     def _process_of(self, properties: Properties, of_client: Process | None) -> Process | None:
         pid = trusted_pid(properties, self._machine_id)

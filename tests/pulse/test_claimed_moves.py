@@ -24,8 +24,10 @@ class Obedient:
     def command(self, _function: Any, *_arguments: Any, done: Callable[[None], None]) -> None:
         done(None)
 
-    def fetch(self, _function: Any, index: int, *, on_info: Any, done: Callable[[None], None]) -> None:
-        del on_info
+    def fetch(
+        self, _function: Any, index: int, *, read: Any, seen: Any, done: Callable[[None], None]
+    ) -> None:
+        del read, seen
         self.fetched.append((asyncio.get_running_loop().time(), index))
         done(None)
 

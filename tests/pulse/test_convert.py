@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulsectl import _pulsectl as c
 
+from pwmixer_dbus.core.measures import Counts
 from pwmixer_dbus.core.model import (
     TEXT_LIMIT,
     Availability,
@@ -19,6 +20,7 @@ from pwmixer_dbus.core.model import (
     Port,
     Process,
     Profile,
+    Properties,
     Server,
     Stream,
 )
@@ -31,6 +33,7 @@ libpulse = ctypes.CDLL("libpulse.so.0")
 libpulse.pa_proplist_new.restype = ctypes.c_void_p
 libpulse.pa_proplist_sets.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
 libpulse.pa_proplist_set.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
+libpulse.pa_proplist_unset.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 libpulse.pa_proplist_to_string_sep.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 libpulse.pa_proplist_to_string_sep.restype = ctypes.c_void_p
 libpulse.pa_proplist_free.argtypes = [ctypes.c_void_p]
@@ -93,6 +96,10 @@ def list_of(address: int) -> Any:
 def pointers(items: list[Any]) -> Any:
     kind = ctypes.POINTER(type(items[0]))
     return (kind * len(items))(*(ctypes.pointer(item) for item in items))
+
+
+def nobody(*_: object) -> None:
+    """Know no process behind anything."""
 
 
 STEREO = {"channel_map": positions(1, 2), "volume": volumes(0x8000, 0x10000)}
@@ -192,7 +199,13 @@ def test_a_stream_is_read(kind: Kind, proplist: Proplist) -> None:
         proplist=list_of(proplist.address),
     )
     read = convert.sink_input if playback else convert.source_output
-    assert read(ctypes.addressof(info), PropertyCache()) == Stream(
+    asked: list[object] = []
+
+    def process_of(*about: object) -> Process:
+        asked.append(about)
+        return Process(pid=42)
+
+    assert read(ctypes.addressof(info), PropertyCache(), process_of) == Stream(
         kind=kind,
         index=77,
         client=5,
@@ -205,7 +218,9 @@ def test_a_stream_is_read(kind: Kind, proplist: Proplist) -> None:
         has_volume=True,
         volume_writable=False,
         properties=PROPERTIES,
+        process=Process(pid=42),
     )
+    assert asked == [((kind, 77), 5, PROPERTIES)]
 
 
 def test_each_field_of_a_stream_is_read_from_its_own_place(proplist: Proplist) -> None:
@@ -217,15 +232,18 @@ def test_each_field_of_a_stream_is_read_from_its_own_place(proplist: Proplist) -
         for flag in flags:
             fields = {**dict.fromkeys(flags, 0), flag: 1, "name": None, "proplist": list_of(proplist.address)}
             info = filled(declared, **STEREO, **fields)
-            stream = read(ctypes.addressof(info), PropertyCache())
+            stream = read(ctypes.addressof(info), PropertyCache(), nobody)
             shown = (stream.muted, stream.corked, stream.has_volume, stream.volume_writable)
             assert shown == tuple(f == flag for f in flags)
 
 
 def test_a_client_is_read(proplist: Proplist) -> None:
     info = filled(c.PA_CLIENT_INFO, index=5, name=b"Music\x1b[31m", proplist=list_of(proplist.address))
-    client = convert.client(ctypes.addressof(info), PropertyCache())
-    assert client == Client(index=5, name="Music[31m", properties=PROPERTIES)
+    assert convert.client(ctypes.addressof(info), PropertyCache(), nobody) == Client(
+        index=5, name="Music[31m", properties=PROPERTIES
+    )
+    client = convert.client(ctypes.addressof(info), PropertyCache(), lambda *_: Process(pid=42))
+    assert client.process == Process(pid=42)
 
 
 def test_a_card_is_read_with_its_profiles_and_ports(proplist: Proplist) -> None:
@@ -291,12 +309,6 @@ def test_the_server_is_read() -> None:
         default_source="",
         cookie=0xDEADBEEF,
     )
-
-
-def test_a_process_is_put_into_its_record() -> None:
-    client = Client(index=5)
-    assert convert.with_process(client, None) is client
-    assert convert.with_process(client, Process(pid=42)) == Client(index=5, process=Process(pid=42))
 
 
 # --- volumes
@@ -388,14 +400,48 @@ def test_a_property_list_cannot_be_changed() -> None:
 
 
 def test_properties_are_parsed_again_only_when_they_changed() -> None:
-    cache, proplist = PropertyCache(), Proplist(media_name="One")
+    counts = Counts()
+    cache, proplist = PropertyCache(counts), Proplist(media_name="One")
     first = cache.read(Kind.PLAYBACK, 10, proplist.address)
-    assert cache.read(Kind.PLAYBACK, 10, proplist.address) is first
-    proplist.set("media.name", "Two")
-    second = cache.read(Kind.PLAYBACK, 10, proplist.address)
-    assert (first["media.name"], second["media.name"]) == ("One", "Two")
+    for value in ("Two", "Three"):
+        # As text, then as libpulse's own list.
+        for _ in range(3):
+            assert cache.read(Kind.PLAYBACK, 10, proplist.address) is first
+        proplist.set("media.name", value)
+        second = cache.read(Kind.PLAYBACK, 10, proplist.address)
+        assert second["media.name"] == value != first["media.name"]
+        first = second
+    assert (counts.properties_hits, counts.properties_misses) == (6, 3)
     cache.forget(Kind.PLAYBACK, 10)
-    assert cache.read(Kind.PLAYBACK, 10, proplist.address) is not second
+    assert cache.read(Kind.PLAYBACK, 10, proplist.address) is not first
     cache.clear()
-    assert cache.read(Kind.CAPTURE, 10, proplist.address) == second
+    assert cache.read(Kind.CAPTURE, 10, proplist.address) == first
+    proplist.free()
+
+
+def test_what_comes_or_goes_of_a_property_list_is_seen_however_often_it_was_looked_at() -> None:
+    cache, proplist = PropertyCache(), Proplist(media_name="One")
+    for key in ("media.role", "media.title"):
+        for _ in range(3):
+            assert key not in cache.read(Kind.PLAYBACK, 10, proplist.address)
+        proplist.set(key, "")
+        assert cache.read(Kind.PLAYBACK, 10, proplist.address)[key] == ""
+    for _ in range(3):
+        cache.read(Kind.PLAYBACK, 10, proplist.address)
+    libpulse.pa_proplist_unset(proplist.address, b"media.role")
+    assert set(cache.read(Kind.PLAYBACK, 10, proplist.address)) == {"media.name", "media.title"}
+    proplist.free()
+
+
+def test_of_a_thousand_objects_only_a_few_property_lists_are_kept_as_they_are() -> None:
+    cache, proplist = PropertyCache(), Proplist(media_name="One")
+    read: dict[int, Properties] = {}
+    for _ in range(3):
+        for index in range(1000):
+            properties = cache.read(Kind.PLAYBACK, index, proplist.address)
+            assert read.setdefault(index, properties) is properties
+    assert len(cache._copies) == convert._COPIES
+    for index in range(1000):
+        cache.forget(Kind.PLAYBACK, index)
+    assert (cache._copies, cache._known) == ({}, {})
     proplist.free()
