@@ -242,6 +242,7 @@ async def opened(
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")
         switch_everything_on(session)
+        write_bundle(session)
         with Crowd(session, folder, streams, min(PLAYING, streams)), beside(session):
             screen = session.spawn("screen", str(folder / "screen"))
             service = session.spawn("pwmixer", *SERVICE)
@@ -273,6 +274,12 @@ def switch_everything_on(session: Session) -> None:
     folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").write_text(EVERYTHING)
+
+
+def write_bundle(session: Session) -> None:
+    """Have written what the first service in a session has written for the next one."""
+    write = "import subprocess; from pwmixer_dbus import bundle; subprocess.run(bundle.writer(), check=True)"
+    subprocess.run((sys.executable, "-c", write), env=session.env, timeout=LONGEST, check=True)
 
 
 async def connected(env: Mapping[str, str]) -> MessageBus:

@@ -40,7 +40,7 @@ from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
 from pwmixer_dbus.runtime import runtime_folder
-from pwmixer_dbus.settled import settle
+from pwmixer_dbus.settled import settle, write_bundle
 from pwmixer_dbus.supervisor import Supervisor, new_loop
 
 if TYPE_CHECKING:
@@ -393,6 +393,7 @@ class Daemon:
             succession.tell_taken(self._connection, predecessor)
             took = time.monotonic() - since
             log.info("took over from process %s; calls have waited %.0f ms", self._predecessor, 1000 * took)
+        asyncio.get_running_loop().call_later(SETTLED, write_bundle)
 
     async def _hand_over(self) -> bool:
         """Leave all to the instance that has taken the name; False where that has died, and the name is ours again."""
@@ -466,6 +467,7 @@ class Daemon:
         self._switchboard.follow(self._configuration.settings, early=True)
         await self._has_looked(FIRST_LOOK)
         self._answer()
+        asyncio.get_running_loop().call_later(SETTLED, write_bundle)
         asyncio.get_running_loop().call_later(SETTLED, settle)
 
     async def _has_looked(self, longest: float) -> None:

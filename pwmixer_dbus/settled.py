@@ -1,12 +1,19 @@
-"""What is done once when the start is over and nobody waits: garbage, and pages of libraries that only the start has read."""
+"""What is done once when the start is over and nobody waits: garbage, pages that only the start has read, the next start."""
 
+import asyncio
 import ctypes
 import gc
+import logging
 import mmap
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from pwmixer_dbus import bundle
+
+log = logging.getLogger("pwmixer")
 
 _READ_ONLY_FILE = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) r-[x-]p [^\n]* /[^\n]*\n"
@@ -23,6 +30,35 @@ def settle() -> None:
     gc.enable()
     if os.environ.get("PWMIXER_PLAIN") != "1":
         _give_pages_back()
+
+
+def write_bundle() -> None:
+    """Have the byte code of the service written into its file by another process, where the start has not found it as it should be."""
+    finder = next((finder for finder in sys.meta_path if isinstance(finder, bundle.Finder)), None)
+    if finder is None or not finder.problem:
+        return
+    log.debug("the byte code is not in one file, or not all of it: %s", finder.problem)
+    if not finder.folder or not _is_writable(Path(finder.folder)):
+        return
+    null = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
+    process = os.posix_spawn(sys.executable, bundle.writer(), os.environ, file_actions=[null])
+    end = os.pidfd_open(process)
+    loop = asyncio.get_running_loop()
+
+    def clear_away() -> None:
+        loop.remove_reader(end)
+        os.close(end)
+        _, status = os.waitpid(process, 0)
+        log.debug(
+            "the byte code has been written into one file" if status == 0 else "it could not be written"
+        )
+
+    loop.add_reader(end, clear_away)
+
+
+def _is_writable(folder: Path) -> bool:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(there, os.W_OK)
 
 
 def read_only_files(smaps: str) -> Iterator[tuple[int, int]]:

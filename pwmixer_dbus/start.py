@@ -13,9 +13,12 @@ def main() -> None:
     gc.disable()
     # asyncio does without it, as it has to where Python has none; we open no connection that it could be for.
     sys.modules["ssl"] = None  # type: ignore[assignment]
-    from pwmixer_dbus import later  # noqa: PLC0415 - see above
+    from pwmixer_dbus import bundle  # noqa: PLC0415 - see above
 
+    sys.meta_path.insert(0, bundle.Finder(bundle.folder_of(os.environ)))
     try:
+        from pwmixer_dbus import later  # noqa: PLC0415 - from there
+
         with later.put_off():
             from pwmixer_dbus import daemon  # noqa: PLC0415 - likewise
     except Exception as error:  # noqa: BLE001 - a library that is newer than this file may want anything

@@ -29,6 +29,7 @@ ALLOWED = {
     "signal it by a descriptor",  # for bar_signal
     "write to its own configuration",
     "write to its own state",
+    "write to its own cache",
     "write to its own runtime folder",
     "write to shared memory",
     "write to a folder for all, as it sees it",

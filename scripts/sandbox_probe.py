@@ -47,6 +47,7 @@ def tries(victim: int) -> dict[str, Callable[[], object]]:
         "write to the runtime folder": lambda: _write(Path(os.environ["XDG_RUNTIME_DIR"]) / "probe"),
         "write to its own configuration": lambda: _write(home / ".config" / "pwmixer" / "probe"),
         "write to its own state": lambda: _write(home / ".local" / "state" / "pwmixer" / "probe"),
+        "write to its own cache": lambda: _write(home / ".cache" / "pwmixer" / "probe"),
         "write to its own runtime folder": lambda: _write(
             Path(os.environ["XDG_RUNTIME_DIR"], "pwmixer", "probe")
         ),

@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "succession": {"core", "mixer", "router", "keeper", "fader", "config", "outlets/bus"},
     "outlets/socket": {"announcer", "core", "mixer", "outlets/socket", "runtime"},
     "journal": set[str](),
-    "settled": set[str](),
+    "settled": {"bundle"},
     "supervisor": set[str](),
     "sandbox": set[str](),
     "niceness": {"outlets/bus"},
@@ -101,9 +101,11 @@ MAY_IMPORT = {
     },
     "cli/rules": {"core", "cli", "config", "runtime"},
     "cli/stats": {"cli", "core", "__init__"},
+    "bundle": set[str](),
+    "bundling": {"bundle", "later"},
     "later": set[str](),
-    "start": {"daemon", "later"},
-    "cli": {"cli", "cli/rules", "cli/stats", "config", "runtime", "__init__"},
+    "start": {"bundle", "daemon", "later"},
+    "cli": {"bundle", "cli", "cli/rules", "cli/stats", "config", "runtime", "__init__"},
 }
 ONLY_IN = {
     "pulsectl": ["pulse"],
@@ -112,7 +114,8 @@ ONLY_IN = {
         "pulse",
         "config/watch",
         "settled",
-    ],  # inotify: the packages for it poll or start threads; madvise
+        "bundling",
+    ],  # inotify: the packages for it poll or start threads; madvise; prctl
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
     "pydantic": ["config", "outlets/socket/schema"],
     "pydantic_core": ["config"],

@@ -39,6 +39,7 @@ from benchmarks.rig import (
     opened,
     processor_time,
     switch_everything_on,
+    write_bundle,
 )
 
 STREAMS, CLIENTS = (1, 10, 100, 1000), (1, 10, 100)
@@ -204,6 +205,7 @@ async def _starts(bench: Bench) -> list[float]:
     found = []
     with Session(sound=False) as other:
         switch_everything_on(other)
+        write_bundle(other)
         env: dict[str, Any] = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
         bus = await connected(env)
         news = News(bus)

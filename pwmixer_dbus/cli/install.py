@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from pwmixer_dbus import bundle
 from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, UsageError, systemd, wire
 from pwmixer_dbus.cli.files import (
     PACKAGE,
@@ -167,6 +168,7 @@ def _uninstall(scope: Scope, step: _Steps, *, is_purge: bool) -> None:
             step.take(f"remove {folder}", Path(folder).rmdir)
     if installed.files:
         _tell_gone(scope, step)
+    _remove_bundle(step)
     state = state_home() / "pwmixer"
     if is_purge and state.exists():
         step.take(f"remove {state}, with all that was remembered", lambda: shutil.rmtree(state))
@@ -192,6 +194,14 @@ def _remove(path: Path, digest: str, step: _Steps) -> None:
         step.take(f"remove {path}", path.unlink)
     elif there is not None:
         step.hinder(f"{path} is not as we have written it, and stays")
+
+
+def _remove_bundle(step: _Steps) -> None:
+    """Remove what the service has compiled for its next start."""
+    folder = bundle.folder_of(os.environ)
+    file = Path(folder, bundle.NAME)
+    if folder and file.exists():
+        step.take(f"remove {file}", file.unlink)
 
 
 def _compile(step: _Steps) -> None:

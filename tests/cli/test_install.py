@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from session import PATIENCE
 
+from pwmixer_dbus import bundle
 from pwmixer_dbus.cli.doctor import twice
 from pwmixer_dbus.cli.files import program_of, service_program, user_scope, wanted
 
@@ -266,6 +267,17 @@ def test_what_is_remembered_goes_only_with_purge(home: Home) -> None:
     assert state.exists()
     assert "remembered" in home.run("uninstall", "--purge")
     assert not state.parent.exists()
+
+
+def test_what_the_service_has_compiled_goes_with_it(home: Home) -> None:
+    file = home.folder / "home" / ".cache" / "pwmixer" / bundle.NAME
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    home.run("install")
+    assert f"would remove {file}" in home.run("uninstall", "--dry-run")
+    assert file.exists()
+    home.run("uninstall")
+    assert not file.exists()
 
 
 def test_without_systemd_the_files_are_enough(home: Home) -> None:

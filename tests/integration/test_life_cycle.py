@@ -22,6 +22,7 @@ from session import PATIENCE, Session
 from talk import Talk, place
 
 import pwmixer_dbus
+from pwmixer_dbus import bundle
 
 pytestmark = pytest.mark.integration
 
@@ -500,6 +501,7 @@ def test_nothing_runs_while_nothing_changes(session: Session) -> None:
             assert silent.ask("GET_VOLUME app:radio") == "OK 1.0"
             service.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
             service.wait_for_stream("Radio", volume=0.5)
+            session.wait_for(lambda: has_written_its_code(service), "the byte code of the next start")
             session.wait_for(lambda: not system_calls(service, 0.5), "peace after the last change")
             assert list(place(session).parent.glob("stats*")), "an outlet is off"
             assert system_calls(service, 10.0) == []
@@ -663,6 +665,13 @@ def events(session: Session) -> list[Json]:
     """Return what `--dump-events` has printed so far; the last line may be in the making."""
     text = (session.runtime / "events.log").read_text()
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def has_written_its_code(service: Service) -> bool:
+    """Whether the process has done its work that a service starts for the next one's start."""
+    assert service.process is not None
+    pid, file = service.process.pid, Path(service.session.env["XDG_CACHE_HOME"], "pwmixer", bundle.NAME)
+    return file.exists() and not Path(f"/proc/{pid}/task/{pid}/children").read_text()
 
 
 def system_calls(service: Service, seconds: float) -> list[str]:

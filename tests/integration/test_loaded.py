@@ -8,19 +8,21 @@ import pytest
 from service import Service
 from session import PATIENCE, Session
 
+from pwmixer_dbus.bundle import NAME
 from pwmixer_dbus.later import LATER
 
 pytestmark = pytest.mark.integration
 
 TELLING_AT_ITS_END = """
 import atexit, sys
-place = sys.argv.pop()
+place, first = sys.argv.pop(), {*sys.modules}
 
 def tell():
     import json
-    loaded = [name for name, module in sys.modules.items() if module and type(module).__name__ != "_Later"]
+    modules = {name: module for name, module in sys.modules.items() if module and type(module).__name__ != "_Later"}
+    sources = [name for name, module in modules.items() if type(getattr(module, "__loader__", 0)).__name__ == "SourceFileLoader"]
     with open(place, "w") as file:
-        json.dump(loaded, file)
+        json.dump([list(modules), [name for name in sources if name not in first]], file)
 
 atexit.register(tell)
 from pwmixer_dbus.start import main
@@ -63,6 +65,26 @@ def test_a_service_at_work_has_loaded_none_of_what_was_put_off(session: Session)
     session.wait_for(lambda: saved.exists() and "radio" in saved.read_text(), "the volume to be remembered")
     process.terminate()
     assert process.wait(PATIENCE) == 0
-    loaded = set(json.loads(place.read_text()))
+    loaded, from_sources = map(set, json.loads(place.read_text()))
     assert "pwmixer_dbus.outlets.socket.listener" in loaded
     assert loaded & (LATER.keys() | BROUGHT | WANTED_BY_FEW) == set()
+    assert from_sources >= {"pwmixer_dbus.bundle", "pwmixer_dbus.daemon"}
+
+
+def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_modules_from(
+    session: Session,
+) -> None:
+    place = session.runtime / "loaded.json"
+    file = Path(session.env["XDG_CACHE_HOME"], "pwmixer", NAME)
+    program = session.runtime / "telling.py"
+    program.write_text(TELLING_AT_ITS_END)
+    service = Service(session)
+    for run in ("first", "next"):
+        service.process = session.spawn(run, sys.executable, str(program), str(place))
+        session.wait_for_child(run, service.is_owner, "to own its name")
+        service.wait_connected()
+        session.wait_for(file.exists, "the byte code to be written")
+        service.process.terminate()
+        assert service.process.wait(PATIENCE) == 0
+    _, from_sources = json.loads(place.read_text())
+    assert {*from_sources} == {"pwmixer_dbus", "pwmixer_dbus.start", "pwmixer_dbus.bundle"}

@@ -1,0 +1,205 @@
+"""The byte code of all that a running service imports, in one file of the user's: less to find, to read and to keep.
+
+`pwmixer_dbus.bundling` writes it, without documentation and columns, which nobody asks a service for. The rule of this file: a
+module comes from there only where the ordinary import would have found this very source, unchanged; for anything else, and
+where anything about the file is odd, there is the ordinary import. It is loaded first, and does with what is in Python itself.
+"""
+
+import marshal
+import os
+import stat
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+from _imp import source_hash
+
+TYPE_CHECKING = False  # to import it would load `typing`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import CodeType, ModuleType
+    from typing import Any
+
+    Seen = tuple[int, int, int, int] | None
+    """What a file or folder is known by: when it was written and changed in any way (ns), size and number."""
+    Folder = tuple[Seen, tuple[str, ...], tuple[str, ...]]
+    """A folder as it was: what in it could be one of the modules that are looked for there, and the names of these."""
+
+NAME = "bytecode"
+FORMAT = b"pwmixer bytecode 1\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
+"""How the file begins; that of another Python is another."""
+
+LENGTH, DIGEST = 8, 8
+"""Bytes of the two numbers that follow, little-endian: those of the index, which comes next, with all else after it."""
+
+KEY = int.from_bytes(MAGIC_NUMBER, "little")
+"""The key of digests, which tell damage, and nothing else."""
+
+
+WRITER = "import sys; sys.path[:] = sys.argv[1:]; from pwmixer_dbus.bundling import main; main()"
+
+
+class UnusableError(Exception):
+    """Why the file is not used."""
+
+
+class Finder:
+    """Finds modules in the file, as an `importlib.abc.MetaPathFinder`.
+
+    problem: why none of them, or not all, come from there; "" where all is well.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Open the file in a folder; "" is none."""
+        self.folder = folder
+        self.problem = ""
+        self._file = self._start = -1
+        self._modules: Mapping[str, tuple[str, Seen, bool, int, int, bytes]] = {}
+        self._folders: Mapping[str, Folder] = {}
+        self._unchanged: dict[str, bool] = {}
+        try:
+            self._open()
+        except (OSError, UnusableError) as error:
+            self.problem = str(error)
+            self.close()
+
+    def find_spec(
+        self, name: str, path: "Sequence[str] | None" = None, _target: "ModuleType | None" = None
+    ) -> ModuleSpec | None:
+        """Find a module; None where it is not in the file, or not what it was."""
+        if name not in self._modules:
+            return None
+        source, then, is_package, *_ = self._modules[name]
+        folder, _, _ = source.rpartition("/")
+        places = [folder] if is_package else []
+        if path is not None:
+            places.append(folder.rpartition("/")[0] if is_package else folder)
+            if list(path) != places[-1:]:
+                self.problem = f"{name} is looked for elsewhere"
+                return None
+        if seen(source) != then or not all(map(self._is_unchanged, places)):
+            self.problem = f"{source} is not what it was"
+            return None
+        spec = ModuleSpec(name, Loader(name, source, self), origin=source, is_package=is_package)
+        spec.has_location = True
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append(folder)
+        return spec
+
+    def code(self, name: str) -> "CodeType | None":
+        """Return the code of a module that was found; None where the file is damaged."""
+        *_, start, length, digest = self._modules[name]
+        data = os.pread(self._file, length, self._start + start)
+        if source_hash(KEY, data) != digest:
+            self.problem = "it is damaged"
+            return None
+        code: CodeType = marshal.loads(data)  # noqa: S302 - it is ours, see `_is_private`, and whole
+        return code
+
+    def close(self) -> None:
+        """Close the file; nothing is found in it any more."""
+        self._modules = {}
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _is_unchanged(self, folder: str) -> bool:
+        if folder not in self._unchanged:
+            then, found, names = self._folders[folder]
+            self._unchanged[folder] = seen(folder) == then or candidates(folder, names) == found
+        return self._unchanged[folder]
+
+    def _open(self) -> None:
+        if not self.folder:
+            raise UnusableError("there is no home")
+        parent = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._file = os.open(NAME, flags, dir_fd=parent)
+            found = os.fstat(self._file)
+            if not (_is_private(os.fstat(parent)) and _is_private(found) and stat.S_ISREG(found.st_mode)):
+                raise UnusableError("others may have written it")
+        finally:
+            os.close(parent)
+        index = self._index(found.st_size)
+        if searched(sys.path, index["top"], index["searched"]) != index["path"]:
+            raise UnusableError("modules are looked for elsewhere")
+        self._folders, self._modules = index["folders"], index["modules"]
+
+    def _index(self, size: int) -> "Mapping[str, Any]":
+        head = os.pread(self._file, len(FORMAT) + LENGTH + DIGEST, 0)
+        length = int.from_bytes(head[len(FORMAT) : -DIGEST], "little")
+        if not head.startswith(FORMAT) or length > size:
+            raise UnusableError("it is of another Python or version, or damaged")
+        data = os.pread(self._file, length, len(head))
+        if source_hash(KEY, data) != head[-DIGEST:]:
+            raise UnusableError("it is damaged")
+        self._start = len(head) + length
+        index: Mapping[str, Any] = marshal.loads(data)  # noqa: S302 - it is ours, and whole
+        return index
+
+
+class Loader(SourceFileLoader):
+    """Loads a module from the file; all that can be asked about it is answered as for its source."""
+
+    def __init__(self, name: str, path: str, finder: Finder) -> None:
+        super().__init__(name, path)
+        self._finder = finder
+
+    def get_code(self, fullname: str) -> "CodeType | None":
+        """Return the code of the module, of its source where the file is damaged."""
+        return self._finder.code(fullname) or super().get_code(fullname)
+
+
+def folder_of(environment: "Mapping[str, str]") -> str:
+    """Name the folder that the file is in, by the XDG Base Directory Specification; "" where there is no home."""
+    cache, home = environment.get("XDG_CACHE_HOME", ""), environment.get("HOME", "")
+    base = cache if cache.startswith("/") else f"{home}/.cache"
+    return f"{base}/pwmixer" if base.startswith("/") and (home or cache) else ""
+
+
+def writer() -> tuple[str, ...]:
+    """Return the command that writes the file for a process that has this `sys.path`."""
+    path = (folder or os.getcwd() for folder in sys.path)  # noqa: PTH109 - pathlib is not loaded yet
+    return sys.executable, "-I", "-X", "no_debug_ranges", "-c", WRITER, *path
+
+
+def seen(path: str) -> "Seen":
+    """Look at a file or folder; None where there is none. No program can set when something was changed in any way."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - pathlib is not loaded yet
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+def candidates(folder: str, names: "Iterable[str]") -> tuple[str, ...]:
+    """List what in a folder could be one of these modules, by all suffixes that there are."""
+    try:
+        there = os.listdir(folder)  # noqa: PTH208 - likewise
+    except NotADirectoryError:  # an archive may have anything
+        return (repr(seen(folder)),)
+    except OSError:
+        return ()
+    wanted = frozenset(names)
+    return tuple(sorted(name for name in there if name.partition(".")[0] in wanted))
+
+
+def searched(
+    path: "Sequence[str]", names: "Iterable[str]", known: "Mapping[str, Folder]"
+) -> list[tuple[str, tuple[str, ...]]]:
+    """List the folders of a `sys.path` in which something could be one of these modules, in order, each with that.
+
+    known: folders in which need not be looked while they are as they were.
+    """
+    found = []
+    for folder in dict.fromkeys(folder or os.getcwd() for folder in path):  # noqa: PTH109 - likewise
+        then, there, _ = known.get(folder, (None, (), ()))
+        if then is None or seen(folder) != then:
+            there = candidates(folder, names)
+        if there:
+            found.append((folder, there))
+    return found
+
+
+def _is_private(found: os.stat_result) -> bool:
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)

@@ -1,0 +1,239 @@
+"""Writes the file of `pwmixer_dbus.bundle`: a process of its own, which takes a second or more, and which nobody waits for.
+
+Sources are compiled as ever, but without what a service has no use for: documentation, and in which column each instruction is
+(`-X no_debug_ranges` keeps those away; lines stay). What it imports later than at its start is in `LATER`.
+"""
+
+import ast
+import contextlib
+import ctypes
+import fcntl
+import importlib
+import marshal
+import os
+import signal
+import stat
+import sys
+import time
+from _imp import source_hash
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import SourceFileLoader
+from itertools import groupby
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from pwmixer_dbus import bundle, later
+
+LATER = (
+    "concurrent.futures.thread",
+    "encodings.ascii",
+    "pwmixer_dbus.outlets.barsignal",
+    "pwmixer_dbus.outlets.bus.notifications",
+    "pwmixer_dbus.outlets.bus.rtkit",
+    "pwmixer_dbus.outlets.bus.statistics",
+    "pwmixer_dbus.outlets.osd",
+    "pwmixer_dbus.outlets.shm.outlet",
+    "pwmixer_dbus.outlets.socket.listener",
+    "pwmixer_dbus.outlets.stats",
+    "pwmixer_dbus.pidfile",
+    "pwmixer_dbus.succession",
+    "tomllib",
+)
+"""What the service loads after its start, where it is switched on or asked for."""
+
+YOUNG = 2.0
+"""Seconds for which a file that has changed may change again and look the same, where times are kept roughly."""
+
+_PR_SET_PDEATHSIG = 1
+_LINE_ONLY, _NO_LINE = 13, 15
+_SIX_BITS, _MORE = 0x3F, 0x40
+
+Source = tuple[str, bool]
+"""The file that a module is in, and whether it is a package."""
+
+
+def main() -> None:
+    """Write the file for the service that has started this process, and for those that are started like it."""
+    ctypes.CDLL(None).prctl(
+        _PR_SET_PDEATHSIG, signal.SIGTERM
+    )  # whoever removes all of a session has ended the service
+    with contextlib.suppress(OSError):  # a sandbox may have something against it
+        os.nice(19)
+    import_all()
+    try:
+        write(Path(bundle.folder_of(os.environ)), sources_of(sys.modules, sys.path), sys.path)
+    except OSError as error:
+        sys.exit(f"the byte code could not be written into one file: {error}")
+
+
+def import_all() -> None:
+    """Import what the service does, as it does."""
+    sys.modules["ssl"] = None  # type: ignore[assignment] # as in `start`
+    with later.put_off():
+        importlib.import_module("pwmixer_dbus.daemon")
+    for name in LATER:
+        importlib.import_module(name)
+
+
+def sources_of(modules: Mapping[str, ModuleType], path: Sequence[str]) -> dict[str, Source]:
+    """Choose the modules that are sources in the folders where the ordinary import looks for them by a `sys.path`."""
+    found: dict[str, Source] = {}
+    for name, module in sorted(modules.items(), key=lambda named: named[0].count(".")):
+        spec = getattr(module, "__spec__", None)
+        if spec is None or spec.name != name or type(spec.loader) not in (SourceFileLoader, bundle.Loader):
+            continue
+        above, _, last = name.rpartition(".")
+        places = list(modules[above].__path__) if above else [folder or str(Path.cwd()) for folder in path]
+        is_package = spec.submodule_search_locations is not None
+        ending = f"/{last}/__init__.py" if is_package else f"/{last}.py"
+        is_usual = spec.origin.endswith(ending) and spec.origin.removesuffix(ending) in places
+        if is_usual and (not above or (above in found and len(places) == 1)):
+            found[name] = spec.origin, is_package
+    return found
+
+
+def write(folder: Path, sources: Mapping[str, Source], path: Sequence[str], *, young: float = YOUNG) -> None:
+    """Write the file into a folder; raises OSError where that cannot be. `young` is as above."""
+    index, code = _compiled(sources, path)
+    looked_at = {source: then for source, then, *_ in index["modules"].values()}
+    looked_at |= {place: then for place, (then, *_) in index["folders"].items()}
+    changed = max(map(_changed, looked_at.values()))
+    time.sleep(min(max(changed + young - time.time(), 0), young))
+    is_settled = changed + young <= time.time() and bundle.searched(path, index["top"], {}) == index["path"]
+    if not is_settled or any(bundle.seen(place) != then for place, then in looked_at.items()):
+        raise OSError("a module has changed only now")
+    # Where something changes all the time, as in a home folder, the reader has to look.
+    index["searched"] = {
+        folder: known
+        for folder, known in index["searched"].items()
+        if _changed(known[0]) + young <= time.time()
+    }
+    data = marshal.dumps(index)
+    head = bundle.FORMAT + len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data)
+    _replace(_own(folder), head + data + code)
+
+
+def _compiled(sources: Mapping[str, Source], path: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+    """Compile everything; return the index, as `bundle.Finder` reads it, and all codes."""
+    top = tuple(name for name in sources if "." not in name)
+    within: defaultdict[str, set[str]] = defaultdict(set)
+    modules, code = {}, bytearray()
+    for name, (source, is_package) in sources.items():
+        (folder, _, _), (above, _, last) = source.rpartition("/"), name.rpartition(".")
+        if is_package:
+            within[folder].add("__init__")
+        if above:
+            within[folder.rpartition("/")[0] if is_package else folder].add(last)
+        then = bundle.seen(source)
+        bare = compile(_bare(name, Path(source).read_bytes()), source, "exec", dont_inherit=True)
+        data = marshal.dumps(without_columns(bare))
+        modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data)
+        code += data
+    index = {
+        "top": top,
+        "searched": _looked_into({folder or str(Path.cwd()): top for folder in path}),
+        "path": bundle.searched(path, top, {}),
+        "folders": _looked_into(within),
+        "modules": modules,
+    }
+    return index, bytes(code)
+
+
+def without_columns(code: CodeType) -> CodeType:
+    """Keep of a code, and of those in it, which instructions are of which line; see Objects/locations.md of CPython."""
+    inner = code.co_consts
+    if any(isinstance(one, CodeType) for one in inner):  # else it is shared with other codes
+        inner = tuple(without_columns(one) if isinstance(one, CodeType) else one for one in inner)
+    table, last = bytearray(), code.co_firstlineno
+    for line, units in groupby(_lines(code)):
+        length = sum(1 for _ in units)
+        for rest in range(length, 0, -8):  # an entry is of eight units at most
+            table.append(0x80 | (_NO_LINE if line is None else _LINE_ONLY) << 3 | min(rest, 8) - 1)
+            if line is not None:
+                table += _signed(line - last)
+                last = line
+    slim = code.replace(co_consts=inner, co_linetable=bytes(table))
+    is_same = [*_lines(slim)] == [*_lines(code)]  # another Python may write it in another way
+    return slim if is_same else code.replace(co_consts=inner)
+
+
+def _lines(code: CodeType) -> Iterator[int | None]:
+    """List the line of each unit of two bytes."""
+    return (line for start, end, line in code.co_lines() for _ in range(start, end, 2))
+
+
+def _signed(number: int) -> bytes:
+    """Write a number six bits a byte, the lowest first, of which the very lowest is its sign."""
+    left, written = -number << 1 | 1 if number < 0 else number << 1, bytearray()
+    while left > _SIX_BITS:
+        written.append(left & _SIX_BITS | _MORE)
+        left >>= 6
+    return bytes([*written, left])
+
+
+def _changed(seen: "bundle.Seen") -> float:
+    return seen[1] / 1e9 if seen else 0
+
+
+def _looked_into(folders: Mapping[str, Iterable[str]]) -> "dict[str, bundle.Folder]":
+    return {
+        folder: (bundle.seen(folder), bundle.candidates(folder, names), tuple(names))
+        for folder, names in folders.items()
+    }
+
+
+def _bare(name: str, source: bytes) -> ast.Module:
+    """Parse a module and leave out its documentation, but for classes that somebody looks at while they are made.
+
+    Of ours, the types of functions are left out, too: nobody looks at these.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.decorator_list:
+            continue  # dataclasses would look into the class to write some
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            while node.body and _is_text(node.body[0]):
+                del node.body[0]
+            if first and not node.body:
+                node.body.append(ast.copy_location(ast.Pass(), first))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name.startswith(f"{__package__}."):
+            node.returns = None
+        if isinstance(node, ast.arg) and name.startswith(f"{__package__}."):
+            node.annotation = None
+    return tree
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _own(folder: Path) -> Path:
+    """Make the folder, for nobody else, where it is missing; return it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise OSError(f"{folder} is not a folder of ours")
+    if stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
+        folder.chmod(stat.S_IRWXU)
+    return folder
+
+
+def _replace(folder: Path, content: bytes) -> None:
+    """Put a new file in the place of the old one, whole; where another process is about to, it is left to that one."""
+    aside = folder / f".{bundle.NAME}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(aside, flags, 0o600), "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(file.fileno()), aside.lstat()):
+            raise BlockingIOError("another process has just written it")
+        file.truncate()
+        file.write(content)
+        file.flush()
+        aside.replace(folder / bundle.NAME)

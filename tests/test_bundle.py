@@ -1,0 +1,332 @@
+"""A module comes from the file of byte code only where the ordinary import would find the very same, and nothing of it is missed."""
+
+import importlib.resources
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pwmixer_dbus import bundle, bundling
+
+SINGLE = '''\
+"""What it is for."""
+
+from __future__ import annotations
+
+class Plain:
+    """Nothing but this."""
+
+class Thing:
+    """A thing."""
+
+    "a second text"
+
+    @property
+    def half(self):
+        """Return half."""
+        assert not self, "told"
+        return 1 / 2
+
+def fail(at):
+
+    return (1 +
+            at /
+            0)
+
+VALUE = 1111
+'''
+NAMES = ("bundled_single", "bundled", "bundled.part")
+
+
+class Place:
+    """A folder with modules, one that is searched before it, and one for the file."""
+
+    def __init__(self, base: Path) -> None:
+        self.early, self.site, self.cache = base / "early", base / "site", base / "cache" / "pwmixer"
+        self.single, self.package = self.site / "bundled_single.py", self.site / "bundled"
+        self.package.mkdir(parents=True)
+        self.early.mkdir()
+        self.single.write_text(SINGLE)
+        (self.package / "__init__.py").write_text("WHO = 'package'\n")
+        (self.package / "part.py").write_text("WHO = 'part'\n")
+        (self.package / "table.txt").write_text("of data")
+        self.file = self.cache / bundle.NAME
+        self.problem = ""
+
+    def write(self) -> None:
+        """Write the file for all of the modules."""
+        self.load("bundled_single")
+        self.load("bundled.part", forget=False)
+        sources = bundling.sources_of({name: sys.modules[name] for name in NAMES}, sys.path)
+        assert sources.keys() == set(NAMES)
+        bundling.write(self.cache, sources, sys.path, young=0)
+
+    def load(self, name: str, *, forget: bool = True) -> ModuleType:
+        """Import a module as a process does that has just been started."""
+        if forget:
+            for known in [known for known in sys.modules if known.partition(".")[0] in NAMES]:
+                del sys.modules[known]
+        importlib.invalidate_caches()
+        finder = bundle.Finder(str(self.cache))
+        sys.meta_path.insert(0, finder)
+        try:
+            return importlib.import_module(name)
+        finally:
+            sys.meta_path.remove(finder)
+            self.problem = finder.problem
+            finder.close()
+
+    def is_from_file(self, name: str) -> bool:
+        """Whether a module comes from the file."""
+        return isinstance(self.load(name).__loader__, bundle.Loader)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    made = Place(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(made.early), str(made.site), *sys.path])
+    made.write()
+    known = {*sys.modules}
+    yield made
+    for name in {*sys.modules} - known | {*NAMES} & sys.modules.keys():
+        del sys.modules[name]
+
+
+def test_all_that_can_be_asked_of_a_module_is_answered_as_ever(place: Place) -> None:
+    single = place.load("bundled_single")
+    assert isinstance(single.__loader__, bundle.Loader)
+    assert place.problem == ""
+    assert single.VALUE == 1111
+    assert single.__file__ == str(place.single)
+    assert inspect.getsource(single.Thing.half.fget).splitlines()[1].strip() == "def half(self):"
+    part = place.load("bundled.part")
+    assert (part.WHO, part.__package__, part.__file__) == ("part", "bundled", str(place.package / "part.py"))
+    assert importlib.resources.files("bundled").joinpath("table.txt").read_text() == "of data"
+    assert sys.modules["bundled"].__path__ == [str(place.package)]
+
+
+def test_documentation_and_columns_are_left_out_and_nothing_else(place: Place) -> None:
+    single = place.load("bundled_single")
+    assert (single.__doc__, single.Plain.__doc__, single.Thing.__doc__) == (None, None, None)
+    assert single.Thing.half.fget.__doc__ is None
+    with pytest.raises(AssertionError, match="told"):
+        _ = single.Thing().half
+    with pytest.raises(ZeroDivisionError) as raised:
+        single.fail(1)
+    assert (
+        traceback.extract_tb(raised.value.__traceback__)[-1].lineno
+        == SINGLE.splitlines().index("            at /") + 1
+    )
+    assert {columns[2] for columns in single.fail.__code__.co_positions()} == {None}
+
+
+@pytest.mark.parametrize("module", [bundle, bundling, traceback, inspect])
+def test_each_instruction_keeps_its_line(module: ModuleType) -> None:
+    code = compile(inspect.getsource(module), "some", "exec")
+    slim = bundling.without_columns(code)
+    codes = [(code, slim)]
+    for plain, bare in codes:
+        lines = [line for start, end, line in plain.co_lines() for _ in range(start, end, 2)]
+        assert [line for start, end, line in bare.co_lines() for _ in range(start, end, 2)] == lines
+        assert len(bare.co_linetable) < len(plain.co_linetable)
+        inner = zip(plain.co_consts, bare.co_consts, strict=True)
+        codes += [(one, other) for one, other in inner if hasattr(one, "co_lines")]
+    assert len(codes) > 5
+
+
+def edit_and_touch_back(place: Place) -> None:
+    before = place.single.stat()
+    while (
+        place.single.stat().st_ctime_ns == before.st_ctime_ns
+    ):  # kernels may keep times by the tick of their clock
+        place.single.write_text(SINGLE.replace("1111", "2222"))
+        os.utime(place.single, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (place.single.stat().st_size, place.single.stat().st_mtime_ns) == (
+        before.st_size,
+        before.st_mtime_ns,
+    )
+
+
+def replace_with_one_as_old(place: Place) -> None:
+    before, other = place.single.stat(), place.site / "other"
+    other.write_text(SINGLE.replace("1111", "2222"))
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(place.single)
+
+
+def put_one_before_it(place: Place) -> None:
+    (place.early / "bundled_single.py").write_text("VALUE = 2222")
+
+
+def put_a_package_beside_it(place: Place) -> None:
+    (place.site / "bundled_single").mkdir()
+    (place.site / "bundled_single" / "__init__.py").write_text("VALUE = 2222")
+
+
+def search_elsewhere_first(place: Place) -> None:
+    put_one_before_it(place)
+    place.early.rename(place.early.with_name("other"))
+    sys.path.insert(0, str(place.early.with_name("other")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit_and_touch_back,
+        replace_with_one_as_old,
+        put_one_before_it,
+        put_a_package_beside_it,
+        search_elsewhere_first,
+    ],
+)
+def test_what_has_changed_is_imported_as_it_is_now(place: Place, change: Callable[[Place], None]) -> None:
+    assert place.is_from_file("bundled_single")
+    sys.dont_write_bytecode, before = (
+        True,
+        sys.dont_write_bytecode,
+    )  # or Python itself takes the old for the new
+    try:
+        change(place)
+        for cached in place.site.rglob("*.pyc"):
+            cached.unlink()
+        assert place.load("bundled_single").VALUE == 2222
+    finally:
+        sys.dont_write_bytecode = before
+    assert place.problem
+    place.write()
+    assert place.load("bundled_single").VALUE == 2222
+    assert place.problem == ""
+
+
+def test_a_compiled_module_beside_a_source_goes_before_it(place: Place) -> None:
+    (place.package / f"part{EXTENSION_SUFFIXES[0]}").write_bytes(b"no program")
+    with pytest.raises(ImportError):
+        place.load("bundled.part")
+    assert place.is_from_file("bundled_single")
+
+
+def test_what_has_gone_is_not_found(place: Place) -> None:
+    (place.package / "part.py").unlink()
+    with pytest.raises(ModuleNotFoundError):
+        place.load("bundled.part")
+
+
+def test_other_files_that_come_and_go_change_nothing(place: Place) -> None:
+    for folder in (place.early, place.site, place.package):
+        (folder / "another.py").write_text("")
+    assert all(place.is_from_file(name) for name in NAMES)
+
+
+def test_a_package_that_is_looked_for_elsewhere_is_not_taken(place: Place) -> None:
+    other = place.early / "more"
+    other.mkdir()
+    (other / "part.py").write_text("WHO = 'other'")
+    package = place.load("bundled")
+    package.__path__ = [str(other)]
+    assert place.load("bundled.part", forget=False).WHO == "other"
+
+
+def test_a_file_that_is_damaged_anywhere_does_no_harm(place: Place) -> None:
+    whole = place.file.read_bytes()
+    for at in range(0, len(whole), 23):
+        for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]):
+            place.file.write_bytes(damaged)
+            assert place.load("bundled_single").VALUE == 1111
+            assert place.load("bundled.part").WHO == "part"
+    place.file.write_bytes(whole)
+    assert place.is_from_file("bundled_single")
+
+
+def loosen_the_file(place: Place) -> None:
+    place.file.chmod(0o640)
+
+
+def loosen_the_folder(place: Place) -> None:
+    place.cache.chmod(0o750)
+
+
+def link_the_file(place: Place) -> None:
+    place.file.rename(place.early / "real")
+    place.file.symlink_to(place.early / "real")
+
+
+def link_the_folder(place: Place) -> None:
+    place.cache.rename(place.early / "real")
+    place.cache.symlink_to(place.early / "real")
+
+
+def put_a_pipe_there(place: Place) -> None:
+    place.file.unlink()
+    os.mkfifo(place.file, 0o600)
+
+
+def put_nothing_there(place: Place) -> None:
+    place.file.unlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [loosen_the_file, loosen_the_folder, link_the_file, link_the_folder, put_a_pipe_there, put_nothing_there],
+)
+def test_a_file_that_others_may_have_written_is_not_read(
+    place: Place, change: Callable[[Place], None]
+) -> None:
+    change(place)
+    assert not place.is_from_file("bundled_single")
+    assert place.problem
+
+
+def test_the_file_of_another_user_is_not_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: place.file.stat().st_uid + 1)
+    assert not place.is_from_file("bundled_single")
+    assert place.problem == "others may have written it"
+    with pytest.raises(OSError, match="not a folder of ours"):
+        place.write()
+
+
+def test_another_python_has_another_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 1", b"bytecode 2"))
+    assert sys.version.encode() in bundle.FORMAT
+    assert not place.is_from_file("bundled_single")
+
+
+def test_what_changes_while_it_is_written_is_not_taken(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.file.unlink()
+    monkeypatch.setattr("time.sleep", lambda _seconds: place.single.write_text("VALUE = 2222"))
+    monkeypatch.setattr("time.time", lambda: place.single.stat().st_ctime + 1)
+    sources = {"bundled_single": (str(place.single), False)}
+    with pytest.raises(OSError, match="changed only now"):
+        bundling.write(place.cache, sources, [str(place.site)], young=1)
+    assert not place.file.exists()
+
+
+def test_the_folder_is_for_nobody_else(place: Place) -> None:
+    place.cache.chmod(0o755)
+    place.write()
+    assert (place.cache.stat().st_mode & 0o777, place.file.stat().st_mode & 0o777) == (0o700, 0o600)
+    assert [file.name for file in place.cache.iterdir()] == [bundle.NAME]
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.cache/pwmixer"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "/var/me"}, "/var/me/pwmixer"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "relative"}, "/home/me/.cache/pwmixer"),
+        ({"XDG_CACHE_HOME": "/var/me"}, "/var/me/pwmixer"),
+        ({"HOME": "relative"}, ""),
+        ({}, ""),
+    ],
+)
+def test_it_is_in_the_cache_of_the_user(environment: dict[str, str], folder: str) -> None:
+    assert bundle.folder_of(environment) == folder
+
+
+def test_where_there_is_no_home_there_is_no_file() -> None:
+    assert bundle.Finder("").problem == "there is no home"
