@@ -41,8 +41,12 @@ def write_bundle() -> None:
     if not finder.folder or not _is_writable(Path(finder.folder)):
         return
     null = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
-    process = os.posix_spawn(sys.executable, bundle.writer(), os.environ, file_actions=[null])
-    end = os.pidfd_open(process)
+    try:
+        process = os.posix_spawn(sys.executable, bundle.writer(), os.environ, file_actions=[null])
+        end = os.pidfd_open(process)
+    except OSError as error:
+        log.debug("it cannot be written: %s", error)
+        return
     loop = asyncio.get_running_loop()
 
     def clear_away() -> None:
@@ -57,7 +61,7 @@ def write_bundle() -> None:
 
 
 def _is_writable(folder: Path) -> bool:
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
     return os.access(there, os.W_OK)
 
 
