@@ -28,6 +28,10 @@ NAMES = ("waybar", ".waybar-wrapped")
 """What the program is called; Nix wraps it."""
 
 
+COMM = 64
+"""More than the bytes of a process's name in /proc, which are at most 17."""
+
+
 class BarSignal:
     """Sends the signal from now on; raises OSError where the kernel has no descriptors of processes (before 5.3)."""
 
@@ -169,11 +173,17 @@ def _defaults(state: MixerState) -> tuple[str, str]:
 
 
 def _is_named(pid: str) -> bool:
+    # Hundreds of times a look, so without a file object for each.
     try:
-        with open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - hundreds of times a look
-            return file.read().rstrip(b"\n").decode(errors="replace") in NAMES
+        file = os.open(f"/proc/{pid}/comm", os.O_RDONLY)
     except OSError:
         return False
+    try:
+        return os.read(file, COMM).rstrip(b"\n").decode(errors="replace") in NAMES
+    except OSError:
+        return False
+    finally:
+        os.close(file)
 
 
 def _program(pid: int) -> str:

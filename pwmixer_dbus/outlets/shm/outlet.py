@@ -6,16 +6,22 @@ import time
 from typing import cast
 
 from pwmixer_dbus.core.commands import Origin
-from pwmixer_dbus.core.document import Document, Value, describe_app, describe_device
-from pwmixer_dbus.core.model import App, Device, Kind, Stream
+from pwmixer_dbus.core.document import Document, Level, Value, describe_app, describe_device, level_of
+from pwmixer_dbus.core.model import App, Device, Identity, Kind, Record, Stream
 from pwmixer_dbus.core.settings import SharedMemorySettings
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.subjects import is_of_level
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.shm.file import SharedFile, usual_path
 from pwmixer_dbus.outlets.shm.layout import Capacity, flag
 from pwmixer_dbus.outlets.shm.writer import About, Facts, Row, Writer
 
 DeviceKey = tuple[Kind, int, str]
+InLevel = bool
+"""Whether nothing else of an object has changed than its level, so that the rest of its row stays."""
+
+_MUTED = flag("device", "muted")  # an application's is the same
+
 Flags = tuple[tuple[str, Value, int], ...]
 """Which key of the document makes which flag, when it has which value."""
 
@@ -44,8 +50,9 @@ class SharedMemory:
         self._loop = asyncio.get_running_loop()
         self._file = SharedFile(usual_path(settings.name), room.size)
         self._writer = Writer[DeviceKey](self._file.memory, room, pid=os.getpid(), clock=time.monotonic_ns)
-        self._devices = {_key(device) for device in mixer.state.devices.values()}
-        self._apps = set(mixer.state.apps)
+        self._devices: dict[DeviceKey, InLevel] = {}
+        self._apps: dict[str, InLevel] = {}
+        self._mark_all()
         self._are_facts_old = True
         self._soon: asyncio.Handle | None = None
         try:
@@ -75,28 +82,38 @@ class SharedMemory:
     def _mark(self, before: MixerState, change: Change) -> None:
         """Note which records a change may show in."""
         state = self._mixer.state
+        if is_of_level(change):
+            self._mark_record(change.after, in_level=True)
+            return
         if change.kind is Kind.SERVER or change.kind.is_device:
             self._are_facts_old = True  # a default is named before it comes, and after it has gone
         limits = (state.settings, state.caps, state.locked)
         if change.kind is Kind.SERVER and (before.settings, before.caps, before.locked) != limits:
-            self._devices.update(_key(device) for device in state.devices.values())
-            self._apps.update(state.apps)
+            self._mark_all()
+        if change.kind.is_device and (change.before is None or change.after is None):
+            # Streams may be on it.
+            self._apps.update((app.app_id, False) for app in state.apps.values() if app.streams)
         for record in (change.before, change.after):
-            match record:
-                case Device():
-                    self._devices.add(_key(record))
-                    if change.before is None or change.after is None:  # streams may be on it
-                        self._apps.update(app.app_id for app in state.apps.values() if app.streams)
-                case Stream():
-                    self._apps.add(record.identity.app_id)
-                case App():
-                    self._apps.add(record.app_id)
+            self._mark_record(record, in_level=False)
+
+    def _mark_record(self, record: Record | None, *, in_level: InLevel) -> None:
+        match record:
+            case Device():
+                key = _key(record)
+                self._devices[key] = in_level and self._devices.get(key, True)
+            case Stream(identity=Identity(app_id=app_id)) | App(app_id=app_id):
+                self._apps[app_id] = in_level and self._apps.get(app_id, True)
+
+    def _mark_all(self) -> None:
+        state = self._mixer.state
+        self._devices.update((_key(device), False) for device in state.devices.values())
+        self._apps.update(dict.fromkeys(state.apps, False))
 
     def _publish(self) -> None:
         self._soon = None
         state = self._mixer.state
-        devices = {key: _device_row(state, key) for key in self._devices}
-        apps = {app_id: self._app_row(state, app_id) for app_id in self._apps}
+        devices = {key: self._device_row(state, key, in_level) for key, in_level in self._devices.items()}
+        apps = {app_id: self._app_row(state, app_id, in_level) for app_id, in_level in self._apps.items()}
         self._devices.clear()
         self._apps.clear()
         facts = None
@@ -106,10 +123,25 @@ class SharedMemory:
             self._are_facts_old = False
         self._writer.publish(state.generation, devices, apps, facts)
 
-    def _app_row(self, state: MixerState, app_id: str) -> Row | None:
+    def _device_row(self, state: MixerState, key: DeviceKey, in_level: InLevel) -> Row | None:
+        kind, index, name = key
+        device = state.devices.get((kind, index))
+        if device is None or device.name != name:
+            return None
+        known = self._writer.device(key) if in_level else None
+        if known is not None:
+            return _with_level(known, level_of(state, device))
+        document = describe_device(state, device)
+        about = About(_texts(document, "name", "description", "icon_name"))
+        return _row(document, index, _DEVICE_FLAGS, about)
+
+    def _app_row(self, state: MixerState, app_id: str, in_level: InLevel) -> Row | None:
         app = state.apps.get(app_id)
         if app is None:
             return None
+        known = self._writer.app(app_id) if in_level else None
+        if known is not None:
+            return _with_level(known, level_of(state, app))
         document = describe_app(state, app)
         streams = list(state.streams_of(app))
         device = next((d for s in streams if (d := state.device_of(s)) is not None), None)
@@ -125,14 +157,10 @@ def _key(device: Device) -> DeviceKey:
     return device.kind, device.index, device.name
 
 
-def _device_row(state: MixerState, key: DeviceKey) -> Row | None:
-    kind, index, name = key
-    device = state.devices.get((kind, index))
-    if device is None or device.name != name:
-        return None
-    document = describe_device(state, device)
-    about = About(_texts(document, "name", "description", "icon_name"))
-    return _row(document, index, _DEVICE_FLAGS, about)
+def _with_level(row: Row, level: Level) -> Row:
+    number, flags, _, max_volume, about = row
+    flags = flags | _MUTED if level.muted else flags & ~_MUTED
+    return Row(number, flags, level.volume, max_volume, about)
 
 
 def _row(document: Document, number: int, flags: Flags, about: About) -> Row:

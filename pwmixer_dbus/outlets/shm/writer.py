@@ -144,6 +144,10 @@ class _Table(Generic[K]):
             self._ids[key] = known
         return known
 
+    def row(self, key: K) -> Row | None:
+        """Return what is kept of an object."""
+        return self._rows.get(key)
+
     def note(self, rows: Mapping[K, Row | None]) -> None:
         """Keep rows, to lay them out later."""
         for key, row in rows.items():
@@ -263,6 +267,14 @@ class Writer(Generic[K]):
     def device_id(self, key: K) -> int:
         """Return the id by which a device is named in facts and in the rows of applications."""
         return self._devices.id_of(key)
+
+    def device(self, key: K) -> Row | None:
+        """Return what was written of a device last."""
+        return self._devices.row(key)
+
+    def app(self, app_id: str) -> Row | None:
+        """Return what was written of an application last."""
+        return self._apps.row(app_id)
 
     def publish(
         self,
