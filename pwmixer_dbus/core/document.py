@@ -83,11 +83,11 @@ def describe_target(state: MixerState, target: Target) -> Document:
     assert_never(target)
 
 
-def level_of(state: MixerState, target: Device | Stream | App | Group) -> Level:
-    """Return how loud an object is, at a tenth of the cost of all that can be said of it."""
+def level_of(state: MixerState, target: Target) -> Level:
+    """Return how loud an object is, at a tenth of the cost of all that can be said of it; a card raises NotSupportedError."""
     if isinstance(target, _AUDIBLE):
         return Level(gain.level(target.channels), target.muted, target.channels)
-    audible = audible_streams(state, target)
+    audible = () if isinstance(target, Card) else audible_streams(state, target)
     if audible:
         return Level(max(gain.level(s.channels) for s in audible), all(s.muted for s in audible))
     return Level(volume_of(state, {}, target), muted_of(state, {}, target))

@@ -64,6 +64,9 @@ def test_the_writer_of_dbus_fast_has_the_parts_that_we_reach_into() -> None:
     source = inspect.getsource(_MessageWriter)
     assert "self.sock = " in source
     assert "self.messages: deque" in source
+    assert "self.buf: memoryview | None = None" in source
+    assert "self.buf is None" in inspect.getsource(_MessageWriter.write_callback)
+    assert "self._loop.add_reader(" in inspect.getsource(MessageBus.connect)
     assert "sock = self.sock\n" in inspect.getsource(_MessageWriter.write_callback)
     assert "sock.send(" in source
     assert "if self.offset < len(self.buf):" in source, "a short write is waited for"
@@ -264,3 +267,87 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
 
     asyncio.run(main())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_is_said_while_calls_are_read_is_written_at_once_when_all_of_them_are(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        writer: Any = connection._writer
+        real, writes = writer.sock, list[bytes]()
+
+        class Watched:
+            def send(self, data: bytes) -> int:
+                writes.append(bytes(data))
+                return int(real.send(data))
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(real, name)
+
+        writer.sock = Watched()
+
+        def read_three_calls() -> None:
+            for _ in range(3):
+                connection.send(signal_message())
+                assert not writes
+
+        connection._reading._read(read_three_calls)
+        assert [data.count(b"Said") for data in writes] == [3]
+        connection.send(signal_message())
+        connection.send(signal_message())
+        assert len(writes) == 1, (
+            "what is said at other times is gathered until the end of this pass of the loop"
+        )
+        await asyncio.sleep(0)
+        assert [data.count(b"Said") for data in writes] == [3, 2]
+        assert connection.backlog == 0
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_what_does_not_fit_into_the_socket_follows_what_did(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection, reader = await BusConnection.open(), await MessageBus(bus_type=BusType.SESSION).connect()
+        heard: list[int] = []
+        reader.add_message_handler(lambda m: heard.append(m.body[0]) if m.member == "Counted" else None)
+        rule = Message(
+            destination=DAEMON,
+            path="/org/freedesktop/DBus",
+            interface=DAEMON,
+            member="AddMatch",
+            signature="s",
+            body=["type='signal',member='Counted'"],
+        )
+        await reader.call(rule)
+        writer: Any = connection._writer
+        whole, room = writer.sock, [7, 0]
+
+        class Narrow:
+            """A socket into which seven bytes fit, then nothing, then the rest."""
+
+            def send(self, data: bytes) -> int:
+                return int(whole.send(bytes(data)[: room.pop(0)] if room else data))
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(whole, name)
+
+        writer.sock = Narrow()
+        for number in range(5):
+            connection.signal("/", NAME, "Counted", "u", [number])
+            if number == 2:
+                await asyncio.sleep(0)
+                assert connection.backlog == 3
+        async with asyncio.timeout(PATIENCE):
+            await connection.process_behind(DAEMON)
+            while len(heard) < 5:
+                await reader.call(rule)
+        assert heard == [0, 1, 2, 3, 4]
+        assert connection.backlog == 0
+        connection.close()
+        reader.disconnect()
+
+    asyncio.run(main())

@@ -3,8 +3,9 @@
 dbus-fast treats a full socket as a lost connection. The shim under its writer turns EAGAIN into "nothing written yet",
 upon which the writer waits until the socket can be written again. And it writes each message by itself, which wakes the
 bus daemon for each; here all messages of one pass of the loop are written together: the signals of a change and the
-reply that follows them, or the changes of many objects. What this leans on (`_writer.sock`, `_marshall`, `_user_message_handlers`) is checked by a
-test.
+reply that follows them, or the changes of many objects. What answers calls is written when all have been read that had
+come, not in the loop's next turn; and the writer is only troubled with what does not fit into the socket. What this leans
+on (`_loop`, `_writer` with `sock`, `buf` and `messages`, `_marshall`, `_user_message_handlers`) is checked by a test.
 """
 
 import asyncio
@@ -38,6 +39,8 @@ OVERFLOW = 100_000
 _SERIAL_AT = 8
 """Where the serial is in every message, as a little-endian word."""
 
+_NO_REPLY = MessageFlag.NO_REPLY_EXPECTED.value
+
 _put_word = Struct("<I").pack_into
 
 Handler = Callable[[Message], bool]
@@ -68,17 +71,44 @@ class _PatientSocket:
 
 
 class _Batch:
-    """Messages that are written together; to dbus-fast's writer they are one."""
+    """Messages, or the rest of them, that are written together; to dbus-fast's writer they are one."""
 
     __slots__ = ("_bytes",)
     serial = 1  # the messages in it have their own
     unix_fds = None
 
-    def __init__(self, messages: list[bytearray]) -> None:
-        self._bytes = b"".join(messages)
+    def __init__(self, data: bytes) -> None:
+        self._bytes = data
 
     def _marshall(self, _negotiate_unix_fd: bool) -> bytes:
         return self._bytes
+
+
+class _Loop:
+    """The loop as dbus-fast sees it: `on_read` is called when it has read, and handled, all that had come.
+
+    `is_reading` says whether it is at that.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.is_reading = False
+        self.on_read: Callable[[], None] = _nothing
+
+    def add_reader(self, file: int, read: Callable[[], None]) -> None:
+        """Have `read` called when there is something to read."""
+        self._loop.add_reader(file, self._read, read)
+
+    def _read(self, read: Callable[[], None]) -> None:
+        self.is_reading = True
+        try:
+            read()
+        finally:
+            self.is_reading = False
+            self.on_read()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
 
 
 class BusConnection:
@@ -87,9 +117,12 @@ class BusConnection:
     `on_answer` is called with each call that has been answered, and whether it failed.
     """
 
-    def __init__(self, bus: MessageBus) -> None:
+    def __init__(self, bus: MessageBus, reading: _Loop) -> None:
         self.on_answer: Answered = _ignore
         self._bus = bus
+        self._writer: Any = bus._writer  # noqa: SLF001 - see the head of this file
+        self._reading = reading
+        reading.on_read = self._write
         self._awaited: dict[str, list[Callable[[], None]]] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -101,14 +134,17 @@ class BusConnection:
     @classmethod
     async def open(cls) -> "BusConnection":
         """Connect to the session bus of the environment; raises OSError and dbus-fast's errors where there is none."""
+        bus = MessageBus(session_bus(os.environ), BusType.SESSION)
+        reading: Any = _Loop(asyncio.get_running_loop())
+        bus._loop = reading  # noqa: SLF001 - see the head of this file
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                bus = await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
+                await bus.connect()
         except TimeoutError as error:
             raise TimeoutError(f"it did not answer within {CONNECT_TIMEOUT:g} s") from error
-        writer: Any = bus._writer  # noqa: SLF001 - see the head of this file
+        writer: Any = bus._writer  # noqa: SLF001 - likewise
         writer.sock = _PatientSocket(writer.sock)
-        return cls(bus)
+        return cls(bus, reading)
 
     @property
     def unique_name(self) -> str:
@@ -160,7 +196,7 @@ class BusConnection:
         return True
 
     def _gather(self, message: bytearray) -> None:
-        if not self._gathered:
+        if not self._gathered and not self._reading.is_reading:
             self._loop.call_soon(self._write)
         self._gathered.append(message)
         self._unwritten += 1
@@ -169,7 +205,14 @@ class BusConnection:
         gathered, self._gathered = self._gathered, []
         if not gathered or not self._bus.connected:
             return
-        batch: Any = _Batch(gathered)
+        data = b"".join(gathered)
+        writer = self._writer
+        if writer.buf is None and not writer.messages:
+            data = data[writer.sock.send(data) :]
+            if not data:
+                self._unwritten -= len(gathered)
+                return
+        batch: Any = _Batch(data)
         written = self._bus.send(batch)
         if written.done():
             self._written(len(gathered), written)
@@ -184,14 +227,14 @@ class BusConnection:
     def reply(self, call: Message, signature: str = "", body: list[Any] | None = None) -> None:
         """Answer a call, unless its sender does not want to know."""
         asked = self._passed.pop(id(call), call)
-        if not asked.flags & MessageFlag.NO_REPLY_EXPECTED:
+        if _wants_reply(asked):
             self.send(Message.new_method_return(asked, signature, body or []))
         self.on_answer(call, False)
 
     def fail(self, call: Message, error_name: str, text: str) -> None:
         """Answer a call with an error, unless its sender does not want to know."""
         asked = self._passed.pop(id(call), call)
-        if not asked.flags & MessageFlag.NO_REPLY_EXPECTED:
+        if _wants_reply(asked):
             self.send(Message.new_error(asked, error_name, text))
         self.on_answer(call, True)
 
@@ -358,5 +401,14 @@ def _end_of(client: str) -> str:
     return f"type='signal',sender='{DAEMON}',member='NameOwnerChanged',arg0='{client}',arg2=''"
 
 
+def _wants_reply(call: Message) -> bool:
+    # By value: `&` of flags makes a new one each time.
+    return not call.flags.value & _NO_REPLY
+
+
 def _ignore(_call: Message, _failed: bool) -> None:
+    pass
+
+
+def _nothing() -> None:
     pass

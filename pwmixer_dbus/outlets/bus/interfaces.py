@@ -37,36 +37,34 @@ class Property:
     emits: str = "true"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _joined(arguments: tuple[Argument, ...]) -> str:
+    return "".join(signature for _, signature in arguments)
+
+
 class Method:
-    """A method with its named arguments."""
+    """A method with its named arguments, and the signatures of all that it takes and returns; nobody changes it."""
 
-    name: str
-    takes: tuple[Argument, ...] = ()
-    returns: tuple[Argument, ...] = ()
+    __slots__ = ("name", "reply_signature", "returns", "signature", "takes")
 
-    @property
-    def signature(self) -> str:
-        """The signature of what it takes."""
-        return "".join(signature for _, signature in self.takes)
-
-    @property
-    def reply_signature(self) -> str:
-        """The signature of what it returns."""
-        return "".join(signature for _, signature in self.returns)
+    def __init__(
+        self, *, name: str, takes: tuple[Argument, ...] = (), returns: tuple[Argument, ...] = ()
+    ) -> None:
+        self.name = name
+        self.takes = takes
+        self.returns = returns
+        self.signature = _joined(takes)
+        self.reply_signature = _joined(returns)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A signal with its named arguments."""
+    """A signal with its named arguments, and the signature of all that it carries; nobody changes it."""
 
-    name: str
-    carries: tuple[Argument, ...]
+    __slots__ = ("carries", "name", "signature")
 
-    @property
-    def signature(self) -> str:
-        """The signature of what it carries."""
-        return "".join(signature for _, signature in self.carries)
+    def __init__(self, *, name: str, carries: tuple[Argument, ...]) -> None:
+        self.name = name
+        self.carries = carries
+        self.signature = _joined(carries)
 
 
 class Interface:

@@ -18,6 +18,11 @@ NOWHERE = "/"
 ALIASES = {Kind.SINK: "/org/pwmixer/Default/sink", Kind.SOURCE: "/org/pwmixer/Default/source"}
 """Fixed paths that follow the default device; outside the object manager's tree."""
 
+ALIASED = {path: kind for kind, path in ALIASES.items()}
+"""Which default device is at each of them."""
+
+_BELOW = f"{ROOT}/"
+
 _ESCAPED = {byte: f"_{byte:02x}" for byte in range(256) if chr(byte) not in ascii_letters + digits}
 
 FOLDERS = ("sinks", "sources", "streams", "apps", "groups", "cards")
@@ -32,6 +37,8 @@ def escape(name: str) -> str:
 
 def unescape(element: str) -> str | None:
     """Turn an element of a path back into the text; None for what `escape` never makes."""
+    if element.isascii() and element.isalnum():
+        return element
     raw, position = bytearray(), 0
     while position < len(element):
         if element[position] != "_":
@@ -65,12 +72,13 @@ def path_of(target: Target) -> str:
 
 def find(state: MixerState, path: str) -> Target | None:
     """Return the object at a path below the root, or at an alias while there is such a default."""
-    for kind, alias in ALIASES.items():
-        if path == alias:
-            return state.default(kind)
-    folder, _, element = path.removeprefix(f"{ROOT}/").partition("/")
+    if path in ALIASED:
+        return state.default(ALIASED[path])
+    if not path.startswith(_BELOW):
+        return None
+    folder, _, element = path[len(_BELOW) :].partition("/")
     name = unescape(element)
-    if not name or not path.startswith(f"{ROOT}/"):
+    if not name:
         return None
     match folder:
         case "sinks":

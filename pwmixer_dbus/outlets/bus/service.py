@@ -47,7 +47,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
 from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Call, Methods, fail, object_at
-from pwmixer_dbus.outlets.bus.paths import ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
+from pwmixer_dbus.outlets.bus.paths import ALIASED, ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
 from pwmixer_dbus.outlets.bus.rules import Book
 from pwmixer_dbus.outlets.bus.succession import SUCCESSION, Heir, passed
@@ -271,9 +271,8 @@ class BusService:
     def _place_at(self, path: str) -> "_Place":
         if path == ROOT:
             return _Place(path, (MIXER, RULES, OBJECT_MANAGER), ROOT_SUBJECT)
-        for kind, alias in ALIASES.items():
-            if path == alias:
-                return _Place(path, interfaces_of(document.ABSENT_DEVICE), (kind, None))
+        if path in ALIASED:
+            return _Place(path, interfaces_of(document.ABSENT_DEVICE), (ALIASED[path], None))
         target = find(self._mixer.state, path)
         if target is not None:
             return _Place(path, interfaces_of(target), subject_of(target), target)

@@ -45,10 +45,10 @@ class Carrier:
         state = self._mixer.state
         match question:
             case Look(target=name):
-                targets = self._resolved(name)
+                levels = [document.level_of(state, target) for target in self._resolved(name)]
                 return {
-                    "volume": max(verbs.volume_of(state, {}, t) for t in targets),
-                    "muted": all(verbs.muted_of(state, {}, t) for t in targets),
+                    "volume": max(level.volume for level in levels),
+                    "muted": all(level.muted for level in levels),
                 }
             case ListAll(kind=kind):
                 return {kind: document.describe(state)[kind]}

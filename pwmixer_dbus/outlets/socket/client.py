@@ -29,6 +29,8 @@ OWED = 256
 UNREAD = 1024 * 1024
 """Bytes that may wait for a client that watches; one that lets more gather is dropped."""
 
+_QUESTIONS = (Look, ListAll, Watch)
+
 Outcome = Answer | MixerError
 Reply = Callable[[Outcome], str]
 """Writes an outcome in the dialect of what was asked."""
@@ -204,9 +206,12 @@ class Client:
     def _ask(self, asked: Asked, reply: Reply, told: Writer) -> None:
         request: Request = asked.request
         reply = self._measured(type(request).__name__, reply)
-        if isinstance(request, Look | ListAll | Watch):
-            # What was asked before may change the answer, so it is found when it is its turn.
-            self._owed.append(_Owed(find=partial(self._find, request, reply, told)))
+        if isinstance(request, _QUESTIONS):
+            if self._owed or isinstance(request, Watch):
+                # What was asked before may change the answer, so it is found when it is its turn.
+                self._owed.append(_Owed(find=partial(self._find, request, reply, told)))
+            else:
+                self._owed.append(_Owed(self._find(request, reply, told)))
             return
         owed = _Owed()
         self._owed.append(owed)
