@@ -1,6 +1,6 @@
 """What can be announced, and what a change of one record means for others."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
 
@@ -15,8 +15,6 @@ Subject = tuple[Kind, Any]
 
 ROOT_SUBJECT: Subject = (Kind.SERVER, None)
 DEFAULTS = (Kind.SINK, Kind.SOURCE)
-
-_AUDIBLE = (Device, Stream)
 
 
 def subject_of(record: Record | None) -> Subject:
@@ -109,30 +107,18 @@ def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subje
         yield from map(subject_of, state.groups())
 
 
-def _all_but(record: type[Any], *names: str) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a function that reads all fields of a record but these."""
-    return attrgetter(*(field.name for field in fields(record) if field.name not in names))
-
-
-_BUT_FOR_LEVEL: Mapping[type[Any], Callable[[Any], tuple[Any, ...]]] = {
-    App: _all_but(App, "volume", "muted"),
-    Stream: _all_but(Stream, "channels", "muted"),
-    Device: _all_but(Device, "channels", "muted"),
-}
+_BUT_FOR_WISH = attrgetter(*(field.name for field in fields(App) if field.name not in {"volume", "muted"}))
 
 
 def is_of_level(change: Change) -> bool:
-    """Whether a change is one of how loud an object is, and of nothing else: by far the most frequent one.
+    """Whether a change is one of how loud something is, or shall be when it plays again, and of nothing else.
 
-    What it affects then looks different in its level only.
+    What it affects then looks different in its level only. It is by far the most frequent one.
     """
+    if change.is_level:
+        return True
     old, new = change.before, change.after
-    rest = _BUT_FOR_LEVEL.get(type(new))
-    if rest is None or type(old) is not type(new) or rest(old) != rest(new):
-        return False
-    if isinstance(old, _AUDIBLE) and isinstance(new, _AUDIBLE):
-        return len(old.channels) == len(new.channels)
-    return True
+    return isinstance(old, App) and isinstance(new, App) and _BUT_FOR_WISH(old) == _BUT_FOR_WISH(new)
 
 
 def is_unseen(state: MixerState, changes: Iterable[Change]) -> bool:
