@@ -189,7 +189,11 @@ class Daemon:
         self._remembers = False
         self._fader = Fader(self._mixer)
         self._keeper = Keeper(
-            self._mixer, rules=self._router.outcome_of, save=self._save, wall_clock=time.time
+            self._mixer,
+            rules=self._router.outcome_of,
+            save=self._save,
+            save_soon=self._save_soon,
+            wall_clock=time.time,
         )
         self._rules = RuleBook(files[1], configuration.settings.rules, config_path=configuration.path)
         self._service = BusService(
@@ -551,6 +555,10 @@ class Daemon:
     def _save(self, memory: Memory) -> None:
         if self._remembers and not self._replaced.is_set():
             self._state.schedule(memory)
+
+    def _save_soon(self) -> None:
+        if self._remembers and not self._replaced.is_set():
+            self._state.expect(self._keeper.learn)
 
     def _name_lost(self, name: str) -> None:
         if name == BUS_NAME and not self._stopping.is_set():

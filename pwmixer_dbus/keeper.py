@@ -2,6 +2,10 @@
 
 A listener of the mixer. What counts as a person's intent, and what is to be corrected, is decided in `core.memory`; here
 are the clock, the births, the order (learn, save, then correct) and the one timer.
+
+Sliders move a hundred times a second, and nobody asks what has been learned of each step. So it is decided at once whether a
+level says what a person wants, and only noted; it is learned when somebody asks, or is about to save it, and before
+anything else happens, so that nobody can tell the difference.
 """
 
 import asyncio
@@ -13,8 +17,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume
-from pwmixer_dbus.core.events import KEEP, AppWanted, Capped, Forgotten, Known
+from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
+from pwmixer_dbus.core.events import KEEP, AppWanted, Capped, Forgotten, Keep, Known
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
     BY_HAND,
@@ -30,13 +34,16 @@ from pwmixer_dbus.core.memory import (
     Moment,
     Remembered,
     Write,
+    all_learned,
     device_forgotten,
     device_key,
     enforcement,
     forgotten,
+    intent_for,
     intent_of,
     is_upheaval,
     learned,
+    meant,
     met,
     recall,
     recall_device,
@@ -44,7 +51,7 @@ from pwmixer_dbus.core.memory import (
 from pwmixer_dbus.core.model import App, Device, Identity, Key, Kind, Record, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.verbs import Plan, audible_streams, muted_of, volume_of
+from pwmixer_dbus.core.verbs import Plan, audible_streams, max_volume, muted_of, volume_of
 from pwmixer_dbus.mixer import Mixer
 
 if TYPE_CHECKING:
@@ -63,8 +70,8 @@ NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 class Keeper:
     """Learns and enforces, from its making on; `start` gives it what is remembered from earlier.
 
-    `rules` says what the rules want of a stream, which comes before what is remembered; `save` is told each new memory;
-    `wall_clock` gives seconds since 1970.
+    `rules` says what the rules want of a stream, which comes before what is remembered; `save` is told each new memory, and
+    `save_soon` that there is one for whoever calls `learn`; `wall_clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -73,12 +80,15 @@ class Keeper:
         *,
         rules: Callable[[Stream], Outcome],
         save: Callable[[Memory], None],
+        save_soon: Callable[[], None],
         wall_clock: Callable[[], float],
     ) -> None:
-        self.memory = Memory()
+        self._memory = Memory()
+        self._noted: dict[Slot, tuple[float | Keep, bool | Keep]] = {}
         self._mixer = mixer
         self._rules = rules
         self._save = save
+        self._save_soon = save_soon
         self._wall_clock = wall_clock
         self._loop = asyncio.get_running_loop()
         self._unrest_at = -math.inf
@@ -87,11 +97,18 @@ class Keeper:
         self._again_at: dict[Key, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         mixer.subscribe(self.on_change)
+        mixer.before_more(self.learn)
         mixer.hear(self.on_request)
+
+    @property
+    def memory(self) -> Memory:
+        """All that is remembered by now."""
+        self.learn()
+        return self._memory
 
     def start(self, memory: Memory) -> None:
         """Take over what is remembered from earlier; applications that do not run are listed from now on."""
-        self.memory = memory
+        self._memory = memory
         apps = (
             App(
                 app_id=app.app_id,
@@ -139,6 +156,9 @@ class Keeper:
 
     def on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
         """Learn from changes, then correct what they have brought about."""
+        if changes[0].is_level and self._follow_level(changes[0], origin):
+            return
+        self.learn()
         now, state = self._loop.time(), self._mixer.state
         if is_upheaval(changes):
             self._unrest_at = now
@@ -148,11 +168,7 @@ class Keeper:
             self._look_again()
             return
         for change in changes:
-            record = change.after
-            if isinstance(record, Stream):
-                self._correct(change.before if isinstance(change.before, Stream) else None, record)
-            elif isinstance(record, Device):
-                self._correct_device(change.before if isinstance(change.before, Device) else None, record)
+            self._look_at(change)
 
     def on_request(self, plan: Plan, origin: Origin) -> None:
         """Learn what a person has asked for, also where it was so before and nothing has changed."""
@@ -199,12 +215,49 @@ class Keeper:
 
     # --- learning
 
+    def learn(self) -> None:
+        """Learn what has been noted."""
+        if not self._noted:
+            return
+        noted, self._noted = self._noted, {}
+        state, memory = self._mixer.state, self._memory
+        intents = [
+            intent_for(record, volume, muted, state, memory)
+            for (_, key), (volume, muted) in noted.items()
+            if (record := state.streams.get(key) or state.devices.get(key)) is not None
+        ]
+        about = {intent.key if isinstance(intent, DeviceIntent) else intent.app_id for intent in intents}
+        self._keep(all_learned(memory, intents, self._wall_clock()), about)
+
+    def _follow_level(self, change: Change, origin: Origin) -> bool:
+        """Go the short way with a level; False where that shows in more, as in the wish for what has no volume to show."""
+        record = change.after
+        if not isinstance(record, Device | Stream) or (isinstance(record, Stream) and not record.has_volume):
+            return False
+        key = (record.kind, record.index)
+        moment = self._moment(key)
+        volume, muted = meant(change, origin, moment, self._mixer.state, self._memory)
+        if not (volume is KEEP and muted is KEEP) and not self._is_ruled(record, origin):
+            self._note(key, volume, muted)
+        if not self._is_fine(record, moment):
+            self._look_at(change)
+        return True
+
+    def _note(self, key: Key, volume: float | Keep, muted: bool | Keep) -> None:
+        """Note what is to be learned, the latest last; each setting by itself, as several streams may be of one application."""
+        if not self._noted:
+            self._save_soon()
+        for setting, value in ((SetVolume, (volume, KEEP)), (SetMuted, (KEEP, muted))):
+            if value != (KEEP, KEEP):
+                self._noted.pop((setting, key), None)
+                self._noted[setting, key] = value
+
     def _after(
         self, before: MixerState, changes: Iterable[Change], origin: Origin
     ) -> tuple[Memory, set[str]]:
         """Return the memory after changes, and of whom something was learned: ids of applications, keys of devices."""
         about: set[str] = set()
-        memory, state, wall_clock = self.memory, self._mixer.state, self._wall_clock()
+        memory, state, wall_clock = self._memory, self._mixer.state, self._wall_clock()
         first_volume: float | None = state.settings.first_volume
         if first_volume == gain.CEILING or not before.connected:
             first_volume = None  # what plays already when the service starts has been heard
@@ -232,10 +285,10 @@ class Keeper:
         `about` says of whom something was learned, where that is known and no lock or cap is another one: with a thousand
         in the memory it would take long to look at all of them at each step of a slider.
         """
-        known = self.memory
+        known = self._memory
         if memory is known:
             return
-        self.memory = memory
+        self._memory = memory
         self._save(memory)
         for app_id in memory.apps if about is None else about:
             app = memory.apps.get(app_id)
@@ -278,6 +331,23 @@ class Keeper:
 
     # --- correcting
 
+    def _is_fine(self, record: Device | Stream, moment: Moment) -> bool:
+        """Whether there can be nothing to correct about a level, however it differs from before: as nearly always."""
+        state, key = self._mixer.state, (record.kind, record.index)
+        if key in self._again_at or gain.level(record.channels) > max_volume(state, record):
+            return False
+        if isinstance(record, Device):
+            return device_key(record) not in state.locked
+        is_held = record.identity.app_id in state.locked or self._rules(record).locked
+        return not (is_held or moment.is_in_grace)
+
+    def _look_at(self, change: Change) -> None:
+        before, record = change.before, change.after
+        if isinstance(record, Stream):
+            self._correct(before if isinstance(before, Stream) else None, record)
+        elif isinstance(record, Device):
+            self._correct_device(before if isinstance(before, Device) else None, record)
+
     def _look_again(self) -> None:
         """Look at everything as if it was new: a lock, a cap or the settings have changed."""
         for stream in self._mixer.state.streams.values():
@@ -290,7 +360,7 @@ class Keeper:
         outcome = self._rules(stream)
         if outcome.ignore:
             return
-        recalled = recall(self.memory, stream.identity.app_id, stream.kind, state.device_of(stream))
+        recalled = recall(self._memory, stream.identity.app_id, stream.kind, state.device_of(stream))
         caps = [cap for cap in (recalled.max_volume, outcome.max_volume) if cap is not None]
         wanted = replace(
             recalled,
@@ -314,7 +384,7 @@ class Keeper:
         """Hold a device's lock and cap. Without them it is left alone, since the session manager restores devices."""
         if device.is_monitor:
             return
-        recalled = recall_device(self.memory, device)
+        recalled = recall_device(self._memory, device)
         if not recalled.locked:
             recalled = Remembered(max_volume=recalled.max_volume)
         recalled = replace(recalled, volume=_within(self._mixer.state, recalled.volume))

@@ -52,6 +52,7 @@ class Mixer:
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
+        self._put_off: list[Callable[[], None]] = []
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -87,6 +88,17 @@ class Mixer:
         It is not told of levels.
         """
         self._first.append(listener)
+
+    def before_more(self, do: Callable[[], None]) -> None:
+        """Call `do()` before anything happens or is asked for that is more than a level: to do what has been put off."""
+        self._put_off.append(do)
+
+    def _catch_up(self) -> None:
+        # What it causes comes before whatever waits.
+        waiting, self._next = self._next, deque() if not self._telling else self._next
+        for do in self._put_off:
+            do()
+        self._next = waiting
 
     def _unsubscribe(self, listener: Listener) -> None:
         # A new list, since a listener may come or go while all are being told.
@@ -131,6 +143,8 @@ class Mixer:
         if result is not None:
             measures.applied(event, changed=result[0] is not before)
             return self._levelled(before, result, origin, since)
+        self._catch_up()
+        before = self.state
         self.state, changes = apply(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
@@ -178,6 +192,7 @@ class Mixer:
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
+        self._catch_up()
         self.is_asleep = True
 
     def wake(self, state: MixerState) -> Event:
@@ -196,6 +211,7 @@ class Mixer:
 
     def note(self, wanted: Plan, origin: Origin) -> None:
         """Let a person's request be undone that comes into force bit by bit; who submits its end says that it is noted."""
+        self._catch_up()
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
         self.history = recorded(self.history, step)
 
@@ -204,6 +220,7 @@ class Mixer:
 
         Its wishes are kept, and a person's request, unless it is `noted` already, can be undone, once it is in force.
         """
+        self._catch_up()
         for heard in self._heard_first:
             heard(wanted, origin)
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())

@@ -33,7 +33,11 @@ class Stage(Desk):
         self.fader = Fader(self.mixer)
         self.fader.on_arrived = lambda target, plan, _: self.arrived.append((target, plan))
         self.keeper = Keeper(
-            self.mixer, rules=lambda _: NOTHING, save=lambda _: None, wall_clock=lambda: 1.7e9
+            self.mixer,
+            rules=lambda _: NOTHING,
+            save=lambda _: None,
+            save_soon=lambda: None,
+            wall_clock=lambda: 1.7e9,
         )
         self.keeper.start(Memory())
         self.mixer.on_event(snapshot())
@@ -524,6 +528,17 @@ async def test_it_is_one_step_to_undo_while_it_runs_and_afterwards(stage: Stage)
         await asyncio.sleep(1)
         assert stage.volume() == 0.5
     assert stage.answers == [None, None]
+
+
+@on_a_stage
+async def test_to_undo_it_brings_back_what_another_program_had_just_set(stage: Stage) -> None:
+    await stage.quiet()
+    stage.set(STREAM, 0.3)
+    stage.fade(0.9, key=None)
+    await asyncio.sleep(2)
+    stage.mixer.undo(1, Origin(kind="undo"), lambda _count, error: stage.answers.append(error))
+    await asyncio.sleep(1)
+    assert (stage.volume(STREAM), stage.mixer.state.apps[MUSIC].volume) == (0.3, 0.3)
 
 
 @on_a_stage

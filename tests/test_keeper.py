@@ -1,9 +1,11 @@
 """Memory at work, on a loop whose time jumps: what is learned, what a new stream gets, what is held and against whom."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snapshot, stream
 
 from pwmixer_dbus.core import gain, verbs
@@ -25,6 +27,7 @@ from pwmixer_dbus.core.memory import (
 )
 from pwmixer_dbus.core.model import Kind, Server, Stream
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.state import Change
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.lanes import PACE
 
@@ -38,11 +41,19 @@ class Memorising(Desk):
     def __init__(self, memory: Memory, **chosen: Any) -> None:
         super().__init__(connected=False, **chosen)
         self.saved: list[Memory] = []
+        self.soon = 0
         self.outcome = NOTHING
         self.keeper = Keeper(
-            self.mixer, rules=self._wanted, save=self.saved.append, wall_clock=lambda: 20_000 * DAY
+            self.mixer,
+            rules=self._wanted,
+            save=self.saved.append,
+            save_soon=self._expect,
+            wall_clock=lambda: 20_000 * DAY,
         )
         self.keeper.start(memory)
+
+    def _expect(self) -> None:
+        self.soon += 1
 
     def _wanted(self, _stream: Stream) -> Outcome:
         return self.outcome
@@ -574,3 +585,159 @@ async def test_a_rule_sets_nothing_higher_than_may_be_set(desk: Memorising) -> N
     desk.connect()
     desk.see(volume=0.3)
     assert desk.volumes == [0.8]
+
+
+@with_memory(max_volume=0.6, enforce_max=True)
+async def test_the_highest_volume_of_all_holds_at_any_time(desk: Memorising) -> None:
+    desk.connect(stream(volume=0.4, device=1))
+    await desk.quiet()
+    desk.see(10, 0.7)
+    assert desk.volumes == [0.6]
+
+
+# --- what is put off
+
+
+@with_memory()
+async def test_a_level_is_learned_when_somebody_asks_and_is_told_to_be_saved_soon(desk: Memorising) -> None:
+    desk.connect(stream(device=1))
+    await desk.quiet()
+    saved, soon = len(desk.saved), desk.soon
+    for volume in (0.1, 0.2, 0.3):
+        desk.see(10, volume)
+    assert (len(desk.saved), desk.soon) == (saved, soon + 1)
+    desk.keeper.learn()
+    assert [memory.apps[MUSIC].levels[Kind.PLAYBACK].volume for memory in desk.saved[saved:]] == [0.3]
+    desk.keeper.learn()
+    assert len(desk.saved) == saved + 1
+    desk.see(10, 0.4)
+    assert desk.soon == soon + 2
+
+
+@with_memory()
+async def test_an_application_that_falls_silent_shows_what_was_set_last_at_once(desk: Memorising) -> None:
+    shown: list[float | None] = []
+    desk.connect(stream(device=1))
+    await desk.quiet()
+    desk.mixer.subscribe(lambda _, __, ___: shown.append(desk.mixer.state.apps[MUSIC].volume))
+    desk.see(10, 0.3)
+    desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=10))
+    assert shown[-1] == 0.3
+    assert shown.count(None) == 1  # at the change itself, while it plays
+
+
+@with_memory()
+async def test_where_no_stream_has_a_volume_to_show_what_was_set_is_shown_at_once(desk: Memorising) -> None:
+    desk.connect(stream(device=1, has_volume=False))
+    await desk.quiet()
+    desk.see(10, 0.3, has_volume=False)
+    assert desk.mixer.state.apps[MUSIC].volume == 0.3
+
+
+@with_memory()
+async def test_undo_brings_back_what_another_program_has_just_set(desk: Memorising) -> None:
+    desk.connect(stream(device=1))
+    await desk.quiet()
+    desk.see(10, 0.3)
+    desk.ask_app(0.8)
+    await desk.do()
+    desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    await desk.do()
+    assert desk.mixer.state.apps[MUSIC].volume == desk.level().volume == 0.3
+
+
+@with_memory()
+async def test_who_falls_asleep_leaves_nothing_to_be_learned(desk: Memorising) -> None:
+    desk.connect(stream(device=1))
+    await desk.quiet()
+    desk.see(10, 0.3)
+    desk.mixer.sleep()
+    assert desk.mixer.state.apps[MUSIC].volume == 0.3
+
+
+Act = Callable[[Memorising], Coroutine[Any, Any, None] | None]
+_VOLUMES = st.sampled_from([0.1, 0.2, 0.3, 0.9, 1.2])
+
+
+def _seen(index: int, volume: float, muted: bool) -> Act:
+    video = {"properties": {"application.process.binary": "video"}} if index == 13 else {}
+    fields: dict[str, Any] = {"has_volume": index < 12, **video}
+    return lambda desk: desk.see(index, volume, muted=muted, **fields)
+
+
+def _moved(index: int, device: int | None) -> Act:
+    return lambda desk: desk.see(index, device=device)
+
+
+def _in_turn(acts: list[Act]) -> Act:
+    def do(desk: Memorising) -> None:
+        for act in acts:
+            act(desk)
+
+    return do
+
+
+def _quiet_or_not(seconds: float) -> Act:
+    return lambda _desk: asyncio.sleep(seconds)
+
+
+async def _ask(desk: Memorising, volume: float) -> None:
+    if MUSIC in desk.mixer.state.apps:
+        desk.ask_app(volume)
+        await desk.do()
+
+
+def _lock(desk: Memorising, locked: bool) -> None:
+    if MUSIC in desk.mixer.state.apps:
+        desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=locked)
+
+
+def _cap(desk: Memorising, cap: float | None) -> None:
+    desk.keeper.set_cap(desk.mixer.state.devices[SINK], cap)
+
+
+_DRAGS = st.lists(st.builds(_seen, st.integers(10, 13), _VOLUMES, st.booleans()), max_size=8).map(_in_turn)
+_ACTS: st.SearchStrategy[Act] = st.one_of(
+    _DRAGS,
+    _DRAGS,
+    st.builds(_moved, st.integers(10, 11), st.sampled_from([1, 3, None])),
+    st.builds(lambda volume: lambda desk: desk.show(volume=volume), _VOLUMES),
+    st.builds(_quiet_or_not, st.sampled_from([0.1, GRACE + SETTLING])),
+    st.builds(_quiet_or_not, st.just(GRACE + SETTLING)),
+    st.builds(lambda volume: lambda desk: _ask(desk, volume), _VOLUMES),
+    st.builds(
+        lambda index: lambda desk: desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=index)),
+        st.integers(10, 13),
+    ),
+    st.builds(lambda locked: lambda desk: _lock(desk, locked), st.booleans()),
+    st.builds(lambda cap: lambda desk: _cap(desk, cap), st.sampled_from([None, 0.25])),
+    st.just(lambda desk: desk.keeper.forget(None)),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.lists(_ACTS, max_size=25))
+def test_what_is_put_off_is_learned_as_if_it_had_been_learned_at_once(acts: list[Act]) -> None:
+    assert _after(acts, at_once=False) == _after(acts, at_once=True)
+
+
+def _after(acts: Iterable[Act], *, at_once: bool) -> tuple[object, ...]:
+    """Return what these acts have led to: what was sent and told, what is remembered, in its order, and the applications."""
+
+    async def main() -> tuple[object, ...]:
+        desk, told = Memorising(Memory()), list[tuple[Change, ...]]()
+        desk.mixer.subscribe(lambda _, changes, __: told.append(changes), levels=False)
+        if at_once:
+            desk.mixer.subscribe(lambda _, __, ___: desk.keeper.learn())
+        desk.connect(*(stream(index, device=1) for index in (10, 11)), stream(12, device=1, has_volume=False))
+        await desk.quiet()
+        for act in acts:
+            doing = act(desk)
+            if doing is not None:
+                await doing
+        memory = desk.keeper.memory
+        known = [*memory.apps.values(), *memory.devices.values()]
+        return desk.sent, told, known, list(desk.mixer.state.apps.values())
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(main())

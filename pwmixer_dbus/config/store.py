@@ -69,7 +69,7 @@ def pause_before(attempt: int) -> float:
 
 
 class StateFile:
-    """Memory on the disk. `load` once, then `schedule` each new memory on the loop, and `flush` at the end.
+    """Memory on the disk. `load` once, then `schedule` each new memory on the loop, or `expect` it, and `flush` at the end.
 
     What could not be saved is tried again with the next change, and without one after a pause; not after `flush`.
 
@@ -87,6 +87,7 @@ class StateFile:
         self._lock = threading.Lock()
         self._latest = self._tried = self._saved = Memory()
         self._lines: _Lines = {}
+        self._ask: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._changed_at: float | None = None
         self._attempts = 0
@@ -114,8 +115,16 @@ class StateFile:
     def schedule(self, memory: Memory) -> None:
         """Save a memory soon: its write begins at most `delay` seconds after the first change that is not saved yet."""
         self._latest, self._is_over = memory, False
-        if memory is self._saved or self._is_foreign:
-            return
+        if memory is not self._saved and not self._is_foreign:
+            self._plan()
+
+    def expect(self, ask: Callable[[], None]) -> None:
+        """Begin a write as soon as `schedule` would; `ask` is called right before it, to schedule what is to be saved."""
+        if not self._is_foreign:
+            self._ask, self._is_over = ask, False
+            self._plan()
+
+    def _plan(self) -> None:
         loop = asyncio.get_running_loop()
         if self._changed_at is None:
             self._stop_timer()  # that of another attempt, which would come later
@@ -128,9 +137,15 @@ class StateFile:
 
     def flush(self) -> None:
         """Save what is not saved yet, at once; for the end of the service."""
+        self._hear()
         self._stop_timer()
         self._changed_at, self._is_over = None, True
         self._tell(self._write_latest())
+
+    def _hear(self) -> None:
+        ask, self._ask = self._ask, None
+        if ask is not None:
+            ask()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -157,7 +172,12 @@ class StateFile:
         """Write in a thread: to sync 300 kB to a disk takes 15 ms and more, and nobody's slider waits for that."""
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not needed before there is something to save
 
-        self._timer = self._changed_at = None
+        try:
+            self._hear()  # while there is a timer still, so that what is scheduled now does not set another one
+        finally:
+            self._timer = self._changed_at = None
+        if self._latest is self._saved:
+            return
         thread = ThreadPoolExecutor(max_workers=1)
         self._writing = asyncio.get_running_loop().run_in_executor(thread, self._write_latest)
         thread.shutdown(wait=False)  # it ends with the write, so that nothing is left that waits
@@ -169,6 +189,9 @@ class StateFile:
             return  # the loop is closing, and `flush` has the last word
         self._tell(writing.result())
         if self._is_over:
+            return
+        if self._ask is not None:
+            self._plan()
             return
         if self._latest is not self._tried:
             self.schedule(self._latest)

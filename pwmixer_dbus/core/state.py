@@ -150,7 +150,11 @@ def levelled(state: MixerState, event: Event) -> Result | None:
 def _stream_levelled(state: MixerState, shown: Stream) -> Result | None:
     key = (shown.kind, shown.index)
     known = state.streams.get(key)
-    if known is None or shown.number or _STEADY_OF_STREAMS(known) != _STEADY_OF_STREAMS(shown):
+    if (
+        known is None
+        or shown.number not in {0, known.number}
+        or _STEADY_OF_STREAMS(known) != _STEADY_OF_STREAMS(shown)
+    ):
         return None
     channels, muted = shown.channels, shown.muted
     if channels == known.channels and muted == known.muted:

@@ -646,3 +646,47 @@ def test_a_kill_loses_no_more_than_the_last_half_second(writers: Writers, folder
                 judged += 1
                 assert number_in(load(folder / "state.json")) >= old[-1]
     assert judged
+
+
+def test_what_is_expected_is_asked_for_when_it_is_written_and_not_before(path: Path) -> None:
+    async def expect() -> None:
+        file, asked = StateFile(path), list[float]()
+
+        def ask() -> None:
+            asked.append(0.1 * (len(asked) + 1))
+            file.schedule(memory_with(asked[-1]))
+
+        file.load()
+        file.expect(ask)
+        timer = file._timer
+        assert timer is not None
+        assert timer.when() - asyncio.get_running_loop().time() <= store.DELAY
+        file.expect(ask)
+        assert (file._timer, asked) == (timer, [])
+        timer.cancel()
+        file._write_aside()
+        assert (file._timer, asked) == (None, [0.1])
+        file.expect(ask)  # during the write
+        assert (file._timer, asked) == (None, [0.1])
+        while file._writing:
+            await asyncio.wait((file._writing,))
+        assert load(path) == memory_with(0.1)
+        assert file._timer is not None
+        file.flush()
+        assert (file._timer, asked) == (None, [0.1, 0.2])
+
+    asyncio.run(expect())
+    assert load(path) == memory_with(0.2)
+
+
+def test_where_nothing_comes_of_what_was_expected_nothing_is_written(path: Path) -> None:
+    async def expect() -> None:
+        file = StateFile(path, delay=0.0)
+        file.load()
+        file.expect(lambda: None)
+        while file._timer:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        assert file._writing is None
+
+    asyncio.run(expect())
+    assert not path.exists()

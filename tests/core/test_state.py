@@ -41,7 +41,14 @@ from pwmixer_dbus.core.events import (
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.core.state import KNOWN_APPS, Change, MixerState, apply, levelled
+from pwmixer_dbus.core.state import (
+    KNOWN_APPS,
+    Change,
+    MixerState,
+    _applied_and_counted,
+    apply,
+    levelled,
+)
 
 # --- what each event does
 
@@ -565,15 +572,12 @@ def test_the_short_way_of_a_level_ends_where_the_long_one_does(
     history: list[Event], channels: tuple[float, float], muted: bool
 ) -> None:
     state = after(MixerState(), *history)
-    for known in state.streams.values():
-        seen = Seen(record=replace(undecided(known), channels=channels, muted=muted))
-        in_one_go = Seen(
-            record=replace(known, channels=channels, muted=muted)
-        )  # its number is none of the server's
-        short = levelled(state, seen)
-        assert levelled(state, in_one_go) is None
-        assert short is not None
-        assert short[0] == after(state, in_one_go)
+    for known in (*state.streams.values(), *state.devices.values()):
+        for shown in (known, undecided(known) if isinstance(known, Stream) else known):
+            seen = Seen(record=replace(shown, channels=channels[: len(known.channels)], muted=muted))
+            short = levelled(state, seen)
+            assert short is not None
+            assert short[0] == _applied_and_counted(state, seen)[0]
 
 
 @STEADY
