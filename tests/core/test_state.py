@@ -572,7 +572,8 @@ def test_the_short_way_of_a_level_ends_where_the_long_one_does(
     history: list[Event], channels: tuple[float, float], muted: bool
 ) -> None:
     state = after(MixerState(), *history)
-    for known in (*state.streams.values(), *state.devices.values()):
+    records: list[Device | Stream] = [*state.streams.values(), *state.devices.values()]
+    for known in records:
         for shown in (known, undecided(known) if isinstance(known, Stream) else known):
             seen = Seen(record=replace(shown, channels=channels[: len(known.channels)], muted=muted))
             short = levelled(state, seen)
