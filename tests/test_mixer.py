@@ -470,6 +470,32 @@ async def test_who_does_not_care_for_levels_hears_of_everything_else(desk: Desk)
 
 
 @on_a_desk
+async def test_what_has_been_put_off_is_done_before_anything_but_a_level(desk: Desk) -> None:
+    put_off = [AppWanted(app_id=MUSIC, volume=0.3)]
+
+    def cause(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        if changes[0].is_level:
+            for volume in (0.1, 0.2):
+                desk.mixer.on_event(AppWanted(app_id=MUSIC, volume=volume), USER)
+
+    desk.mixer.before_more(lambda: desk.mixer.on_event(put_off.pop()) if put_off else None)
+    desk.mixer.subscribe(cause)
+    heard: list[Any] = []
+    desk.mixer.subscribe(lambda _, changes, __: heard.extend(changes))
+    desk.show(volume=0.7)
+    assert [getattr(change.after, "volume", None) for change in heard] == [None, 0.3, 0.1, 0.2]
+
+
+@on_a_desk
+async def test_what_has_been_put_off_is_done_also_when_a_listener_asks_for_something(desk: Desk) -> None:
+    put_off = [AppWanted(app_id=MUSIC, volume=0.3)]
+    desk.mixer.before_more(lambda: desk.mixer.on_event(put_off.pop()) if put_off else None)
+    desk.mixer.subscribe(lambda _, __, ___: desk.mixer.submit(verbs.Plan(), USER, desk.answers.append))
+    desk.show(volume=0.7)
+    assert desk.mixer.state.apps[MUSIC].volume == 0.3
+
+
+@on_a_desk
 async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> None:
     heard: list[tuple[MixerState, tuple[Change, ...], Origin]] = []
     desk.mixer.subscribe(lambda *told: heard.append(told))
