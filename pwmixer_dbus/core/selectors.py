@@ -20,6 +20,8 @@ from pwmixer_dbus.core.state import MixerState
 
 Target = Device | Stream | App | Group | Card
 Named = TypeVar("Named", Device, App, Group, Card)
+Names = tuple[Callable[[Named], tuple[str, ...]], ...]
+"""What something may be called by, better names first; what comes later is only looked at where nothing has an earlier one."""
 
 SELECTOR_LIMIT = TEXT_LIMIT + len("source:")
 NUMBER_DIGITS = 10
@@ -63,11 +65,11 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
     match form:
         case "sink" | "source":
             devices = [d for d in state.devices.values() if d.kind == form]
-            return _named(devices, name, _device_names, selector)
+            return _named(devices, name, _DEVICE_NAMES, selector)
         case "app":
-            return _named(state.apps.values(), name, _app_names, selector)
+            return _named(state.apps.values(), name, _APP_NAMES, selector)
         case "card":
-            return _named(state.cards.values(), name, _card_names, selector)
+            return _named(state.cards.values(), name, _CARD_NAMES, selector)
         case "stream":
             return _streams(state, name, selector)
         case "group":
@@ -91,43 +93,37 @@ def _default(state: MixerState, kind: Kind) -> Device:
     return device
 
 
-def _device_names(device: Device) -> Sequence[Sequence[str]]:
-    return ((device.name,), (device.description,))
-
-
-def _app_names(app: App) -> Sequence[Sequence[str]]:
+def _short_names(app: App) -> tuple[str, ...]:
     last = app.app_id.partition(":")[2]
-    return ((app.app_id,), (last, app.name, last.rpartition(".")[2]))
+    return last, app.name, last.rpartition(".")[2]
 
 
-def _card_names(card: Card) -> Sequence[Sequence[str]]:
-    return ((card.name,), (card.description,))
+_DEVICE_NAMES: Names[Device] = (lambda device: (device.name,), lambda device: (device.description,))
+_APP_NAMES: Names[App] = (lambda app: (app.app_id,), _short_names)
+_CARD_NAMES: Names[Card] = (lambda card: (card.name,), lambda card: (card.description,))
+_GROUP_NAMES: Names[Group] = (lambda group: (group.name,),)
 
 
-def _named(
-    candidates: Iterable[Named],
-    name: str,
-    names_of: Callable[[Named], Sequence[Sequence[str]]],
-    selector: str,
-) -> tuple[Named, ...]:
-    """Find by name: what is named so exactly, else what the glob matches; names come in ranks, better ones first."""
-    folded = name.casefold()
-    known = [(candidate, names_of(candidate)) for candidate in candidates]
-    ranks = max((len(ranked) for _, ranked in known), default=0)
-    for rank in range(ranks):
-        exact = [c for c, ranked in known if any(n.casefold() == folded for n in ranked[rank])]
+def _named(candidates: Iterable[Named], name: str, names: Names[Named], selector: str) -> tuple[Named, ...]:
+    """Find by name: what is named so exactly, else what the glob matches."""
+    folded, known = name.casefold(), tuple(candidates)
+    for names_of in names:
+        exact = [c for c in known if folded in map(str.casefold, names_of(c))]
         if len(exact) > 1:  # names that differ in case only are told apart by it
-            exact = [c for c, ranked in known if name in ranked[rank]] or exact
+            exact = [c for c in known if name in names_of(c)] or exact
         if len(exact) > 1:
             raise _ambiguous(selector, exact)
         if exact:
             return tuple(exact)
-    found = tuple(
-        c for c, ranked in known if any(_glob(n.casefold(), folded) for names in ranked for n in names)
-    )
-    if not found:
-        raise NotFoundError(f"Nothing is called “{clean(selector)}” now.{_nearby(folded, known)}")
-    return found
+    if _is_glob(folded):
+        found = tuple(c for c in known if any(fnmatchcase(n, folded) for n in _folded(c, names)))
+        if found:
+            return found
+    raise NotFoundError(f"Nothing is called “{clean(selector)}” now.{_nearby(folded, known, names)}")
+
+
+def _folded(candidate: Named, names: Names[Named]) -> list[str]:
+    return [name.casefold() for names_of in names for name in names_of(candidate)]
 
 
 @lru_cache(maxsize=64)
@@ -135,18 +131,10 @@ def _is_glob(pattern: str) -> bool:
     return any(c in pattern for c in "*?[")
 
 
-def _glob(name: str, pattern: str) -> bool:
-    return _is_glob(pattern) and fnmatchcase(name, pattern)
-
-
-def _nearby(folded: str, known: Sequence[tuple[Named, Sequence[Sequence[str]]]]) -> str:
+def _nearby(folded: str, known: Sequence[Named], names: Names[Named]) -> str:
     """Suggest what holds the words that were given; plain containment is enough to catch what people mistype."""
-    near = [
-        selector_of(c)
-        for c, ranked in known
-        if any(folded in n.casefold() for names in ranked for n in names)
-    ]
-    suggested = near or [selector_of(c) for c, _ in known]
+    near = [c for c in known if any(folded in name for name in _folded(c, names))]
+    suggested = [selector_of(c) for c in near or known]
     return f" There is {', '.join(suggested[:5])}." if suggested else ""
 
 
@@ -155,7 +143,7 @@ def _hint(state: MixerState, selector: str) -> str:
     if not folded:
         return ""
     for app in state.apps.values():
-        if any(folded == name.casefold() for names in _app_names(app) for name in names):
+        if folded in _folded(app, _APP_NAMES):
             return f" Did you mean app:{clean(folded)}?"
     for device in state.devices.values():
         if folded in {device.name.casefold(), device.description.casefold()}:
@@ -184,7 +172,7 @@ def _groups(state: MixerState, name: str, selector: str) -> tuple[Group, ...]:
     groups = state.groups()
     if not groups:
         raise NotFoundError(f"Nothing is called “{clean(selector)}” now. Rules put streams into groups.")
-    return _named(groups, name, lambda group: ((group.name,),), selector)
+    return _named(groups, name, _GROUP_NAMES, selector)
 
 
 def _streams_of_process(state: MixerState, pid: int, parent_of: ParentOf) -> tuple[Stream, ...]:

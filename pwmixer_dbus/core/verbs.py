@@ -164,7 +164,7 @@ def audible_streams(state: MixerState, owner: App | Group) -> list[Stream]:
     A group has been put together by hand, so all of it is meant.
     """
     streams = [s for s in state.streams_of(owner) if s.has_volume]
-    if isinstance(owner, Group):
+    if len(streams) == 1 or isinstance(owner, Group):
         return streams
     playing = [s for s in streams if s.kind is Kind.PLAYBACK]
     return playing or streams

@@ -101,8 +101,10 @@ class OnScreenDisplay:
         """Say who is behind a change: the server may show what was asked of it some time later."""
         if origin is not SERVER:
             return origin
-        writes = self._mixer.writes_of((record.kind, record.index)).values()
-        late = (w for w in writes if self._loop.time() - w.at < LATE and _is_shown(w, record))
+        writes = self._mixer.writes_of((record.kind, record.index))
+        if not writes:
+            return origin
+        late = (w for w in writes.values() if self._loop.time() - w.at < LATE and _is_shown(w, record))
         return next((write.origin for write in late), origin)
 
     async def _show(self) -> None:

@@ -407,10 +407,13 @@ def interfaces_of(target: Target) -> tuple[Interface, ...]:
             return (CARD,)
 
 
-def values_of(state: MixerState, target: Target) -> Mapping[str, Any]:
-    """Return the values of all properties of an object; their names are unique over its interfaces."""
+def values_of(
+    state: MixerState, target: Target, interfaces: tuple[Interface, ...] | None = None
+) -> Mapping[str, Any]:
+    """Return the values of all properties of an object, or of some of its interfaces; the names are unique over all."""
     document = describe_target(state, target)
-    return {p.name: p.read(state, target, document) for i in interfaces_of(target) for p in i.properties}
+    chosen = interfaces_of(target) if interfaces is None else interfaces
+    return {p.name: p.read(state, target, document) for i in chosen for p in i.properties}
 
 
 LEVEL = tuple(p for p in NODE.properties if p.name in {"Volume", "Muted", "ChannelVolumes"})

@@ -310,20 +310,20 @@ class BusService:
         if place.subject is not None:
             self.publisher.flush((place.subject,))
         if name == "GetAll":
-            call.reply(typed(interface, self._values_at(place)))
+            call.reply(typed(interface, self._values_at(place, interface)))
             return
         prop = _property_of(interface, call.arguments[1])
         value = (
-            self._values_at(place)[prop.name]
+            self._values_at(place, interface)[prop.name]
             if place.target is None
             else value_of(self._mixer.state, place.target, prop)
         )
         call.reply(Variant(prop.signature, value))
 
-    def _values_at(self, place: "_Place") -> Mapping[str, Any]:
+    def _values_at(self, place: "_Place", interface: Interface) -> Mapping[str, Any]:
         state = self._mixer.state
         if place.target is not None:
-            return values_of(state, place.target)
+            return values_of(state, place.target, (interface,))
         if place.subject is None:
             return {}
         return self.root_values(state) if place.path == ROOT else alias_values(state, place.subject[0])
