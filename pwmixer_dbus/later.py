@@ -1,16 +1,21 @@
-"""Modules of the standard library that are loaded when somebody uses them, not when a library says that it might.
+"""Modules that are loaded when somebody uses them, not when a library says that it might.
 
 asyncio, dbus-fast and others import them for what the service never does: to run programs, to read the introspection of
-others, to look into functions for people who debug. A stand-in is in the place of each, and becomes the real one as soon
+others, to encrypt, to look into functions for people who debug. A stand-in is in the place of each, and becomes the real one as soon
 as something of it is used after the start. `pwmixer_dbus.start` begins anew without any of this where one does not fit.
 """
 
 import re
 import sys
+import typing
+from _frozen_importlib import ModuleSpec
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 _CO_COROUTINE = 0x80
 
@@ -40,8 +45,26 @@ class _Signature:
         return self
 
 
+_STREAMS = (
+    "StreamReader",
+    "StreamWriter",
+    "StreamReaderProtocol",
+    "open_connection",
+    "start_server",
+    "open_unix_connection",
+    "start_unix_server",
+)
+
 LATER: Mapping[str, Mapping[str, Any]] = {
     "ast": {},  # dbus-fast: to read annotations of methods
+    "asyncio.base_subprocess": {"BaseSubprocessTransport": object},  # asyncio: to run programs
+    "asyncio.sslproto": {},  # asyncio: where Python has ssl
+    "asyncio.staggered": {},  # asyncio: to connect to one of many addresses
+    "asyncio.streams": {"__all__": _STREAMS},  # asyncio: for whoever wants them
+    "asyncio.subprocess": {"__all__": ("create_subprocess_exec", "create_subprocess_shell")},  # likewise
+    "dbus_fast.aio.proxy_object": {},  # likewise
+    "dbus_fast.annotations": {},  # dbus-fast: to read annotations of methods; brings dataclasses
+    "dbus_fast.proxy_object": {},  # dbus-fast: for those who call by its proxies
     "hashlib": {},  # dbus-fast: to remember introspections by their digests; brings OpenSSL
     "inspect": {
         "iscoroutinefunction": _is_coroutine_function
@@ -50,7 +73,7 @@ LATER: Mapping[str, Mapping[str, Any]] = {
     "shutil": {},  # ctypes: to find libraries by running programs; brings all that compresses
     "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},  # asyncio: to run programs; brings locale
     "sysconfig": {},  # pulsectl-asyncio: how Python was compiled
-    "tempfile": {},  # platformdirs: where there is no session; brings random
+    "tempfile": {},  # ctypes: to find libraries by running programs; brings random
     "traceback": {},  # logging: to tell of exceptions
     "urllib.parse": {"unquote": _unquote},  # pathlib: to write a path as an address; brings ipaddress
     "xml.etree.ElementTree": {"Element": object},  # dbus-fast: to read the introspection of others
@@ -96,23 +119,38 @@ class _Later(ModuleType):
         return sys.modules[name]
 
 
+class _Finder:
+    """Finds a stand-in in the place of each module that is not loaded yet, while all are asleep."""
+
+    def __init__(self) -> None:
+        self.found: list[ModuleType] = []
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(name, cast("Loader", self)) if _Later.asleep and name in LATER else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        self.found.append(_Later(spec.name))
+        return self.found[-1]
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        module.__dict__.update({**LATER[name], **AT_START.get(name, {})})
+
+
 @contextmanager
 def put_off() -> Iterator[None]:
     """Put stand-ins into the places of what is not loaded yet, for what is loaded within the `with`."""
-    stand_ins = [_Later(name) for name in LATER if name not in sys.modules]
-    for stand_in in stand_ins:
-        name = stand_in.__name__
-        stand_in.__dict__.update({**LATER[name], **AT_START.get(name, {})})
-        package, _, last = name.rpartition(".")
-        if package:
-            __import__(package)
-            setattr(sys.modules[package], last, stand_in)
-        sys.modules[name] = stand_in
+    finder = _Finder()
+    sys.meta_path.insert(0, finder)
     _Later.asleep = True
+    # To see whether a type in quotes can be compiled, Python makes 119 types for syntax trees; as a text it is as good.
+    vars(typing)["compile"] = lambda text, *_: text
     try:
         yield
     finally:
+        del vars(typing)["compile"]
         _Later.asleep = False
-        for stand_in in stand_ins:
+        sys.meta_path.remove(finder)
+        for stand_in in finder.found:
             for name in AT_START.get(stand_in.__name__, {}):
                 delattr(stand_in, name)

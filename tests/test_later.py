@@ -1,6 +1,7 @@
 """What stands in for a module is told from it by nobody who uses it, and where it does not fit, the program starts without."""
 
 import ast
+import importlib
 import inspect
 import json
 import subprocess
@@ -43,6 +44,20 @@ main()
 """
 
 
+WITH_A_TYPE_IN_QUOTES = """
+import builtins, json, typing
+from pwmixer_dbus import later
+compiled, real = [], compile
+builtins.compile = lambda text, name, *more, **named: (compiled.append(name), real(text, name, *more, **named))[1]
+with later.put_off():
+    K = typing.TypeVar("K", bound="Later | None")
+L = typing.TypeVar("L", bound="Later | None")
+class Later: ...
+kinds = typing.get_type_hints(type("Of", (), {"__annotations__": {"k": K.__bound__, "l": L.__bound__}}), globals())
+print(json.dumps([compiled.count("<string>"), kinds["k"] == kinds["l"]]))
+"""
+
+
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, "-c", program), capture_output=True, text=True, timeout=PATIENCE, check=True
@@ -56,6 +71,10 @@ def test_a_stand_in_becomes_the_real_one_when_it_is_used() -> None:
     assert awake == ["module", "module", "module", "_Later"]
 
 
+def test_a_type_in_quotes_is_what_it_is_without_being_compiled_at_the_start() -> None:
+    assert json.loads(run(WITH_A_TYPE_IN_QUOTES).stdout) == [1, True]
+
+
 def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:
     done = run(WITH_ONE_THAT_DOES_NOT_FIT)
     assert done.stdout == f"pwmixer-dbus {__version__}\n"
@@ -63,9 +82,14 @@ def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_values_that_are_there_before_are_those_of_the_real_one() -> None:
-    for name, value in later.LATER["subprocess"].items():
-        assert value == getattr(subprocess, name)
+@pytest.mark.parametrize("name", ["subprocess", "asyncio.streams", "asyncio.subprocess"])
+def test_the_values_that_are_there_before_are_those_of_the_real_one(name: str) -> None:
+    real = importlib.import_module(name)
+    for known, value in later.LATER[name].items():
+        assert value == getattr(real, known)
+
+
+def test_what_is_told_of_the_start_is_of_something_that_comes_later() -> None:
     assert {name for name in later.AT_START if name not in later.LATER} == set()
 
 
