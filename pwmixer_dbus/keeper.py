@@ -67,6 +67,10 @@ SLACK = 0.01
 NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 
 
+CLAIM = 1.5
+"""Seconds in which the server may say of a stream that nobody has linked yet that it is where it was asked to go."""
+
+
 class Keeper:
     """Learns and enforces, from its making on; `start` gives it what is remembered from earlier.
 
@@ -93,6 +97,7 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self._unrest_at = -math.inf
         self._born_at: dict[Key, float] = {}
+        self._unlinked: set[Key] = set()
         self._corrected_at: dict[Key, deque[float]] = {}
         self._again_at: dict[Key, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -139,6 +144,9 @@ class Keeper:
     def take_over(self, vigil: "Vigil") -> None:
         """Go on with what another instance knew."""
         self._born_at = dict(vigil.born_at)
+        self._unlinked = {
+            key for key, stream in self._mixer.state.streams.items() if _is_to_be_linked(stream)
+        }
         self._corrected_at = {
             key: deque(times, maxlen=CORRECTIONS) for key, times in vigil.corrected_at.items()
         }
@@ -308,9 +316,11 @@ class Keeper:
             )  # who is new may have taken the place of one who had a cap
 
     def _moment(self, key: Key | None) -> Moment:
+        now = self._loop.time()
+        born_at = -math.inf if key is None else self._born_at.get(key, -math.inf)
         return Moment(
-            now=self._loop.time(),
-            born_at=-math.inf if key is None else self._born_at.get(key, -math.inf),
+            now=now,
+            born_at=now if key in self._unlinked and not self._is_linked(key) else born_at,
             unrest_at=self._unrest_at,
             writes=NO_WRITES if key is None else self._mixer.writes_of(key),
             grace=self._mixer.state.settings.grace,
@@ -326,8 +336,26 @@ class Keeper:
                 self._born_at.pop(key, None)
                 self._corrected_at.pop(key, None)
                 self._again_at.pop(key, None)
+                self._unlinked.discard(key)
             elif change.before is None:
                 self._born_at[key] = now
+                if isinstance(record, Stream) and _is_to_be_linked(record):
+                    self._unlinked.add(key)
+            elif key in self._unlinked:
+                self._follow_link(change, key, now)
+
+    def _follow_link(self, change: Change, key: Key, now: float) -> None:
+        """Let a stream that the session manager had yet to link begin when it is on a device, however late that is."""
+        was_linked = isinstance(change.before, Stream) and change.before.device is not None
+        is_linked = self._is_linked(key)
+        if is_linked and not was_linked:
+            self._born_at[key] = now
+        elif was_linked and not is_linked and now - self._born_at.get(key, now) > CLAIM:
+            self._unlinked.discard(key)
+
+    def _is_linked(self, key: Key) -> bool:
+        stream = self._mixer.state.streams.get(key)
+        return stream is not None and stream.device is not None
 
     # --- correcting
 
@@ -441,6 +469,10 @@ class Keeper:
             elif key in state.devices:
                 self._correct_device(None, state.devices[key])
         self._set_timer()
+
+
+def _is_to_be_linked(stream: Stream) -> bool:
+    return stream.device is None and stream.is_linked_for_it
 
 
 def _within(state: MixerState, volume: float | None) -> float | None:

@@ -323,6 +323,11 @@ class Lanes:
                 "The session manager left it as it is, although it was asked several times; "
                 "perhaps its program or a rule of the session manager does not allow it."
             )
+        if isinstance(command, MoveStream) and _is_unlinked(self._state(), command):
+            error = AudioTimeoutError(
+                f"The session manager has not linked that stream to any device within {GIVE_UP:g} s; "
+                "it knows to which one it is wanted."
+            )
         self._finish(slot, lane, command, error)
 
     def _finish(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:

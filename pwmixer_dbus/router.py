@@ -18,7 +18,6 @@ from pwmixer_dbus.core.matching import (
 )
 from pwmixer_dbus.core.model import Key, Stream
 from pwmixer_dbus.core.routing import (
-    RETRY,
     Applied,
     Placement,
     Routing,
@@ -191,16 +190,10 @@ class Router:
     def _moved(self, command: Command, error: MixerError | None) -> None:
         if error is None:
             self._mixer.measures.moved(command.key)
-        elif self._is_unlinked(command.key):
-            # Nobody fights it: the session manager has not come to it yet, and will link it where it was asked to.
-            self._look_again(self._loop.time() + RETRY)
         else:
-            self._routing, again_at = failed(self._routing, command.key, self._loop.time())
+            now, state = self._loop.time(), self._mixer.state
+            self._routing, again_at = failed(self._routing, state, command.key, now)
             self._look_again(again_at)
-
-    def _is_unlinked(self, key: Key) -> bool:
-        stream = self._mixer.state.streams.get(key)
-        return stream is not None and stream.device is None
 
     def _look_again(self, when: float | None) -> None:
         """Look at all streams at a time, or earlier if that was planned before; without a reason nothing is planned."""

@@ -251,6 +251,62 @@ async def test_a_write_that_comes_back_with_another_digit_is_not_corrected(desk:
     assert desk.volumes == [0.4]
 
 
+def linked(volume: float, device: int | None = 1) -> Seen:
+    """Show a stream of `music` that the session manager links to a device."""
+    properties = {"application.process.binary": "music", "node.autoconnect": "true"}
+    return Seen(record=stream(11, volume, properties=properties, device=device))
+
+
+def unlinked(volume: float = 0.0) -> Seen:
+    """Show it as it is before that, when it shows no volume, unless somebody sets one."""
+    return linked(volume, device=None)
+
+
+@with_memory(remembered())
+async def test_a_stream_that_is_linked_late_gets_its_volume_then(desk: Memorising) -> None:
+    desk.connect()
+    desk.mixer.on_event(unlinked())
+    desk.answer()
+    await asyncio.sleep(5 * GRACE)
+    desk.mixer.on_event(linked(1.0))
+    desk.answer()
+    await asyncio.sleep(GRACE / 2)
+    desk.mixer.on_event(linked(0.9))
+    desk.answer()
+    assert desk.volumes == [0.4, 0.4, 0.4]
+    desk.mixer.on_event(linked(0.4))
+    await asyncio.sleep(GRACE)
+    desk.mixer.on_event(linked(0.8))
+    assert len(desk.volumes) == 3
+    assert desk.saved[-1].apps[MUSIC].levels[Kind.PLAYBACK] == Level(volume=0.8)
+
+
+@with_memory(remembered())
+async def test_what_is_set_of_a_stream_that_is_not_linked_yet_is_not_learned(desk: Memorising) -> None:
+    desk.connect()
+    desk.mixer.on_event(unlinked())
+    desk.answer()
+    await asyncio.sleep(5 * GRACE)
+    desk.mixer.on_event(unlinked(volume=0.6))
+    assert desk.volumes == [0.4, 0.4]
+    assert all(memory.apps[MUSIC].levels == remembered().apps[MUSIC].levels for memory in desk.saved)
+
+
+@with_memory(remembered())
+async def test_a_stream_that_loses_its_device_later_does_not_begin_anew(desk: Memorising) -> None:
+    desk.connect()
+    desk.mixer.on_event(unlinked())
+    desk.answer()
+    desk.mixer.on_event(linked(0.4))
+    await asyncio.sleep(5 * GRACE)
+    asked = len(desk.volumes)
+    desk.mixer.on_event(linked(0.4, device=None))
+    desk.mixer.on_event(linked(0.4, device=3))
+    await asyncio.sleep(SETTLING)
+    desk.mixer.on_event(linked(0.8, device=3))
+    assert len(desk.volumes) == asked
+
+
 # --- what is learned
 
 

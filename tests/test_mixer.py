@@ -651,3 +651,14 @@ async def test_a_move_of_a_stream_that_is_not_linked_yet_is_asked_for_once(desk:
     desk.mixer.on_event(Seen(record=stream(device=3)))
     desk.answer()
     assert desk.answers == [None]
+
+
+@on_a_desk
+async def test_a_move_of_a_stream_that_is_not_linked_in_time_is_said_to_wait_for_that(desk: Desk) -> None:
+    desk.mixer.on_event(Seen(record=stream(device=None)))
+    desk.ask(MoveStream(key=STREAM, device=3))
+    desk.answer()
+    await asyncio.sleep(1.1 * GIVE_UP)
+    assert len(desk.sent) == 1
+    assert isinstance(desk.answers[0], AudioTimeoutError)
+    assert "has not linked that stream" in str(desk.answers[0])

@@ -192,6 +192,11 @@ class Stream:
         """Whether this only measures a level for some mixer's display; no person wants to see it."""
         return self.properties.get("resample.peaks") == "true"
 
+    @property
+    def is_linked_for_it(self) -> bool:
+        """Whether its program leaves it to the session manager to link it to a device."""
+        return self.properties.get("node.autoconnect") == "true"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:

@@ -252,11 +252,15 @@ def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
     return () if decided == said else (decided,)
 
 
-def failed(routing: Routing, key: Key, now: float) -> tuple[Routing, float]:
-    """Note that a move of ours did not happen; say when to look again."""
-    placement = routing.placements.get(key)
-    if placement is None:
-        return routing, now
+def failed(routing: Routing, state: MixerState, key: Key, now: float) -> tuple[Routing, float | None]:
+    """Note that a move of ours did not happen; return when to look again, None where that is at the next cause.
+
+    Nobody fights for a stream that is on no device: the session manager has not come to it, and knows where it is wanted.
+    Wherever it links it, is a cause.
+    """
+    placement, stream = routing.placements.get(key), state.streams.get(key)
+    if placement is None or stream is None or stream.device is None:
+        return routing, None
     noted = replace(placement, tries=_recent(placement.tries, now))
     return replace(routing, placements={**routing.placements, key: noted}), now + RETRY
 
@@ -357,8 +361,7 @@ def is_pinned(stream: Stream) -> bool:
 
 def _is_to_be_linked(placement: Placement, stream: Stream) -> bool:
     """Whether the session manager has yet to link a new stream: who moves it now, has it linked there at once."""
-    is_linked_for_it = stream.properties.get("node.autoconnect") == "true"
-    return is_linked_for_it and not placement.linked and not group_of(stream)
+    return stream.is_linked_for_it and not placement.linked and not group_of(stream)
 
 
 def first_there(
@@ -452,7 +455,9 @@ def _after_move(
         by = "preference" if placement.preferred else f"rule {placement.rule}" if placement.rule else "us"
         return replace(placement, moved_by=by, foreign=None, arrived=True)
     if is_settling(placement, unrest_at, now) or before.device is None:
-        return replace(placement, moved_by="the session manager", foreign=None)
+        # However late it is linked first, that is when it begins.
+        born_at = placement.born_at if placement.linked else now
+        return replace(placement, moved_by="the session manager", foreign=None, born_at=born_at)
     return replace(placement, moved_by="another program", foreign=(name, now))
 
 

@@ -9,7 +9,7 @@ from pwmixer_dbus.core.matching import facts, outcome, prepared, waits_for_devic
 from pwmixer_dbus.core.model import Device, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.routing import Routing, Steps, World, decide, follow, obstacle
+from pwmixer_dbus.core.routing import TRIES, Routing, Steps, World, decide, failed, follow, obstacle
 from pwmixer_dbus.core.rules import Condition, Rule
 from pwmixer_dbus.core.state import MixerState, apply
 
@@ -362,6 +362,41 @@ def test_a_new_stream_that_is_linked_elsewhere_all_the_same_is_moved_again() -> 
     desk.does(Seen(record=unlinked("true")))
     desk.is_on(1)
     assert desk.moves == [(100.0, 3), (100.0, 3)]
+
+
+def test_a_move_of_a_stream_that_is_not_linked_yet_is_not_taken_for_fought() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=unlinked("true")))
+    for _ in range(2 * TRIES):
+        desk.routing, again_at = failed(desk.routing, desk.state, KEY, desk.now)
+        assert again_at is None
+    desk.waits(60)
+    assert desk.moves == [(100.0, 3)]
+    desk.is_on(1)
+    assert desk.moves == [(100.0, 3), (160.0, 3)]
+    assert desk.told == ["moving", "moving"]
+
+
+def test_a_move_of_a_stream_that_stays_elsewhere_is_tried_again_and_then_suspended() -> None:
+    desk = Desk(rule())
+    desk.is_on(1)
+    for _ in range(TRIES + 1):
+        desk.routing, desk.again_at = failed(desk.routing, desk.state, KEY, desk.now)
+        desk.is_on(3, RULE)
+        desk.is_on(1)
+        desk.waits(1)
+    assert desk.told[-1] == "suspended"
+
+
+def test_a_stream_that_is_linked_late_begins_then() -> None:
+    desk = Desk(rule())
+    desk.does(Seen(record=unlinked("true")))
+    desk.waits(30)
+    desk.is_on(1)
+    assert desk.routing.placements[KEY].born_at == 130.0
+    desk.waits(30)
+    desk.is_on(3)
+    assert desk.routing.placements[KEY].born_at == 130.0
 
 
 def test_a_new_stream_is_let_arrive_where_an_earlier_rule_asks_for_its_device() -> None:

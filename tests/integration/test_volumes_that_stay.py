@@ -1,6 +1,9 @@
 """What people complain of in other mixers, played out on a real server: volumes that are lost, reset, or not held."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -250,8 +253,9 @@ def test_what_is_forgotten_is_forgotten(service: Service, target: str) -> None:
 
 
 MANY = """
-import ctypes, time, pulsectl
+import ctypes, signal, sys, pulsectl
 from pulsectl import _pulsectl as c
+count, loud = map(int, sys.argv[1:])
 pulse = pulsectl.Pulse("Game")
 library = ctypes.CDLL("libpulse.so.0")
 library.pa_stream_new.restype = ctypes.c_void_p
@@ -259,26 +263,35 @@ class Format(ctypes.Structure):
     _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
 context = ctypes.cast(pulse._ctx, ctypes.c_void_p)
 form = Format(c.PA_SAMPLE_FLOAT32LE, 48000, 2)
-began = time.monotonic()
-for i in range(200):
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+for i in range(count):
     stream = ctypes.c_void_p(library.pa_stream_new(context, b"%d" % i, ctypes.byref(form), None))
     library.pa_stream_connect_playback(stream, None, None, 1, None, None)
-other = pulsectl.Pulse("Mixer")
-for stream in other.sink_input_list()[:20]:
-    other.volume_set_all_chans(stream, 1.0)
-print("born within", time.monotonic() - began, flush=True)
+if loud:
+    other = pulsectl.Pulse("Mixer")
+    for stream in other.sink_input_list()[:loud]:
+        other.volume_set_all_chans(stream, 1.0)
 while True:
     library.pa_mainloop_prepare(pulse._loop, 50_000)
     library.pa_mainloop_poll(pulse._loop)
     library.pa_mainloop_dispatch(pulse._loop)
 """
-"""A program that opens 200 streams as quickly as it can, and turns 20 of them up at once.
+"""A program that opens streams as quickly as it can when it gets SIGUSR1, and turns some of them up at once.
 
 It does that through another connection: PipeWire 1.4.2 reads nothing more from one that has set the volume of a stream of
 its own before that is linked, and then the whole session waits for it.
 """
 
 TO_THE_HEADSET = '[[rules]]\nname = "games"\nmatch.app = "game"\nto = "headset"\n'
+
+
+def ready(session: Session, count: int, *, loud: int = 0) -> subprocess.Popen[bytes]:
+    """Start a program, the Game, that opens `count` streams when it gets SIGUSR1, and turns `loud` of them up."""
+    program = session.spawn("many", sys.executable, "-c", MANY, str(count), str(loud))
+    session.wait_for(lambda: session.log_tail("many") == "ready", "it to be connected")
+    return program
 
 
 def with_config(service: Service, text: str) -> None:
@@ -294,7 +307,7 @@ def test_of_two_hundred_streams_that_are_born_within_a_second_some_are_lost(serv
     with_config(service, TO_THE_HEADSET)
     session.wait_for(lambda: "levels" in saved(session), "it to be saved")
     before = saved(session)
-    session.spawn("many", sys.executable, "-c", MANY)
+    ready(session, 200, loud=20).send_signal(signal.SIGUSR1)
     wanted = [("headset", 0.3, "rule games")] * 200
     session.wait_for(
         lambda: [(s["device"], s["volume"], s["routed_by"]) for s in service.describe()["streams"]] == wanted,
@@ -305,6 +318,27 @@ def test_of_two_hundred_streams_that_are_born_within_a_second_some_are_lost(serv
     assert shown.count(f"Sink: {headset.split()[0]}\n") == shown.count("front-left: 19661 /  30%") == 200
     once_saved(service)
     assert saved(session) == before
+    assert "is suspended" not in service.log()
+
+
+def test_where_the_session_manager_is_late_a_stream_is_as_loud_as_it_was_long_ago(service: Service) -> None:
+    session = service.session
+    with_config(service, TO_THE_HEADSET)
+    once_set(service, 0.3)
+    # Of this one WirePlumber knows nothing.
+    assert service.call("SetVolume", "sda{sv}", "app:game", 0.2, 0) == 0.2
+    game = ready(session, 1)
+    manager = session.pid_of("wireplumber")
+    os.kill(manager, signal.SIGSTOP)
+    try:
+        game.send_signal(signal.SIGUSR1)
+        service.wait_for_stream("Game")
+        after(session, time.monotonic(), QUIET)
+    finally:
+        os.kill(manager, signal.SIGCONT)
+    service.wait_for_stream("Game", device="headset", volume=0.2, routed_by="rule games")
+    session.wait_for(lambda: " 20% " in session.pactl("list", "sink-inputs"), "the server to show it")
+    assert known(service)["volume"] == 0.2
     assert "is suspended" not in service.log()
 
 
