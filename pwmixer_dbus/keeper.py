@@ -66,7 +66,6 @@ SLACK = 0.01
 
 NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 
-
 CLAIM = 1.5
 """Seconds in which the server may say of a stream that nobody has linked yet that it is where it was asked to go."""
 

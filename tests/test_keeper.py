@@ -278,7 +278,7 @@ async def test_a_stream_that_is_linked_late_gets_its_volume_then(desk: Memorisin
     await asyncio.sleep(GRACE)
     desk.mixer.on_event(linked(0.8))
     assert len(desk.volumes) == 3
-    assert desk.saved[-1].apps[MUSIC].levels[Kind.PLAYBACK] == Level(volume=0.8)
+    assert desk.keeper.memory.apps[MUSIC].levels[Kind.PLAYBACK] == Level(volume=0.8)
 
 
 @with_memory(remembered())
@@ -289,7 +289,7 @@ async def test_what_is_set_of_a_stream_that_is_not_linked_yet_is_not_learned(des
     await asyncio.sleep(5 * GRACE)
     desk.mixer.on_event(unlinked(volume=0.6))
     assert desk.volumes == [0.4, 0.4]
-    assert all(memory.apps[MUSIC].levels == remembered().apps[MUSIC].levels for memory in desk.saved)
+    assert desk.keeper.memory.apps[MUSIC].levels == remembered().apps[MUSIC].levels
 
 
 @with_memory(remembered())

@@ -194,7 +194,8 @@ class Write:
 class Moment:
     """When something happens, in seconds of one monotonic clock, and what happened before.
 
-    `born_at`: when the stream or device in question appeared. `unrest_at`: when last there were changes that
+    `born_at`: when the stream or device in question appeared; for a stream that the session manager is to link, when it was
+    linked first, which is now as long as it is not. `unrest_at`: when last there were changes that
     `is_upheaval` calls one, these included. `writes`: our own latest command for each setting. `grace`: for how many
     seconds from its birth a stream is new.
     """
