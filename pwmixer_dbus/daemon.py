@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import argparse
 
     from pwmixer_dbus.core.succession import Succession
+    from pwmixer_dbus.meters import Taps
     from pwmixer_dbus.pidfile import PidFile
     from pwmixer_dbus.succession import Parts as SuccessionParts
 
@@ -109,6 +110,12 @@ def _open_osd(parts: Parts, settings: Settings) -> Outlet:
     from pwmixer_dbus.outlets.osd import OnScreenDisplay  # noqa: PLC0415 - likewise
 
     return OnScreenDisplay(parts.mixer, settings.osd, Notifications(parts.bus))
+
+
+def _open_taps(on_data: Callable[[], None]) -> "Taps":
+    from pwmixer_dbus.pulse.meters import Taps  # noqa: PLC0415 - only while somebody reads a meter
+
+    return Taps(on_data)
 
 
 SWITCHES: tuple[Switch, ...] = (
@@ -208,6 +215,7 @@ class Daemon:
             state_error=lambda: self._state.problem,
             router=self._router,
             rules=self._rules,
+            open_taps=_open_taps,
         )
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
@@ -342,6 +350,7 @@ class Daemon:
         self._supervisor.tell("STOPPING=1", "STATUS=Stopping.")
         self._switchboard.close()
         self._service.release_calls()
+        self._service.methods.close()
         self._fader.finish()
         if self._remembers:
             self._state.flush()  # who owns the name next reads it

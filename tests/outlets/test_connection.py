@@ -70,6 +70,9 @@ def test_the_writer_of_dbus_fast_has_the_parts_that_we_reach_into() -> None:
     assert "sock = self.sock\n" in inspect.getsource(_MessageWriter.write_callback)
     assert "sock.send(" in source
     assert "if self.offset < len(self.buf):" in source, "a short write is waited for"
+    assert "if self.unix_fds and self.negotiate_unix_fd:" in source
+    assert "sock.sendmsg([self.buf[self.offset :]], ancdata)" in source
+    assert "self.unix_fds = None" in source, "what is not sent is ours to keep"
 
 
 def test_an_open_connection_has_a_writer_with_our_socket_under_it(bus: Session) -> None:
@@ -236,6 +239,7 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             state_error=lambda: "",
             router=Router(mixer),
             rules=RuleBook(tmp_path / "rules.toml", (), config_path=tmp_path / "config.toml"),
+            open_taps=lambda _: pytest.fail("nobody reads a meter"),
         )
         connection.serve(service.on_call, lambda _: None)
         service.release_calls()

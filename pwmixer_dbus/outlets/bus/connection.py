@@ -5,7 +5,11 @@ upon which the writer waits until the socket can be written again. And it writes
 bus daemon for each; here all messages of one pass of the loop are written together: the signals of a change and the
 reply that follows them, or the changes of many objects. What answers calls is written when all have been read that had
 come, not in the loop's next turn; and the writer is only troubled with what does not fit into the socket. What this leans
-on (`_loop`, `_writer` with `sock`, `buf` and `messages`, `_marshall`, `_user_message_handlers`) is checked by a test.
+on (`_loop`, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`, `_marshall`, `_user_message_handlers`, and what
+`_Authenticator` overrides) is checked by a test.
+
+Descriptors go out and none comes in: passing them is agreed upon with the bus, but dbus-fast reads as if it were not, which
+takes one system call less for each message. What somebody sends us nevertheless, the kernel closes.
 """
 
 import asyncio
@@ -19,6 +23,7 @@ from typing import Any
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply
 from dbus_fast.aio import MessageBus
+from dbus_fast.auth import AuthExternal
 
 from pwmixer_dbus.runtime import session_bus
 
@@ -52,19 +57,32 @@ class TakenError(Exception):
 
 
 class _PatientSocket:
-    """A socket on which `send` returns 0 where it would block."""
+    """A socket on which `send` returns 0 where it would block; descriptors then go with what is sent next."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_socket", "_unsent")
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
+        self._unsent: Any = None
 
     def send(self, data: Any) -> int:
         """Send what fits now."""
+        if self._unsent is not None:
+            return self.sendmsg([data], self._unsent)
         try:
             return int(self._socket.send(data))
         except OSError:  # it would block, or the bus has gone, which whoever reads notices in the same turn
             return 0
+
+    def sendmsg(self, buffers: Any, descriptors: Any) -> int:
+        """Send what fits now, and descriptors with its first byte."""
+        try:
+            sent = int(self._socket.sendmsg(buffers, descriptors))
+        except OSError:  # likewise
+            self._unsent = descriptors
+            return 0
+        self._unsent = None
+        return sent
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -111,13 +129,30 @@ class _Loop:
         return getattr(self._loop, name)
 
 
+class _Authenticator(AuthExternal):
+    """Asks the bus whether descriptors can be passed, and does without where they cannot, as over TCP."""
+
+    is_agreed = False
+
+    def _authentication_start(self, negotiate_unix_fd: bool = False) -> str:  # noqa: ARG002 - the signature is dbus-fast's
+        return super()._authentication_start(negotiate_unix_fd=True)
+
+    def _receive_line(self, line: str) -> str:
+        self.is_agreed = line.startswith("AGREE_UNIX_FD")
+        if self.negotiating_fds and line.startswith("ERROR"):
+            return "BEGIN"
+        return super()._receive_line(line)
+
+
 class BusConnection:
     """The session bus: calls come in through a handler, replies and signals go out without ever waiting.
 
-    `on_answer` is called with each call that has been answered, and whether it failed.
+    `on_answer` is called with each call that has been answered, and whether it failed; `passes_descriptors` says whether
+    file descriptors can be sent.
     """
 
-    def __init__(self, bus: MessageBus, reading: _Loop) -> None:
+    def __init__(self, bus: MessageBus, reading: _Loop, *, passes_descriptors: bool) -> None:
+        self.passes_descriptors = passes_descriptors
         self.on_answer: Answered = _ignore
         self._bus = bus
         self._writer: Any = bus._writer  # noqa: SLF001 - see the head of this file
@@ -134,7 +169,8 @@ class BusConnection:
     @classmethod
     async def open(cls) -> "BusConnection":
         """Connect to the session bus of the environment; raises OSError and dbus-fast's errors where there is none."""
-        bus = MessageBus(session_bus(os.environ), BusType.SESSION)
+        authenticator = _Authenticator()
+        bus = MessageBus(session_bus(os.environ), BusType.SESSION, authenticator)
         reading: Any = _Loop(asyncio.get_running_loop())
         bus._loop = reading  # noqa: SLF001 - see the head of this file
         try:
@@ -144,7 +180,8 @@ class BusConnection:
             raise TimeoutError(f"it did not answer within {CONNECT_TIMEOUT:g} s") from error
         writer: Any = bus._writer  # noqa: SLF001 - likewise
         writer.sock = _PatientSocket(writer.sock)
-        return cls(bus, reading)
+        writer.negotiate_unix_fd = authenticator.is_agreed
+        return cls(bus, reading, passes_descriptors=authenticator.is_agreed)
 
     @property
     def unique_name(self) -> str:
@@ -201,6 +238,18 @@ class BusConnection:
         self._gathered.append(message)
         self._unwritten += 1
 
+    def _send_with_descriptor(self, message: Message) -> None:
+        """Write a message by itself, since descriptors belong to the first byte that they are sent with."""
+        message.serial = self._bus.next_serial()
+        self._write()
+        self._unwritten += 1
+        written = self._bus.send(message)
+        for end in (partial(self._written, 1), partial(_close, message.unix_fds)):
+            if written.done():
+                end(written)
+            else:
+                written.add_done_callback(end)
+
     def _write(self) -> None:
         gathered, self._gathered = self._gathered, []
         if not gathered or not self._bus.connected:
@@ -229,6 +278,14 @@ class BusConnection:
         asked = self._passed.pop(id(call), call)
         if _wants_reply(asked):
             self.send(Message.new_method_return(asked, signature, body or []))
+        self.on_answer(call, False)
+
+    def reply_with_descriptor(self, call: Message, descriptor: int) -> None:
+        """Answer a call with a file descriptor, which is closed here when it is on its way, or cannot be."""
+        if not _wants_reply(call) or not self._may_send():
+            os.close(descriptor)
+        else:
+            self._send_with_descriptor(Message.new_method_return(call, "h", [0], unix_fds=[descriptor]))
         self.on_answer(call, False)
 
     def fail(self, call: Message, error_name: str, text: str) -> None:
@@ -359,6 +416,10 @@ class BusConnection:
         message.flags = MessageFlag.NO_REPLY_EXPECTED
         self.send(message)
 
+    def is_passed(self, call: Message) -> bool:
+        """Whether a call was passed on to us by another instance, which then passes on the answer."""
+        return id(call) in self._passed
+
     def answer_as(self, call: Message, asked: Message) -> None:
         """Let the answer to a call be the answer to another one, by which it was passed on."""
         self._passed[id(call)] = asked
@@ -404,6 +465,11 @@ def _end_of(client: str) -> str:
 def _wants_reply(call: Message) -> bool:
     # By value: `&` of flags makes a new one each time.
     return not call.flags.value & _NO_REPLY
+
+
+def _close(descriptors: list[int], _written: "asyncio.Future[Any]") -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _ignore(_call: Message, _failed: bool) -> None:

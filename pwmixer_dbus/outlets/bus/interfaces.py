@@ -279,6 +279,7 @@ MIXER = Interface(
             returns=(("cookie", "u"),),
         ),
         Method(name="ReleaseHold", takes=(("cookie", "u"),)),
+        Method(name="OpenMeter", takes=(("targets", "as"), _OPTIONS), returns=(("frames", "h"),)),
         Method(name="ReloadConfig"),
         Method(name="Stats", returns=(("statistics", "s"),)),
         Method(name="Trace", takes=(_OPTIONS,), returns=(("events", "s"),)),

@@ -5,7 +5,7 @@ Whatever may refuse a call raises before anything is submitted. A reply follows 
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbus_fast import Message, Variant
 
@@ -34,6 +34,10 @@ from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher
 from pwmixer_dbus.outlets.bus.rules import Book, RuleMethods
 from pwmixer_dbus.router import Router
+
+if TYPE_CHECKING:
+    from pwmixer_dbus.meters import OpenTaps
+    from pwmixer_dbus.outlets.bus.meters import MeterMethods
 
 OPEN_CALLS = 10_000
 CONTEXT_LIMIT = 128
@@ -93,6 +97,7 @@ class Methods:
         fader: Fader,
         router: Router,
         rules: Book,
+        open_taps: "OpenTaps",
     ) -> None:
         self.rules = RuleMethods(mixer, router, rules, self._resolved)
         self._mixer = mixer
@@ -125,9 +130,12 @@ class Methods:
             "HoldRouting": self._hold_routing,
             "ReleaseHold": self._release_hold,
             "ReloadConfig": self._reload_config,
+            "OpenMeter": self._open_meter,
             **dict.fromkeys(("Stats", "Trace", "FollowTrace", "Profile"), self._statistics),
         }
         self._statistics_methods: Any = None
+        self._open_taps = open_taps
+        self._meters: MeterMethods | None = None
 
     def carry_out(self, name: str, call: Call) -> None:
         """Carry out a method; raises MixerError for what is refused at once."""
@@ -379,6 +387,18 @@ class Methods:
         """Let clients follow the trace that have followed that of another instance."""
         for client in followers:
             self._measured().followers.follow(client)
+
+    def _open_meter(self, call: Call) -> None:
+        if self._meters is None:
+            from pwmixer_dbus.outlets.bus.meters import MeterMethods  # noqa: PLC0415 - likewise
+
+            self._meters = MeterMethods(self._mixer, self._connection, self._resolved, self._open_taps)
+        self._meters.open(call)
+
+    def close(self) -> None:
+        """End what clients read from."""
+        if self._meters is not None:
+            self._meters.close()
 
     def _hold_routing(self, call: Call) -> None:
         selector, reason, app_id = call.arguments

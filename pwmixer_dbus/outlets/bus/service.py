@@ -6,7 +6,7 @@ announce first what is pending of what they read, so that a reply and a later si
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbus_fast import Message, Variant
 
@@ -53,6 +53,9 @@ from pwmixer_dbus.outlets.bus.rules import Book
 from pwmixer_dbus.outlets.bus.succession import SUCCESSION, Heir, passed
 from pwmixer_dbus.router import Router
 
+if TYPE_CHECKING:
+    from pwmixer_dbus.meters import OpenTaps
+
 log = logging.getLogger(__name__)
 
 FEATURES = (
@@ -68,6 +71,7 @@ FEATURES = (
     "fade",
     "holds",
     "statistics",
+    "meters",
 )
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
@@ -78,7 +82,8 @@ class BusService:
 
     `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem,
     and `state_error` that of saving what `keeper` remembers;
-    `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`.
+    `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`; `open_taps` gives the levels
+    that meters show.
 
     `heir` is the instance that takes over from us, `passes_on` whether calls are passed on to it, and `predecessor` the
     unique name of the one that we have taken over from.
@@ -98,6 +103,7 @@ class BusService:
         state_error: Callable[[], str],
         router: Router,
         rules: Book,
+        open_taps: "OpenTaps",
     ) -> None:
         self._mixer = mixer
         self._connection = connection
@@ -119,6 +125,7 @@ class BusService:
             fader=fader,
             router=router,
             rules=rules,
+            open_taps=open_taps,
         )
         self.heir = Heir(connection)
         self.passes_on = False
