@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Seen = tuple[int, int, int, int] | None
     """What a file or folder is known by: when it was written and changed in any way (ns), size and number."""
+    Pattern = tuple[str | bytes, int, tuple[Any, ...]]
+    """A regular expression, its flags, and what it is made of when it has been compiled."""
     Folder = tuple[Seen, tuple[str, ...], tuple[str, ...]]
     """A folder as it was: what in it could be one of the modules that are looked for there, and the names of these."""
 
@@ -55,6 +57,7 @@ class Finder:
         self._file = self._start = -1
         self._modules: Mapping[str, tuple[str, Seen, bool, int, int, bytes]] = {}
         self._folders: Mapping[str, Folder] = {}
+        self._patterns: Sequence[Pattern] = ()
         self._unchanged: dict[str, bool] = {}
         try:
             self._open()
@@ -95,6 +98,16 @@ class Finder:
         code: CodeType = marshal.loads(data)  # noqa: S302 - it is ours, see `_is_private`, and whole
         return code
 
+    def fill(self, expressions: "Any") -> None:
+        """Put all regular expressions that modules compile when they are loaded into the cache of the module `re`."""
+        try:
+            for pattern, flags, parts in self._patterns:
+                made = expressions._compiler._sre.compile(pattern, *parts)  # noqa: SLF001 - what `re` itself does
+                expressions._cache[type(pattern), pattern, flags] = made  # noqa: SLF001 - likewise
+        except AttributeError:  # another Python may keep them in another place
+            self.problem = "regular expressions cannot be made"
+        self._patterns = ()
+
     def close(self) -> None:
         """Close the file; nothing is found in it any more."""
         self._modules = {}
@@ -121,6 +134,7 @@ class Finder:
         finally:
             os.close(parent)
         index = self._index(found.st_size)
+        self._patterns = index["patterns"]
         if searched(sys.path, index["top"], index["searched"]) != index["path"]:
             raise UnusableError("modules are looked for elsewhere")
         self._folders, self._modules = index["folders"], index["modules"]
@@ -148,6 +162,12 @@ class Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> "CodeType | None":
         """Return the code of the module, of its source where the file is damaged."""
         return self._finder.code(fullname) or super().get_code(fullname)
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Run the code of the module."""
+        super().exec_module(module)
+        if module.__name__ == "re":
+            self._finder.fill(module)
 
 
 def folder_of(environment: "Mapping[str, str]") -> str:

@@ -3,12 +3,13 @@
 import importlib.resources
 import inspect
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -138,6 +139,36 @@ def test_each_instruction_keeps_its_line(module: ModuleType) -> None:
         inner = zip(plain.co_consts, bare.co_consts, strict=True)
         codes += [(one, other) for one, other in inner if hasattr(one, "co_lines")]
     assert len(codes) > 5
+
+
+def test_regular_expressions_are_made_as_they_are_compiled(place: Place) -> None:
+    re.purge()
+    wanted = (
+        (r"(?P<a>\w+)-(\d)(?(2)x|y)", 0),
+        (r"[^\W\d_ß]+?(?i:ä|Σ)", re.IGNORECASE | re.ASCII),
+        (rb"(?s:.)\x00", 0),
+    )
+    for pattern, flags in wanted:
+        re.compile(pattern, flags)
+    place.write()
+    compiled, empty = {**re._cache}, SimpleNamespace(_cache={}, _compiler=re._compiler)  # type: ignore[attr-defined]
+    finder = bundle.Finder(str(place.cache))
+    finder.fill(empty)
+    finder.close()
+    assert empty._cache.keys() >= {(type(pattern), pattern, int(flags)) for pattern, flags in wanted}
+    for key, made in empty._cache.items():
+        assert made == compiled[key]
+        assert (made.groups, made.groupindex) == (compiled[key].groups, compiled[key].groupindex)
+    assert empty._cache[str, wanted[0][0], 0].match("ab-1x").groupdict() == {"a": "ab"}
+
+
+def test_where_another_python_keeps_them_elsewhere_they_are_compiled(place: Place) -> None:
+    re.compile("something")
+    place.write()
+    finder = bundle.Finder(str(place.cache))
+    finder.fill(SimpleNamespace(_cache={}))
+    finder.close()
+    assert finder.problem == "regular expressions cannot be made"
 
 
 def edit_and_touch_back(place: Place) -> None:
