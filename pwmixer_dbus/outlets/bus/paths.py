@@ -100,4 +100,7 @@ def _stream_numbered(state: MixerState, name: str) -> Stream | None:
     if not (name.isascii() and name.isdigit()) or name != str(int(name)):
         return None
     number = int(name)
-    return next((s for s in state.streams.values() if s.number == number), None)
+    for stream in state.streams.values():
+        if stream.number == number:
+            return stream
+    return None

@@ -6,7 +6,7 @@ announce first what is pending of what they read, so that a reply and a later si
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbus_fast import Message, Variant
 
@@ -14,7 +14,6 @@ from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import Kind, clean
-from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import MixerState
@@ -368,8 +367,7 @@ class BusService:
             self.methods.heal((ROOT_SUBJECT,), "MaxVolume")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """What is at a path: the root, a default device, an object, or nothing but what leads to some."""
 
     path: str
@@ -379,8 +377,8 @@ class _Place:
 
     @property
     def offered(self) -> tuple[Interface, ...]:
-        """All interfaces, with those that every object has."""
-        return (*self.interfaces, *_STANDARD)
+        """All interfaces, with those that every object has, which are what most calls are of."""
+        return _STANDARD + self.interfaces
 
 
 def _member(place: _Place, interface_name: str, name: str) -> tuple[Interface, Method]:
