@@ -18,7 +18,7 @@ from pulsectl import _pulsectl as c
 
 INPUT, OUTPUT = 1, 2
 
-READS = 20
+READS = 4
 """Reads after which whoever else waits for the loop has his turn; a message takes two."""
 
 _pointer, _int = ctypes.c_void_p, ctypes.c_int

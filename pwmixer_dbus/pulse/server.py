@@ -37,6 +37,11 @@ CONNECT_TIMEOUT = 5.0
 RELINKS = (0.02, 0.08, 0.3, 0.8)
 """Pauses after which all streams are listed again: they are moved after its cause is told, and paused ones in silence."""
 
+LOOKS = 4
+"""Most objects that are fetched at a time only because they have changed: what people ask for, and what is new, does not
+wait behind hundreds of others, neither at the server nor here.
+"""
+
 CLAIMED = 1.2
 """Seconds after a move at which its stream is looked at again: for one second PipeWire says that it is where it was asked
 to go, whatever the session manager does, and it tells nobody when that second is over.
@@ -119,7 +124,7 @@ class SoundServer:
         self._lost = asyncio.Event()
         self.has_looked = asyncio.Event()
         self._measures = measures or Measures(self._loop.time)
-        self._queue = self._measures.queue("fetches", lambda: len(self._in_flight) + len(self._resting))
+        self._queue = self._measures.queue("fetches", self._looks)
         self._properties = convert.PropertyCache(self._measures.counts)
         self._processes: dict[Key, Process | None] = {}
         cache, behind = self._properties, self._process_behind
@@ -136,6 +141,7 @@ class SoundServer:
         self._held_notices: list[tuple[int, int]] = []
         self._in_flight: set[Key] = set()
         self._again: set[Key] = set()
+        self._waiting: dict[Key, None] = {}
         self._resting: dict[Key, asyncio.TimerHandle] = {}
         self._fetched_at: dict[Key, float] = {}
         self._settling: dict[Key, list[Callable[[], None]]] = {}
@@ -224,6 +230,7 @@ class SoundServer:
             self._held_notices,
             self._in_flight,
             self._again,
+            self._waiting,
             self._resting,
             self._claimed,
             self._unlinked,
@@ -306,7 +313,7 @@ class SoundServer:
             self._stop_looking(
                 (kind, index)
             )  # what is fetched now says whether there is anything to look for
-            self._touch((kind, index))
+            self._touch((kind, index), is_new=what == _NEW)
         self._touch_dependents(kind, what)
 
     def _touch_dependents(self, kind: Kind, what: int) -> None:
@@ -340,6 +347,7 @@ class SoundServer:
         self._processes.pop(key, None)
         self._fetched_at.pop(key, None)
         self._stop_looking(key)
+        self._waiting.pop(key, None)
         claim = self._claimed.pop(key, None)
         if claim is not None:
             claim.cancel()
@@ -348,22 +356,34 @@ class SoundServer:
             timer.cancel()
             self._settled(key)
 
-    def _touch(self, key: Key) -> None:
-        """Note that an object may have changed, and fetch it now or as soon as its rest is over."""
-        if key in self._again or key in self._resting:
+    def _touch(self, key: Key, *, is_new: bool = False) -> None:
+        """Note that an object may have changed, and fetch it now or as soon as its rest is over and it is its turn."""
+        if key in self._again or key in self._resting or key in self._waiting:
             self._measures.counts.coalesced += 1
         elif key in self._in_flight:
             self._again.add(key)
         else:
             rest = self._fetched_at.get(key, 0.0) + REST - self._loop.time()
-            if rest <= 0:
+            if is_new:
                 self._fetch(key)
+            elif rest <= 0:
+                self._fetch_in_turn(key)
             else:
                 self._resting[key] = self._loop.call_later(rest, self._rested, key)
 
     def _rested(self, key: Key) -> None:
         self._resting.pop(key, None)
-        self._fetch(key)
+        self._fetch_in_turn(key)
+
+    def _fetch_in_turn(self, key: Key) -> None:
+        if len(self._in_flight) < LOOKS:
+            self._fetch(key)
+        else:
+            self._waiting[key] = None
+            self._queue.grew(self._looks())
+
+    def _looks(self) -> int:
+        return len(self._in_flight) + len(self._waiting) + len(self._resting)
 
     def _fetch(self, key: Key) -> None:
         connection = self._connection
@@ -372,7 +392,7 @@ class SoundServer:
         self._in_flight.add(key)
         kind, index = key
         self._measures.fetching(kind, index)
-        self._queue.grew(len(self._in_flight) + len(self._resting))
+        self._queue.grew(self._looks())
         done = partial(self._fetched, key)
         read = self._read[kind]
         if kind is Kind.SERVER:
@@ -413,6 +433,10 @@ class SoundServer:
         self._in_flight.discard(key)
         self._measures.fetched(*key, failed=error is not None)
         self._fetched_at[key] = self._loop.time()
+        if self._waiting and len(self._in_flight) < LOOKS:
+            following = next(iter(self._waiting))
+            del self._waiting[following]
+            self._fetch(following)
         if error is not None and not _is_missing(error) and self._connection is not None:
             log.debug("could not fetch %s %s: %s", *key, error)
         if key in self._again:
@@ -431,8 +455,10 @@ class SoundServer:
     def _settle(self, key: Key, waiter: Callable[[], None]) -> None:
         """Call back when what is known of an object is as new as the server's last notice about it."""
         timer = self._resting.pop(key, None)
-        if timer is not None:
-            timer.cancel()
+        if timer is not None or key in self._waiting:
+            if timer is not None:
+                timer.cancel()
+            self._waiting.pop(key, None)
             self._settling.setdefault(key, []).append(waiter)
             self._fetch(key)
         elif key in self._in_flight:

@@ -1,0 +1,128 @@
+"""Mere changes are looked at a few at a time; what people ask for and what is new does not wait behind them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from pwmixer_dbus.core.commands import SetMuted
+from pwmixer_dbus.core.events import Disconnected, Event, Gone
+from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.pulse.libpulse import Connection
+from pwmixer_dbus.pulse.server import LOOKS, SoundServer
+
+NEW, CHANGED, REMOVED = 0x02, 0x12, 0x22
+"""Notices about a playback stream."""
+
+
+class Slow:
+    """A connection that answers when it is told to; `asked` are the streams that are being fetched, oldest first."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.ever: list[int] = []
+        self._ends: dict[int, Callable[[None], None]] = {}
+
+    def command(self, _function: Any, *_arguments: Any, done: Callable[[None], None]) -> None:
+        done(None)
+
+    def fetch(
+        self, _function: Any, index: int, *, read: Any, seen: Any, done: Callable[[None], None]
+    ) -> None:
+        del read, seen
+        assert index not in self._ends, "one request in flight for each object"
+        self.asked.append(index)
+        self.ever.append(index)
+        self._ends[index] = done
+
+    def answer(self, index: int) -> None:
+        """End what was asked about a stream."""
+        self.asked.remove(index)
+        self._ends.pop(index)(None)
+
+    def close(self) -> None:
+        """Have nothing to give back."""
+
+
+class Desk:
+    """A sound server of which three times as many streams have changed as are looked at at a time."""
+
+    def __init__(self) -> None:
+        self.slow, self.events = Slow(), list[Event]()
+        self.server = SoundServer(self.events.append)
+        self.server._connection, self.server._is_listed = cast(Connection, self.slow), True
+        for index in range(10, 10 + 3 * LOOKS):
+            self.server._on_notice(CHANGED, index)
+
+
+def with_a_slow_server(
+    test: Callable[[Desk], Coroutine[Any, Any, None]],
+) -> Callable[[], None]:
+    def run() -> None:
+        async def main() -> None:
+            await test(Desk())
+
+        asyncio.run(main())
+
+    run.__name__ = test.__name__
+    return run
+
+
+FIRST, REST = list(range(10, 10 + LOOKS)), list(range(10 + LOOKS, 10 + 3 * LOOKS))
+
+
+@with_a_slow_server
+async def test_all_changes_are_looked_at_in_their_order_a_few_at_a_time(desk: Desk) -> None:
+    assert desk.slow.asked == FIRST
+    while desk.slow.asked:
+        assert len(desk.slow.asked) <= LOOKS
+        desk.slow.answer(desk.slow.asked[0])
+    assert desk.slow.ever == FIRST + REST
+
+
+@with_a_slow_server
+async def test_what_waits_for_its_turn_is_looked_at_once_however_often_it_changes(desk: Desk) -> None:
+    for _ in range(5):
+        for index in REST:
+            desk.server._on_notice(CHANGED, index)
+    while desk.slow.asked:
+        desk.slow.answer(desk.slow.asked[0])
+    assert desk.slow.ever == FIRST + REST
+
+
+@with_a_slow_server
+async def test_what_is_new_does_not_wait_for_its_turn(desk: Desk) -> None:
+    desk.server._on_notice(NEW, 99)
+    assert desk.slow.asked == [*FIRST, 99]
+    desk.slow.answer(FIRST[0])
+    assert desk.slow.asked == [*FIRST[1:], 99], "there are as many on their way as may be"
+
+
+@with_a_slow_server
+async def test_what_a_person_has_changed_does_not_wait_for_its_turn(desk: Desk) -> None:
+    told: list[object] = []
+    desk.server.send(SetMuted(key=(Kind.PLAYBACK, REST[3]), muted=True), told.append)
+    assert (desk.slow.asked, told) == ([*FIRST, REST[3]], [])
+    desk.slow.answer(REST[3])
+    assert told == [None]
+    while desk.slow.asked:
+        desk.slow.answer(desk.slow.asked[0])
+    assert desk.slow.ever == [*FIRST, REST[3], *REST[:3], *REST[4:]]
+
+
+@with_a_slow_server
+async def test_what_goes_while_it_waits_is_not_looked_at(desk: Desk) -> None:
+    desk.server._on_notice(REMOVED, REST[0])
+    assert desk.events == [Gone(kind=Kind.PLAYBACK, index=REST[0])]
+    desk.slow.answer(FIRST[0])
+    assert desk.slow.asked == [*FIRST[1:], REST[1]]
+
+
+@with_a_slow_server
+async def test_nothing_waits_any_more_when_the_server_has_gone(desk: Desk) -> None:
+    desk.server._drop("the sound server went away")
+    assert [type(event) for event in desk.events] == [Disconnected]
+    again = Slow()
+    desk.server._connection = cast(Connection, again)
+    desk.server._on_notice(CHANGED, REST[0])
+    assert again.asked == [REST[0]]
+    assert desk.slow.ever == FIRST
