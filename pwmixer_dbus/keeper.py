@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
-from pwmixer_dbus.core.events import KEEP, AppWanted, Capped, Forgotten, Keep, Known
+from pwmixer_dbus.core.events import KEEP, AppsWanted, AppWanted, Capped, Forgotten, Keep, Known
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
     BY_HAND,
@@ -297,18 +297,13 @@ class Keeper:
             return
         self._memory = memory
         self._save(memory)
-        for app_id in memory.apps if about is None else about:
-            app = memory.apps.get(app_id)
-            if app is not None and known.apps.get(app_id) is not app:
-                level = _level(app)
-                wish = AppWanted(
-                    app_id=app_id,
-                    volume=level.volume,
-                    muted=level.muted,
-                    preferred_sink=app.preferred_sink,
-                    preferred_source=app.preferred_source,
-                )
-                self._mixer.on_event(wish, MEMORY)
+        learned_of = [
+            app
+            for app_id in (memory.apps if about is None else about)
+            if (app := memory.apps.get(app_id)) is not None and known.apps.get(app_id) is not app
+        ]
+        if learned_of:
+            self._mixer.on_event(AppsWanted(wishes=tuple(map(_wish, learned_of))), MEMORY)
         if about is None or any(name not in known.apps and name not in known.devices for name in about):
             self._mixer.on_event(
                 _held(memory), MEMORY
@@ -490,6 +485,17 @@ def _after_a_hand(stream: Stream, moment: Moment) -> float | None:
     if muted is not None and isinstance(muted.command, SetMuted):
         overruled += [] if muted.command.muted == stream.muted else [muted]
     return max((write.at + ECHO + SLACK for write in overruled if write.origin.kind in BY_HAND), default=None)
+
+
+def _wish(app: KnownApp) -> AppWanted:
+    level = _level(app)
+    return AppWanted(
+        app_id=app.app_id,
+        volume=level.volume,
+        muted=level.muted,
+        preferred_sink=app.preferred_sink,
+        preferred_source=app.preferred_source,
+    )
 
 
 def _level(app: KnownApp) -> Level:

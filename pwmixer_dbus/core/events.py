@@ -62,6 +62,13 @@ class AppWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppsWanted:
+    """What was asked of several applications, in this order."""
+
+    wishes: tuple[AppWanted, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
     """What has been decided of a stream, all of it: what keeps it where it is, how it is shown, and its cap.
 
@@ -107,4 +114,16 @@ class Capped:
     locked: frozenset[str] = frozenset()
 
 
-Event = Snapshot | Seen | Gone | Disconnected | AppWanted | Routed | Configured | Known | Forgotten | Capped
+Event = (
+    Snapshot
+    | Seen
+    | Gone
+    | Disconnected
+    | AppWanted
+    | AppsWanted
+    | Routed
+    | Configured
+    | Known
+    | Forgotten
+    | Capped
+)

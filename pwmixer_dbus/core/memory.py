@@ -292,8 +292,8 @@ def _app_learned(apps: dict[str, KnownApp], intent: AppIntent, day: int) -> bool
     volume = _sane(intent.volume)
     app = replace(
         known,
-        name=clean(intent.name) or known.name,
-        icon_name=clean(intent.icon_name) or known.icon_name,
+        name=_text(intent.name, known.name),
+        icon_name=_text(intent.icon_name, known.icon_name),
         levels=_levels(known, intent, volume),
         locked=known.locked if intent.locked is KEEP else intent.locked,
         max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
@@ -382,21 +382,21 @@ def _levels(known: KnownApp, intent: AppIntent, volume: float | Keep | None) -> 
     kind = intent.kind or _direction(known)
     levels = dict(known.levels)
     levels[kind] = _set(levels.get(kind, Level()), volume, intent.muted)
+    of_its_kind = f"{kind.devices}:"
     if intent.devices:
         for key in intent.devices:
-            if is_device_key(key) and key.startswith(f"{kind.devices}:"):
+            if key.startswith(of_its_kind) and is_device_key(key):
                 levels[key] = _set(levels.pop(key, Level()), volume, intent.muted)  # put last, for the limit
     else:
         given_up = (KEEP if volume is KEEP else None, KEEP if intent.muted is KEEP else None)
-        for key in [key for key in levels if key.startswith(f"{kind.devices}:")]:
+        for key in [key for key in levels if key.startswith(of_its_kind)]:
             levels[key] = _set(levels[key], *given_up)
+    levels = {key: each for key, each in levels.items() if not (each.volume is None and each.muted is None)}
+    if len(levels) <= DEVICES_PER_APP:
+        return levels
     on_devices = [key for key in levels if is_device_key(key)]
     surplus = set(on_devices[: max(len(on_devices) - DEVICES_PER_APP, 0)])
-    return {
-        key: level
-        for key, level in levels.items()
-        if (level.volume, level.muted) != (None, None) and key not in surplus
-    }
+    return {key: each for key, each in levels.items() if key not in surplus}
 
 
 def _direction(known: KnownApp) -> Kind:
@@ -446,6 +446,11 @@ def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
     ranked = sorted(entries, key=lambda key: (not entries[key].is_bare, entries[key].used))
     surplus = set(ranked[: max(len(ranked) - limit, 0)])
     return {key: entry for key, entry in entries.items() if key not in surplus}
+
+
+def _text(said: str, known: str) -> str:
+    """Return what is said, or what was known where nothing is."""
+    return known if said == known else clean(said) or known
 
 
 def _put_last(entries: dict[str, E], key: str, known: E, entry: E) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, assert_never
 
 from pwmixer_dbus.core.events import (
     KEEP,
+    AppsWanted,
     AppWanted,
     Capped,
     Configured,
@@ -249,11 +250,15 @@ def _applied(state: MixerState, event: Event) -> Result:
             return _chosen(state, event)
 
 
-def _chosen(state: MixerState, event: AppWanted | Configured | Routed | Known | Forgotten | Capped) -> Result:
+def _chosen(
+    state: MixerState, event: AppWanted | AppsWanted | Configured | Routed | Known | Forgotten | Capped
+) -> Result:
     """Apply what was not said by the server."""
     match event:
         case AppWanted():
-            return _app_wanted(state, event)
+            return _apps_wanted(state, (event,))
+        case AppsWanted(wishes=wishes):
+            return _apps_wanted(state, wishes)
         case Configured(settings=settings):
             return _configured(state, settings)
         case Routed():
@@ -430,23 +435,28 @@ def _bounded(state: MixerState) -> Result:
     return replace(state, apps=apps), tuple(_change(app, None) for app in forgotten)
 
 
-def _app_wanted(state: MixerState, event: AppWanted) -> Result:
-    app = state.apps.get(event.app_id)
-    if app is None:
+def _apps_wanted(state: MixerState, wishes: Iterable[AppWanted]) -> Result:
+    wanted: dict[str, App] = {}
+    for wish in wishes:
+        app = wanted.get(wish.app_id) or state.apps.get(wish.app_id)
+        if app is not None:
+            wanted[wish.app_id] = _with_wish(app, wish)
+    different = {app_id: app for app_id, app in wanted.items() if app != state.apps[app_id]}
+    if not different:
         return state, ()
-    volume = app.volume if event.volume is KEEP else event.volume
-    muted = app.muted if event.muted is KEEP else event.muted
-    sink, source = event.preferred_sink, event.preferred_source
-    wanted = replace(
+    changes = tuple(_change(state.apps[app_id], app) for app_id, app in different.items())
+    return replace(state, apps={**state.apps, **different}), changes
+
+
+def _with_wish(app: App, wish: AppWanted) -> App:
+    sink, source = wish.preferred_sink, wish.preferred_source
+    return replace(
         app,
-        volume=volume,
-        muted=muted,
+        volume=app.volume if wish.volume is KEEP else wish.volume,
+        muted=app.muted if wish.muted is KEEP else wish.muted,
         preferred_sink=app.preferred_sink if isinstance(sink, Keep) else sink,
         preferred_source=app.preferred_source if isinstance(source, Keep) else source,
     )
-    if wanted == app:
-        return state, ()
-    return replace(state, apps=_with(state.apps, app.app_id, wanted)), (_change(app, wanted),)
 
 
 def _routed(state: MixerState, event: Routed) -> Result:
@@ -483,7 +493,7 @@ def _forgotten(state: MixerState, app_id: str) -> Result:
     app = state.apps.get(app_id)
     if app is None or app.streams:
         nothing = AppWanted(app_id=app_id, volume=None, muted=None, preferred_sink="", preferred_source="")
-        return _app_wanted(state, nothing)
+        return _apps_wanted(state, (nothing,))
     return replace(state, apps=_without(state.apps, app_id)), (_change(app, None),)
 
 

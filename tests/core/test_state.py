@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 
 from pwmixer_dbus.core.events import (
     KEEP,
+    AppsWanted,
     AppWanted,
     Capped,
     Configured,
@@ -384,6 +385,18 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     ),
 )
 EVENTS |= st.builds(
+    AppsWanted,
+    wishes=st.lists(
+        st.builds(
+            AppWanted,
+            app_id=st.sampled_from(APP_IDS),
+            volume=st.sampled_from([KEEP, None, 0.2]),
+            muted=st.sampled_from([KEEP, True]),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+EVENTS |= st.builds(
     Capped,
     caps=st.sampled_from([{}, {"sink:device1": 0.4}, {MUSIC: 0.3, "source:device2": 0.2}]),
     locked=st.sampled_from([frozenset[str](), frozenset({MUSIC})]),
@@ -615,12 +628,13 @@ def test_each_stream_is_in_its_application_and_nowhere_else(history: list[Event]
 def test_wishes_survive_everything_but_a_new_one(history: list[Event]) -> None:
     state, wishes = MixerState(), dict[str, tuple[float | None, bool | None]]()
     for event in history:
-        if isinstance(event, AppWanted) and event.app_id in state.apps:
-            volume, muted = wishes.get(event.app_id, (None, None))
-            wishes[event.app_id] = (
-                volume if event.volume is KEEP else event.volume,
-                muted if event.muted is KEEP else event.muted,
-            )
+        for asked in event.wishes if isinstance(event, AppsWanted) else [event]:
+            if isinstance(asked, AppWanted) and asked.app_id in state.apps:
+                volume, muted = wishes.get(asked.app_id, (None, None))
+                wishes[asked.app_id] = (
+                    volume if asked.volume is KEEP else asked.volume,
+                    muted if asked.muted is KEEP else asked.muted,
+                )
         state = after(state, event)
         for app_id, wish in wishes.items():
             if not app_id.startswith("stream:"):
