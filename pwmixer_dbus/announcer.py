@@ -73,12 +73,7 @@ class Announcer:
             for c in changes
             if c.after is None and isinstance(c.before, Device | Stream | App | Group | Card)
         ]
-        changed = {
-            subject: None
-            for change in changes
-            for subject in affected(before, state, change)
-            if subject not in come
-        }
+        changed = {subject: None for subject in affected(before, state, changes) if subject not in come}
         if changed:
             self._note(changed, _Pending(before, changed_at, all(map(is_of_level, changes))))
         self._queue.grew(len(self._dirty))

@@ -7,7 +7,8 @@ gone before them: those keep the application that they were given to.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import attrgetter
+from itertools import islice
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar, assert_never
 
 from pwmixer_dbus.core.events import (
@@ -395,21 +396,30 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
         state, changes = _left(state, key, previous)
     known = state.apps.get(identity.app_id)
     app = known or App(app_id=identity.app_id, name=identity.name)
-    streams = app.streams if key in app.streams else (*app.streams, key)
-    app = _named(state, replace(app, streams=streams))
+    if app.streams and key not in app.streams and _age(key) > max(map(_age, app.streams)):
+        # As of nearly all: the older ones have named it, and are not gone through again.
+        icon_name = app.icon_name or identity.icon_name
+        app = replace(app, streams=(*app.streams, key), icon_name=icon_name)
+    else:
+        app = _named(state, replace(app, streams=tuple(dict.fromkeys((*app.streams, key)))))
     if app == known:
         return state, changes
     state, forgotten = _bounded(replace(state, apps=_with(state.apps, app.app_id, app)))
     return state, (*changes, _change(known, app), *forgotten)
 
 
+_age: Callable[[Key], tuple[int, Kind]] = itemgetter(1, 0)
+"""By what the streams of an application are ordered, oldest first."""
+
+
 def _named(state: MixerState, app: App) -> App:
     """Name an application after its oldest stream, whatever the history; a silent one keeps its name."""
-    streams = sorted(state.streams_of(app), key=lambda s: (s.index, s.kind))
-    if not streams:
+    if not app.streams:
         return app
-    icon_name = next((s.identity.icon_name for s in streams if s.identity.icon_name), "")
-    return replace(app, name=streams[0].identity.name, icon_name=icon_name)
+    identities = (state.streams[key].identity for key in sorted(app.streams, key=_age))
+    oldest = next(identities)
+    icon_name = oldest.icon_name or next((i.icon_name for i in identities if i.icon_name), "")
+    return replace(app, name=oldest.name, icon_name=icon_name)
 
 
 def _left(state: MixerState, key: Key, identity: Identity) -> Result:
@@ -417,7 +427,11 @@ def _left(state: MixerState, key: Key, identity: Identity) -> Result:
     app = state.apps.get(identity.app_id)
     if app is None or key not in app.streams:
         return state, ()
-    quieter = _named(state, replace(app, streams=tuple(k for k in app.streams if k != key)))
+    rest = list(app.streams)
+    rest.remove(key)
+    quieter = replace(app, streams=tuple(rest))
+    if rest and (app.icon_name or _age(key) < min(map(_age, rest))):  # else it has named nothing
+        quieter = _named(state, quieter)
     others = _without(state.apps, app.app_id)
     if not quieter.streams and app.app_id.startswith("stream:"):
         return replace(state, apps=others), (_change(app, None),)
@@ -429,7 +443,7 @@ def _bounded(state: MixerState) -> Result:
     surplus = len(state.apps) - KNOWN_APPS
     if surplus <= 0:
         return state, ()
-    forgotten = [app for app in state.apps.values() if not app.streams][:surplus]
+    forgotten = list(islice((app for app in state.apps.values() if not app.streams), surplus))
     ids = {app.app_id for app in forgotten}
     apps = {app_id: app for app_id, app in state.apps.items() if app_id not in ids}
     return replace(state, apps=apps), tuple(_change(app, None) for app in forgotten)
@@ -530,32 +544,49 @@ def _without_placeholders(server: Server) -> Server:
 
 
 def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
-    """Build the state anew through the same steps as single events; known apps and their wishes stay."""
+    """Build the state anew, as if each of its records was seen by itself; known apps and their wishes stay."""
     same_life = snapshot.server.cookie == state.server.cookie
     after = replace(
         state,
         connected=True,
         server=_without_placeholders(snapshot.server),
-        devices={},
-        streams={},
-        clients={},
-        cards={},
-        # What plays comes last, so that `_bounded` cannot forget it before its streams are back in their places.
-        apps={
-            app.app_id: replace(app, streams=())
-            for app in sorted(state.apps.values(), key=lambda app: bool(app.streams))
-            if same_life or not app.app_id.startswith("stream:")
-        },
+        devices={(d.kind, d.index): d for d in snapshot.devices if not d.is_placeholder},
+        clients={client.index: client for client in snapshot.clients},
+        cards={card.index: card for card in snapshot.cards},
     )
-    records: list[Device | Card | Client] = [*snapshot.devices, *snapshot.cards, *snapshot.clients]
-    for record in records:
-        after, _ = _seen(after, record)
-    for stream in sorted(snapshot.streams, key=lambda s: s.index):
-        known = state.streams.get((stream.kind, stream.index)) if same_life else None
-        kept = _as_decided(stream, known, known.number, stream.identity) if known else stream
-        after, _ = _seen(after, kept)
-    apps = {i: app for i, app in after.apps.items() if app.streams or not i.startswith("stream:")}
-    return replace(after, apps=apps)
+    streams: dict[Key, Stream] = {}
+    members: dict[str, list[Key]] = {}
+    next_number = state.next_number
+    listed = {(stream.kind, stream.index): stream for stream in snapshot.streams}
+    for key, shown in sorted(listed.items(), key=lambda item: item[1].index):
+        if shown.is_meter:
+            continue
+        known = state.streams.get(key, shown) if same_life else shown
+        number = known.number or next_number
+        next_number = max(next_number, number + 1)
+        identity = identify(shown, after.client_of(shown), state.settings.aliases)
+        streams[key] = _as_decided(shown, known, number, identity)
+        members.setdefault(identity.app_id, []).append(key)
+    after = replace(after, streams=streams, next_number=next_number)
+    return replace(after, apps=_regrouped_anew(after, members, same_life=same_life))
+
+
+def _regrouped_anew(
+    state: MixerState, members: Mapping[str, Iterable[Key]], *, same_life: bool
+) -> Mapping[str, App]:
+    """Return the applications that are known when each has just these streams, and no other has any."""
+    # What played comes last: of those that are silent now, it was the last to be so.
+    known = sorted(state.apps.values(), key=lambda app: bool(app.streams))
+    apps = {
+        app.app_id: replace(app, streams=())
+        for app in known
+        if same_life or not app.app_id.startswith("stream:")
+    }
+    for app_id, keys in members.items():
+        app = apps.get(app_id) or App(app_id=app_id, name=app_id)
+        apps[app_id] = _named(state, replace(app, streams=tuple(keys)))
+    bounded, _ = _bounded(replace(state, apps=apps))
+    return {i: app for i, app in bounded.apps.items() if app.streams or not i.startswith("stream:")}
 
 
 def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:

@@ -54,8 +54,20 @@ def shown_by(stream: Stream) -> Iterator[Subject]:
         yield Kind.GROUP, stream.group
 
 
-def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[Subject]:
-    """List what may look different after a change: the object itself, and what shows something of it."""
+def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -> Iterable[Subject]:
+    """List what may look different after changes: the objects themselves, and what shows something of them."""
+    clients: set[int] = set()
+    for change in changes:
+        record = change.after or change.before
+        if isinstance(record, Client):
+            clients.add(record.index)
+        else:
+            yield from _affected(before, state, change)
+    if clients:  # all of them at once, since each may have any stream
+        yield from [subject_of(stream) for stream in state.streams.values() if stream.client in clients]
+
+
+def _affected(before: MixerState, state: MixerState, change: Change) -> Iterable[Subject]:
     record = change.after or change.before
     match record:
         case Device():
@@ -76,8 +88,6 @@ def affected(before: MixerState, state: MixerState, change: Change) -> Iterable[
             yield subject_of(record)
             if change.before is None or change.after is None:
                 yield from (subject_of(s) for s in state.streams_of(record))
-        case Client():
-            yield from (subject_of(s) for s in state.streams.values() if s.client == record.index)
         case Card():
             yield subject_of(record)
             yield from (subject_of(d) for d in state.devices.values() if d.card == record.index)

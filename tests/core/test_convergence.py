@@ -1,9 +1,11 @@
 """Invariant 3 where it is hard: what turns out to be something else, comes back, or shares a name."""
 
-from build import after, app, capture, crowd, playback, sink, snapshot, state_of, wanted
+from build import STEADY, after, app, capture, crowd, playback, sink, snapshot, state_of, wanted
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
-from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.core.model import Kind, Stream
 from pwmixer_dbus.core.state import KNOWN_APPS, apply
 
 
@@ -42,3 +44,29 @@ def test_an_application_is_called_after_its_oldest_stream_whatever_has_happened(
     assert app(state).name == "One"
     assert app(after(state, Gone(kind=Kind.PLAYBACK, index=10))).name == "Two"
     assert app(after(state, Gone(kind=Kind.PLAYBACK, index=11))).name == "One"
+
+
+LIVES = st.tuples(
+    st.integers(1, 5), st.sampled_from(["One", "Two", "Three"]), st.sampled_from(["", "", "drum", "harp"])
+)
+
+
+@STEADY
+@given(st.lists(LIVES | st.integers(1, 5), max_size=12))
+def test_its_name_and_icon_are_those_that_a_fresh_look_gives(
+    lives: list[tuple[int, str, str] | int],
+) -> None:
+    state, world = state_of(), dict[int, Stream]()
+    for life in lives:
+        if isinstance(life, int):
+            world.pop(life, None)
+            state = after(state, Gone(kind=Kind.PLAYBACK, index=life))
+        else:
+            index, name, icon = life
+            said = {"application.name": name, "application.icon_name": icon}
+            world[index] = playback(index, properties={"application.process.binary": "music", **said})
+            state = after(state, Seen(record=world[index]))
+        if world:
+            fresh = app(state_of(*world.values()))
+            assert (app(state).name, app(state).icon_name) == (fresh.name, fresh.icon_name)
+            assert sorted(app(state).streams) == sorted(fresh.streams)

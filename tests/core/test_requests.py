@@ -66,7 +66,7 @@ def test_of_a_group_only_one_direction_moves() -> None:
 def test_a_change_of_a_stream_shows_in_its_application_and_one_of_the_settings_everywhere() -> None:
     state = world()
     louder, changes = apply(state, Seen(record=playback(device=1, volume=0.9)))
-    assert {s for c in changes for s in affected(state, louder, c)} == {
+    assert set(affected(state, louder, changes)) == {
         (Kind.PLAYBACK, 10),
         (Kind.APP, "bin:music"),
         (Kind.GROUP, "Music"),
@@ -74,7 +74,7 @@ def test_a_change_of_a_stream_shows_in_its_application_and_one_of_the_settings_e
     capped = replace(state, caps={"bin:music": 0.5})
     (change,) = changes[:1]
     server = replace(change, kind=Kind.SERVER, before=state.server, after=state.server)
-    shown = set(affected(state, capped, server))
+    shown = set(affected(state, capped, (server,)))
     assert {ROOT_SUBJECT, (Kind.SINK, "speakers"), (Kind.PLAYBACK, 11), (Kind.APP, "bin:music")} <= shown
     assert (Kind.GROUP, "Music") in shown
 

@@ -42,7 +42,7 @@ def test_whatever_looks_different_is_affected(history: list[Event]) -> None:
     state = MixerState()
     for event in history:
         before, (state, changes) = state, apply(state, event)
-        listed = {subject for change in changes for subject in affected(before, state, change)}
+        listed = set(affected(before, state, changes))
         different = {subject for subject, names in differences(before, state) if names}
         assert different <= listed
 
@@ -52,7 +52,7 @@ def test_what_a_change_of_level_affects_looks_different_in_its_level_only(histor
     state = MixerState()
     for event in history:
         before, (state, changes) = state, apply(state, event)
-        more = {s for c in changes if not is_of_level(c) for s in affected(before, state, c)}
+        more = set(affected(before, state, [change for change in changes if not is_of_level(change)]))
         for subject, names in differences(before, state):
             assert names <= LEVELS or subject in more
 
@@ -74,7 +74,7 @@ def of_level(before: MixerState, event: Event) -> set[Subject]:
     state, changes = apply(before, event)
     if not all(map(is_of_level, changes)):
         return set()
-    return {subject for change in changes for subject in affected(before, state, change)}
+    return set(affected(before, state, changes))
 
 
 def test_a_louder_stream_differs_in_level_and_so_does_its_application() -> None:
@@ -99,7 +99,7 @@ def test_a_cap_that_comes_and_goes_with_its_device_shows_in_all_that_is_on_it() 
     plugged, changes = apply(world, Seen(record=sink()))
     different = {subject for subject, names in differences(world, plugged) if "MaxVolume" in names}
     assert different == {(Kind.PLAYBACK, 10), (Kind.APP, "bin:music"), (Kind.GROUP, "Chat")}
-    assert different <= {subject for change in changes for subject in affected(world, plugged, change)}
+    assert different <= set(affected(world, plugged, changes))
 
 
 def test_more_than_a_level_is_not_taken_for_one() -> None:

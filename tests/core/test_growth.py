@@ -1,0 +1,100 @@
+"""How much is done for many streams: counted in calls of functions, which are the same on every machine."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+from build import client, playback, sink, snapshot, state_of
+
+from pwmixer_dbus.core.events import Gone, Seen
+from pwmixer_dbus.core.memory import AppIntent, KnownApp, Memory, all_learned
+from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.core.state import MixerState, apply
+from pwmixer_dbus.core.subjects import affected
+
+FEW, FACTOR = 50, 4
+"""So many streams, and so many times as many."""
+
+
+class Calls:
+    """How many functions were called, ours and those in C."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, _frame: FrameType, event: str, _about: Any) -> None:
+        self.count += event in {"call", "c_call"}
+
+
+@contextmanager
+def counted() -> Iterator[Calls]:
+    calls, before = Calls(), sys.getprofile()
+    sys.setprofile(calls.note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
+
+
+def listing(count: int) -> int:
+    """List an application with so many streams, each by a client of its own, and say what that affects."""
+    clients = [client(1000 + i) for i in range(count)]
+    listed = snapshot(sink(), *clients, *(playback(100 + i, client=1000 + i) for i in range(count)))
+    before = MixerState()
+    with counted() as calls:
+        state, changes = apply(before, listed)
+        shown = list(affected(before, state, changes))
+    assert len(state.streams) == count
+    assert len(shown) >= count
+    return calls.count
+
+
+def births(count: int) -> int:
+    state = state_of(sink())
+    with counted() as calls:
+        for i in range(count):
+            state, _ = apply(state, Seen(record=playback(100 + i)))
+    assert len(state.streams) == count
+    return calls.count
+
+
+def deaths(count: int) -> int:
+    state = state_of(sink(), *(playback(100 + i) for i in range(count)))
+    with counted() as calls:
+        for i in range(count):
+            state, _ = apply(state, Gone(kind=Kind.PLAYBACK, index=100 + i))
+    assert not state.streams
+    return calls.count
+
+
+def levels(count: int) -> int:
+    """Let ten of so many streams be louder."""
+    state = state_of(sink(), *(playback(100 + i) for i in range(count)))
+    with counted() as calls:
+        for i in range(10):
+            state, _ = apply(state, Seen(record=playback(100 + i, volume=0.9)))
+    return calls.count
+
+
+def intents(count: int) -> int:
+    """Learn ten intents where so many applications are known."""
+    known = {f"bin:a{i}": KnownApp(app_id=f"bin:a{i}") for i in range(count)}
+    asked = [AppIntent(app_id=f"bin:a{i}", volume=0.4) for i in range(10)]
+    with counted() as calls:
+        all_learned(Memory(apps=known), asked, 0.0)
+    return calls.count
+
+
+@pytest.mark.parametrize("do", [listing, births, deaths])
+def test_what_is_done_for_many_streams_grows_no_faster_than_they_are_more(do: Callable[[int], int]) -> None:
+    do(FEW)  # records make their methods when they are first used
+    assert do(FACTOR * FEW) <= 1.05 * FACTOR * do(FEW)
+
+
+@pytest.mark.parametrize("do", [levels, intents])
+def test_what_is_done_for_a_change_does_not_grow(do: Callable[[int], int]) -> None:
+    do(FEW)
+    assert do(FACTOR * FEW) == do(FEW)
