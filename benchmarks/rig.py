@@ -242,8 +242,8 @@ async def opened(
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")
         switch_everything_on(session)
-        write_bundle(session)
         with Crowd(session, folder, streams, min(PLAYING, streams)), beside(session):
+            write_bundle(session)
             screen = session.spawn("screen", str(folder / "screen"))
             service = session.spawn("pwmixer", *SERVICE)
             limit = session.spawn("limit", str(folder / "mixer"), LIMIT)
@@ -276,10 +276,13 @@ def switch_everything_on(session: Session) -> None:
     (folder / "config.toml").write_text(EVERYTHING)
 
 
-def write_bundle(session: Session) -> None:
-    """Have written what the first service in a session has written for the next one."""
-    write = "import subprocess; from pwmixer_dbus import bundle; subprocess.run(bundle.writer(), check=True)"
-    subprocess.run((sys.executable, "-c", write), env=session.env, timeout=LONGEST, check=True)
+def write_bundle(session: Session, env: Mapping[str, str] | None = None) -> None:
+    """Let a service run until it has prepared the start of the next one, as it has on every machine after the first time."""
+    folder = Path(session.env["XDG_CACHE_HOME"], "pwmixer")
+    process = session.spawn("first", *SERVICE, env=env)
+    session.wait_for((folder / "bytecode").exists, "the byte code of the service", LONGEST)
+    process.terminate()
+    process.wait(LONGEST)
 
 
 async def connected(env: Mapping[str, str]) -> MessageBus:

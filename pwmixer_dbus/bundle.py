@@ -58,6 +58,8 @@ class Finder:
         self._modules: Mapping[str, tuple[str, Seen, bool, int, int, bytes]] = {}
         self._folders: Mapping[str, Folder] = {}
         self._patterns: Sequence[Pattern] = ()
+        self._texts: dict[str, bytes] = {}
+        self._executed: list[str] | None = []
         self._unchanged: dict[str, bool] = {}
         try:
             self._open()
@@ -89,7 +91,9 @@ class Finder:
         return spec
 
     def code(self, name: str) -> "CodeType | None":
-        """Return the code of a module that was found; None where the file is damaged."""
+        """Return the code of a module that is in the file; None where it is not any more, or damaged."""
+        if name not in self._modules:
+            return None
         *_, start, length, digest = self._modules[name]
         data = os.pread(self._file, length, self._start + start)
         if source_hash(KEY, data) != digest:
@@ -107,6 +111,20 @@ class Finder:
         except AttributeError:  # another Python may keep them in another place
             self.problem = "regular expressions cannot be made"
         self._patterns = ()
+
+    def execute(self, text: str, names: "dict[str, Any]") -> None:
+        """Do what `exec` does; a text that has been executed at an earlier start has been compiled."""
+        if self._executed is not None:
+            self._executed.append(text)
+        compiled = self._texts.pop(text, None)
+        exec(text if compiled is None else marshal.loads(compiled), names)  # noqa: S102, S302 - it is ours, and whole
+
+    def executed(self) -> "Sequence[str]":
+        """Return what has been executed up to now; the start is over, and what has been loaded or made is forgotten."""
+        executed, self._executed = self._executed or (), None
+        self._texts = {}
+        self._modules = {name: found for name, found in self._modules.items() if name not in sys.modules}
+        return executed
 
     def close(self) -> None:
         """Close the file; nothing is found in it any more."""
@@ -134,7 +152,7 @@ class Finder:
         finally:
             os.close(parent)
         index = self._index(found.st_size)
-        self._patterns = index["patterns"]
+        self._patterns, self._texts = index["patterns"], index["texts"]
         if searched(sys.path, index["top"], index["searched"]) != index["path"]:
             raise UnusableError("modules are looked for elsewhere")
         self._folders, self._modules = index["folders"], index["modules"]
@@ -178,7 +196,10 @@ def folder_of(environment: "Mapping[str, str]") -> str:
 
 
 def writer() -> tuple[str, ...]:
-    """Return the command that writes the file for a process that has this `sys.path`."""
+    """Return the command that writes the file for a process that has this `sys.path`.
+
+    Its standard input is what that one has executed at its start: texts, each with a NUL at its end.
+    """
     path = (folder or os.getcwd() for folder in sys.path)  # noqa: PTH109 - pathlib is not loaded yet
     return sys.executable, "-I", "-X", "no_debug_ranges", "-c", WRITER, *path
 

@@ -58,6 +58,7 @@ Source = tuple[str, bool]
 
 def main() -> None:
     """Write the file for the service that has started this process, and for those that are started like it."""
+    texts = sys.stdin.read().split("\0")[:-1]
     ctypes.CDLL(None).prctl(
         _PR_SET_PDEATHSIG, signal.SIGTERM
     )  # whoever removes all of a session has ended the service
@@ -65,7 +66,7 @@ def main() -> None:
         os.nice(19)
     import_all()
     try:
-        write(Path(bundle.folder_of(os.environ)), sources_of(sys.modules, sys.path), sys.path)
+        write(Path(bundle.folder_of(os.environ)), sources_of(sys.modules, sys.path), sys.path, texts)
     except OSError as error:
         sys.exit(f"the byte code could not be written into one file: {error}")
 
@@ -96,9 +97,19 @@ def sources_of(modules: Mapping[str, ModuleType], path: Sequence[str]) -> dict[s
     return found
 
 
-def write(folder: Path, sources: Mapping[str, Source], path: Sequence[str], *, young: float = YOUNG) -> None:
+def write(
+    folder: Path,
+    sources: Mapping[str, Source],
+    path: Sequence[str],
+    texts: Sequence[str] = (),
+    *,
+    young: float = YOUNG,
+) -> None:
     """Write the file into a folder; raises OSError where that cannot be. `young` is as above."""
     index, code = _compiled(sources, path)
+    index["texts"] = {
+        text: marshal.dumps(without_columns(compile(text, "<string>", "exec"))) for text in texts
+    }
     looked_at = {source: then for source, then, *_ in index["modules"].values()}
     looked_at |= {place: then for place, (then, *_) in index["folders"].items()}
     changed = max(map(_changed, looked_at.values()))

@@ -15,11 +15,15 @@ def main() -> None:
     sys.modules["ssl"] = None  # type: ignore[assignment]
     from pwmixer_dbus import bundle  # noqa: PLC0415 - see above
 
-    sys.meta_path.insert(0, bundle.Finder(bundle.folder_of(os.environ)))
+    finder = bundle.Finder(bundle.folder_of(os.environ))
+    sys.meta_path.insert(0, finder)
     try:
         from pwmixer_dbus import later  # noqa: PLC0415 - from there
 
         with later.put_off():
+            from pwmixer_dbus.core import records  # noqa: PLC0415 - likewise
+
+            vars(records)["exec"] = finder.execute  # by which it writes its methods
             from pwmixer_dbus import daemon  # noqa: PLC0415 - likewise
     except Exception as error:  # noqa: BLE001 - a library that is newer than this file may want anything
         print(f"pwmixer-dbus starts again with PWMIXER_PLAIN=1: {error!r}", file=sys.stderr)  # noqa: T201

@@ -107,7 +107,7 @@ MAY_IMPORT = {
     "bundle": set[str](),
     "bundling": {"bundle", "later"},
     "later": set[str](),
-    "start": {"bundle", "daemon", "later"},
+    "start": {"bundle", "core", "daemon", "later"},
     "cli": {"bundle", "cli", "cli/rules", "cli/stats", "config", "runtime", "__init__"},
 }
 ONLY_IN = {

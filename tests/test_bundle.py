@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -160,6 +161,38 @@ def test_regular_expressions_are_made_as_they_are_compiled(place: Place) -> None
         assert made == compiled[key]
         assert (made.groups, made.groupindex) == (compiled[key].groups, compiled[key].groupindex)
     assert empty._cache[str, wanted[0][0], 0].match("ab-1x").groupdict() == {"a": "ab"}
+
+
+def test_what_is_executed_at_a_start_is_compiled_at_the_next(place: Place) -> None:
+    texts = ["def double(a): return 2 * a", "def fail(a): return (a /\n 0)"]
+    sources = {"bundled_single": (str(place.single), False)}
+    bundling.write(place.cache, sources, sys.path, texts, young=0)
+    finder, names = bundle.Finder(str(place.cache)), dict[str, Any]()
+    for text in (*texts, "def other(a): return a"):
+        finder.execute(text, names)
+    assert (names["double"](4), names["other"](5)) == (8, 5)
+    with pytest.raises(ZeroDivisionError) as raised:
+        names["fail"](1)
+    assert traceback.extract_tb(raised.value.__traceback__)[-1].lineno == 1
+    assert {columns[2] for columns in names["double"].__code__.co_positions()} == {None}
+    assert {columns[2] for columns in names["other"].__code__.co_positions()} != {None}
+    assert finder.executed() == [*texts, "def other(a): return a"]
+    finder.execute(texts[0], names)
+    assert names["double"](4) == 8
+    assert finder.executed() == ()
+    finder.close()
+
+
+def test_what_has_been_loaded_when_the_start_is_over_can_still_be_asked_for_its_code(place: Place) -> None:
+    single = place.load("bundled_single")
+    finder = bundle.Finder(str(place.cache))
+    finder.executed()
+    assert finder.find_spec("bundled_single") is None
+    assert isinstance(finder.find_spec("bundled").loader, bundle.Loader)  # type: ignore[union-attr]
+    code = bundle.Loader("bundled_single", str(place.single), finder).get_code("bundled_single")
+    assert code is not None
+    assert code.co_filename == single.__file__
+    finder.close()
 
 
 def test_where_another_python_keeps_them_elsewhere_they_are_compiled(place: Place) -> None:

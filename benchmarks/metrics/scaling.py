@@ -205,8 +205,8 @@ async def _starts(bench: Bench) -> list[float]:
     found = []
     with Session(sound=False) as other:
         switch_everything_on(other)
-        write_bundle(other)
         env: dict[str, Any] = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
+        write_bundle(other, env)
         bus = await connected(env)
         news = News(bus)
         await listen(bus, OWNED)

@@ -47,8 +47,8 @@ async def start_up(bench: Bench) -> list[Line]:
     python, owned, snapshot = samples.values()
     with Session(sound=False) as other:
         switch_everything_on(other)
-        write_bundle(other)
         env = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
+        write_bundle(other, env)
         bus = await connected(env)
         news = News(bus)
         await listen(bus, OWNED)

@@ -88,3 +88,6 @@ def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_mo
         assert service.process.wait(PATIENCE) == 0
     _, from_sources = json.loads(place.read_text())
     assert {*from_sources} == {"pwmixer_dbus", "pwmixer_dbus.start", "pwmixer_dbus.bundle"}
+    assert (
+        b"def __init__(self, *, kind, index, client=" in file.read_bytes()
+    )  # what it has executed, as the methods of streams
