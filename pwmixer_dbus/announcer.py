@@ -66,6 +66,11 @@ class Announcer:
         """
         state = self._state()
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
+        if changes[0].is_level:  # then it is the only one, and nothing comes or goes
+            louder = tuple(affected(before, state, changes))
+            self._note(louder, _Pending(before, changed_at, in_level=True))
+            self._flush_due(louder)
+            return
         new = [change for change in changes if change.before is None]
         come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}
         gone = [
@@ -74,9 +79,7 @@ class Announcer:
             if c.after is None and isinstance(c.before, Device | Stream | App | Group | Card)
         ]
         changed = {subject: None for subject in affected(before, state, changes) if subject not in come}
-        if changed:
-            self._note(changed, _Pending(before, changed_at, all(map(is_of_level, changes))))
-        self._queue.grew(len(self._dirty))
+        self._note(changed, _Pending(before, changed_at, in_level=all(map(is_of_level, changes))))
         for change in gone:
             self._dirty.pop(subject_of(change.before), None)
         # What an object that is about to go may be named by is told at once, whatever that is.
@@ -164,6 +167,7 @@ class Announcer:
                 self._measures.counts.signals_merged += 1
             if known.in_level and not change.in_level:
                 self._dirty[subject] = known._replace(in_level=False)
+        self._queue.grew(len(self._dirty))
 
     def _measure(self, target: Target | None, since: float | None) -> None:
         """Tell how long a change has waited that has just been announced; None is for one that did not have to."""
