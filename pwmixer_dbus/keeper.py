@@ -66,8 +66,8 @@ SLACK = 0.01
 
 NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 
-CLAIM = 1.5
-"""Seconds in which the server may say of a stream that nobody has linked yet that it is where it was asked to go."""
+LATEST_START = 30.0
+"""Seconds after which a stream has begun, whatever it shows: the session manager comes to the last of hundreds by then."""
 
 
 class Keeper:
@@ -314,7 +314,7 @@ class Keeper:
         born_at = -math.inf if key is None else self._born_at.get(key, -math.inf)
         return Moment(
             now=now,
-            born_at=now if key in self._unlinked and not self._is_linked(key) else born_at,
+            born_at=now if key in self._unlinked and now - born_at < LATEST_START else born_at,
             unrest_at=self._unrest_at,
             writes=NO_WRITES if key is None else self._mixer.writes_of(key),
             grace=self._mixer.state.settings.grace,
@@ -335,21 +335,9 @@ class Keeper:
                 self._born_at[key] = now
                 if isinstance(record, Stream) and _is_to_be_linked(record):
                     self._unlinked.add(key)
-            elif key in self._unlinked:
-                self._follow_link(change, key, now)
-
-    def _follow_link(self, change: Change, key: Key, now: float) -> None:
-        """Let a stream that the session manager had yet to link begin when it is on a device, however late that is."""
-        was_linked = isinstance(change.before, Stream) and change.before.device is not None
-        is_linked = self._is_linked(key)
-        if is_linked and not was_linked:
-            self._born_at[key] = now
-        elif was_linked and not is_linked and now - self._born_at.get(key, now) > CLAIM:
-            self._unlinked.discard(key)
-
-    def _is_linked(self, key: Key) -> bool:
-        stream = self._mixer.state.streams.get(key)
-        return stream is not None and stream.device is not None
+            elif key in self._unlinked and isinstance(record, Stream) and _has_begun(record):
+                self._unlinked.discard(key)
+                self._born_at[key] = now
 
     # --- correcting
 
@@ -467,6 +455,11 @@ class Keeper:
 
 def _is_to_be_linked(stream: Stream) -> bool:
     return stream.device is None and stream.is_linked_for_it
+
+
+def _has_begun(stream: Stream) -> bool:
+    """Whether a stream is linked: until then it shows 0, even where the server says already that a move has led it somewhere."""
+    return stream.device is not None and gain.level(stream.channels) > 0
 
 
 def _within(state: MixerState, volume: float | None) -> float | None:

@@ -123,6 +123,7 @@ class Lanes:
         self._lingering: dict[Slot, float] = {}
         self._sent_at: dict[Slot, float] = {}
         self._writes: dict[Slot, Write] = {}
+        self._unanswered: dict[Slot, Command] = {}
         self._drained: asyncio.Event | None = None
         self._measures = measures
         self._queue = measures.queue("commands", lambda: len(self._lanes))
@@ -133,10 +134,15 @@ class Lanes:
         return self._pending
 
     def writes_of(self, key: Key) -> Mapping[Slot, Write]:
-        """Return the latest volume and mute that were asked of an object; what is pending was asked just now."""
+        """Return the latest volume and mute that were asked of an object.
+
+        What is pending was asked just now, and so was what a server under load has not answered in time, and may yet do.
+        """
         now = self._loop.time()
         return {
-            slot: replace(self._writes[slot], at=now) if slot in self._pending else self._writes[slot]
+            slot: replace(self._writes[slot], at=now)
+            if slot in self._pending or slot in self._unanswered
+            else self._writes[slot]
             for slot in ((SetVolume, key), (SetMuted, key))
             if slot in self._writes
         }
@@ -144,6 +150,7 @@ class Lanes:
     def forget_writes(self) -> None:
         """Drop what was asked in another life of the server, whose indexes meant other objects."""
         self._writes.clear()
+        self._unanswered.clear()
 
     def hand_over(self) -> "Asked":
         """Return what was asked of objects, and what the server has not shown of it yet, for another instance."""
@@ -167,6 +174,7 @@ class Lanes:
             self._queue.grew(len(self._lanes))
         self._pending[slot] = command
         self._lingering.pop(slot, None)
+        self._unanswered.pop(slot, None)
         if isinstance(command, SetVolume | SetMuted):
             self._writes[slot] = Write(command=command, origin=origin, at=self._loop.time())
         if lane.waiting is not None:
@@ -196,7 +204,7 @@ class Lanes:
 
         Return whether there is a command with the server, which cannot be called back.
         """
-        self._writes.pop(slot, None)
+        self._forget_write(slot)
         lane = self._lanes.get(slot)
         if lane is None:
             self._let_go(slot)
@@ -215,7 +223,7 @@ class Lanes:
         """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
         for slot in [slot for slot in self._sent_at if slot[1] == key]:
             del self._sent_at[slot]
-            self._writes.pop(slot, None)
+            self._forget_write(slot)
             self._let_go(slot)
             lane = self._lanes.pop(slot, None)
             if lane is not None:
@@ -293,7 +301,11 @@ class Lanes:
 
     def _acknowledged(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
         if lane.running is not command:
-            return  # the answer comes after we gave up, or after it was seen to have happened
+            # The answer comes after we gave up, or after it was seen to have happened.
+            if self._unanswered.get(slot) is command:
+                del self._unanswered[slot]
+                self._writes[slot] = replace(self._writes[slot], at=self._loop.time())
+            return
         if error is not None or lane.waiting is not None or _is_shown(self._state(), command):
             self._finish(slot, lane, command, error)
             return
@@ -328,6 +340,8 @@ class Lanes:
                 f"The session manager has not linked that stream to any device within {GIVE_UP:g} s; "
                 "it knows to which one it is wanted."
             )
+        elif slot in self._writes:
+            self._unanswered[slot] = command
         self._finish(slot, lane, command, error)
 
     def _finish(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
@@ -346,6 +360,10 @@ class Lanes:
             else:
                 del self._pending[slot]
         _tell(waiters, error)
+
+    def _forget_write(self, slot: Slot) -> None:
+        self._writes.pop(slot, None)
+        self._unanswered.pop(slot, None)
 
     def _let_go(self, slot: Slot) -> None:
         self._lingering.pop(slot, None)

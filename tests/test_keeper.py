@@ -28,7 +28,7 @@ from pwmixer_dbus.core.memory import (
 from pwmixer_dbus.core.model import Kind, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
-from pwmixer_dbus.keeper import Keeper
+from pwmixer_dbus.keeper import LATEST_START, Keeper
 from pwmixer_dbus.lanes import PACE
 
 NEW = (Kind.PLAYBACK, 11)
@@ -290,6 +290,30 @@ async def test_what_is_set_of_a_stream_that_is_not_linked_yet_is_not_learned(des
     desk.mixer.on_event(unlinked(volume=0.6))
     assert desk.volumes == [0.4, 0.4]
     assert desk.keeper.memory.apps[MUSIC].levels == remembered().apps[MUSIC].levels
+
+
+@with_memory(remembered())
+async def test_a_stream_that_is_only_said_to_be_linked_has_not_begun(desk: Memorising) -> None:
+    desk.connect()
+    desk.mixer.on_event(unlinked())
+    desk.answer()
+    desk.mixer.on_event(linked(0.0))
+    await asyncio.sleep(5 * GRACE)
+    desk.answer()
+    await asyncio.sleep(5 * GRACE)
+    desk.mixer.on_event(linked(0.9))
+    assert desk.volumes == [0.4, 0.4, 0.4]
+    assert desk.keeper.memory.apps[MUSIC].levels == remembered().apps[MUSIC].levels
+
+
+@with_memory(remembered())
+async def test_a_stream_that_was_at_zero_for_long_may_be_turned_up(desk: Memorising) -> None:
+    desk.connect()
+    desk.mixer.on_event(unlinked())
+    desk.answer()
+    await asyncio.sleep(LATEST_START + 1)
+    desk.mixer.on_event(unlinked(0.9))
+    assert desk.volumes == [0.4]
 
 
 @with_memory(remembered())

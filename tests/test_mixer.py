@@ -639,6 +639,20 @@ async def test_what_a_change_of_very_many_streams_causes_is_done_one_after_the_o
 
 
 @on_a_desk
+async def test_a_volume_that_is_not_answered_in_time_may_still_come(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    await asyncio.sleep(5 * GIVE_UP)
+    assert isinstance(desk.answers[0], AudioTimeoutError)
+    (write,) = desk.mixer.writes_of(SINK).values()
+    assert write.at == desk.loop.time()
+    desk.answer()
+    answered = desk.loop.time()
+    await asyncio.sleep(1)
+    (write,) = desk.mixer.writes_of(SINK).values()
+    assert write.at == answered
+
+
+@on_a_desk
 async def test_a_move_of_a_stream_that_is_not_linked_yet_is_asked_for_once(desk: Desk) -> None:
     desk.mixer.on_event(Seen(record=stream(device=None)))
     desk.ask(MoveStream(key=STREAM, device=3))
