@@ -166,8 +166,10 @@ class News:
 class Crowd:
     """Streams of one process, each of an application of its own; it is kept until the end of the block."""
 
-    def __init__(self, session: Session, folder: Path, count: int, playing: int) -> None:
-        command = (str(folder / "crowd"), str(count), str(playing))
+    def __init__(
+        self, session: Session, folder: Path, count: int, playing: int, *, is_noisy: bool = False
+    ) -> None:
+        command = (str(folder / "crowd"), str(count), str(playing), *(["noise"] if is_noisy else []))
         self._process = subprocess.Popen(
             (*END_WITH_PARENT, *command),
             env=session.env,
@@ -231,10 +233,11 @@ async def opened(
     *,
     beside: Callable[[Session], AbstractContextManager[None]] = lambda _: nullcontext(),
     known: int = 0,
+    is_noisy: bool = False,
 ) -> AsyncIterator[Bench]:
     """Make the session with so many streams, the first few of them playing, and start everything in it.
 
-    `beside` makes further ones before the service starts, which then are `known` in all.
+    `beside` makes further ones before the service starts, which then are `known` in all. Where it `is_noisy`, all streams play, and not silence.
     """
     # As an installed package has it; this environment may not let Python write it.
     compileall.compile_dir(PACKAGE, quiet=1)
@@ -242,7 +245,8 @@ async def opened(
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")
         switch_everything_on(session)
-        with Crowd(session, folder, streams, min(PLAYING, streams)), beside(session):
+        playing = streams if is_noisy else min(PLAYING, streams)
+        with Crowd(session, folder, streams, playing, is_noisy=is_noisy), beside(session):
             write_bundle(session)
             screen = session.spawn("screen", str(folder / "screen"))
             service = session.spawn("pwmixer", *SERVICE)

@@ -10,6 +10,7 @@ from benchmarks.metrics import (
     key_press,
     looks,
     memory,
+    meters,
     new_stream,
     rest,
     rules,
@@ -52,5 +53,6 @@ ALONE: Mapping[str, Callable[[Length], Awaitable[list[Line]]]] = {
     "new-stream": new_stream.new_stream,
     "statistics": statistics.statistics,
     "rules": rules.rules,
+    "meters": meters.meters,
     "take-over": take_overs.take_over,
 }

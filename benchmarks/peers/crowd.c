@@ -1,7 +1,7 @@
 /* Streams in number, as the service meets them: COUNT of them, each of an application of its own. The first PLAYING play
- * silence, the others are paused. Prints `ready` when the server has all of them, and goes when its standard input ends.
+ * silence, or noise that is never as loud as just before, the others are paused. Prints `ready` when the server has all of them, and goes when its standard input ends.
  *
- *   crowd COUNT PLAYING
+ *   crowd COUNT PLAYING [noise]
  *
  *   cc -O2 -o crowd crowd.c $(pkg-config --cflags --libs libpulse)
  */
@@ -14,11 +14,17 @@
 
 static const pa_sample_spec FORMAT = {PA_SAMPLE_S16LE, 48000, 2};
 
+static int16_t sound[8192];
+
+static void make_noise(void) {
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++)
+        sound[i] = rand() % (int)(1 + 64 * (i / 128 * 37 % 64));
+}
+
 static void play(pa_stream *stream, size_t room, void *data) {
-    static const char silence[16384];
     for (size_t part; room; room -= part) {
-        part = room < sizeof silence ? room : sizeof silence;
-        pa_stream_write(stream, silence, part, NULL, 0, PA_SEEK_RELATIVE);
+        part = room < sizeof sound ? room : sizeof sound;
+        pa_stream_write(stream, sound, part, NULL, 0, PA_SEEK_RELATIVE);
     }
 }
 
@@ -46,10 +52,12 @@ static void end(pa_mainloop_api *api, pa_io_event *event, int fd, pa_io_event_fl
 
 int main(int argc, char **argv) {
     int result = 0;
-    if (argc != 3) {
-        fprintf(stderr, "usage: crowd COUNT PLAYING\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: crowd COUNT PLAYING [noise]\n");
         return 2;
     }
+    if (argc == 4)
+        make_noise();
     int count = atoi(argv[1]), playing = atoi(argv[2]);
     pa_stream **streams = calloc(count + 1, sizeof *streams);
     pa_mainloop *mainloop = pa_mainloop_new();

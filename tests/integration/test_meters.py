@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from client import Client
 from service import CallError, Json, Service
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.outlets.bus.meters import KEPT
 
@@ -167,6 +167,8 @@ def test_when_the_service_stops_or_is_replaced_readers_read_the_end(
         reader.wait("end", lambda end: end["meter"] == meter)
         wait_until_recorded(service.session)
         if replaced:
+            assert service.process is not None
+            assert service.process.wait(PATIENCE) == 0
             shows(reader, opened(reader, "@sink"), 0)
     finally:
         heir.stop()
