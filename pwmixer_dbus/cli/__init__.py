@@ -91,6 +91,10 @@ def _run_other(module: str, name: str, options: dict[str, str], arguments: list[
             from pwmixer_dbus.cli.bars.follow import run as run_bar  # noqa: PLC0415
 
             return run_bar(name, options)
+        case "meter":
+            from pwmixer_dbus.cli.meter import run as run_meter  # noqa: PLC0415
+
+            return run_meter(options, arguments)
         case "stats":
             from pwmixer_dbus.cli.stats import run as run_stats  # noqa: PLC0415
 

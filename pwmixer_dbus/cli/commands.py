@@ -27,7 +27,10 @@ class Option:
 
 
 class Command:
-    """One command. `arguments` in square brackets may be left out; `examples` pair a line with what it does."""
+    """One command. `arguments` in square brackets may be left out, and the last one with an ellipsis given several times.
+
+    `examples` pair a line with what it does.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,11 @@ class Command:
         self._check_count(arguments)
         return options, arguments
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there may be any number of arguments."""
+        return "..." in "".join(self.arguments[-1:])
+
     def usage(self) -> str:
         """Write the command as it is typed."""
         words = ["pwmixerctl", self.name, *self.arguments]
@@ -87,7 +95,7 @@ class Command:
 
     def _check_count(self, arguments: list[str]) -> None:
         least = sum(not argument.startswith("[") for argument in self.arguments)
-        if least <= len(arguments) <= len(self.arguments):
+        if least <= len(arguments) <= len(self.arguments) or (least <= len(arguments) and self.is_open):
             return
         problem = "is missing an argument" if len(arguments) < least else "has an argument too many"
         raise UsageError(f"'{self.name}' {problem}; it is used as: {self.usage()}")
@@ -456,6 +464,23 @@ _ALL = (
         "Where the output is no terminal, it is printed once, since the start of the service.",
         options=(Option(("--once",), "", "print it once, since the start of the service"), _COLOR),
         examples=(("pwmixerctl top", "who keeps the service busy"),),
+    ),
+    Command(
+        "meter",
+        ("[TARGET...]",),
+        "show how loud something is, live, until interrupted",
+        module="meter",
+        text="Without a target it is the default output, @sink. A bar is 60 dB long. Where the output is no terminal, the loudest "
+        "peaks of half a second are printed: a number for each target, 1 for full scale, nan for what is not there.",
+        options=(
+            Option(("--once",), "", "print the loudest peaks of half a second"),
+            Option(("--rate",), "RATE", "how often a second, 1 to 60, by default 30"),
+        ),
+        examples=(
+            ("pwmixerctl meter", "the default output"),
+            ("pwmixerctl meter @sink @source app:firefox", "the microphone is recorded meanwhile"),
+            ("pwmixerctl meter --once app:firefox", "whether it can be heard"),
+        ),
     ),
     Command(
         "trace",

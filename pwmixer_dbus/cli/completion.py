@@ -129,9 +129,9 @@ def _given(command: Command, words: list[str]) -> list[str]:
 def _arguments(command: Command, given: list[str], current: str) -> Iterator[Candidate]:
     if command.name == "rules" and given in (["remove"], ["move"]):
         yield from _own_rules()
-    if len(given) >= len(command.arguments):
+    if not command.arguments or (len(given) >= len(command.arguments) and not command.is_open):
         return
-    argument = command.arguments[len(given)].strip("[]")
+    argument = command.arguments[min(len(given), len(command.arguments) - 1)].strip("[].")
     if argument == "TOPIC":
         yield from ((c.name, c.summary) for c in COMMANDS.values() if not c.hidden)
         yield from (("selectors", "how targets are written"), ("templates", "what --format takes"))

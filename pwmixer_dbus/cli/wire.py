@@ -16,7 +16,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS_NAME, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 
 Value = str | float | bool
-Argument = Value | dict[str, Value]
+Argument = Value | dict[str, Value] | list[str]
 Result = str | float | bool | list[str]
 Message = tuple[int, int, str, list[Result]]
 """What came in: its kind, the serial that it replies to, the name of its error, and its values."""
@@ -122,14 +122,19 @@ class Connection:
     def _sign_in(self) -> None:
         # One exchange of its own; Hello then travels with the first call. To send all at once would save 50 µs, but
         # xdg-dbus-proxy and GDBus servers hang on it (flatpak/xdg-dbus-proxy#21, systemd/systemd#26375).
-        self._send(b"\0AUTH EXTERNAL %s\r\n" % str(os.getuid()).encode().hex().encode())
-        while b"\r\n" not in self._received:
-            self._receive()
-        answer, _, self._received = self._received.partition(b"\r\n")
+        answer = self._ask(b"\0AUTH EXTERNAL %s" % str(os.getuid()).encode().hex().encode())
         if not answer.startswith(b"OK "):
             raise UnreachableError(
                 "The session bus refuses this user; DBUS_SESSION_BUS_ADDRESS may be another user's."
             )
+
+    def _ask(self, line: bytes) -> bytes:
+        """Send a line before the first message, and return the bus's answer."""
+        self._send(line + b"\r\n")
+        while b"\r\n" not in self._received:
+            self._receive()
+        answer, _, self._received = self._received.partition(b"\r\n")
+        return answer
 
     def _message(self) -> bytes:
         self._fill(_HEADER)
@@ -152,7 +157,7 @@ class Connection:
 
     def _receive(self) -> None:
         try:
-            data = self._socket.recv(1 << 16)
+            data = self._take()
         except TimeoutError:
             raise UnreachableError(f"The pwmixer service has not answered within {_TIMEOUT:.0f} s.") from None
         except OSError as error:
@@ -160,6 +165,9 @@ class Connection:
         if not data:
             raise UnreachableError(_GONE)
         self._received += data
+
+    def _take(self) -> bytes:
+        return self._socket.recv(1 << 16)
 
 
 def call(method: str, signature: str = "", *arguments: Argument) -> Result | None:
@@ -199,7 +207,7 @@ def encode_call(
 ) -> bytes:
     """Write a method call; without another one, the interface is named like the service."""
     body = b""
-    for code, argument in zip(signature.replace("a{sv}", "a"), arguments, strict=True):
+    for code, argument in zip(signature.replace("as", "A").replace("a{sv}", "a"), arguments, strict=True):
         body = _put(body, code, argument)
     fields = b""
     for number, code, value in (
@@ -292,6 +300,11 @@ def _put(data: bytes, code: str, value: Argument) -> bytes:
             entries = _put(_pad(entries, 8), "s", key) + bytes((1,)) + kind.encode() + b"\0"
             entries = _put(entries, kind, entry)
         return _pad(_pad(data, 4) + struct.pack("<I", len(entries)), 8) + entries
+    if isinstance(value, list):
+        texts = b""
+        for each in value:
+            texts = _put(texts, "s", each)
+        return _pad(data, 4) + struct.pack("<I", len(texts)) + texts
     if isinstance(value, str):
         text = value.encode(errors="replace")
         length = bytes((len(text),)) if code == "g" else struct.pack("<I", len(text))

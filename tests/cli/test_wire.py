@@ -69,6 +69,12 @@ def test_an_option_that_is_true_is_a_boolean() -> None:
     assert body == [{"quiet": Variant("b", True)}]
 
 
+@given(words=st.lists(text))
+def test_a_list_of_texts_is_read_by_another_library(words: list[str]) -> None:
+    body = read(wire.encode_call(1, "OpenMeter", "asa{sv}", (words, {"rate": 5.0}))).body
+    assert body == [words, {"rate": Variant("d", 5.0)}]
+
+
 @pytest.mark.parametrize(
     ("address", "sockets"),
     [

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import select
 import signal
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 from dbus_fast.aio.message_bus import _MessageWriter
+from dbus_fast.auth import AuthExternal
 from session import PATIENCE, Session
 
 from pwmixer_dbus.config.rulebook import RuleBook
@@ -86,6 +88,125 @@ def test_an_open_connection_has_a_writer_with_our_socket_under_it(bus: Session) 
         assert writer.sock.fileno() == writer.fd
         assert connection.backlog == 0
         assert connection.unique_name.startswith(":1.")
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_dbus_fasts_way_of_signing_in_is_what_ours_departs_from() -> None:
+    source = inspect.getsource(AuthExternal)
+    assert "def _authentication_start(self, negotiate_unix_fd" in source
+    assert "def _receive_line(self, line: str)" in source
+    assert "self.negotiating_fds = True" in source
+    agreed, refused = connection_module._Authenticator(), connection_module._Authenticator()
+    for authenticator, answer in ((agreed, "AGREE_UNIX_FD"), (refused, "ERROR not supported")):
+        authenticator._authentication_start()
+        assert authenticator._receive_line("OK 1234") == "NEGOTIATE_UNIX_FD"
+        assert authenticator._receive_line(answer) == "BEGIN"
+    assert agreed.is_agreed
+    assert not refused.is_agreed
+
+
+# --- descriptors
+
+
+def taken_by(come: "asyncio.Future[Message]") -> connection_module.Handler:
+    """Return what takes one call, and gives it away."""
+
+    def take(call: Message) -> bool:
+        come.set_result(call)
+        return True
+
+    return take
+
+
+async def first_call(connection: BusConnection, message: Message) -> Message:
+    """Send a call to a connection from another one that may pass descriptors, and return it as it has come."""
+    come: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    connection.serve(taken_by(come), lambda _: None)
+    caller = await MessageBus(bus_type=BusType.SESSION, negotiate_unix_fd=True).connect()
+    message.destination = connection.unique_name
+    caller.send(message)
+    async with asyncio.timeout(PATIENCE):
+        call = await come
+    caller.disconnect()
+    return call
+
+
+def wait_until_nobody_reads(pipe: int) -> None:
+    """Wait until every reading end of a pipe is closed; the bus closes its own a moment after it has passed it on."""
+    poll = select.poll()
+    poll.register(pipe, 0)
+    assert poll.poll(PATIENCE * 1000) == [(pipe, select.POLLERR)]
+    os.close(pipe)
+
+
+def test_a_descriptor_arrives_with_its_own_reply_even_through_a_full_socket(bus: Session) -> None:
+    """It is closed here as soon as it is on its way, and not before."""
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        assert connection.passes_descriptors
+        pid = await connection.process_behind(DAEMON)
+        assert pid
+        caller = await MessageBus(bus_type=BusType.SESSION, negotiate_unix_fd=True).connect()
+        come: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        connection.serve(taken_by(come), lambda _: None)
+        message = Message(destination=connection.unique_name, path="/", interface=NAME, member="Open")
+        calling = asyncio.create_task(caller.call(message))
+        async with asyncio.timeout(PATIENCE):
+            asked = await come
+        readable, writable = os.pipe()
+        with StoppedBus(pid):
+            for _ in range(MORE_THAN_FITS):
+                connection.send(signal_message())
+            connection.reply_with_descriptor(asked, readable)
+            connection.send(signal_message())
+            assert connection.backlog > 0
+            os.fstat(readable)
+        async with asyncio.timeout(PATIENCE):
+            reply = await calling
+            await connection.process_behind(DAEMON)  # comes after all the others
+        assert reply is not None
+        assert (reply.signature, reply.body) == ("h", [0])
+        (theirs,) = reply.unix_fds
+        os.write(writable, b"frame")
+        assert os.read(theirs, 5) == b"frame"
+        os.close(theirs)
+        wait_until_nobody_reads(writable)
+        caller.disconnect()
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_a_descriptor_that_nobody_wants_is_closed(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        call = Message(path="/", member="Open", flags=MessageFlag.NO_REPLY_EXPECTED, serial=3)
+        readable, writable = os.pipe()
+        connection.reply_with_descriptor(call, readable)
+        connection.close()
+        wait_until_nobody_reads(writable)
+
+    asyncio.run(main())
+
+
+def test_a_descriptor_that_somebody_sends_us_is_not_kept(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        readable, writable = os.pipe()
+        message = Message(
+            path="/", interface=NAME, member="Take", signature="h", body=[0], unix_fds=[readable]
+        )
+        await first_call(connection, message)
+        os.close(readable)
+        wait_until_nobody_reads(writable)
         connection.close()
 
     asyncio.run(main())

@@ -1,0 +1,102 @@
+"""`meter` against the real service: numbers where it is piped, bars in a terminal."""
+
+import math
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from service import Service
+from session import PATIENCE
+
+from pwmixer_dbus.cli.meter import lines
+from pwmixer_dbus.cli.render import Terminal
+
+PROGRAM = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
+
+
+def environment(service: Service) -> dict[str, str]:
+    return {**service.session.env, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def ctl(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
+    command, env = (*PROGRAM, "meter", *words), environment(service)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_a_bar_is_sixty_decibels_long() -> None:
+    drawn = lines(
+        ["@sink", "app:x", "y", "z"], [1.0, 10**-1.5, 0.0, math.nan], Terminal(width=60, unicode=False)
+    )
+    assert [line.count("#") for line in drawn] == [40, 20, 0, 0]
+    assert [line.split()[-2:] for line in drawn] == [
+        ["0.0", "dB"],
+        ["-30.0", "dB"],
+        ["-inf", "dB"],
+        ["not", "here"],
+    ]
+    assert len({len(line) for line in drawn}) == 1
+    assert all(len(line) <= 60 for line in drawn)
+
+
+def test_what_is_beyond_a_bar_stays_in_it_and_names_of_strangers_stay_in_their_place() -> None:
+    (line,) = lines(["app:\x1b[2J" + "x" * 99], [8.0], Terminal(width=60, unicode=False))
+    assert "\x1b" not in line
+    assert len(line) <= 60
+
+
+@pytest.mark.integration
+def test_levels_are_printed_once_where_there_is_no_terminal(service: Service) -> None:
+    service.session.play("Radio")
+    service.wait_for_stream("Radio", device="speakers")
+    # Where the machine is busy, half a second may be too short for the first sound.
+    service.session.wait_for(
+        lambda: ctl(service, "app:radio", "sink:headset").stdout == "0.0316 0.0000\n", "the tone"
+    )
+    assert ctl(service, "--once", "sink:headset").stdout == "0.0000\n"
+    for words, status, sentence in (
+        (("app:nobody",), 1, "Nothing is called"),
+        (("--rate", "61"), 2, "from 1 to 60"),
+    ):
+        refused = ctl(service, *words)
+        assert (refused.returncode, refused.stdout) == (status, "")
+        assert sentence in refused.stderr
+
+
+@pytest.mark.integration
+def test_bars_are_drawn_through_a_take_over_until_somebody_has_seen_enough(service: Service) -> None:
+    service.session.play("Radio")
+    service.wait_for_stream("Radio", device="speakers")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        (*PROGRAM, "meter"), env=environment(service), stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    heir = Service(service.session, "--replace", name="heir")
+    try:
+        read_until(ours, "-30.0 dB")
+        heir.start()
+        read_until(ours, "-inf dB")  # the new one begins with silence
+        read_until(ours, "-30.0 dB")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert service.process is not None
+        assert service.process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        heir.stop()
+        os.close(ours)
+        os.close(theirs)
+
+
+def read_until(terminal: int, word: str) -> None:
+    """Read what a program writes to its terminal, until a word has come."""
+    seen = b""
+    while word.encode() not in seen:
+        ready, _, _ = select.select([terminal], [], [], PATIENCE)
+        assert ready, seen
+        seen += os.read(terminal, 65536)
