@@ -1,0 +1,136 @@
+"""Record streams that measure, on a real server: whom they never record, and over how many connections they come."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from session import PATIENCE, Session
+
+from pwmixer_dbus.core.metering import Tap
+from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.pulse.meters import LINES, Taps
+
+pytestmark = pytest.mark.integration
+
+TONE = 10 ** (-30 / 20)
+
+
+@pytest.fixture
+def server(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """Make the session's sound server that of this process."""
+    monkeypatch.setenv("PULSE_SERVER", session.env["PULSE_SERVER"])
+    monkeypatch.setenv("XDG_RUNTIME_DIR", session.env["XDG_RUNTIME_DIR"])
+    yield session
+    assert "media.name" not in session.pactl("list", "source-outputs")
+
+
+def recordings(session: Session) -> list[str]:
+    """List the server's numbers of the sources that are recorded."""
+    return re.findall(r"Source: (\d+)", session.pactl("list", "source-outputs"))
+
+
+async def until_heard(taps: Taps, wanted: set[Tap]) -> dict[Tap, float]:
+    """Read until all of them have been heard; return the last level of each."""
+    heard: dict[Tap, float] = {}
+    async with asyncio.timeout(PATIENCE):
+        while not wanted <= {tap for tap, level in heard.items() if level}:
+            await asyncio.sleep(0.02)
+            heard.update(taps.read())
+    return heard
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            await asyncio.sleep(0.02)
+            if condition():
+                return
+
+
+async def closed(taps: Taps) -> None:
+    """Close, and wait until the last connection has ended."""
+    taps.close()
+    await until(lambda: taps._mainloop is None)
+
+
+def inputs(session: Session) -> list[int]:
+    return [int(line.split()[0]) for line in session.pactl("list", "short", "sink-inputs").splitlines()]
+
+
+def test_what_has_gone_is_measured_by_nobody_and_the_microphone_least_of_all(server: Session) -> None:
+    server.play("Radio")
+    radio = Tap(kind=Kind.PLAYBACK, index=inputs(server)[0], positions=("front-left", "front-right"))
+    gone = {
+        Tap(kind=Kind.PLAYBACK, index=99_999),
+        Tap(kind=Kind.SINK, index=99_998, source="unplugged.monitor"),
+        Tap(kind=Kind.SOURCE, index=99_997, source="unplugged"),
+    }
+
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        taps.follow(frozenset({radio, *gone}))
+        heard = await until_heard(taps, {radio})
+        assert heard == {radio: pytest.approx(TONE, rel=0.02)}
+        microphone = server.pactl("list", "short", "sources").split("\tmicrophone\t")[0].splitlines()[-1]
+        assert microphone not in recordings(server)
+        assert taps._timer is not None, "they are asked for again"
+        await closed(taps)
+        assert taps._timer is None
+
+    asyncio.run(main())
+
+
+def test_each_of_the_first_eight_has_a_connection_of_its_own(server: Session) -> None:
+    for number in range(2):
+        server.play(f"Radio {number}")
+    wanted = {
+        Tap(kind=Kind.PLAYBACK, index=index, positions=positions)
+        for index in inputs(server)
+        for positions in (("mono",), ("front-left",), ("front-right",), ("front-left", "front-right"), ())
+    }
+    assert len(wanted) == LINES + 2
+
+    async def main() -> None:
+        woken = asyncio.Event()
+        taps = Taps(woken.set)
+        taps.follow(frozenset(wanted))
+        async with asyncio.timeout(PATIENCE):
+            await woken.wait()
+        assert sorted(len(line.streams) for line in taps._lines) == [1] * (LINES - 2) + [2, 2]
+        await until_heard(
+            taps, {tap for line in taps._lines if len(line.streams) == 1 for tap in line.streams}
+        )
+        await closed(taps)
+
+    asyncio.run(main())
+
+
+def test_what_is_closed_before_there_is_a_connection_waits_for_it_and_ends(server: Session) -> None:
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        taps.follow(frozenset({Tap(kind=Kind.SINK, index=1, source="speakers.monitor")}))
+        assert taps._mainloop is not None
+        await closed(taps)
+        assert taps._lines == []
+        assert taps._watched == []
+
+    asyncio.run(main())
+    assert recordings(server) == []
+
+
+def test_without_a_server_it_is_tried_again(server: Session) -> None:
+    async def main() -> None:
+        server.stop_pulse()
+        taps = Taps(lambda: None)
+        tap = Tap(kind=Kind.SINK, index=1, source="speakers.monitor")
+        taps.follow(frozenset({tap}))
+        await until(lambda: taps._timer is not None)
+        server.start_pulse()
+        server.add_null_sink("speakers")  # which has ended with its server
+        server.play("Radio", sink="speakers")
+        await until_heard(taps, {tap})
+        await closed(taps)
+
+    asyncio.run(main())
