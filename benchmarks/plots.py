@@ -28,7 +28,7 @@ def pictures(run: Run) -> dict[str, str]:
     found = {}
     for unit, name, title in (
         ("ms", "delays", "Delays: the median, and a tick at the 99th percentile"),
-        ("%", "storms", "Share of a processor at a thousand a second"),
+        ("%", "storms", "Share of a processor: a thousand notices a second, fifty meters"),
         ("MiB", "memory", "Memory with 50 streams"),
     ):
         shown = [line for line in run.lines if line.unit == unit and _is_shown(line)]
