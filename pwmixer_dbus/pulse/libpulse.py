@@ -39,12 +39,18 @@ EVERYTHING = (
 NOT_THERE = 5
 """libpulse's error number for an object that does not exist (any more)."""
 
+LONGEST = 30.0
+"""Seconds after which a server that still owes an answer is taken for lost when it is asked again, as libpulse does it."""
+
 Done = Callable[[MixerError | None], None]
 Read = Callable[[int], Any]
 Seen = Callable[[Any], None]
 OnNotice = Callable[[int, int], None]
 
 _SEEN, _END, _NOTICED = range(3)
+_Answer = tuple[Read, Seen, Done, float]
+"""What is done with an answer, and since when it is waited for."""
+
 _Said = tuple[int, int, Any]
 """Of a request by its number, what has been read, or None or an error at its end; of an object by its index, a notice."""
 
@@ -143,7 +149,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._on_notice = on_notice
         self._on_lost = on_lost
         self._context: int | None = None
-        self._answers: dict[int, tuple[Read, Seen, Done]] = {}
+        self._answers: dict[int, _Answer] = {}
         self._answered: asyncio.Event | None = None
         self._said: deque[_Said] = deque()
         self._last_request = 0
@@ -160,7 +166,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
 
     def init(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Put our main loop in place of the one that PulseAsync makes for itself."""
-        loop = loop or asyncio.get_running_loop()
+        self._asyncio = loop = loop or asyncio.get_running_loop()
         super().init(loop)
         c.pa.context_unref(self._ctx)
         self._loop.stop(0)
@@ -218,21 +224,26 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         function: Any,
         arguments: tuple[Any, ...],
         callback: ctypes.c_void_p,
-        answer: tuple[Read, Seen, Done],
+        follow: tuple[Read, Seen, Done],
     ) -> None:
+        done = follow[2]
         if self._context is None or not self._connected.is_set():
-            answer[2](NotConnectedError("There is no sound server at the moment."))
+            done(NotConnectedError("There is no sound server at the moment."))
             return
+        loop, answers = self._asyncio, self._answers
+        now = loop.time()
+        if answers and next(iter(answers.values()))[3] < now - LONGEST:
+            loop.call_soon(self._lost)
         self._last_request = number = self._last_request + 1
-        self._answers[number] = answer
+        answers[number] = (*follow, now)
         operation = self._loop.call(function, self._context, *arguments, callback, number)
         if not operation:
-            del self._answers[number]
-            answer[2](self._error())
+            del answers[number]
+            done(self._error())
             return
         _operation_unref(operation)
         if self._said:  # by a server that shares memory with its clients, which PipeWire's does not
-            asyncio.get_running_loop().call_soon(self._tell)
+            loop.call_soon(self._tell)
 
     def _error(self) -> MixerError:
         number = _context_errno(self._context)
@@ -285,10 +296,10 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
                 log.exception("what the sound server said could not be followed")
 
     def _taken(self, number: int) -> Done:
-        answer = self._answers.pop(number)
+        answer = self._answers.pop(number, None)
         if self._answered is not None and not self._answers:
             self._answered.set()
-        return answer[2]
+        return _nothing if answer is None else answer[2]
 
     def _pulse_state_cb(self, context: Any, data: Any) -> None:
         super()._pulse_state_cb(context, data)
@@ -306,7 +317,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         answers, self._answers = self._answers, {}
         if self._answered is not None:
             self._answered.set()
-        for _, _, done in answers.values():
+        for _, _, done, _ in answers.values():
             try:
                 done(NotConnectedError("The sound server went away while it was asked."))
             except Exception:

@@ -4,8 +4,8 @@ libpulse's own loop writes to a pipe of its own whenever it is told something, r
 more than half of all system calls of a notice. Here what is watched is only noted, what is put off is done as soon as
 libpulse has returned, and asyncio is told of what has to be watched when that is something else than before.
 
-Everything runs on the thread of the loop. libpulse's limits on time are not kept: the only ones are for answers, 30 s, and
-whoever waits for one gives up by himself.
+Everything runs on the thread of the loop. There are no events of time: libpulse's only ones are limits for answers, which
+`libpulse.Connection` keeps by itself.
 """
 
 import asyncio

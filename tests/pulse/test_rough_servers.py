@@ -123,6 +123,26 @@ async def test_whoever_waits_for_a_server_that_dies_is_told_once(asked: Asked, s
     assert [type(error) for error in later] == [NotConnectedError]
 
 
+@with_a_server
+async def test_a_server_that_owes_an_answer_for_too_long_is_lost_when_it_is_asked_again(
+    asked: Asked, session: Session
+) -> None:
+    pid = session.pid_of("pipewire-pulse")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            asked.ask(1)
+            await asyncio.sleep(0)
+            assert (asked.ends, asked.lost.is_set()) == ([], False)
+            patch.setattr(libpulse, "LONGEST", 0.0)
+            asked.ask(1)
+            await asked.lost.wait()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [type(error) for _, error in asked.ends] == [NotConnectedError, NotConnectedError]
+    assert asked.seen == []
+
+
 CLOSED = """
 import asyncio, faulthandler, sys
 from pwmixer_dbus.core.errors import NotConnectedError
