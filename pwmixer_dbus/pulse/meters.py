@@ -38,16 +38,14 @@ _NO_AUTOSPAWN = 1
 _POLLIN, _POLLOUT = 1, 4
 _AS_THE_SERVER_LIKES: Final = 2**32 - 1
 
-# Not moved by anybody, peaks, in blocks as short as asked for, and a device that has nothing else to do may sleep.
-_FLAGS: Final = 0x0200 | 0x0800 | 0x2000 | 0x8000
+# Not moved by anybody, peaks, and in blocks as short as asked for.
+_FLAGS: Final = 0x0200 | 0x0800 | 0x2000
 
-# Where what is named has gone, WirePlumber would link the stream to the default microphone.
+# Where what is named has gone, WirePlumber would link the stream to the default microphone; where it knows no
+# such property, to a monitor at the worst. And a sink on which nothing plays goes on sleeping.
 _NAMED_ONLY: Final = (b"node.dont-fallback", b"true")
-_PROPERTIES: Final = {
-    Kind.SOURCE: (_NAMED_ONLY,),
-    Kind.SINK: (_NAMED_ONLY, (b"stream.capture.sink", b"true")),
-    Kind.PLAYBACK: (_NAMED_ONLY, (b"stream.capture.sink", b"true")),
-}
+_LISTENS: Final = (_NAMED_ONLY, (b"stream.capture.sink", b"true"), (b"node.passive", b"true"))
+_PROPERTIES: Final = {Kind.SOURCE: (_NAMED_ONLY,), Kind.SINK: _LISTENS, Kind.PLAYBACK: _LISTENS}
 
 _pulse = ctypes.PyDLL("libpulse.so.0")
 _pointer, _int, _u32, _text = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_char_p

@@ -30,6 +30,7 @@ main()
 """
 BROUGHT = {"_hashlib", "ssl", "dis", "tokenize", "random", "locale", "ipaddress", "bz2", "lzma"}
 WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.profiling"}
+WANTED_BY_FEW |= {"pwmixer_dbus.meters", "pwmixer_dbus.core.metering", "pwmixer_dbus.pulse.meters"}
 
 LARGEST = 25
 """MiB that it may have in memory, most of which are what Python and libpulse bring; eighteen are usual, 27 before pages are given back."""

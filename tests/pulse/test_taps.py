@@ -73,11 +73,33 @@ def test_what_has_gone_is_measured_by_nobody_and_the_microphone_least_of_all(ser
         taps.follow(frozenset({radio, *gone}))
         heard = await until_heard(taps, {radio})
         assert heard == {radio: pytest.approx(TONE, rel=0.02)}
+        await until(lambda: taps.read() is not None and taps._timer is not None)  # they are asked for again
         microphone = server.pactl("list", "short", "sources").split("\tmicrophone\t")[0].splitlines()[-1]
         assert microphone not in recordings(server)
-        assert taps._timer is not None, "they are asked for again"
         await closed(taps)
         assert taps._timer is None
+
+    asyncio.run(main())
+
+
+def test_a_sink_on_which_nothing_plays_goes_on_sleeping(server: Session) -> None:
+    server.play("Radio", sink="speakers")
+    radio = Tap(kind=Kind.SINK, index=1, source="speakers.monitor")
+    silence = Tap(kind=Kind.SINK, index=2, source="headset.monitor")
+
+    def is_asleep() -> bool:
+        (line,) = [x for x in server.pactl("list", "short", "sinks").splitlines() if "\theadset\t" in x]
+        return line.endswith("SUSPENDED")
+
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        taps.follow(frozenset({radio, silence}))
+        assert set(await until_heard(taps, {radio})) == {radio}
+        await until(lambda: taps.read() is not None and len(set(recordings(server))) > 1)
+        assert is_asleep()
+        server.play("Film", sink="headset")
+        await until_heard(taps, {silence})
+        await closed(taps)
 
     asyncio.run(main())
 
