@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     """A folder as it was: what in it could be one of the modules that are looked for there, and the names of these."""
 
 NAME = "bytecode"
-FORMAT = b"pwmixer bytecode 1\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
+FORMAT = b"pwmixer bytecode 2\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
 """How the file begins; that of another Python is another."""
 
 LENGTH, DIGEST = 8, 8
@@ -63,8 +63,10 @@ class Finder:
         self._unchanged: dict[str, bool] = {}
         try:
             self._open()
-        except (OSError, UnusableError) as error:
-            self.problem = str(error)
+        except (OSError, UnusableError, LookupError, TypeError, ValueError) as error:
+            self.problem = (
+                f"{type(error).__name__}: {error}"  # the latter where another version of ours has written it
+            )
             self.close()
 
     def find_spec(
