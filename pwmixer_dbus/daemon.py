@@ -198,6 +198,7 @@ class Daemon:
         self._keeper = Keeper(
             self._mixer,
             rules=self._router.outcome_of,
+            locks=self._router.locks,
             save=self._save,
             save_soon=self._save_soon,
             wall_clock=time.time,

@@ -73,8 +73,9 @@ LATEST_START = 30.0
 class Keeper:
     """Learns and enforces, from its making on; `start` gives it what is remembered from earlier.
 
-    `rules` says what the rules want of a stream, which comes before what is remembered; `save` is told each new memory, and
-    `save_soon` that there is one for whoever calls `learn`; `wall_clock` gives seconds since 1970.
+    `rules` says what the rules want of a stream, which comes before what is remembered, and `locks` whether they hold its
+    volume; `save` is told each new memory, and `save_soon` that there is one for whoever calls `learn`; `wall_clock` gives
+    seconds since 1970.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Keeper:
         mixer: Mixer,
         *,
         rules: Callable[[Stream], Outcome],
+        locks: Callable[[Stream], bool],
         save: Callable[[Memory], None],
         save_soon: Callable[[], None],
         wall_clock: Callable[[], float],
@@ -90,6 +92,7 @@ class Keeper:
         self._noted: dict[Slot, tuple[float | Keep, bool | Keep]] = {}
         self._mixer = mixer
         self._rules = rules
+        self._locks = locks
         self._save = save
         self._save_soon = save_soon
         self._wall_clock = wall_clock
@@ -284,7 +287,7 @@ class Keeper:
 
     def _is_ruled(self, record: Record | None, origin: Origin) -> bool:
         """Whether a rule's lock takes back at once what another program has just set."""
-        return isinstance(record, Stream) and origin.kind in {"server", "fade"} and self._rules(record).locked
+        return isinstance(record, Stream) and origin.kind in {"server", "fade"} and self._locks(record)
 
     def _keep(self, memory: Memory, about: Iterable[str] | None = None) -> None:
         """Make this the memory: save it, and show what applications will have when they next play.
@@ -348,7 +351,7 @@ class Keeper:
             return False
         if isinstance(record, Device):
             return device_key(record) not in state.locked
-        is_held = record.identity.app_id in state.locked or self._rules(record).locked
+        is_held = record.identity.app_id in state.locked or self._locks(record)
         return not (is_held or moment.is_in_grace)
 
     def _look_at(self, change: Change) -> None:

@@ -46,6 +46,7 @@ class Router:
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
         self._ready = prepared(())
+        self._any_locks = False
         self._enabled = True
         self._held = frozenset[str](), frozenset[Key]()
         self._routing = Routing()
@@ -60,6 +61,7 @@ class Router:
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Put rules in force, in this order; streams that they concern move, those of a removed rule go back."""
         self._ready = prepared(rules)
+        self._any_locks = any(rule.locked for rule in rules)
         self._decide_all()
 
     @property
@@ -102,6 +104,10 @@ class Router:
         if not self._enabled or not self._ready.rules:
             return NOTHING
         return outcome(self._ready, facts(self._mixer.state, stream))
+
+    def locks(self, stream: Stream) -> bool:
+        """Whether a rule holds the volume of a stream; hardly any rule does, so most streams need not be tried."""
+        return self._any_locks and self.outcome_of(stream).locked
 
     def trials_of(self, stream: Stream) -> tuple[Trial, ...]:
         """Return each rule with whether and why it counts for a stream."""

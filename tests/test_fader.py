@@ -35,6 +35,7 @@ class Stage(Desk):
         self.keeper = Keeper(
             self.mixer,
             rules=lambda _: NOTHING,
+            locks=lambda _: False,
             save=lambda _: None,
             save_soon=lambda: None,
             wall_clock=lambda: 1.7e9,

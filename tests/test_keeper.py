@@ -26,10 +26,12 @@ from pwmixer_dbus.core.memory import (
     learned,
 )
 from pwmixer_dbus.core.model import Kind, Server, Stream
+from pwmixer_dbus.core.rules import read_rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
 from pwmixer_dbus.keeper import LATEST_START, Keeper
 from pwmixer_dbus.lanes import PACE
+from pwmixer_dbus.router import Router
 
 NEW = (Kind.PLAYBACK, 11)
 DAY = 86400.0
@@ -46,6 +48,7 @@ class Memorising(Desk):
         self.keeper = Keeper(
             self.mixer,
             rules=self._wanted,
+            locks=lambda stream: self._wanted(stream).locked,
             save=self.saved.append,
             save_soon=self._expect,
             wall_clock=lambda: 20_000 * DAY,
@@ -673,6 +676,21 @@ async def test_the_highest_volume_of_all_holds_at_any_time(desk: Memorising) -> 
     await desk.quiet()
     desk.see(10, 0.7)
     assert desk.volumes == [0.6]
+
+
+@with_memory()
+async def test_a_rule_that_locks_is_found_while_rules_are_in_use(desk: Memorising) -> None:
+    desk.connect(stream(device=1))
+    router, (music,) = Router(desk.mixer), desk.mixer.state.streams.values()
+    for app, locked, expected in (("music", False, False), ("video", True, False), ("music", True, True)):
+        rule, problems = read_rule(
+            {"name": "loud", "match": {"app": app}, "volume": 0.5, **({"locked": True} if locked else {})}
+        )
+        assert rule is not None, problems
+        router.set_rules((rule,))
+        assert router.locks(music) is router.outcome_of(music).locked is expected
+    router.enabled = False
+    assert not router.locks(music)
 
 
 # --- what is put off

@@ -103,7 +103,7 @@ def max_volume(state: MixerState, target: Target) -> float:
 
 def _allowed(state: MixerState, stream: Stream) -> float:
     """Return the highest volume that rules and its device allow a stream, whatever its application is allowed."""
-    device = state.device_of(stream)
+    device = state.device_of(stream) if state.caps else None  # as with most people, there are none
     on_device = gain.CEILING if device is None else state.caps.get(device_key(device), gain.CEILING)
     return on_device if stream.max_volume is None else min(stream.max_volume, on_device)
 

@@ -353,6 +353,7 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
             keeper=Keeper(
                 mixer,
                 rules=lambda _: NOTHING,
+                locks=lambda _: False,
                 save=lambda _: None,
                 save_soon=lambda: None,
                 wall_clock=time.time,
