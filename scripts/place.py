@@ -6,7 +6,7 @@ That is: units, activation, interfaces, completions, manual pages, readers of sh
     scripts/place.py DESTDIR [--prefix=/usr] [--program=/usr/bin/pwmixer-dbus] [--zsh=share/zsh/site-functions]
 
 What belongs to an installation is decided in pwmixer_dbus/cli/files.py alone, for people and packages alike. It needs
-nothing of what the service depends on.
+platformdirs of what the service depends on, and nothing else.
 """
 
 import argparse

@@ -122,6 +122,7 @@ ONLY_IN = {
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
     "pydantic": ["config", "outlets/socket/schema"],
     "pydantic_core": ["config"],
+    "platformdirs": ["config"],
     "tomllib": ["config"],
 }
 IMPURE = {

@@ -22,6 +22,7 @@ let
       buildPythonApplication = made: made // { outPath = "/${made.pname}"; };
       dbus-fast = "dbus-fast";
       hatchling = "hatchling";
+      platformdirs = "platformdirs";
       pulsectl = "pulsectl";
       pulsectl-asyncio = "pulsectl-asyncio";
       pydantic = "pydantic";

@@ -16,6 +16,7 @@ python3Packages.buildPythonApplication {
   build-system = [ python3Packages.hatchling ];
   dependencies = with python3Packages; [
     dbus-fast
+    platformdirs
     pulsectl
     pulsectl-asyncio
     pydantic
