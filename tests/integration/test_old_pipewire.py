@@ -19,6 +19,11 @@ from test_cards import (
     test_a_jack_is_plugged_and_pulled,
     test_a_jack_that_moves_nothing_is_seen_at_the_source_as_well,
 )
+from test_meters import (
+    reader,
+    test_targets_are_followed_through_what_becomes_of_them,
+    test_what_is_played_is_shown_and_nothing_is_left_when_the_last_reader_has_gone,
+)
 from test_relinks import (
     radio,
     start,
@@ -40,6 +45,7 @@ from test_streams import (
 
 __all__ = [
     "radio",
+    "reader",
     "start",
     "test_a_card_is_unplugged_and_comes_back",
     "test_a_jack_is_plugged_and_pulled",
@@ -53,9 +59,11 @@ __all__ = [
     "test_a_stream_that_we_move_is_where_we_say",
     "test_an_app_volume_reaches_all_its_streams_also_those_born_later",
     "test_it_starts_before_there_is_a_sound_server",
+    "test_targets_are_followed_through_what_becomes_of_them",
     "test_ten_steps_up_in_a_hurry_are_exactly_ten_steps",
     "test_the_default_changes_and_its_alias_follows",
     "test_the_sound_server_is_killed_and_comes_back",
+    "test_what_is_played_is_shown_and_nothing_is_left_when_the_last_reader_has_gone",
 ]
 
 pytestmark = pytest.mark.integration
