@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from client import PYTHON, Client
-from service import CallError, Json, Service
+from service import ALIAS, CallError, Json, Service
 from session import END_WITH_PARENT, PATIENCE, Session
 
 from pwmixer_dbus.outlets.bus.meters import KEPT
@@ -94,14 +94,14 @@ def test_targets_are_followed_through_what_becomes_of_them(service: Service, rea
     session = service.session
     player = tone("Radio", service)
     stream = service.stream_of("Radio")["selector"]
-    meter = opened(reader, "app:radio", stream, "@sink", "sink:headset")
-    shows(reader, meter, TONE, TONE, TONE, 0)
+    meter = opened(reader, "app:radio", stream, "@sink", f"{ALIAS}/sink", "sink:headset")
+    shows(reader, meter, TONE, TONE, TONE, TONE, 0)
     player.kill()
-    shows(reader, meter, 0, None, 0, 0)
+    shows(reader, meter, 0, None, 0, 0, 0)
     tone("Radio", service, sink="headset")
-    shows(reader, meter, TONE, None, 0, TONE)
+    shows(reader, meter, TONE, None, 0, 0, TONE)
     session.pactl("set-default-sink", "headset")
-    shows(reader, meter, TONE, None, TONE, TONE)
+    shows(reader, meter, TONE, None, TONE, TONE, TONE)
     wait_until_recorded(session, "", "headset.monitor")
 
 
