@@ -363,7 +363,7 @@ def test_another_python_has_another_file(place: Place, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("index", [{}, {"top": 5}, [], None, "top"])
-def test_a_file_of_another_version_of_ours_does_no_harm(place: Place, index: object) -> None:
+def test_a_file_of_another_version_of_ours_does_no_harm(place: Place, index: Any) -> None:
     data = marshal.dumps(index)
     head = bundle.FORMAT + len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data)
     place.file.write_bytes(head + data)
