@@ -341,6 +341,15 @@ def test_a_fuzzer_that_walks_the_introspection_finds_nothing(playing: Service) -
     assert playing.get("MaxVolume") <= 1.5
 
 
+def test_who_takes_no_descriptors_is_told_so_when_he_opens_a_meter(playing: Service) -> None:
+    async def open_meter(fuzz: Fuzz) -> Message:
+        return await fuzz.send(ROOT, NAME, "OpenMeter", "asa{sv}", [["@sink"], {}])
+
+    reply = on_the_bus(playing, open_meter)
+    assert reply.error_name == "org.freedesktop.DBus.Error.NotSupported"
+    assert "file descriptors" in reply.body[0]
+
+
 def bad_calls(fuzz: Fuzz, path: str, interface: ET.Element) -> Iterator[BadCall]:
     """Call all methods and write all properties of an interface, with right types and with wrong ones."""
     name = interface.attrib["name"]

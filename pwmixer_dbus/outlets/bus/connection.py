@@ -25,6 +25,7 @@ from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, Requ
 from dbus_fast.aio import MessageBus
 from dbus_fast.auth import AuthExternal
 
+from pwmixer_dbus.core.errors import NotSupportedError
 from pwmixer_dbus.runtime import session_bus
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ CONNECT_TIMEOUT = 5.0
 
 OVERFLOW = 100_000
 """Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
+
+REFUSABLE = 64
+"""How many answers with descriptors are kept in mind; the bus says at once whether it has taken one."""
 
 _SERIAL_AT = 8
 """Where the serial is in every message, as a little-endian word."""
@@ -164,6 +168,7 @@ class BusConnection:
         self._gathered: list[bytearray] = []
         self._unwritten = 0
         self._passed: dict[int, Message] = {}
+        self._with_descriptor: dict[int, Message] = {}
         self._replaced: asyncio.Future[str] | None = None
 
     @classmethod
@@ -199,7 +204,9 @@ class BusConnection:
         def handle(message: Message) -> bool:
             if message.message_type is MessageType.METHOD_CALL:
                 return on_call(message)
-            if message.sender == DAEMON and message.path == DAEMON_PATH:
+            if message.message_type is MessageType.ERROR:
+                self._refuse_descriptor(message)
+            elif message.sender == DAEMON and message.path == DAEMON_PATH:
                 if message.member == "NameLost":
                     on_name_lost(message.body[0])
                 elif message.member == "NameOwnerChanged" and not message.body[2]:
@@ -285,8 +292,19 @@ class BusConnection:
         if not _wants_reply(call) or not self._may_send():
             os.close(descriptor)
         else:
-            self._send_with_descriptor(Message.new_method_return(call, "h", [0], unix_fds=[descriptor]))
+            answer = Message.new_method_return(call, "h", [0], unix_fds=[descriptor])
+            self._send_with_descriptor(answer)
+            self._with_descriptor[answer.serial] = call
+            if len(self._with_descriptor) > REFUSABLE:
+                del self._with_descriptor[next(iter(self._with_descriptor))]
         self.on_answer(call, False)
+
+    def _refuse_descriptor(self, error: Message) -> None:
+        """Tell a caller what the bus tells nobody but us: that it can be sent no descriptors."""
+        call = self._with_descriptor.pop(error.reply_serial, None)
+        if call is not None and error.sender == DAEMON:
+            text = "Your connection to the bus takes no file descriptors; let it negotiate them when it connects."
+            self.send(Message.new_error(call, NotSupportedError.dbus_name, text))
 
     def fail(self, call: Message, error_name: str, text: str) -> None:
         """Answer a call with an error, unless its sender does not want to know."""
