@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from service import CallError, Json, Service
 from session import PATIENCE, Session
-from test_life_cycle import WATCHED, start_plainly, system_calls
+from test_life_cycle import WATCHED, has_written_its_code, start_plainly, system_calls
 
 pytestmark = pytest.mark.integration
 
@@ -153,6 +153,7 @@ def test_who_follows_the_trace_is_told_until_he_leaves_and_then_nothing_runs(ses
     # busctl is gone before the bus can be asked to tell of its end.
     service.call("FollowTrace", "b", True)
     session.wait_for(lambda: "followers" not in stats(service)["clients"], "busctl to be forgotten")
+    session.wait_for(lambda: has_written_its_code(service), "the byte code of the next start")
     session.wait_for(lambda: not system_calls(service, 0.5), "peace")
     assert system_calls(service, WATCHED) == []
     service.stop()
@@ -175,6 +176,7 @@ def test_files_are_kept_while_the_configuration_asks_for_them_and_cost_nothing_w
     session.wait_for(
         lambda: "pwmixer_commands_total 1\n" in (ours(session) / "stats.prom").read_text(), "the other file"
     )
+    session.wait_for(lambda: has_written_its_code(service), "the byte code of the next start")
     session.wait_for(lambda: not system_calls(service, 1.5), "peace")
     assert system_calls(service, WATCHED) == []
     configure(session, "[stats]\nfile = true\n")
