@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.figures import Line
 from benchmarks.plots import pictures
-from benchmarks.record import SCHEMA, Run, written
+from benchmarks.record import SCHEMA, Run, read, written
 from benchmarks.targets import TARGETS, markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -23,6 +23,9 @@ def publish(run: Run, docs: Path = DOCS) -> None:
     folder = docs / "performance"
     folder.mkdir(exist_ok=True)
     (folder / LATEST).write_text(written(run), encoding="utf-8")
+    run = read(
+        folder / LATEST
+    )  # rounded, so that whoever makes the table of the document again gets the same
     for name, picture in pictures(run).items():
         (folder / name).write_text(picture, encoding="utf-8")
     history = folder / HISTORY

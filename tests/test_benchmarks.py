@@ -167,6 +167,16 @@ def test_a_version_has_one_row_in_the_history() -> None:
     assert set(both["releases"][1]["lines"]) == {"look: a service in C", "look: Get"}
 
 
+def test_what_is_published_is_the_same_when_it_is_made_of_its_document(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(f"{publish.BEGIN}{publish.END}")
+    (line,) = lines("busy", "ms", {"SetVolume": [1.26504]})
+    publish.publish(run(line), tmp_path)
+    latest = record.read(tmp_path / "performance" / publish.LATEST)
+    assert "1.26 ms" in page.read_text()
+    assert publish.with_table(page.read_text(), latest) == page.read_text()
+
+
 def test_this_version_has_its_row_in_the_history() -> None:
     history = json.loads((DOCS / "performance" / publish.HISTORY).read_text())
     assert history["schema"] == record.SCHEMA
