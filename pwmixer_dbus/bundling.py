@@ -13,7 +13,6 @@ import marshal
 import os
 import re
 import signal
-import stat
 import sys
 import time
 from _imp import source_hash
@@ -27,6 +26,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from pwmixer_dbus import bundle, later
+from pwmixer_dbus.runtime import private
 
 LATER = (
     "concurrent.futures.thread",
@@ -125,7 +125,8 @@ def write(
     }
     data = marshal.dumps(index)
     head = bundle.FORMAT + len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data)
-    _replace(_own(folder), head + data + code)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(private(folder), head + data + code)
 
 
 def _compiled(sources: Mapping[str, Source], path: Sequence[str]) -> tuple[dict[str, Any], bytes]:
@@ -240,17 +241,6 @@ def _is_text(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
-
-
-def _own(folder: Path) -> Path:
-    """Make the folder, for nobody else, where it is missing; return it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise OSError(f"{folder} is not a folder of ours")
-    if stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
-        folder.chmod(stat.S_IRWXU)
-    return folder
 
 
 def _replace(folder: Path, content: bytes) -> None:

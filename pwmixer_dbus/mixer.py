@@ -96,9 +96,11 @@ class Mixer:
     def _catch_up(self) -> None:
         # What it causes comes before whatever waits.
         waiting, self._next = self._next, deque() if not self._telling else self._next
-        for do in self._put_off:
-            do()
-        self._next = waiting
+        try:
+            for do in self._put_off:
+                do()
+        finally:
+            self._next = waiting
 
     def _unsubscribe(self, listener: Listener) -> None:
         # A new list, since a listener may come or go while all are being told.

@@ -11,7 +11,11 @@ def runtime_folder(environment: Mapping[str, str]) -> Path:
     base = environment.get("XDG_RUNTIME_DIR", "")
     if not base.startswith("/"):
         raise OSError("XDG_RUNTIME_DIR is not set; start within a login session")
-    folder = Path(base, "pwmixer")
+    return private(Path(base, "pwmixer"))
+
+
+def private(folder: Path) -> Path:
+    """Return a folder that nobody else can look into, made where it is missing; raises OSError where it is not ours."""
     folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():

@@ -105,7 +105,7 @@ MAY_IMPORT = {
     "cli/rules": {"core", "cli", "config", "runtime"},
     "cli/stats": {"cli", "core", "__init__"},
     "bundle": set[str](),
-    "bundling": {"bundle", "later"},
+    "bundling": {"bundle", "later", "runtime"},
     "later": set[str](),
     "start": {"bundle", "core", "daemon", "later"},
     "cli": {"bundle", "cli", "cli/rules", "cli/stats", "config", "runtime", "__init__"},

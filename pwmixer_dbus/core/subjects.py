@@ -44,7 +44,7 @@ def target_of(state: MixerState, subject: Subject) -> Target | None:
         return state.streams.get((kind, key))
     if kind is Kind.GROUP:
         return state.group_named(key)
-    return state.device_named(kind, key)
+    return None if key is None else state.device_named(kind, key)  # it is what stands for the default device
 
 
 def shown_by(stream: Stream) -> Iterator[Subject]:
