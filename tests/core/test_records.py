@@ -1,6 +1,7 @@
 """Records are what `dataclasses` makes of the same declarations, only later: each test runs on both."""
 
 import dataclasses
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,8 @@ def test_a_record_has_its_values_its_defaults_and_what_its_class_says(made_by: A
     assert repr(two) == f"{made.__qualname__}(x=1, y=2, labels={{'a': 'b'}})"
     assert (made.__doc__, made.__module__) == ("Where something is.", __name__)
     assert not hasattr(one, "__dict__")
-    assert not hasattr(one, "__weakref__")
+    with pytest.raises(TypeError):
+        weakref.ref(one)
 
 
 @BOTH
