@@ -339,6 +339,16 @@ async def call(bus: MessageBus, path: str, interface: str, member: str, *body: o
     return reply.body[0] if reply.body else None
 
 
+async def delays_in_c(bus: MessageBus) -> tuple[list[float], list[float]]:
+    """Return the milliseconds from a notice to the signal and to the move, of all since this was last asked, in the service in C."""
+    asked = Message(destination=LIMIT, path=ROOT, interface=NAME, member="Delays")
+    reply = await asyncio.wait_for(bus.call(asked), LONGEST)
+    if reply is None or reply.message_type is MessageType.ERROR:
+        raise SessionError(f"Delays failed: {reply.body[0] if reply and reply.body else 'no answer'}")
+    to_signal, to_move = reply.body
+    return to_signal, to_move
+
+
 async def listen(bus: MessageBus, rule: str) -> None:
     """Have signals delivered."""
     await call(bus, "/org/freedesktop/DBus", BUS, "AddMatch", rule)

@@ -34,6 +34,7 @@ from benchmarks.rig import (
     Length,
     call,
     connected,
+    delays_in_c,
     in_thread,
     pipe,
     rotated,
@@ -49,8 +50,9 @@ LAST = 600
 
 WRONG, RIGHT = "speakers", "headset"
 LIMITED, RULED, AGAIN, SCRIPTED, BOUND = "limited", "ruled", "again", "scripted", "bound"
+IN_C = "a service in C"
 NAMES = {
-    LIMITED: "a service in C",
+    LIMITED: IN_C,
     RULED: "a rule, at a program's first start",
     AGAIN: "a rule, at its next starts",
     SCRIPTED: "pactl subscribe, then pactl move",
@@ -147,7 +149,11 @@ class Delays:
     """What the trace says of the moves of new streams, in milliseconds."""
 
     def __init__(self) -> None:
-        self.samples: dict[str, list[float]] = {"notice to move sent": [], "notice to move in force": []}
+        self.samples: dict[str, list[float]] = {
+            IN_C: [],
+            "notice to move sent": [],
+            "notice to move in force": [],
+        }
         self._seen = 0
 
     def read(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -202,6 +208,7 @@ async def new_stream(length: Length) -> list[Line]:
                     delays.read(
                         json.loads(await call(bus, ROOT, NAME, "Trace", {"last": Variant("u", LAST)}))
                     )
+        delays.samples[IN_C] = (await delays_in_c(bus))[1]
         bus.disconnect()
     return list(summary(found, delays))
 

@@ -12,7 +12,7 @@ from session import SessionError
 
 from benchmarks.figures import Line, lines
 from benchmarks.programs import Caller
-from benchmarks.rig import LONGEST, Bench
+from benchmarks.rig import LONGEST, Bench, delays_in_c
 
 BURST = 20_000
 RATE = 1000
@@ -28,14 +28,16 @@ async def signals(bench: Bench) -> list[Line]:
 
 
 async def notice_to_signal(bench: Bench) -> list[Line]:
-    """Read from the service's own trace how long its signals take at a thousand notices a second."""
-    samples: dict[str, list[float]] = {"notice to signal sent": [], "notice to state": []}
+    """Read from each service's own notes how long its signals take at a thousand notices a second."""
+    samples: dict[str, list[float]] = {"a service in C": [], "notice to signal sent": [], "notice to state": []}
+    await delays_in_c(bench.bus)
     for _ in range(max(1, bench.length.starts // 6)):
         await bench.caller.ask(
             "flood", RATE, min(STORM, bench.length.flood), *bench.indexes(), longest=4 * LONGEST
         )
         for what, values in spans(json.loads(await bench.verb("Trace", {}))).items():
             samples[what] += values
+        samples["a service in C"] += (await delays_in_c(bench.bus))[0]
     return lines("notice to signal", "ms", samples)
 
 

@@ -8,6 +8,9 @@
  * as they are there. Paths, interfaces and signatures are those of the service, but for the numbers of streams, which are
  * the server's indexes here.
  *
+ * `Delays` tells how many milliseconds passed from a notice until the signal was sent and until a stream was moved, since
+ * it was last asked.
+ *
  *   cc -O2 -o mixer mixer.c $(pkg-config --cflags --libs libpulse libsystemd)
  */
 #include <pulse/pulseaudio.h>
@@ -22,6 +25,7 @@
 #define MOST 4096
 #define WAITING 256
 #define SHOWN_SOON (100 * PA_USEC_PER_MSEC)
+#define KEPT 8192
 
 enum kind { SINK, STREAM };
 
@@ -31,6 +35,7 @@ struct object {
     char path[64];
     pa_cvolume volume;
     bool muted, in_flight, again, seen;
+    pa_usec_t noticed; /* 0: what has been said of it is told */
     pa_time_event *timer;
     struct {
         sd_bus_message *call;
@@ -48,6 +53,12 @@ static pa_context *context;
 static pa_mainloop_api *api;
 static pa_defer_event *turn;
 static const char *routed_app, *routed_sink;
+static struct delays {
+    double values[KEPT];
+    int count;
+} to_signal, to_move;
+static pa_usec_t unsent[KEPT];
+static int unsent_count;
 
 static void look(struct object *object);
 
@@ -56,6 +67,17 @@ static void check(int result, const char *what) {
         fprintf(stderr, "mixer: %s: %s\n", what, strerror(-result));
         exit(1);
     }
+}
+
+static void passed(struct delays *delays, pa_usec_t since) {
+    if (delays->count < KEPT && since)
+        delays->values[delays->count++] = (pa_rtclock_now() - since) / 1000.0;
+}
+
+static void flush(void) {
+    sd_bus_flush(bus);
+    while (unsent_count)
+        passed(&to_signal, unsent[--unsent_count]);
 }
 
 static double level(const pa_cvolume *volume) {
@@ -129,7 +151,7 @@ static void give_up(pa_mainloop_api *a, pa_time_event *timer, const struct timev
     api->time_free(object->timer);
     object->timer = NULL;
     reply_up_to(object, calls);
-    sd_bus_flush(bus);
+    flush();
 }
 
 static void seen(enum kind kind, uint32_t index, const pa_cvolume *volume, int muted) {
@@ -144,6 +166,10 @@ static void seen(enum kind kind, uint32_t index, const pa_cvolume *volume, int m
         sd_bus_emit_properties_changed(bus, object->path, NODE, "Volume", NULL);
     if (!is_new && mutes)
         sd_bus_emit_properties_changed(bus, object->path, NODE, "Muted", NULL);
+    if (!is_new && (differs || mutes) && unsent_count < KEPT)
+        unsent[unsent_count++] = object->noticed;
+    if (!is_new)
+        object->noticed = 0;
     answer(object);
 }
 
@@ -184,8 +210,11 @@ static void on_stream(pa_context *c, const pa_sink_input_info *info, int end, vo
         bool is_new = !find(STREAM, info->index) || !find(STREAM, info->index)->seen;
         const char *app = pa_proplist_gets(info->proplist, PA_PROP_APPLICATION_NAME);
         seen(STREAM, info->index, &info->volume, info->mute);
-        if (is_new && routed_app && app && !strncmp(app, routed_app, strlen(routed_app)))
+        if (is_new && routed_app && app && !strncmp(app, routed_app, strlen(routed_app))) {
+            passed(&to_move, find(STREAM, info->index)->noticed);
             pa_operation_unref(pa_context_move_sink_input_by_name(context, info->index, routed_sink, on_moved, NULL));
+        }
+        find(STREAM, info->index)->noticed = 0;
     } else if (request) {
         fetched(request->kind, request->index);
         free(request);
@@ -217,7 +246,10 @@ static void on_notice(pa_context *c, pa_subscription_event_type_t event, uint32_
         if (object)
             drop(object);
     } else {
-        look(object ? object : add(kind, index));
+        object = object ? object : add(kind, index);
+        if (!object->noticed)
+            object->noticed = pa_rtclock_now();
+        look(object);
     }
 }
 
@@ -267,6 +299,19 @@ static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
     return 1;
 }
 
+static int delays(sd_bus_message *call, void *data, sd_bus_error *error) {
+    sd_bus_message *reply;
+    int result = sd_bus_message_new_method_return(call, &reply);
+    if (result < 0)
+        return result;
+    sd_bus_message_append_array(reply, 'd', to_signal.values, to_signal.count * sizeof(double));
+    sd_bus_message_append_array(reply, 'd', to_move.values, to_move.count * sizeof(double));
+    to_signal.count = to_move.count = 0;
+    result = sd_bus_send(bus, reply, NULL);
+    sd_bus_message_unref(reply);
+    return result < 0 ? result : 1;
+}
+
 static int get(sd_bus *b, const char *path, const char *interface, const char *property, sd_bus_message *reply, void *data,
                sd_bus_error *error) {
     struct object *object = data;
@@ -284,6 +329,7 @@ static int object_at(sd_bus *b, const char *path, const char *interface, void *d
 static const sd_bus_vtable MIXER[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("SetVolume", "sda{sv}", "d", set_volume, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD("Delays", "", "adad", delays, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };
 
@@ -299,7 +345,7 @@ static const sd_bus_vtable NODES[] = {
 static void process(pa_mainloop_api *a, pa_defer_event *event, void *data) {
     while (sd_bus_process(bus, NULL) > 0)
         ;
-    sd_bus_flush(bus);
+    flush();
     api->defer_enable(turn, 0);
 }
 
@@ -344,6 +390,6 @@ int main(int argc, char **argv) {
     turn = api->defer_new(api, process, NULL);
     int result;
     while (pa_mainloop_iterate(mainloop, 1, &result) >= 0)
-        sd_bus_flush(bus);
+        flush();
     return result;
 }
