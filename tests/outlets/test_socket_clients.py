@@ -279,7 +279,7 @@ async def test_from_a_client_that_does_not_read_nothing_more_is_read_and_then_it
     except BlockingIOError:
         pass
     (client,) = office.listener._clients
-    assert client._link.unsent < 200_000
+    assert len(client._link.unsent) < 200_000
     assert len(client._lines._buffer) <= 2 * LINE_LIMIT
     started = office.loop.time()
     await asyncio.sleep(PATIENCE - 1)
@@ -295,7 +295,7 @@ async def test_a_client_that_reads_late_gets_everything(office: Office) -> None:
     asked = 500
     await caller.say(*(['{"command":"LIST sinks"}'] * asked))
     (client,) = office.listener._clients
-    assert client._link.unsent > 0
+    assert client._link.unsent
     await asyncio.sleep(PATIENCE - 1)
     heard: list[str] = []
     while len(heard) < asked:

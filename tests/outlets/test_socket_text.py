@@ -181,7 +181,7 @@ def test_events_are_a_line_for_each_value(event: Document, lines: str) -> None:
 
 def taken(lines: Lines) -> list[bytes | None]:
     found = []
-    while lines.has_line:
+    while lines.whole:
         found.append(lines.take())
     return found
 

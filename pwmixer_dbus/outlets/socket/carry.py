@@ -15,7 +15,6 @@ from pwmixer_dbus.core.selectors import ParentOf, Target, selector_of
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.socket.asked import (
     Answer,
-    Asked,
     Change,
     ListAll,
     Look,
@@ -45,18 +44,18 @@ class Carrier:
         state = self._mixer.state
         match question:
             case Look(target=name):
-                levels = [document.level_of(state, target) for target in self._resolved(name)]
-                return {
-                    "volume": max(level.volume for level in levels),
-                    "muted": all(level.muted for level in levels),
-                }
+                volume, muted = 0.0, True
+                for target in self._resolved(name):
+                    level = document.level_of(state, target)
+                    volume, muted = max(volume, level.volume), muted and level.muted
+                return {"volume": volume, "muted": muted}
             case ListAll(kind=kind):
                 return {kind: document.describe(state)[kind]}
             case Watch():
                 return {"state": document.describe(state)}
         assert_never(question)
 
-    def carry_out(self, asked: Asked, change: Change, client: str, done: Done) -> None:
+    def carry_out(self, change: Change, origin: Origin, done: Done) -> None:
         """Submit a change; `done` is called once, when it is in force or has failed. Raises MixerError at once."""
         if isinstance(change, Reload):
             self._reload()
@@ -66,7 +65,6 @@ class Carrier:
         plan = verbs.joined(plans)
         if plan.clamps:
             answer = {**answer, "limited": plan.clamps[-1].reason}
-        origin = Origin(kind="user", client=client, context=asked.context, quiet=asked.quiet)
         self._mixer.submit(plan, origin, lambda error: done(error or answer))
 
     def _planned(self, change: SetVolume | Step | SetMuted | Route) -> tuple[list[verbs.Plan], Answer]:

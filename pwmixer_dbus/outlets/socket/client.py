@@ -10,9 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from socket import socket
 
+from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.outlets.socket import jsonlines, text
-from pwmixer_dbus.outlets.socket.asked import Answer, Asked, ListAll, Look, Question, Request, Watch
+from pwmixer_dbus.outlets.socket.asked import (
+    Answer,
+    Asked,
+    Change,
+    ListAll,
+    Look,
+    Question,
+    Request,
+    Watch,
+)
 from pwmixer_dbus.outlets.socket.carry import Carrier
 from pwmixer_dbus.outlets.socket.feed import Feed, Writer
 from pwmixer_dbus.outlets.socket.lines import LINE_LIMIT, Lines
@@ -35,19 +45,20 @@ Outcome = Answer | MixerError
 Reply = Callable[[Outcome], str]
 """Writes an outcome in the dialect of what was asked."""
 
+Owed = str | Callable[[], str]
+"""An answer that is given in its turn, or what finds it then, "" while there is none."""
 
-class _Owed:
-    """An answer that is given in its turn: it comes some time, or is found when it is its turn."""
 
-    __slots__ = ("find", "line")
+class _Awaited:
+    """An answer that comes some time."""
 
-    def __init__(self, line: str = "", find: Callable[[], str] | None = None) -> None:
-        self.line = line
-        self.find = find
+    __slots__ = ("line",)
+
+    def __init__(self) -> None:
+        self.line = ""
 
     def take(self) -> str:
-        """Return the answer, "" while there is none."""
-        return self.line if self.find is None else self.find()
+        return self.line
 
 
 class Client:
@@ -64,6 +75,7 @@ class Client:
     ) -> None:
         self._name = name
         self._carrier = carrier
+        self._measures = carrier.measures
         self._feed = feed
         self._on_left = on_left
         self._loop = asyncio.get_running_loop()
@@ -74,7 +86,7 @@ class Client:
             on_lost=partial(self._drop, "it has gone"),
         )
         self._lines = Lines()
-        self._owed: deque[_Owed] = deque()
+        self._owed: deque[Owed] = deque()
         self._events = bytearray()
         self._later: dict[Callable[[], None], asyncio.Handle] = {}
         self._has_ended = self._is_watching = self._is_working = self._is_ending = self._is_gone = False
@@ -82,7 +94,7 @@ class Client:
 
     def tell(self, lines: bytes) -> None:
         """Send some lines of what it watches, together with what else there is to tell in this instant."""
-        if self._link.unsent + len(self._events) > UNREAD:
+        if len(self._link.unsent) + len(self._events) > UNREAD:
             # Not at once, since others are being told.
             self._soon(self._drop_deaf)
         else:
@@ -101,7 +113,7 @@ class Client:
             self._link.receive()
         self._has_ended = True
         self._unwatch()
-        while not self._is_gone and self._lines.has_line and not self._is_full:
+        while not self._is_gone and self._lines.whole and not self._is_full:
             self._work()
         self._settle()
 
@@ -158,7 +170,7 @@ class Client:
         """Begin some of the lines that have come."""
         self._is_working = True
         for _ in range(TURN):
-            if self._is_gone or self._is_full or not self._lines.has_line:
+            if not self._lines.whole or self._is_full or self._is_gone:
                 break
             self._begin(self._lines.take())
         self._is_working = False
@@ -166,12 +178,12 @@ class Client:
 
     @property
     def _is_full(self) -> bool:
-        return len(self._owed) >= OWED or self._link.unsent > 0
+        return len(self._owed) >= OWED or bool(self._link.unsent)
 
     def _begin(self, line: bytes | None) -> None:
         """Carry out a line, or refuse it."""
         if line is None:
-            self._refuse(LimitsExceededError(f"A line has at most {LINE_LIMIT} bytes."))
+            self._owed.append(text.refused(LimitsExceededError(f"A line has at most {LINE_LIMIT} bytes.")))
         elif line.startswith(b"{"):
             self._begin_json(line)
         else:
@@ -181,11 +193,11 @@ class Client:
         try:
             request = text.read(line.decode("utf-8"))
         except UnicodeDecodeError:
-            self._refuse(InvalidArgumentError("The line is not UTF-8."))
+            self._owed.append(text.refused(InvalidArgumentError("The line is not UTF-8.")))
         except MixerError as error:
-            self._refuse(error)
+            self._owed.append(text.refused(error))
         else:
-            self._ask(Asked(request=request), partial(text.reply, request), text.told)
+            self._ask(request, partial(text.reply, request), text.told)
 
     def _begin_json(self, line: bytes) -> None:
         name: jsonlines.Id = None
@@ -196,53 +208,50 @@ class Client:
             if isinstance(asked, str):
                 asked = Asked(request=text.read(asked))
         except MixerError as error:
-            self._owed.append(_Owed(jsonlines.reply(name, error)))
+            self._owed.append(jsonlines.reply(name, error))
         else:
-            self._ask(asked, partial(jsonlines.reply, name), jsonlines.told)
+            reply = partial(jsonlines.reply, name)
+            self._ask(asked.request, reply, jsonlines.told, context=asked.context, quiet=asked.quiet)
 
-    def _refuse(self, error: MixerError) -> None:
-        self._owed.append(_Owed(text.refused(error)))
+    def _ask(
+        self, request: Request, reply: Reply, told: Writer, *, context: str = "", quiet: bool = False
+    ) -> None:
+        method = type(request).__name__
+        reply = partial(self._measured, method, self._measures.called(self._name, method), reply)
+        if not isinstance(request, _QUESTIONS):
+            self._carry_out(
+                request, Origin(kind="user", client=self._name, context=context, quiet=quiet), reply
+            )
+        elif self._owed or isinstance(request, Watch):
+            # What was asked before may change the answer, so it is found when it is its turn.
+            self._owed.append(partial(self._find, request, reply, told))
+        else:
+            self._owed.append(self._find(request, reply, told))
 
-    def _ask(self, asked: Asked, reply: Reply, told: Writer) -> None:
-        request: Request = asked.request
-        reply = self._measured(type(request).__name__, reply)
-        if isinstance(request, _QUESTIONS):
-            if self._owed or isinstance(request, Watch):
-                # What was asked before may change the answer, so it is found when it is its turn.
-                self._owed.append(_Owed(find=partial(self._find, request, reply, told)))
-            else:
-                self._owed.append(_Owed(self._find(request, reply, told)))
-            return
-        owed = _Owed()
-        self._owed.append(owed)
+    def _measured(self, method: str, since: float, reply: Reply, outcome: Outcome) -> str:
+        """Write an outcome, and measure how long it has taken until here."""
+        self._measures.answered(method, since, failed=isinstance(outcome, MixerError))
+        return reply(outcome)
+
+    def _carry_out(self, change: Change, origin: Origin, reply: Reply) -> None:
+        awaited = _Awaited()
+        self._owed.append(awaited.take)
 
         def done(outcome: Outcome) -> None:
             self._feed.flush()  # who watches hears of a change before it is answered
-            owed.line = reply(outcome)
+            awaited.line = reply(outcome)
             if not self._is_working:
                 self._settle()
 
-        measures = self._carrier.measures
-        started = measures.begin()
+        started = self._measures.begin()
         try:
-            self._carrier.carry_out(asked, request, self._name, done)
+            self._carrier.carry_out(change, origin, done)
         except MixerError as error:
-            owed.line = reply(error)
+            awaited.line = reply(error)
         except Exception:
             log.exception("a request over the socket failed")
-            owed.line = reply(_inside())
-        measures.end(started, measures.cost_of_caller(self._name))
-
-    def _measured(self, name: str, reply: Reply) -> Reply:
-        """Have it measured how long it takes from here until an outcome is written."""
-        measures = self._carrier.measures
-        since = measures.called(self._name, name)
-
-        def write(outcome: Outcome) -> str:
-            measures.answered(name, since, failed=isinstance(outcome, MixerError))
-            return reply(outcome)
-
-        return write
+            awaited.line = reply(_inside())
+        self._measures.end(started, self._measures.cost_of_caller(self._name))
 
     def _find(self, question: Question, reply: Reply, told: Writer) -> str:
         try:
@@ -264,7 +273,7 @@ class Client:
         self._give()
         if self._is_gone:
             return
-        if self._lines.has_line:
+        if self._lines.whole:
             self._link.read(False)
             if not self._is_full:
                 self._soon(self._work)
@@ -275,10 +284,14 @@ class Client:
             self._link.read(not self._is_full)
 
     def _give(self) -> None:
-        while self._owed and not self._link.unsent and not self._is_gone:
+        owed = self._owed
+        while owed and not self._link.unsent and not self._is_gone:
             answers = bytearray()
-            while self._owed and len(answers) < CHUNK and (line := self._owed[0].take()):
-                self._owed.popleft()
+            while owed and len(answers) < CHUNK:
+                line = owed[0] if isinstance(owed[0], str) else owed[0]()
+                if not line:
+                    break
+                owed.popleft()
                 answers += line.encode()
             if not answers:
                 return
@@ -288,7 +301,8 @@ class Client:
         """Tell of a last line that has no end, and leave when nothing is owed any more."""
         if self._lines.has_rest:
             self._lines = Lines()
-            self._refuse(InvalidArgumentError("The last line has no end, and was not carried out."))
+            error = InvalidArgumentError("The last line has no end, and was not carried out.")
+            self._owed.append(text.refused(error))
             self._give()
         if self._link.unsent:
             is_over = self._is_ending

@@ -16,7 +16,7 @@ class Link:
     """A connected, non-blocking socket.
 
     `on_data` gets what has come, b"" when the other end will say no more; `on_drained` is called when all that waited has
-    been sent, and `on_lost` when there is nothing to talk to any more.
+    been sent, and `on_lost` when there is nothing to talk to any more. `unsent` is what waits to be read by the other end.
     """
 
     def __init__(
@@ -32,14 +32,9 @@ class Link:
         self._on_drained = on_drained
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._unsent = bytearray()
+        self.unsent = bytearray()
         self._patience: asyncio.TimerHandle | None = None
         self._is_reading = False
-
-    @property
-    def unsent(self) -> int:
-        """How many bytes wait to be read by the other end."""
-        return len(self._unsent)
 
     @property
     def is_alone(self) -> bool:
@@ -70,12 +65,12 @@ class Link:
 
     def write(self, data: bytes) -> None:
         """Send, now or as soon as there is room."""
-        if self._unsent or not data:
-            self._unsent += data
+        if self.unsent or not data:
+            self.unsent += data
             return
         sent = self._send(data)
         if 0 <= sent < len(data):
-            self._unsent += data[sent:]
+            self.unsent += data[sent:]
             self._loop.add_writer(self._connection, self._on_writable)
             self._wait()
 
@@ -95,12 +90,12 @@ class Link:
             return -1
 
     def _on_writable(self) -> None:
-        sent = self._send(self._unsent)
+        sent = self._send(self.unsent)
         if sent < 0:
             return
-        del self._unsent[:sent]
+        del self.unsent[:sent]
         self._stop_waiting()
-        if self._unsent:
+        if self.unsent:
             self._loop.add_writer(self._connection, self._on_writable)
             self._wait()
         else:

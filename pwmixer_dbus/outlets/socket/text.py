@@ -6,6 +6,7 @@ or '...' as it is.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from pwmixer_dbus.core.document import Document, Value
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError
@@ -61,6 +62,8 @@ def read(line: str) -> Request:
 
 def words_of(line: str) -> list[str]:
     """Part a line into words; raises InvalidArgumentError for quotes that do not close, or that stand within a word."""
+    if '"' not in line and "'" not in line:
+        return line.split()
     words, position, end = [], 0, len(line.rstrip())
     while position < end:
         match = _WORD.match(line, position, end)
@@ -91,19 +94,7 @@ def reply(request: Request, outcome: Answer | MixerError) -> str:
     """Write what has come of a request, one line or with a list several."""
     if isinstance(outcome, MixerError):
         return refused(outcome)
-    answer = outcome
-    match request:
-        case SetVolume() | Step() | Look(muted=False):
-            return f"OK {_word(answer['volume'])}\n"
-        case SetMuted() | Look():
-            return f"OK {_word(answer['muted'])}\n"
-        case Route():
-            return f"OK {_row(answer['streams'])}\n"
-        case ListAll(kind=kind):
-            rows = _documents(answer[kind])
-            lines = [f"OK {len(rows)}", *(_row(row.get(c) for c in _COLUMNS[kind]) for row in rows)]
-            return "".join(f"{line}\n" for line in lines)
-    return "OK\n"
+    return _REPLIES[type(request)](request, outcome)
 
 
 def refused(error: MixerError) -> str:
@@ -193,3 +184,42 @@ _COMMANDS: Mapping[str, tuple[str, int, int, Callable[[Sequence[str]], Request]]
     "WATCH": ("", 0, 0, lambda _: Watch()),
 }
 """Each command: how it is written, the fewest and the most words, and what it asks."""
+
+
+def _reply_with_volume(_request: Request, answer: Answer) -> str:
+    return f"OK {answer['volume']}\n"
+
+
+def _reply_with_mute(_request: Request, answer: Answer) -> str:
+    return "OK true\n" if answer["muted"] else "OK false\n"
+
+
+def _reply_to_look(request: Look, answer: Answer) -> str:
+    return _reply_with_mute(request, answer) if request.muted else _reply_with_volume(request, answer)
+
+
+def _reply_with_streams(_request: Route, answer: Answer) -> str:
+    return f"OK {_row(answer['streams'])}\n"
+
+
+def _reply_with_list(request: ListAll, answer: Answer) -> str:
+    rows = _documents(answer[request.kind])
+    lines = [f"OK {len(rows)}", *(_row(row.get(c) for c in _COLUMNS[request.kind]) for row in rows)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _reply_without_more(_request: Request, _answer: Answer) -> str:
+    return "OK\n"
+
+
+_REPLIES: Mapping[type, Callable[[Any, Answer], str]] = {
+    SetVolume: _reply_with_volume,
+    Step: _reply_with_volume,
+    SetMuted: _reply_with_mute,
+    Look: _reply_to_look,
+    Route: _reply_with_streams,
+    ListAll: _reply_with_list,
+    Reload: _reply_without_more,
+    Watch: _reply_without_more,
+}
+"""What is said to each request that has been done."""
