@@ -29,7 +29,11 @@ async def signals(bench: Bench) -> list[Line]:
 
 async def notice_to_signal(bench: Bench) -> list[Line]:
     """Read from each service's own notes how long its signals take at a thousand notices a second."""
-    samples: dict[str, list[float]] = {"a service in C": [], "notice to signal sent": [], "notice to state": []}
+    samples: dict[str, list[float]] = {
+        "a service in C": [],
+        "notice to signal sent": [],
+        "notice to state": [],
+    }
     await delays_in_c(bench.bus)
     for _ in range(max(1, bench.length.starts // 6)):
         await bench.caller.ask(
