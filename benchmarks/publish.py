@@ -10,12 +10,16 @@ from typing import Any
 from benchmarks.figures import Line
 from benchmarks.plots import pictures
 from benchmarks.record import SCHEMA, Run, read, written
-from benchmarks.targets import TARGETS, markdown
+from benchmarks.targets import TARGETS, markdown, profile
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LATEST, HISTORY = "latest.json", "history.json"
 PUBLISHED = DOCS / "performance" / LATEST
-BEGIN, END = "<!-- begin: table written by scripts/bench -->\n", "<!-- end -->\n"
+BEGIN, PROFILE = (
+    "<!-- begin: table written by scripts/bench -->\n",
+    "<!-- begin: profile written by scripts/bench -->\n",
+)
+END = "<!-- end -->\n"
 
 
 def publish(run: Run, docs: Path = DOCS) -> None:
@@ -50,14 +54,13 @@ def with_row(history: dict[str, Any] | None, run: Run) -> dict[str, Any]:
 
 
 def with_table(page: str, run: Run) -> str:
-    """Return the page with the table of this run between its marks."""
-    return re.sub(
-        f"(?<={re.escape(BEGIN)}).*?(?={re.escape(END)})",
-        lambda _: markdown(run),
-        page,
-        count=1,
-        flags=re.DOTALL,
-    )
+    """Return the page with the tables of this run between their marks."""
+    return _between(_between(page, BEGIN, markdown(run)), PROFILE, profile(run))
+
+
+def _between(page: str, mark: str, table: str) -> str:
+    between = f"(?<={re.escape(mark)}).*?(?={re.escape(END)})"
+    return re.sub(between, lambda _: table, page, count=1, flags=re.DOTALL)
 
 
 def _figures(line: Line) -> dict[str, float | str | None]:

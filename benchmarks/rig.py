@@ -234,6 +234,8 @@ async def opened(
     beside: Callable[[Session], AbstractContextManager[None]] = lambda _: nullcontext(),
     known: int = 0,
     is_noisy: bool = False,
+    service: Sequence[str] = SERVICE,
+    settings: str = "",
 ) -> AsyncIterator[Bench]:
     """Make the session with so many streams, the first few of them playing, and start everything in it.
 
@@ -244,12 +246,12 @@ async def opened(
     with built() as folder, Session() as session:
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")
-        switch_everything_on(session)
+        switch_everything_on(session, settings)
         playing = streams if is_noisy else min(PLAYING, streams)
         with Crowd(session, folder, streams, playing, is_noisy=is_noisy), beside(session):
             write_bundle(session)
             screen = session.spawn("screen", str(folder / "screen"))
-            service = session.spawn("pwmixer", *SERVICE)
+            running = session.spawn("pwmixer", *service)
             limit = session.spawn("limit", str(folder / "mixer"), LIMIT)
             bus = await connected(session.env)
             caller = await Caller.start(folder, session.env)
@@ -257,14 +259,14 @@ async def opened(
                 session=session,
                 folder=folder,
                 length=length,
-                service=service,
+                service=running,
                 limit=limit,
                 bus=bus,
                 caller=caller,
             )
             await _ready(bench, known or streams)
             # Where ours is allowed to be more than others, the limit is so as well.
-            os.setpriority(os.PRIO_PROCESS, limit.pid, os.getpriority(os.PRIO_PROCESS, service.pid))
+            os.setpriority(os.PRIO_PROCESS, limit.pid, os.getpriority(os.PRIO_PROCESS, running.pid))
             try:
                 yield bench
             finally:
@@ -273,11 +275,11 @@ async def opened(
                 screen.terminate()
 
 
-def switch_everything_on(session: Session) -> None:
-    """Write a config.toml with every outlet."""
+def switch_everything_on(session: Session, settings: str = "") -> None:
+    """Write a config.toml with every outlet, and further settings."""
     folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(EVERYTHING)
+    (folder / "config.toml").write_text(EVERYTHING + settings)
 
 
 def write_bundle(session: Session, env: Mapping[str, str] | None = None) -> None:

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from benchmarks.figures import Line, number
 from benchmarks.record import Run
 
+CODE = "code: "
+CALLS, DIFFERENT = f"{CODE}function calls", f"{CODE}different opcodes"
+A_LITTLE = 0.02
+"""Of the opcodes of an operation: parts below are not named."""
+
 FIRST = "a rule, at a program's first start"
 A_PAGE = 0.21
 """Bytes: memory is counted in pages, and one of them is this much of each of twenty thousand operations."""
@@ -198,6 +203,20 @@ def markdown(run: Run) -> str:
     rows += [tuple(_cells(target, lines)) for target in TARGETS if {target.ours} <= lines.keys()]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"{table}\n\nMeasured on {run.on()}.{BUSY if is_busy(run) else ''}\n"
+
+
+def profile(run: Run) -> str:
+    """Write the table of what each operation executes, for docs/performance.md; nothing where it was not counted."""
+    lines = run.by_name()
+    operations = {line.what: line for line in run.lines if line.benchmark == CALLS}
+    head = ("operation", "calls", "opcodes", "different ones", "of the opcodes")
+    rows: list[tuple[str, ...]] = [head, ("---", "--:", "--:", "--:", "---")]
+    for what, calls in operations.items():
+        first, *parts = (line for line in run.lines if line.benchmark == f"{CODE}{what}")
+        shares = (f"{part.what} {100 * part.ratio:.0f} %" for part in parts if part.ratio >= A_LITTLE)
+        counts = (f"{line.p50:.0f}" for line in (calls, first, lines[f"{DIFFERENT}: {what}"]))
+        rows.append((what, *counts, ", ".join(shares)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows) if operations else ""
 
 
 def is_busy(run: Run) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import __main__ as door
 from benchmarks import compare, plots, publish, record, targets
 from benchmarks.figures import Line, lines, table
+from benchmarks.metrics.code import by_part
 from benchmarks.metrics.signals import spans
 from pwmixer_dbus import __version__
 
@@ -175,6 +176,25 @@ def test_what_is_published_is_the_same_when_it_is_made_of_its_document(tmp_path:
     latest = record.read(tmp_path / "performance" / publish.LATEST)
     assert "1.26 ms" in page.read_text()
     assert publish.with_table(page.read_text(), latest) == page.read_text()
+
+
+def test_what_an_operation_executes_is_told_by_its_parts() -> None:
+    functions = {
+        "/x/pwmixer_dbus/core/state.py:1:apply": (2, 60, 20),
+        "/y/asyncio/events.py:7:Handle._run": (1, 40, 40),
+    }
+    parts = by_part(functions | {"<string>:1:__eq__": (1, 0, 0)})
+    assert parts == {"all": [100], "core": [60], "asyncio": [40], "records": [0]}
+    found = [
+        *lines("code: Get", "opcodes", parts),
+        *lines(targets.CALLS, "", {"Get": [4.0]}),
+        *lines(targets.DIFFERENT, "", {"Get": [60.0]}),
+    ]
+    page = f"{publish.PROFILE}old{publish.END}"
+    assert (
+        publish.with_table(page, run(*found)).splitlines()[3]
+        == "| Get | 4 | 100 | 60 | core 60 %, asyncio 40 % |"
+    )
 
 
 def test_this_version_has_its_row_in_the_history() -> None:

@@ -6,6 +6,7 @@ from benchmarks.figures import Line
 from benchmarks.metrics import (
     bars,
     changes,
+    code,
     growth,
     key_press,
     looks,
@@ -54,5 +55,6 @@ ALONE: Mapping[str, Callable[[Length], Awaitable[list[Line]]]] = {
     "statistics": statistics.statistics,
     "rules": rules.rules,
     "meters": meters.meters,
+    "code": code.code,
     "take-over": take_overs.take_over,
 }
