@@ -94,10 +94,8 @@ def diagnose(facts: Facts) -> Iterator[str]:
     yield from _of_server(facts)
     yield from (*facts.config_error.splitlines(), *facts.state_error.splitlines())
     if facts.wanted_socket and not facts.sockets.get(facts.wanted_socket):
-        yield (
-            f"Nobody answers at the socket {facts.wanted_socket}: the journal says why it could not be opened; "
-            "'journalctl --user -u pwmixer-dbus'."
-        )
+        told = "'journalctl --user -u pwmixer-dbus'" if facts.unit else "what the service has printed"
+        yield f"Nobody answers at the socket {facts.wanted_socket}: {told} says why it could not be opened."
 
 
 def _of_unit(facts: Facts) -> Iterator[str]:
@@ -136,9 +134,10 @@ def _of_instance(facts: Facts) -> Iterator[str]:
             f"'kill {facts.owner}', and the unit can take its place."
         )
     if facts.version != __version__:
+        restart = f"systemctl --user restart {UNITS[0]}" if facts.unit else "pwmixer-dbus --replace"
         yield (
             f"The service that runs is version {facts.version}, and this is {__version__}: "
-            f"'systemctl --user restart {UNITS[0]}' starts the one that is installed."
+            f"'{restart}' starts the one that is installed."
         )
 
 
@@ -159,14 +158,22 @@ def _of_server(facts: Facts) -> Iterator[str]:
     elif facts.pulse_server:
         yield f"PULSE_SERVER is {facts.pulse_server}, and no sound server answers the service there."
     elif facts.sockets.get(_PIPEWIRE) and not facts.sockets.get(_PULSE):
-        yield "PipeWire runs, but pipewire-pulse does not: 'systemctl --user start pipewire-pulse.socket'."
+        start = "'systemctl --user start pipewire-pulse.socket'" if facts.unit else "start 'pipewire-pulse'"
+        yield f"PipeWire runs, but pipewire-pulse does not: {start}."
     elif facts.sockets.get(_PULSE):
+        again = (
+            "'systemctl --user restart pipewire-pulse'"
+            if facts.unit
+            else "end 'pipewire-pulse' and start it again"
+        )
         yield (
-            "A sound server answers, but not to the service: 'systemctl --user restart pipewire-pulse', "
+            f"A sound server answers, but not to the service: {again}, "
             "and see whether PULSE_SERVER differs for the service."
         )
-    else:
+    elif facts.unit:
         yield "PipeWire does not run: 'systemctl --user start pipewire.socket pipewire-pulse.socket'."
+    else:
+        yield "PipeWire does not run: start 'pipewire' and 'pipewire-pulse'."
 
 
 def collect() -> Facts:

@@ -33,6 +33,22 @@ def test_without_systemd_all_can_be_well_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ({"version": "0.0.1"}, "'pwmixer-dbus --replace' starts the one that is installed."),
+        ({"connected": False, "sockets": {SOCKET: True}}, "start 'pipewire' and 'pipewire-pulse'."),
+        ({"connected": False, "sockets": {SOCKET: True, "pipewire-0": True}}, "start 'pipewire-pulse'."),
+        ({"connected": False}, "end 'pipewire-pulse' and start it again, and see"),
+        ({"sockets": {}}, "what the service has printed says why"),
+    ],
+)
+def test_without_systemd_no_advice_is_about_it(wrong: dict[str, object], advice: str) -> None:
+    (sentence,) = diagnose(replace(WELL, unit={}, program="", **wrong))  # type: ignore[arg-type]
+    assert advice in sentence
+    assert "ctl" not in sentence
+
+
+@pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         ({"bus_problem": "There is no session bus; log in."}, "There is no session bus; log in."),
