@@ -21,7 +21,7 @@ _GLYPHS = ("🔈", "🔉", "🔊")
 _PANGO = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _WORDS = {NO_SERVICE: "no pwmixer", NO_SERVER: "no sound", NO_DEVICE: "no device", ABSENT: ""}
 _SENTENCES = {
-    NO_SERVICE: "The pwmixer service is not running; this starts it, or says why not: pwmixerctl doctor",
+    NO_SERVICE: "The pwmixer service is not running; 'pwmixerctl doctor' starts it, or says why not.",
     NO_SERVER: "The sound server is not running.",
     NO_DEVICE: "There is no device for {} now.",
     ABSENT: "Nothing is called {} now.",
