@@ -9,11 +9,20 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.measures import Measures, Queue
 from pwmixer_dbus.core.model import App, Card, Device, Group, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.subjects import Subject, affected, first_apps, is_of_level, subject_of, target_of
+from pwmixer_dbus.core.subjects import (
+    Subject,
+    affected,
+    first_apps,
+    is_of_level,
+    louder,
+    subject_of,
+    target_of,
+)
 
 RATE = 30.0
 
@@ -27,8 +36,11 @@ class Speaker(Protocol):
     def come(self, target: Target) -> None:
         """Tell that an object is new."""
 
-    def changed(self, subject: Subject, before: MixerState, state: MixerState, *, in_level: bool) -> bool:
-        """Tell what differs between two states, which may be the level only; return whether there was anything to tell."""
+    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+        """Tell what differs between two states; return whether there was anything to tell."""
+
+    def louder(self, subject: Subject, target: Target, old: Level, new: Level) -> bool:
+        """Tell of an object of which nothing but the level can differ; likewise."""
 
     def gone(self, target: Target) -> None:
         """Tell that an object has gone."""
@@ -67,9 +79,9 @@ class Announcer:
         state = self._state()
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
         if changes[0].is_level:  # then it is the only one, and nothing comes or goes
-            louder = tuple(affected(before, state, changes))
-            self._note(louder, _Pending(before, changed_at, in_level=True))
-            self._flush_due(louder)
+            subjects = louder(state, changes[0])
+            self._note(subjects, _Pending(before, changed_at, in_level=True))
+            self._flush_due(subjects)
             return
         new = [change for change in changes if change.before is None]
         come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}
@@ -88,8 +100,9 @@ class Announcer:
             self._gone(change)
 
     def mark(self, subject: Subject) -> None:
-        """Have an object announced by the next `flush`, though nothing of it may have changed."""
-        self._dirty.setdefault(subject, _Pending(self._state(), self._loop.time(), in_level=True))
+        """Have all of an object looked at by the next `flush`, though nothing of it may have changed."""
+        known = self._dirty.get(subject) or _Pending(self._state(), self._loop.time(), in_level=False)
+        self._dirty[subject] = known._replace(in_level=False)
 
     def flush(self, subjects: Iterable[Subject] | None = None) -> None:
         """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
@@ -134,12 +147,14 @@ class Announcer:
             return
         now = self._loop.time()
         next_at = None
-        for subject in [subject for subject in subjects if subject in self._dirty]:
+        for subject in tuple(subjects):
             free_at = self._free_at.get(subject, 0.0)
+            if subject not in self._dirty:
+                continue
             if at_once or free_at <= now:
                 self._announce(subject)
-            else:
-                next_at = free_at if next_at is None else min(next_at, free_at)
+            elif next_at is None or free_at < next_at:
+                next_at = free_at
         if next_at is not None:
             self._arm(next_at)
 
@@ -153,9 +168,16 @@ class Announcer:
 
     def _announce(self, subject: Subject) -> None:
         (before, since, in_level), state = self._dirty.pop(subject), self._state()
-        if self._speaker.changed(subject, before, state, in_level=in_level):
+        was, target = target_of(before, subject), target_of(state, subject)
+        if not in_level:
+            is_told = self._speaker.changed(subject, before, state)
+        elif was is None or target is None:
+            is_told = False
+        else:
+            is_told = self._speaker.louder(subject, target, level_of(before, was), level_of(state, target))
+        if is_told:
             self._free_at[subject] = self._loop.time() + 1 / RATE
-            self._measure(None if subject[1] is None else target_of(state, subject), since)
+            self._measure(None if subject[1] is None else target, since)
 
     def _note(self, subjects: Iterable[Subject], change: _Pending) -> None:
         for subject in subjects:

@@ -88,6 +88,8 @@ def level_of(state: MixerState, target: Target) -> Level:
     if isinstance(target, _AUDIBLE):
         return Level(gain.level(target.channels), target.muted, target.channels)
     audible = () if isinstance(target, Card) else audible_streams(state, target)
+    if len(audible) == 1:  # as with nearly all
+        return Level(gain.level(audible[0].channels), audible[0].muted)
     if audible:
         return Level(max(gain.level(s.channels) for s in audible), all(s.muted for s in audible))
     return Level(volume_of(state, {}, target), muted_of(state, {}, target))
@@ -95,8 +97,12 @@ def level_of(state: MixerState, target: Target) -> Level:
 
 def describe_level(state: MixerState, target: Device | Stream | App | Group) -> Document:
     """Return the same as a part of a document."""
-    volume, muted, channels = level_of(state, target)
-    return {"volume": volume, "muted": muted, "channel_volumes": list(channels)}
+    return as_document(level_of(state, target))
+
+
+def as_document(level: Level) -> Document:
+    """Return a level as the part of a document that it is."""
+    return {"volume": level.volume, "muted": level.muted, "channel_volumes": list(level.channels)}
 
 
 def describe_device(state: MixerState, device: Device) -> Document:

@@ -36,15 +36,17 @@ def subject_of(record: Record | None) -> Subject:
 def target_of(state: MixerState, subject: Subject) -> Target | None:
     """Return the object behind a subject; None where it has gone."""
     kind, key = subject
+    if kind is Kind.PLAYBACK or kind is Kind.CAPTURE:
+        return state.streams.get((kind, key))
     if kind is Kind.APP:
         return state.apps.get(key)
     if kind is Kind.CARD:
         return next((card for card in state.cards.values() if card.name == key), None)
-    if kind.is_stream:
-        return state.streams.get((kind, key))
     if kind is Kind.GROUP:
         return state.group_named(key)
-    return None if key is None else state.device_named(kind, key)  # it is what stands for the default device
+    if key is None:
+        return state.default(kind) if kind in DEFAULTS else None
+    return state.device_named(kind, key)
 
 
 def shown_by(stream: Stream) -> Iterator[Subject]:
@@ -54,12 +56,27 @@ def shown_by(stream: Stream) -> Iterator[Subject]:
         yield Kind.GROUP, stream.group
 
 
+def louder(state: MixerState, change: Change) -> tuple[Subject, ...]:
+    """List what is louder, or less so, after a change that is but a level."""
+    record = change.after
+    if isinstance(record, Stream):
+        stream, app = (record.kind, record.index), (Kind.APP, record.identity.app_id)
+        return (stream, app, (Kind.GROUP, record.group)) if record.group else (stream, app)
+    if not isinstance(record, Device):
+        return ()
+    device = (record.kind, record.name)
+    is_default = state.server.default(record.kind) == record.name
+    return (device, (record.kind, None)) if is_default else (device,)
+
+
 def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -> Iterable[Subject]:
     """List what may look different after changes: the objects themselves, and what shows something of them."""
     clients: set[int] = set()
     for change in changes:
         record = change.after or change.before
-        if isinstance(record, Client):
+        if change.is_level:
+            yield from louder(state, change)
+        elif isinstance(record, Client):
             clients.add(record.index)
         else:
             yield from _affected(before, state, change)
@@ -71,17 +88,9 @@ def _affected(before: MixerState, state: MixerState, change: Change) -> Iterable
     record = change.after or change.before
     match record:
         case Device():
-            yield subject_of(record)
-            yield record.kind, None
-            if change.before is None or change.after is None:
-                yield from _affected_by_coming_and_going(state, record)
+            yield from _affected_by_device(before, state, record, change)
         case Stream():
-            yield subject_of(record)
-            was = change.before if isinstance(change.before, Stream) else record
-            ids = {was.identity.app_id, record.identity.app_id}
-            yield from [(Kind.APP, app_id) for app_id in ids if app_id in state.apps]
-            if record.group:
-                yield Kind.GROUP, record.group
+            yield from _affected_by_stream(state, record, change)
         case Group():
             yield subject_of(record)
         case App():
@@ -93,6 +102,31 @@ def _affected(before: MixerState, state: MixerState, change: Change) -> Iterable
             yield from (subject_of(d) for d in state.devices.values() if d.card == record.index)
         case _:
             yield from _affected_by_server(before, state)
+
+
+def _affected_by_device(
+    before: MixerState, state: MixerState, device: Device, change: Change
+) -> Iterable[Subject]:
+    yield subject_of(device)
+    names = {device.name, getattr(change.before, "name", "")}
+    if not names.isdisjoint((before.server.default(device.kind), state.server.default(device.kind))):
+        yield device.kind, None
+    if change.before is None or change.after is None:
+        yield from _affected_by_coming_and_going(state, device)
+
+
+def _affected_by_stream(state: MixerState, stream: Stream, change: Change) -> Iterable[Subject]:
+    yield subject_of(stream)
+    was = change.before
+    if isinstance(was, Stream) and change.after is not None:
+        if _SEEN_IN_OWNERS(was) == _SEEN_IN_OWNERS(stream):
+            return
+        ids = dict.fromkeys((was.identity.app_id, stream.identity.app_id))
+    else:
+        ids = {stream.identity.app_id: None}
+    yield from [(Kind.APP, app_id) for app_id in ids if app_id in state.apps]
+    if stream.group:
+        yield Kind.GROUP, stream.group
 
 
 def _affected_by_coming_and_going(state: MixerState, device: Device) -> Iterable[Subject]:
@@ -116,6 +150,12 @@ def _affected_by_server(before: MixerState, state: MixerState) -> Iterable[Subje
             yield from (subject_of(r) for r in records.values())
         yield from map(subject_of, state.groups())
 
+
+_SEEN_IN_OWNERS = attrgetter(
+    *("device", "channels", "muted", "corked", "has_volume", "volume_writable"),
+    *("identity", "display_name", "icon_name", "hidden", "group", "max_volume"),
+)
+"""What of a stream shows in its application and its group."""
 
 _BUT_FOR_WISH = attrgetter(*(field.name for field in fields(App) if field.name not in {"volume", "muted"}))
 

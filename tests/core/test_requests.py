@@ -9,7 +9,7 @@ from pwmixer_dbus.core.events import Routed, Seen
 from pwmixer_dbus.core.model import Device, Kind
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
-from pwmixer_dbus.core.state import MixerState, apply
+from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, affected
 
 MUSIC = "group:Music"
@@ -72,8 +72,7 @@ def test_a_change_of_a_stream_shows_in_its_application_and_one_of_the_settings_e
         (Kind.GROUP, "Music"),
     }
     capped = replace(state, caps={"bin:music": 0.5})
-    (change,) = changes[:1]
-    server = replace(change, kind=Kind.SERVER, before=state.server, after=state.server)
+    server = Change(kind=Kind.SERVER, before=state.server, after=state.server)
     shown = set(affected(state, capped, (server,)))
     assert {ROOT_SUBJECT, (Kind.SINK, "speakers"), (Kind.PLAYBACK, 11), (Kind.APP, "bin:music")} <= shown
     assert (Kind.GROUP, "Music") in shown

@@ -7,13 +7,13 @@ from build import after, app, capture, playback, sink, state_of, wanted
 from hypothesis import given
 from test_state import HISTORIES
 
-from pwmixer_dbus.core.document import level_of
+from pwmixer_dbus.core.document import describe_target, level_of
 from pwmixer_dbus.core.events import Capped, Event, Gone, Routed, Seen
 from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream
 from pwmixer_dbus.core.state import MixerState, apply
-from pwmixer_dbus.core.subjects import Subject, affected, is_of_level, subject_of, target_of
+from pwmixer_dbus.core.subjects import DEFAULTS, Subject, affected, is_of_level, subject_of, target_of
 from pwmixer_dbus.core.verbs import muted_of, volume_of
-from pwmixer_dbus.outlets.bus.interfaces import LEVEL, values_of
+from pwmixer_dbus.outlets.bus.interfaces import LEVEL, alias_values, interfaces_of, values_of
 
 LEVELS = {p.name for p in LEVEL}
 
@@ -23,11 +23,12 @@ def grouped(index: int) -> Routed:
 
 
 def looks(state: MixerState) -> dict[Subject, Mapping[str, Any]]:
-    """Return what clients see of every object."""
+    """Return what clients see of every object, and of the defaults."""
     maps = (state.devices, state.streams, state.apps, state.cards)
     subjects = {subject_of(record) for records in maps for record in records.values()}
     subjects |= {subject_of(group) for group in state.groups()}
-    return {s: values_of(state, target) for s in subjects if (target := target_of(state, s)) is not None}
+    seen = {s: values_of(state, target) for s in subjects if (target := target_of(state, s)) is not None}
+    return seen | {(kind, None): alias_values(state, kind) for kind in DEFAULTS}
 
 
 def differences(before: MixerState, state: MixerState) -> Iterator[tuple[Subject, set[str]]]:
@@ -55,6 +56,21 @@ def test_what_a_change_of_level_affects_looks_different_in_its_level_only(histor
         more = set(affected(before, state, [change for change in changes if not is_of_level(change)]))
         for subject, names in differences(before, state):
             assert names <= LEVELS or subject in more
+
+
+@given(HISTORIES)
+def test_a_property_differs_exactly_where_the_document_does(history: list[Event]) -> None:
+    state = MixerState()
+    for event in history:
+        before, state = state, after(state, event)
+        for subject, names in differences(before, state):
+            was, now = target_of(before, subject), target_of(state, subject)
+            if was is not None and now is not None:
+                old, new = describe_target(before, was), describe_target(state, now)
+                properties = [p for i in interfaces_of(now) for p in i.properties if p.emits == "true"]
+                assert {p.name for p in properties if old.get(p.key) != new.get(p.key)} == {
+                    p.name for p in properties if p.name in names
+                }
 
 
 @given(HISTORIES)
@@ -98,7 +114,8 @@ def test_a_cap_that_comes_and_goes_with_its_device_shows_in_all_that_is_on_it() 
     world = after(state_of(playback(10, device=1)), Capped(caps={"sink:speakers": 0.4}), grouped(10))
     plugged, changes = apply(world, Seen(record=sink()))
     different = {subject for subject, names in differences(world, plugged) if "MaxVolume" in names}
-    assert different == {(Kind.PLAYBACK, 10), (Kind.APP, "bin:music"), (Kind.GROUP, "Chat")}
+    default = (Kind.SINK, None)  # has come as well
+    assert different == {(Kind.PLAYBACK, 10), (Kind.APP, "bin:music"), (Kind.GROUP, "Chat"), default}
     assert different <= set(affected(world, plugged, changes))
 
 

@@ -4,7 +4,7 @@
 and PropertiesChanged are all made from these tables.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pwmixer_dbus.core.document import (
@@ -23,16 +23,21 @@ from pwmixer_dbus.outlets.bus.paths import BUS_NAME, NOWHERE, path_of
 Argument = tuple[str, str]
 """A name and a D-Bus signature."""
 
-Read = Callable[[MixerState, Any, Document], Any]
+Read = Callable[[MixerState, Any], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
-    """A property: `emits` is the value of its EmitsChangedSignal annotation (true, const or false)."""
+    """A property: `emits` is the value of its EmitsChangedSignal annotation (true, const or false).
+
+    `key` is where the document of the object says the same, and so whether it differs; what has another form here is had by
+    `read`.
+    """
 
     name: str
     signature: str
-    read: Read
+    key: str
+    read: Read | None = None
     writable: bool = False
     emits: str = "true"
 
@@ -96,42 +101,50 @@ class Interface:
         return self._by_name.get(name)
 
 
-def _says(key: str) -> Read:
-    return lambda _state, _target, document: document[key]
-
-
 def _options(options: tuple[Port | Profile, ...]) -> list[list[str]]:
     return [[o.name, o.description, o.available.value] for o in options]
 
 
-def _card_path(state: MixerState, device: Device, _document: Document) -> str:
+def _ports(_state: MixerState, target: Device | Card) -> list[list[str]]:
+    return _options(target.ports)
+
+
+def _profiles(_state: MixerState, card: Card) -> list[list[str]]:
+    return _options(card.profiles)
+
+
+def _positions(_state: MixerState, target: Target) -> list[str]:
+    return list(target.positions) if isinstance(target, Device | Stream) else []
+
+
+def _card_path(state: MixerState, device: Device) -> str:
     card = None if device.card is None else state.cards.get(device.card)
     return NOWHERE if card is None else path_of(card)
 
 
-def _device_path(state: MixerState, stream: Stream, _document: Document) -> str:
+def _device_path(state: MixerState, stream: Stream) -> str:
     device = state.device_of(stream)
     return NOWHERE if device is None else path_of(device)
 
 
-def _app_path(state: MixerState, stream: Stream, _document: Document) -> str:
+def _app_path(state: MixerState, stream: Stream) -> str:
     app = state.apps.get(stream.identity.app_id)
     return NOWHERE if app is None else path_of(app)
 
 
-def _app_paths(state: MixerState, group: Group, _document: Document) -> list[str]:
-    return [*dict.fromkeys(_app_path(state, stream, _document) for stream in state.streams_of(group))]
+def _app_paths(state: MixerState, group: Group) -> list[str]:
+    return [*dict.fromkeys(_app_path(state, stream) for stream in state.streams_of(group))]
 
 
-def _stream_paths(state: MixerState, owner: App | Group, _document: Document) -> list[str]:
+def _stream_paths(state: MixerState, owner: App | Group) -> list[str]:
     return [path_of(stream) for stream in state.streams_of(owner)]
 
 
-def _server_index(_state: MixerState, target: Target, _document: Document) -> int:
+def _server_index(_state: MixerState, target: Target) -> int:
     return 0 if isinstance(target, App | Group) else target.index
 
 
-def _constant_name(_state: MixerState, target: Target, _document: Document) -> str:
+def _constant_name(_state: MixerState, target: Target) -> str:
     match target:
         case Stream():
             return str(target.number)
@@ -145,77 +158,75 @@ NODE = Interface(
     name=f"{BUS_NAME}.Node",
     methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
     properties=(
-        Property(name="Kind", signature="s", read=_says("kind"), emits="const"),
-        Property(name="Index", signature="u", read=_server_index),
-        Property(name="Name", signature="s", read=_constant_name, emits="const"),
-        Property(name="Description", signature="s", read=_says("description")),
-        Property(name="IconName", signature="s", read=_says("icon_name")),
-        Property(name="Volume", signature="d", read=_says("volume"), writable=True),
-        Property(name="Muted", signature="b", read=_says("muted"), writable=True),
-        Property(name="ChannelVolumes", signature="ad", read=_says("channel_volumes"), writable=True),
-        Property(
-            name="ChannelPositions", signature="as", read=lambda _s, t, _d: list(getattr(t, "positions", ()))
-        ),
-        Property(name="State", signature="s", read=_says("state")),
-        Property(name="MaxVolume", signature="d", read=_says("max_volume")),
-        Property(name="VolumeWritable", signature="b", read=_says("volume_writable")),
-        Property(name="Locked", signature="b", read=_says("locked")),
+        Property(name="Kind", signature="s", key="kind", emits="const"),
+        Property(name="Index", signature="u", key="index", read=_server_index),
+        Property(name="Name", signature="s", key="name", read=_constant_name, emits="const"),
+        Property(name="Description", signature="s", key="description"),
+        Property(name="IconName", signature="s", key="icon_name"),
+        Property(name="Volume", signature="d", key="volume", writable=True),
+        Property(name="Muted", signature="b", key="muted", writable=True),
+        Property(name="ChannelVolumes", signature="ad", key="channel_volumes", writable=True),
+        Property(name="ChannelPositions", signature="as", key="positions", read=_positions),
+        Property(name="State", signature="s", key="state"),
+        Property(name="MaxVolume", signature="d", key="max_volume"),
+        Property(name="VolumeWritable", signature="b", key="volume_writable"),
+        Property(name="Locked", signature="b", key="locked"),
     ),
 )
 
 DEVICE = Interface(
     name=f"{BUS_NAME}.Device",
     properties=(
-        Property(name="Default", signature="b", read=_says("default")),
-        Property(name="ActivePort", signature="s", read=_says("active_port"), writable=True),
-        Property(name="Ports", signature="a(sss)", read=lambda _s, device, _d: _options(device.ports)),
-        Property(name="Card", signature="o", read=_card_path),
-        Property(name="Monitor", signature="b", read=_says("monitor"), emits="const"),
-        Property(name="Virtual", signature="b", read=_says("virtual"), emits="const"),
-        Property(name="FormFactor", signature="s", read=_says("form_factor"), emits="const"),
-        Property(name="Bus", signature="s", read=_says("bus"), emits="const"),
+        Property(name="Default", signature="b", key="default"),
+        Property(name="ActivePort", signature="s", key="active_port", writable=True),
+        Property(name="Ports", signature="a(sss)", key="ports", read=_ports),
+        Property(name="Card", signature="o", key="card", read=_card_path),
+        Property(name="Monitor", signature="b", key="monitor", emits="const"),
+        Property(name="Virtual", signature="b", key="virtual", emits="const"),
+        Property(name="FormFactor", signature="s", key="form_factor", emits="const"),
+        Property(name="Bus", signature="s", key="bus", emits="const"),
     ),
 )
 
 STREAM = Interface(
     name=f"{BUS_NAME}.Stream",
     properties=(
-        Property(name="Device", signature="o", read=_device_path, writable=True),
-        Property(name="Corked", signature="b", read=_says("corked")),
-        Property(name="MediaName", signature="s", read=_says("media_name")),
-        Property(name="RoutedBy", signature="s", read=_says("routed_by")),
-        Property(name="App", signature="o", read=_app_path),
-        Property(name="AppName", signature="s", read=_says("app_name")),
-        Property(name="AppId", signature="s", read=_says("app_id")),
-        Property(name="Binary", signature="s", read=_says("binary")),
-        Property(name="Role", signature="s", read=_says("role")),
-        Property(name="ProcessId", signature="u", read=_says("pid")),
-        Property(name="Direction", signature="s", read=_says("direction"), emits="const"),
-        Property(name="Hidden", signature="b", read=_says("hidden")),
-        Property(name="Group", signature="s", read=_says("group")),
+        Property(name="Device", signature="o", key="device", read=_device_path, writable=True),
+        Property(name="Corked", signature="b", key="corked"),
+        Property(name="MediaName", signature="s", key="media_name"),
+        Property(name="RoutedBy", signature="s", key="routed_by"),
+        Property(name="App", signature="o", key="app_id", read=_app_path),
+        Property(name="AppName", signature="s", key="app_name"),
+        Property(name="AppId", signature="s", key="app_id"),
+        Property(name="Binary", signature="s", key="binary"),
+        Property(name="Role", signature="s", key="role"),
+        Property(name="ProcessId", signature="u", key="pid"),
+        Property(name="Direction", signature="s", key="direction", emits="const"),
+        Property(name="Hidden", signature="b", key="hidden"),
+        Property(name="Group", signature="s", key="group"),
     ),
 )
 
 APP = Interface(
     name=f"{BUS_NAME}.App",
     properties=(
-        Property(name="AppId", signature="s", read=_says("app_id"), emits="const"),
-        Property(name="AppName", signature="s", read=_says("name")),
-        Property(name="Streams", signature="ao", read=_stream_paths),
-        Property(name="Active", signature="b", read=_says("active")),
-        Property(name="Hidden", signature="b", read=_says("hidden")),
-        Property(name="PreferredDevice", signature="s", read=_says("preferred_device"), writable=True),
-        Property(name="PreferredSource", signature="s", read=_says("preferred_source"), writable=True),
+        Property(name="AppId", signature="s", key="app_id", emits="const"),
+        Property(name="AppName", signature="s", key="name"),
+        Property(name="Streams", signature="ao", key="streams", read=_stream_paths),
+        Property(name="Active", signature="b", key="active"),
+        Property(name="Hidden", signature="b", key="hidden"),
+        Property(name="PreferredDevice", signature="s", key="preferred_device", writable=True),
+        Property(name="PreferredSource", signature="s", key="preferred_source", writable=True),
     ),
 )
 
 GROUP = Interface(
     name=f"{BUS_NAME}.Group",
     properties=(
-        Property(name="Streams", signature="ao", read=_stream_paths),
-        Property(name="Apps", signature="ao", read=_app_paths),
-        Property(name="Active", signature="b", read=_says("active")),
-        Property(name="Hidden", signature="b", read=_says("hidden")),
+        Property(name="Streams", signature="ao", key="streams", read=_stream_paths),
+        Property(name="Apps", signature="ao", key="apps", read=_app_paths),
+        Property(name="Active", signature="b", key="active"),
+        Property(name="Hidden", signature="b", key="hidden"),
     ),
 )
 
@@ -223,13 +234,13 @@ CARD = Interface(
     name=f"{BUS_NAME}.Card",
     methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
     properties=(
-        Property(name="Index", signature="u", read=_says("index")),
-        Property(name="Name", signature="s", read=_says("name"), emits="const"),
-        Property(name="Description", signature="s", read=_says("description")),
-        Property(name="IconName", signature="s", read=_says("icon_name")),
-        Property(name="Profiles", signature="a(sss)", read=lambda _s, card, _d: _options(card.profiles)),
-        Property(name="ActiveProfile", signature="s", read=_says("active_profile"), writable=True),
-        Property(name="Ports", signature="a(sss)", read=lambda _s, card, _d: _options(card.ports)),
+        Property(name="Index", signature="u", key="index"),
+        Property(name="Name", signature="s", key="name", emits="const"),
+        Property(name="Description", signature="s", key="description"),
+        Property(name="IconName", signature="s", key="icon_name"),
+        Property(name="Profiles", signature="a(sss)", key="profiles", read=_profiles),
+        Property(name="ActiveProfile", signature="s", key="active_profile", writable=True),
+        Property(name="Ports", signature="a(sss)", key="ports", read=_ports),
     ),
 )
 
@@ -310,19 +321,19 @@ MIXER = Interface(
         Signal(name="Traced", carries=(("events", "s"),)),
     ),
     properties=(
-        Property(name="Version", signature="s", read=_says("version"), emits="const"),
-        Property(name="InstanceId", signature="s", read=_says("instance_id"), emits="const"),
-        Property(name="Features", signature="as", read=_says("features"), emits="const"),
-        Property(name="Connected", signature="b", read=_says("connected")),
-        Property(name="ServerName", signature="s", read=_says("server_name")),
-        Property(name="ServerVersion", signature="s", read=_says("server_version")),
-        Property(name="DefaultSink", signature="o", read=_says("default_sink")),
-        Property(name="DefaultSource", signature="o", read=_says("default_source")),
-        Property(name="MaxVolume", signature="d", read=_says("max_volume"), writable=True),
-        Property(name="ConfigError", signature="s", read=_says("config_error")),
-        Property(name="StateError", signature="s", read=_says("state_error")),
-        Property(name="Holds", signature="aa{sv}", read=_says("holds")),
-        Property(name="Generation", signature="t", read=_says("generation"), emits="false"),
+        Property(name="Version", signature="s", key="version", emits="const"),
+        Property(name="InstanceId", signature="s", key="instance_id", emits="const"),
+        Property(name="Features", signature="as", key="features", emits="const"),
+        Property(name="Connected", signature="b", key="connected"),
+        Property(name="ServerName", signature="s", key="server_name"),
+        Property(name="ServerVersion", signature="s", key="server_version"),
+        Property(name="DefaultSink", signature="o", key="default_sink"),
+        Property(name="DefaultSource", signature="o", key="default_source"),
+        Property(name="MaxVolume", signature="d", key="max_volume", writable=True),
+        Property(name="ConfigError", signature="s", key="config_error"),
+        Property(name="StateError", signature="s", key="state_error"),
+        Property(name="Holds", signature="aa{sv}", key="holds"),
+        Property(name="Generation", signature="t", key="generation", emits="false"),
     ),
 )
 
@@ -350,8 +361,8 @@ RULES = Interface(
         Method(name="Remember", takes=(("target", "s"),), returns=(("name", "s"),)),
     ),
     properties=(
-        Property(name="Enabled", signature="b", read=_says("rules_enabled"), writable=True),
-        Property(name="Revision", signature="u", read=_says("rules_revision")),
+        Property(name="Enabled", signature="b", key="rules_enabled", writable=True),
+        Property(name="Revision", signature="u", key="rules_revision"),
     ),
 )
 
@@ -410,11 +421,20 @@ def interfaces_of(target: Target) -> tuple[Interface, ...]:
 
 def values_of(
     state: MixerState, target: Target, interfaces: tuple[Interface, ...] | None = None
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     """Return the values of all properties of an object, or of some of its interfaces; the names are unique over all."""
-    document = describe_target(state, target)
     chosen = interfaces_of(target) if interfaces is None else interfaces
-    return {p.name: p.read(state, target, document) for i in chosen for p in i.properties}
+    return _values(state, target, describe_target(state, target), chosen)
+
+
+def _values(
+    state: MixerState, target: Target, document: Document, interfaces: tuple[Interface, ...]
+) -> dict[str, Any]:
+    return {
+        p.name: document[p.key] if p.read is None else p.read(state, target)
+        for i in interfaces
+        for p in i.properties
+    }
 
 
 LEVEL = tuple(p for p in NODE.properties if p.name in {"Volume", "Muted", "ChannelVolumes"})
@@ -422,15 +442,21 @@ LEVEL = tuple(p for p in NODE.properties if p.name in {"Volume", "Muted", "Chann
 
 def value_of(state: MixerState, target: Target, prop: Property) -> Any:
     """Return the value of one property of an object."""
+    if prop.read is not None:
+        return prop.read(state, target)
     if prop in LEVEL and not isinstance(target, Card):
-        return prop.read(state, target, describe_level(state, target))
-    return prop.read(state, target, describe_target(state, target))
+        return describe_level(state, target)[prop.key]
+    return describe_target(state, target)[prop.key]
 
 
-def alias_values(state: MixerState, kind: Kind) -> Mapping[str, Any]:
-    """Return the values that the alias of a default device shows; State is `absent` where there is none."""
+def default_shown(state: MixerState, kind: Kind) -> tuple[Device, Document]:
+    """Return the device that the alias of a default shows, and its document; State is `absent` where there is none."""
     device = state.default(kind)
     if device is not None:
-        return values_of(state, device)
-    document = {**describe_device(state, ABSENT_DEVICE), "kind": kind.value}
-    return {p.name: p.read(state, ABSENT_DEVICE, document) for i in (NODE, DEVICE) for p in i.properties}
+        return device, describe_device(state, device)
+    return ABSENT_DEVICE, {**describe_device(state, ABSENT_DEVICE), "kind": kind.value}
+
+
+def alias_values(state: MixerState, kind: Kind) -> dict[str, Any]:
+    """Return the values that the alias of a default device shows."""
+    return _values(state, *default_shown(state, kind), (NODE, DEVICE))

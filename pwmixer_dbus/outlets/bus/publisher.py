@@ -4,17 +4,17 @@ When they are sent is decided by the announcer; nothing is stored of what client
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from dbus_fast import Variant
 
 from pwmixer_dbus.announcer import Announcer
-from pwmixer_dbus.core.document import level_of
+from pwmixer_dbus.core.document import Level, describe_target
 from pwmixer_dbus.core.measures import Measures
-from pwmixer_dbus.core.model import Card
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
-from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, target_of
+from pwmixer_dbus.core.subjects import Subject, target_of
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import (
     DEVICE,
@@ -24,18 +24,18 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     PROPERTIES,
     RULES,
     Interface,
-    alias_values,
+    default_shown,
     interfaces_of,
     values_of,
 )
 from pwmixer_dbus.outlets.bus.levels import level_changed
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, path_of
 
-RootValues = Callable[[MixerState], Mapping[str, Any]]
+RootDocument = Callable[[MixerState], Mapping[str, Any]]
 
 
 class Publisher:
-    """Turns changes of state into signals. `root_values` gives the properties of the root in a state.
+    """Turns changes of state into signals. `root_document` says what the root's properties are in a state.
 
     What is measured goes to `measures`.
     """
@@ -44,12 +44,12 @@ class Publisher:
         self,
         connection: BusConnection,
         state: Callable[[], MixerState],
-        root_values: RootValues,
+        root_document: RootDocument,
         measures: Measures,
     ) -> None:
         self._connection = connection
         self._state = state
-        self._root_values = root_values
+        self._root_document = root_document
         self._forced: dict[Subject, set[str]] = {}
         self._announcer = Announcer(state, self, measures)
         self.on_change = self._announcer.on_change
@@ -76,62 +76,61 @@ class Publisher:
         names = [i.name for i in interfaces_of(target)]
         self._signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", [path_of(target), names])
 
-    def changed(self, subject: Subject, before: MixerState, state: MixerState, *, in_level: bool) -> bool:
+    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
         """Announce the properties that differ, and those that are to be healed."""
-        if in_level and subject not in self._forced and subject[1] is not None:
-            return self._level_changed(subject, before, state)
         forced = self._forced.pop(subject, set())
-        old, new = self._values(before, subject), self._values(state, subject)
-        if old is None or new is None:
+        was, now = self._shown(before, subject), self._shown(state, subject)
+        if was is None or now is None:
             return False
-        path, interfaces = self._place(state, subject)
-        # What is constant for a device is not so for the alias, which names another one now.
-        is_alias = path in ALIASES.values()
+        old, new = was.document, now.document
+        if old == new and not forced:
+            return False
         announced = False
-        for interface in interfaces:
+        for interface in now.interfaces:
             changed = {
-                p.name: Variant(p.signature, new[p.name])
+                p.name: Variant(p.signature, new[p.key] if p.read is None else p.read(state, now.target))
                 for p in interface.properties
-                if (p.emits == "true" or is_alias) and (p.name in forced or old[p.name] != new[p.name])
+                # What is constant for a device is not so for the alias, which names another one now.
+                if (p.name in forced or old.get(p.key) != new.get(p.key))
+                and (p.emits == "true" or subject[1] is None)
             }
             if changed:
                 announced = True
-                self._signal(path, PROPERTIES, "PropertiesChanged", [interface.name, changed, []])
+                self._signal(now.path, PROPERTIES, "PropertiesChanged", [interface.name, changed, []])
         return announced
 
-    def _level_changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
-        target, was = target_of(state, subject), target_of(before, subject)
-        if isinstance(target, Card | None) or isinstance(was, Card | None):
-            return False
-        message = level_changed(path_of(target), level_of(before, was), level_of(state, target))
+    def louder(self, subject: Subject, target: Target, old: Level, new: Level) -> bool:
+        """Announce another level, and that straight as bytes."""
+        path = ALIASES[subject[0]] if subject[1] is None else path_of(target)
+        message = level_changed(path, old, new)
         if message is None:
             return False
         self._connection.send_marshalled(message)
         return True
 
-    def _values(self, state: MixerState, subject: Subject) -> Mapping[str, Any] | None:
+    def _shown(self, state: MixerState, subject: Subject) -> "_Shown | None":
         kind, key = subject
-        if subject == ROOT_SUBJECT:
-            return self._root_values(state)
+        if kind is Kind.SERVER:
+            return _Shown(ROOT, (MIXER, RULES), None, self._root_document(state))
         if key is None:
-            return alias_values(state, kind)
-        target = target_of(state, subject)
-        return None if target is None else values_of(state, target)
-
-    def _place(self, state: MixerState, subject: Subject) -> tuple[str, tuple[Interface, ...]]:
-        kind, key = subject
-        if subject == ROOT_SUBJECT:
-            return ROOT, (MIXER, RULES)
-        if key is None:
-            return ALIASES[kind], (NODE, DEVICE)
+            return _Shown(ALIASES[kind], (NODE, DEVICE), *default_shown(state, kind))
         target = target_of(state, subject)
         if target is None:
-            raise KeyError(subject)
-        return path_of(target), interfaces_of(target)
+            return None
+        return _Shown(path_of(target), interfaces_of(target), target, describe_target(state, target))
 
     def _signal(self, path: str, interface: Interface, member: str, body: list[Any]) -> None:
         signal = next(s for s in interface.signals if s.name == member)
         self._connection.signal(path, interface.name, member, signal.signature, body)
+
+
+class _Shown(NamedTuple):
+    """What is at a path in a state, and all that its properties say."""
+
+    path: str
+    interfaces: tuple[Interface, ...]
+    target: Target | None
+    document: Mapping[str, Any]
 
 
 def interfaces_with_values(state: MixerState, target: Target) -> dict[str, dict[str, Variant]]:

@@ -113,7 +113,7 @@ class BusService:
         router.on_applied = self._rule_applied
         self._rules = rules
         self._keeper = keeper
-        self.publisher = Publisher(connection, lambda: mixer.state, self.root_values, mixer.measures)
+        self.publisher = Publisher(connection, lambda: mixer.state, self._root_document, mixer.measures)
         self.methods = Methods(
             mixer,
             connection,
@@ -138,10 +138,10 @@ class BusService:
         mixer.measures.queue("messages", lambda: connection.backlog)
         connection.on_answer = self._answered
 
-    def root_values(self, state: MixerState) -> Mapping[str, Any]:
-        """Return the values of the root's properties in a state."""
+    def _root_document(self, state: MixerState) -> Mapping[str, Any]:
+        """Return what the root's properties say in a state, by their keys."""
         sink, source = state.default(Kind.SINK), state.default(Kind.SOURCE)
-        values: dict[str, Any] = {
+        return {
             "version": __version__,
             "instance_id": self._instance_id,
             "features": list(FEATURES),
@@ -158,7 +158,6 @@ class BusService:
             "rules_revision": self._rules.revision,
             "holds": self.methods.holds.listed(),
         }
-        return {p.name: p.read(state, None, values) for i in (MIXER, RULES) for p in i.properties}
 
     def _rule_applied(self, applied: Applied) -> None:
         """Tell what becomes of a rule's wish."""
@@ -332,7 +331,10 @@ class BusService:
             return values_of(state, place.target, (interface,))
         if place.subject is None:
             return {}
-        return self.root_values(state) if place.path == ROOT else alias_values(state, place.subject[0])
+        if place.path == ROOT:
+            document = self._root_document(state)
+            return {p.name: document[p.key] for p in interface.properties}
+        return alias_values(state, place.subject[0])
 
     def _set(self, place: "_Place", interface: Interface, prop: Property, call: Call) -> None:
         value: Variant = call.arguments[2]

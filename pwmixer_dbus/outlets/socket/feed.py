@@ -1,10 +1,10 @@
 """What changes, for those who watch: only while somebody does, and each event is written once for all of them."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from pwmixer_dbus.announcer import Announcer
-from pwmixer_dbus.core.document import Document, describe_level, describe_target
+from pwmixer_dbus.core.document import Document, Level, as_document, describe_target
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -64,13 +64,20 @@ class Feed:
         """Tell of an object that has gone."""
         self._tell({"event": "removed", "selector": selector_of(target)})
 
-    def changed(self, subject: Subject, before: MixerState, state: MixerState, *, in_level: bool) -> bool:
+    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
         """Tell the values of an object that differ, another default device, or what has become of the server."""
-        event = _event(subject, before, state, describe_level if in_level else describe_target)
-        if event is None:
-            return False
-        self._tell(event)
-        return True
+        return self._tell_if_any(_event(subject, before, state))
+
+    def louder(self, subject: Subject, target: Target, old: Level, new: Level) -> bool:
+        """Tell another level; as a default, a device is the same."""
+        return subject[1] is not None and self._tell_if_any(
+            _different(target, as_document(old), as_document(new))
+        )
+
+    def _tell_if_any(self, event: Document | None) -> bool:
+        if event is not None:
+            self._tell(event)
+        return event is not None
 
     def _tell(self, event: Document) -> None:
         written: dict[Writer, bytes] = {}
@@ -80,12 +87,7 @@ class Feed:
             watcher.tell(written[writer])
 
 
-def _event(
-    subject: Subject,
-    before: MixerState,
-    state: MixerState,
-    describe: Callable[[MixerState, Any], Document],
-) -> Document | None:
+def _event(subject: Subject, before: MixerState, state: MixerState) -> Document | None:
     kind, key = subject
     if kind is Kind.SERVER:
         return _if_new(_server(before), _server(state))
@@ -94,9 +96,12 @@ def _event(
     was, now = target_of(before, subject), target_of(state, subject)
     if was is None or now is None:
         return None
-    old, new = describe(before, was), describe(state, now)
+    return _different(now, describe_target(before, was), describe_target(state, now))
+
+
+def _different(target: Target, old: Document, new: Document) -> Document | None:
     changes = {name: value for name, value in new.items() if old[name] != value}
-    return {"event": "changed", "selector": selector_of(now), "changes": {**changes}} if changes else None
+    return {"event": "changed", "selector": selector_of(target), "changes": {**changes}} if changes else None
 
 
 def _if_new(old: Document, new: Document) -> Document | None:
