@@ -103,7 +103,7 @@ class Router:
         """Return what the rules want of a stream."""
         if not self._enabled or not self._ready.rules:
             return NOTHING
-        return outcome(self._ready, facts(self._mixer.state, stream))
+        return outcome(self._ready, facts(self._ready, self._mixer.state, stream))
 
     def locks(self, stream: Stream) -> bool:
         """Whether a rule holds the volume of a stream; hardly any rule does, so most streams need not be tried."""
@@ -111,7 +111,7 @@ class Router:
 
     def trials_of(self, stream: Stream) -> tuple[Trial, ...]:
         """Return each rule with whether and why it counts for a stream."""
-        return tried(self._ready, facts(self._mixer.state, stream))
+        return tried(self._ready, facts(self._ready, self._mixer.state, stream))
 
     def explain(self, stream: Stream) -> dict[str, str | bool | None]:
         """Say where a stream should be and by whose wish, who moved it last, and why it is not where it should be.
@@ -174,7 +174,7 @@ class Router:
     def _waits(self, stream: Stream) -> bool:
         if not self._enabled or not self._ready.by_device:
             return False
-        return waits_for_device(self._ready, facts(self._mixer.state, stream))
+        return waits_for_device(self._ready, facts(self._ready, self._mixer.state, stream))
 
     def _carry_out(self, steps: Steps) -> None:
         self._routing = steps.routing

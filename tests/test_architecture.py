@@ -23,7 +23,7 @@ CORE = [
     "events",
     "state",
 ]
-CORE += ["memory", "matching", "loops"]
+CORE += ["memory", "substrings", "matching", "loops"]
 CORE += ["routing", "selectors", "verbs", "requests", "subjects", "history", "suggestions", "document"]
 CORE += ["fading", "measures", "statistics", "plain", "succession", "metering"]
 """In the order in which they build on each other: each may import only what stands before it."""

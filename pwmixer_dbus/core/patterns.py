@@ -110,17 +110,29 @@ def fits_of(pattern: Pattern) -> Fits:
 def literals_of(pattern: Pattern) -> frozenset[str]:
     """Find texts of which one at least stands in each case-folded text that fits; none where that cannot be told.
 
-    To look for them first takes 40 ns, a regular expression up to 2 µs. It holds for folded texts that are ASCII only:
-    ignoring case, "i" also finds a dotless one, which does not fold to it.
+    To look for them first takes 40 ns, a regular expression up to 2 µs. Those of a regular expression are only sure to
+    stand in texts of which `is_sure` says so.
     """
-    inner = _inner(pattern)
     match pattern.kind:
         case PatternKind.EXACT:
             return frozenset({pattern.text.casefold()})
         case PatternKind.GLOB:
-            return frozenset() if inner is None else frozenset({inner})
+            return frozenset({_longest_part(pattern.text.casefold())} - {""})
         case PatternKind.REGEX:
             return _regex(pattern.text).literals
+
+
+def is_sure(folded: str) -> bool:
+    """Whether a case-folded text holds all literals of whatever regular expression it fits.
+
+    Ignoring case, "i" also finds one without its dot and the capital one with a dot, neither of which folds to it.
+    """
+    return folded.isascii() or not ("\u0131" in folded or "i\u0307" in folded)
+
+
+def _longest_part(glob: str) -> str:
+    """Return the longest of the texts between the signs of a glob; "" where there is none, or a choice of characters."""
+    return "" if "[" in glob else max(glob.replace("?", "*").split("*"), key=len)
 
 
 def _inner(pattern: Pattern) -> str | None:

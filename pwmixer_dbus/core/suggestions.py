@@ -93,7 +93,7 @@ def suggestions(state: MixerState, rules: Sequence[Rule], past: Sequence[Stream]
         if app.app_id.startswith(NOBODY):
             continue
         seen = (*(s for s in past if s.identity.app_id == app.app_id), *state.streams_of(app))
-        streams = [s for s in seen if not outcome(ready, facts(state, s)).decided_by.get("to")]
+        streams = [s for s in seen if not outcome(ready, facts(ready, state, s)).decided_by.get("to")]
         for kind in sorted({s.kind for s in streams}, key=lambda k: k.value):
             of_kind = [s for s in streams if s.kind is kind]
             for rule in (*_by_site(state, app, of_kind), *_by_device(state, of_kind)):

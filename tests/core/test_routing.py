@@ -40,9 +40,9 @@ class Desk:
     def world(self) -> World:
         return World(
             state=self.state,
-            wants=lambda s: outcome(self.ready, facts(self.state, s)),
+            wants=lambda s: outcome(self.ready, facts(self.ready, self.state, s)),
             is_held=lambda _: self.is_held,
-            waits=lambda s: waits_for_device(self.ready, facts(self.state, s)),
+            waits=lambda s: waits_for_device(self.ready, facts(self.ready, self.state, s)),
         )
 
     def does(self, event: Event, origin: Origin = SERVER) -> None:

@@ -6,13 +6,13 @@ import sys
 import time
 
 import pytest
-from build import STEADY, client, playback, sink, state_of, stream
+from build import STEADY, playback, sink, state_of, stream
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.matching import NOTHING, Prepared, facts, outcome, prepared, tried, waits_for_device
-from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.model import TEXT_LIMIT, Client, clean
 from pwmixer_dbus.core.patterns import (
     PATTERN_LIMIT,
     Pattern,
@@ -339,22 +339,34 @@ def test_youtube_and_twitch_in_one_browser_are_two() -> None:
     assert winner(ready, app_id="bin:mpv", media_name="Cats - YouTube") == ""
 
 
+ALL_ASKED = rules(
+    rule(match={name: "x" for name in (*FIELDS, "property:a", "property:x") if name != "direction"})
+)
+
+
 def test_the_facts_of_a_stream_are_its_own_then_its_clients_and_an_empty_one_is_none() -> None:
     state = state_of(
         sink(1, "usb", description="Headset"),
-        client(5, binary="the-client", name="x"),
+        Client(
+            index=5, properties={"application.process.binary": "the-client", "a": "of the client", "x": "y"}
+        ),
         playback(
             10, binary="", client=5, device=1, media_name="Song", properties={"media.role": "music", "a": ""}
         ),
     )
-    known = facts(state, stream(state), "Chat")
-    assert known["binary"] == known["property:application.process.binary"] == "the-client"
+    known = facts(ALL_ASKED, state, stream(state))
+    assert known["binary"] == "the-client"
     assert known["role"] == "music"
     assert known["media_name"] == "Song"
-    assert known["group"] == "Chat"
     assert (known["device"], known["device_description"]) == ("usb", "Headset")
     assert known["direction"] == "playback"
-    assert "property:a" not in known
+    assert (known["property:a"], known["property:x"]) == ("of the client", "y")
+
+
+def test_nothing_is_looked_at_that_no_rule_asks_for() -> None:
+    state = state_of(sink(1, "usb"), playback(10, device=1, properties={"media.role": "music"}))
+    ready = rules(rule(match={"app": "x"}), rule("off", {"role": "music", "device": "usb"}, enabled=False))
+    assert set(facts(ready, state, stream(state))) == {"app_id", "app_name", "media_name", "direction"}
 
 
 def test_a_rule_that_may_yet_match_by_the_device_is_waited_for() -> None:
@@ -373,8 +385,8 @@ def test_a_rule_that_may_yet_match_by_the_device_is_waited_for() -> None:
 
 def test_the_facts_of_a_stream_without_client_and_device_are_empty() -> None:
     state = state_of(playback(10))
-    known = facts(state, stream(state))
-    assert (known["device"], known["role"], known["group"]) == ("", "", "")
+    known = facts(ALL_ASKED, state, stream(state))
+    assert [known.get(name, "") for name in ("device", "role", "property:a")] == [""] * 3
 
 
 # --- which rule counts

@@ -145,7 +145,7 @@ class RuleMethods:
         if not tables:
             return self._router.outcome_of
         ready = prepared(rules_of(tables))
-        return lambda stream: outcome(ready, facts(self._mixer.state, stream))
+        return lambda stream: outcome(ready, facts(ready, self._mixer.state, stream))
 
     def _test_properties(
         self, tables: Sequence[Mapping[str, Variant]], known: Mapping[str, str]
@@ -207,7 +207,8 @@ class RuleMethods:
     def _check_counts(self, rule: Rule, stream: Stream) -> None:
         """Refuse to remember what rules of the person's own file decide otherwise, since those come first."""
         own = tuple(r for r in self._book.rules if r.origin == "config")
-        wanted = outcome(prepared((*own, rule)), facts(self._mixer.state, stream))
+        ready = prepared((*own, rule))
+        wanted = outcome(ready, facts(ready, self._mixer.state, stream))
         decides = wanted.decided_by.get("to") or next(iter(wanted.matched), None)
         if decides is not None and decides is not rule:
             raise InvalidArgumentError(
