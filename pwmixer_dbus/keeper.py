@@ -64,6 +64,9 @@ MEMORY = Origin(kind="memory")
 SLACK = 0.01
 """Seconds after the last one in which a change may be an echo of a person's own request."""
 
+_Noted = tuple[float | Keep, bool | Keep, bool]
+"""A volume or a mute, and whether a person has asked for it through us; then no cap says what is remembered of it."""
+
 NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 
 LATEST_START = 30.0
@@ -89,7 +92,7 @@ class Keeper:
         wall_clock: Callable[[], float],
     ) -> None:
         self._memory = Memory()
-        self._noted: dict[Slot, tuple[float | Keep, bool | Keep]] = {}
+        self._noted: dict[Slot, _Noted] = {}
         self._mixer = mixer
         self._rules = rules
         self._locks = locks
@@ -184,6 +187,13 @@ class Keeper:
         """Learn what a person has asked for, also where it was so before and nothing has changed."""
         if origin.kind not in {"user", "undo"}:
             return
+        if not plan.wishes:
+            for command in plan.commands:
+                if isinstance(command, SetVolume):
+                    self._note((SetVolume, command.key), gain.level(command.channels), KEEP, is_asked=True)
+                elif isinstance(command, SetMuted):
+                    self._note((SetMuted, command.key), KEEP, command.muted, is_asked=True)
+            return
         memory, now = self.memory, self._wall_clock()
         for intent in _asked(self._mixer.state, plan):
             memory = learned(memory, intent, now)
@@ -232,8 +242,10 @@ class Keeper:
         noted, self._noted = self._noted, {}
         state, memory = self._mixer.state, self._memory
         intents = [
-            intent_for(record, volume, muted, state, memory)
-            for (_, key), (volume, muted) in noted.items()
+            _asked_for(record, volume, muted, state)
+            if is_asked
+            else intent_for(record, volume, muted, state, memory)
+            for (_, key), (volume, muted, is_asked) in noted.items()
             if (record := state.streams.get(key) or state.devices.get(key)) is not None
         ]
         about = {intent.key if isinstance(intent, DeviceIntent) else intent.app_id for intent in intents}
@@ -248,19 +260,21 @@ class Keeper:
         moment = self._moment(key)
         volume, muted = meant(change, origin, moment, self._mixer.state, self._memory)
         if not (volume is KEEP and muted is KEEP) and not self._is_ruled(record, origin):
-            self._note(key, volume, muted)
+            if volume is not KEEP:
+                self._note((SetVolume, key), volume, KEEP)
+            if muted is not KEEP:
+                self._note((SetMuted, key), KEEP, muted)
         if not self._is_fine(record, moment):
+            self.learn()
             self._look_at(change)
         return True
 
-    def _note(self, key: Key, volume: float | Keep, muted: bool | Keep) -> None:
+    def _note(self, slot: Slot, volume: float | Keep, muted: bool | Keep, *, is_asked: bool = False) -> None:
         """Note what is to be learned, the latest last; each setting by itself, as several streams may be of one application."""
         if not self._noted:
             self._save_soon()
-        for setting, value in ((SetVolume, (volume, KEEP)), (SetMuted, (KEEP, muted))):
-            if value != (KEEP, KEEP):
-                self._noted.pop((setting, key), None)
-                self._noted[setting, key] = value
+        self._noted.pop(slot, None)
+        self._noted[slot] = volume, muted, is_asked
 
     def _after(
         self, before: MixerState, changes: Iterable[Change], origin: Origin
@@ -446,6 +460,7 @@ class Keeper:
 
     def _look_at_due(self) -> None:
         self._timer = None
+        self.learn()
         state, now = self._mixer.state, self._loop.time()
         for key in [key for key, at in self._again_at.items() if at <= now]:
             del self._again_at[key]
@@ -562,17 +577,24 @@ def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
             continue
         volume = gain.level(command.channels) if isinstance(command, SetVolume) else KEEP
         muted = command.muted if isinstance(command, SetMuted) else KEEP
-        device, stream = state.devices.get(command.key), state.streams.get(command.key)
-        if device is not None:
-            yield DeviceIntent(key=device_key(device), name=device.description, volume=volume, muted=muted)
-        elif stream is not None and stream.identity.app_id not in wished:
-            identity, on = stream.identity, state.device_of(stream)
-            yield AppIntent(
-                app_id=identity.app_id,
-                name=identity.name,
-                icon_name=identity.icon_name,
-                kind=stream.kind,
-                devices=(device_key(on),) if on else (),
-                volume=volume,
-                muted=muted,
-            )
+        record = state.devices.get(command.key) or state.streams.get(command.key)
+        if isinstance(record, Device) or (record is not None and record.identity.app_id not in wished):
+            yield _asked_for(record, volume, muted, state)
+
+
+def _asked_for(
+    record: Device | Stream, volume: float | Keep, muted: bool | Keep, state: MixerState
+) -> Intent:
+    """Say what a request for one device or stream was about: it, or an application on a device."""
+    if isinstance(record, Device):
+        return DeviceIntent(key=device_key(record), name=record.description, volume=volume, muted=muted)
+    identity, on = record.identity, state.device_of(record)
+    return AppIntent(
+        app_id=identity.app_id,
+        name=identity.name,
+        icon_name=identity.icon_name,
+        kind=record.kind,
+        devices=(device_key(on),) if on else (),
+        volume=volume,
+        muted=muted,
+    )

@@ -79,15 +79,15 @@ class SoundServer(Protocol):
 
 
 class _Lane:
-    """The commands of one slot."""
+    """The commands of one slot; `timer` is for the right moment to send one, `acknowledged_at` when the running one was."""
 
     __slots__ = (
-        "acknowledged",
+        "acknowledged_at",
         "done_running",
         "done_waiting",
-        "give_up",
         "origin",
         "running",
+        "sent_at",
         "timer",
         "waiting",
         "waiting_origin",
@@ -99,16 +99,22 @@ class _Lane:
         self.origin = self.waiting_origin = SERVER
         self.done_running: list[Done] = []
         self.done_waiting: list[Done] = []
-        self.acknowledged = False
+        self.sent_at = 0.0
+        self.acknowledged_at: float | None = None
         self.timer: asyncio.TimerHandle | None = None
-        self.give_up: asyncio.TimerHandle | None = None
 
-    def stop_timers(self) -> None:
-        """Stop waiting for the right moment and for an answer."""
-        for timer in (self.timer, self.give_up):
-            if timer is not None:
-                timer.cancel()
-        self.timer = self.give_up = None
+    @property
+    def due(self) -> float:
+        """When the running command is no longer waited for."""
+        if self.acknowledged_at is None or not isinstance(self.running, SetVolume | SetMuted):
+            return self.sent_at + GIVE_UP
+        return min(self.acknowledged_at + SHOWN_SOON, self.sent_at + GIVE_UP)
+
+    def stop_timer(self) -> None:
+        """Stop waiting for the right moment."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class Lanes:
@@ -125,6 +131,7 @@ class Lanes:
         self._writes: dict[Slot, Write] = {}
         self._unanswered: dict[Slot, Command] = {}
         self._drained: asyncio.Event | None = None
+        self._look: asyncio.TimerHandle | None = None
         self._measures = measures
         self._queue = measures.queue("commands", lambda: len(self._lanes))
 
@@ -172,19 +179,21 @@ class Lanes:
         if lane is None:
             lane = self._lanes[slot] = _Lane()
             self._queue.grew(len(self._lanes))
+        now = self._loop.time()
         self._pending[slot] = command
         self._lingering.pop(slot, None)
         self._unanswered.pop(slot, None)
         if isinstance(command, SetVolume | SetMuted):
-            self._writes[slot] = Write(command=command, origin=origin, at=self._loop.time())
+            self._writes[slot] = Write(command=command, origin=origin, at=now)
         if lane.waiting is not None:
             self._measures.counts.commands_replaced += 1
         lane.waiting, lane.waiting_origin = command, origin
         lane.done_waiting.append(done)
-        if lane.acknowledged and lane.running is not None:
+        if lane.running is None:
+            if lane.timer is None:
+                self._advance(slot, lane, now)
+        elif lane.acknowledged_at is not None:
             self._finish(slot, lane, lane.running, None)  # nobody waits for what is overruled to happen
-        elif lane.running is None and lane.timer is None:
-            self._advance(slot, lane)
 
     def on_change(self, changes: Iterable[Change]) -> None:
         """Finish what the server shows by now, and stop counting on what somebody else has overruled."""
@@ -196,8 +205,9 @@ class Lanes:
             if _is_shown(state, self._pending[slot]) or (is_late and any(_sets(slot, c) for c in changes)):
                 self._let_go(slot)
         for slot, lane in list(self._lanes.items()):
-            if lane.acknowledged and lane.running is not None and _is_shown(state, lane.running):
-                self._finish(slot, lane, lane.running, None)
+            command = lane.running
+            if command is not None and lane.acknowledged_at is not None and _is_shown(state, command):
+                self._finish(slot, lane, command, None, is_shown=True)
 
     def give_way(self, slot: Slot) -> bool:
         """Give up what waits, and what was asked, of a setting that somebody else has taken over.
@@ -213,7 +223,7 @@ class Lanes:
         if lane.running is not None:
             self._pending[slot] = lane.running
         else:
-            lane.stop_timers()
+            lane.stop_timer()
             del self._lanes[slot]
             self._let_go(slot)
         _tell(waiters, None)
@@ -227,7 +237,7 @@ class Lanes:
             self._let_go(slot)
             lane = self._lanes.pop(slot, None)
             if lane is not None:
-                lane.stop_timers()
+                lane.stop_timer()
                 lane.running = None
                 _tell((*lane.done_running, *lane.done_waiting), NotFoundError("That object has just gone."))
 
@@ -235,7 +245,7 @@ class Lanes:
         """Wait until no command is on its way, at most `longest` seconds; what only has to be shown is not waited for."""
         for slot, lane in list(self._lanes.items()):
             is_level = isinstance(lane.running, SetVolume | SetMuted)
-            if lane.acknowledged and lane.running is not None and is_level:
+            if lane.acknowledged_at is not None and lane.running is not None and is_level:
                 self._finish(slot, lane, lane.running, None)
         if self._lanes:
             self._drained = asyncio.Event()
@@ -249,7 +259,7 @@ class Lanes:
         self.server = None
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():
-            lane.stop_timers()
+            lane.stop_timer()
             lane.running = None
             waiters = (*lane.done_running, *lane.done_waiting)
             _tell(waiters, NotConnectedError("The service is ending; it is not known whether that was done."))
@@ -273,7 +283,7 @@ class Lanes:
             return SERVER
         return lane.origin if lane.running.device == stream.device else SERVER
 
-    def _advance(self, slot: Slot, lane: _Lane) -> None:
+    def _advance(self, slot: Slot, lane: _Lane, now: float) -> None:
         command, server = lane.waiting, self.server
         if command is None:
             return
@@ -281,23 +291,47 @@ class Lanes:
             del self._lanes[slot], self._pending[slot]
             _tell(lane.done_waiting, NotConnectedError("The service is ending."))
             return
-        now = self._loop.time()
         early = self._sent_at.get(slot, 0.0) + PACE - now if isinstance(command, SetVolume) else 0.0
         if early > 0:
             lane.timer = self._loop.call_later(early, self._paced, slot, lane)
             return
         lane.running, lane.origin, lane.done_running = command, lane.waiting_origin, lane.done_waiting
-        lane.waiting, lane.done_waiting, lane.acknowledged = None, [], False
-        self._sent_at[slot] = now
+        lane.waiting, lane.done_waiting, lane.acknowledged_at = None, [], None
+        self._sent_at[slot] = lane.sent_at = now
         self._measures.commanded(command)
-        if slot in self._writes:
-            self._writes[slot] = replace(self._writes[slot], at=now)
-        lane.give_up = self._loop.call_later(GIVE_UP, self._gave_up, slot, lane, command)
+        write = self._writes.get(slot)
+        if write is not None and write.at != now:
+            self._writes[slot] = replace(write, at=now)
         server.send(command, partial(self._acknowledged, slot, lane, command))
+        if lane.running is command:  # it is on its way, and does not wait for this
+            self._look_by(now + SHOWN_SOON)
 
     def _paced(self, slot: Slot, lane: _Lane) -> None:
         lane.timer = None
-        self._advance(slot, lane)
+        self._advance(slot, lane, self._loop.time())
+
+    def _look_at_due(self) -> None:
+        """Wait no longer for what is due: one timer for all, since what is done in time would only have cancelled its own."""
+        self._look = None
+        now = self._loop.time()
+        for slot, lane in list(self._lanes.items()):
+            command = lane.running
+            if command is None or lane.due > now:
+                continue
+            if now < lane.sent_at + GIVE_UP:
+                self._finish(slot, lane, command, None)
+            else:
+                self._gave_up(slot, lane, command)
+        running = [lane.due for lane in self._lanes.values() if lane.running is not None]
+        if running:
+            self._look_by(min(running))
+
+    def _look_by(self, when: float) -> None:
+        if self._look is not None:
+            if self._look.when() <= when:
+                return
+            self._look.cancel()
+        self._look = self._loop.call_at(when, self._look_at_due)
 
     def _acknowledged(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
         if lane.running is not command:
@@ -306,12 +340,13 @@ class Lanes:
                 del self._unanswered[slot]
                 self._writes[slot] = replace(self._writes[slot], at=self._loop.time())
             return
-        if error is not None or lane.waiting is not None or _is_shown(self._state(), command):
-            self._finish(slot, lane, command, error)
+        is_shown = _is_shown(self._state(), command)
+        if error is not None or lane.waiting is not None or is_shown:
+            self._finish(slot, lane, command, error, is_shown=is_shown)
             return
-        lane.acknowledged = True
+        lane.acknowledged_at = self._loop.time()
         if isinstance(command, SetVolume | SetMuted):
-            lane.timer = self._loop.call_later(SHOWN_SOON, self._finish, slot, lane, command, None)
+            self._look_by(lane.due)
         else:
             lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
 
@@ -330,7 +365,7 @@ class Lanes:
 
     def _gave_up(self, slot: Slot, lane: _Lane, command: Command) -> None:
         error: MixerError = AudioTimeoutError(f"The sound server did not answer within {GIVE_UP:g} s.")
-        if lane.acknowledged:
+        if lane.acknowledged_at is not None:
             error = AudioServerError(
                 "The session manager left it as it is, although it was asked several times; "
                 "perhaps its program or a rule of the session manager does not allow it."
@@ -344,22 +379,34 @@ class Lanes:
             self._unanswered[slot] = command
         self._finish(slot, lane, command, error)
 
-    def _finish(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
-        lane.stop_timers()
-        self._measures.finished(command, self._sent_at.get(slot, self._loop.time()), failed=error is not None)
+    def _finish(
+        self,
+        slot: Slot,
+        lane: _Lane,
+        command: Command,
+        error: MixerError | None,
+        *,
+        is_shown: bool | None = None,
+    ) -> None:
+        """End the running command; `is_shown` says whether the server shows it, where that has been looked at."""
+        lane.stop_timer()
+        self._measures.finished(command, lane.sent_at, failed=error is not None)
         waiters, lane.done_running = lane.done_running, []
-        lane.running, lane.acknowledged = None, False
+        lane.running = lane.acknowledged_at = None
         if lane.waiting is not None:
-            self._advance(slot, lane)
+            self._advance(slot, lane, self._loop.time())
         else:
             del self._lanes[slot]
             if not self._lanes and self._drained is not None:
                 self._loop.call_soon(self._drained.set)  # after the waiters below
-            if error is None and not _is_shown(self._state(), command):
+            if error is None and not (_is_shown(self._state(), command) if is_shown is None else is_shown):
                 self._lingering[slot] = self._loop.time()
             else:
                 del self._pending[slot]
         _tell(waiters, error)
+        if self._look is not None and not self._lanes:
+            self._look.cancel()
+            self._look = None
 
     def _forget_write(self, slot: Slot) -> None:
         self._writes.pop(slot, None)
@@ -404,7 +451,7 @@ def _is_shown(state: MixerState, command: Command) -> bool:
     match command:
         case SetVolume(channels=channels):
             shown = (device or stream or command).channels
-            return all(gain.same(a, b) for a, b in zip(channels, shown, strict=False))
+            return channels == shown or all(map(gain.same, channels, shown))
         case SetMuted(muted=muted):
             return (device or stream or command).muted is muted
         case MoveStream():

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 Listener = Callable[[MixerState, tuple[Change, ...], Origin], None]
 Heard = Callable[[Plan, Origin], None]
+_Told = tuple[Iterable[Listener], MixerState, tuple[Change, ...], Origin, float | None]
 
 
 class Mixer:
@@ -49,6 +50,8 @@ class Mixer:
         self._lanes = Lanes(lambda: self.state, self.measures)
         self._listeners: list[Listener] = []
         self._of_levels: list[Listener] = []
+        self._before_answers: list[Listener] = []
+        self._untold: deque[_Told] = deque()
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
@@ -72,13 +75,18 @@ class Mixer:
         """What has been submitted and is not in force yet; relative steps count from it."""
         return self._lanes.pending
 
-    def subscribe(self, listener: Listener, *, levels: bool = True) -> Callable[[], None]:
+    def subscribe(
+        self, listener: Listener, *, levels: bool = True, before_answers: bool = False
+    ) -> Callable[[], None]:
         """Call `listener(state before, changes, origin)` after every change; it must return at once.
 
-        Without `levels`, those that are but a level are not told. What is returned ends it.
+        Without `levels`, those that are but a level are not told. Of a level that somebody has asked for, only those hear
+        before whoever has asked is answered that ask for it by `before_answers`. What is returned ends it.
         """
         self._listeners = [*self._listeners, listener]
-        if levels:
+        if before_answers:
+            self._before_answers = [*self._before_answers, listener]
+        elif levels:
             self._of_levels = [*self._of_levels, listener]
         return partial(self._unsubscribe, listener)
 
@@ -97,6 +105,7 @@ class Mixer:
         # What it causes comes before whatever waits.
         waiting, self._next = self._next, deque() if not self._telling else self._next
         try:
+            self._tell_the_rest()
             for do in self._put_off:
                 do()
         finally:
@@ -106,9 +115,10 @@ class Mixer:
         # A new list, since a listener may come or go while all are being told.
         self._listeners = [other for other in self._listeners if other != listener]
         self._of_levels = [other for other in self._of_levels if other != listener]
+        self._before_answers = [other for other in self._before_answers if other != listener]
 
     def hear(self, heard: Heard) -> None:
-        """Call `heard(plan, origin)` after every request that is in force, also where it changed nothing."""
+        """Call `heard(plan, origin)` when a request is in force, also where it changed nothing, and has been answered."""
         self._heard.append(heard)
 
     def hear_first(self, heard: Heard) -> None:
@@ -136,6 +146,7 @@ class Mixer:
             told += self._take(*self._next.popleft())
         if told:
             self._lanes.on_change(told)
+        self._tell_the_rest()
 
     def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
         """Apply an event, tell the listeners, and return what has changed; not what nobody sees."""
@@ -167,11 +178,23 @@ class Mixer:
     ) -> tuple[Change, ...]:
         """Go the short way with a change that is but a level: nothing comes, goes or moves."""
         self.state, changes = result
-        if changes:
-            if origin is SERVER:
-                origin = self._lanes.origin_of(_keys_of(changes))
-            self._tell(self._of_levels, before, changes, origin, since)
+        if not changes:
+            return ()
+        if origin is SERVER:
+            origin = self._lanes.origin_of(_keys_of(changes))
+        if origin is SERVER:
+            self._tell((*self._before_answers, *self._of_levels), before, changes, origin, since)
+        else:  # whoever has asked for it waits for the answer, and for nobody else who listens
+            self._tell(self._before_answers, before, changes, origin, since)
+            self._untold.append((self._of_levels, before, changes, origin, None))
         return changes
+
+    def _tell_the_rest(self) -> None:
+        """Tell those who have not heard yet of levels that somebody has asked for."""
+        while self._untold and not self._telling:
+            self._tell(*self._untold.popleft())
+            while self._next:
+                self.on_event(*self._next.popleft())
 
     def _tell(
         self,
@@ -179,8 +202,9 @@ class Mixer:
         before: MixerState,
         changes: tuple[Change, ...],
         origin: Origin,
-        since: float,
+        since: float | None,
     ) -> None:
+        """Call listeners, and note that all have heard of what has begun at a time; None is for those who come later."""
         if self.is_asleep:
             return
         self._telling = True
@@ -190,7 +214,8 @@ class Mixer:
             except Exception:
                 log.exception("an outlet failed on a change")
         self._telling = False
-        self.measures.told(since, changes[0])
+        if since is not None:
+            self.measures.told(since, changes[0])
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
@@ -225,41 +250,41 @@ class Mixer:
         self._catch_up()
         for heard in self._heard_first:
             heard(wanted, origin)
-        step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
+        step: Callable[[], Step] | None = None
+        if origin.kind == "user" and not noted:
+            step = partial(step_of, self.state, dict(self.pending), wanted, origin.client, self._loop.time())
+        request = _Request(wanted, origin, done, step)
+        if not wanted.commands:
+            self._finish(request, None)
+        for command in wanted.commands:
+            self._lanes.enqueue(command, origin, partial(self._one_done, request))
+        request.note()
 
-        def keep(error: MixerError | None) -> None:
+    def _one_done(self, request: "_Request", error: MixerError | None) -> None:
+        request.remaining -= 1
+        request.failure = request.failure or error
+        if not request.remaining:
+            self._finish(request, request.failure)
+
+    def _finish(self, request: "_Request", error: MixerError | None) -> None:
+        """Keep what was wished, answer, and then see to all that nobody waits for."""
+        if error is None:
+            for wish in request.wanted.wishes:
+                self.on_event(wish, request.origin)
+        try:
+            request.done(error)
+        finally:
             if error is None:
-                for wish in wanted.wishes:
-                    self.on_event(wish, origin)
-                if origin.kind == "user" and not noted:
+                step = request.note()
+                if step is not None:
                     self.history = recorded(self.history, step)
                 for heard in self._heard:
-                    heard(wanted, origin)
-            done(error)
-
-        self._send(wanted.commands, origin, keep)
+                    heard(request.wanted, request.origin)
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""
         self.history, wanted, taken = undone(self.state, self.history, count)
         self.submit(wanted, origin, partial(done, taken))
-
-    def _send(self, commands: tuple[Command, ...], origin: Origin, done: Done) -> None:
-        remaining = len(commands)
-        if not remaining:
-            done(None)
-            return
-        failure: MixerError | None = None
-
-        def one_done(error: MixerError | None) -> None:
-            nonlocal remaining, failure
-            remaining -= 1
-            failure = failure or error
-            if not remaining:
-                done(failure)
-
-        for command in commands:
-            self._lanes.enqueue(command, origin, one_done)
 
     async def settle(self, longest: float) -> None:
         """Wait until what was asked is in force, at most `longest` seconds; who asked for the rest waits on."""
@@ -301,6 +326,27 @@ class Mixer:
             record = change.before
             if change.after is None and isinstance(record, Device | Stream | Card):
                 self._lanes.forget((change.kind, record.index))
+
+
+class _Request:
+    """A plan that is on its way; `step` says what it is for the history, where it is to be in there."""
+
+    __slots__ = ("_noted", "_step", "done", "failure", "origin", "remaining", "wanted")
+
+    def __init__(self, wanted: Plan, origin: Origin, done: Done, step: Callable[[], Step] | None) -> None:
+        self.wanted = wanted
+        self.origin = origin
+        self.done = done
+        self.remaining = len(wanted.commands)
+        self.failure: MixerError | None = None
+        self._step = step
+        self._noted: Step | None = None
+
+    def note(self) -> Step | None:
+        """Return the step; called when its commands are with the server, so that they do not wait for it."""
+        if self._step is not None:
+            self._noted, self._step = self._step(), None
+        return self._noted
 
 
 def _keys_of(changes: Iterable[Change]) -> Iterable[Key]:

@@ -496,6 +496,60 @@ async def test_what_has_been_put_off_is_done_also_when_a_listener_asks_for_somet
 
 
 @on_a_desk
+async def test_whoever_has_asked_is_answered_before_those_hear_for_whom_nobody_waits(desk: Desk) -> None:
+    order: list[str] = []
+    desk.mixer.subscribe(lambda *_: order.append("anybody"))
+    desk.mixer.subscribe(lambda *_: order.append("first"), before_answers=True)
+    desk.mixer.hear(lambda *_: order.append("heard"))
+    plan = verbs.set_volume(desk.mixer.state, {}, desk.mixer.state.devices[SINK], 0.8)
+    desk.mixer.submit(plan, USER, lambda _: order.append("answered"))
+    desk.answer()
+    desk.show(volume=0.8)
+    assert order == ["first", "answered", "heard", "anybody"]
+    desk.show(volume=0.3)
+    assert order[4:] == ["first", "anybody"]
+
+
+@on_a_desk
+async def test_those_who_have_not_heard_yet_hear_before_anything_else_happens(desk: Desk) -> None:
+    heard: list[str] = []
+    desk.mixer.subscribe(lambda _, changes, __: heard.extend(change.kind for change in changes))
+    wish = AppWanted(app_id=MUSIC, volume=0.2)
+    plan = verbs.set_volume(desk.mixer.state, {}, desk.mixer.state.devices[SINK], 0.8)
+    desk.mixer.submit(plan, USER, lambda _: desk.mixer.on_event(wish, USER))
+    desk.answer()
+    desk.show(volume=0.8)
+    assert heard == [Kind.SINK, Kind.APP]
+
+
+@on_a_desk
+async def test_what_is_undone_is_what_was_before_it_was_sent(desk: Desk) -> None:
+    for volume in (0.8, 0.6):
+        desk.set_volume(volume)
+        desk.answer()
+        desk.show(volume=volume)
+        await asyncio.sleep(2 * SHOWN_SOON + 1.0)
+    desk.mixer.undo(2, USER, lambda _count, _error: None)
+    assert desk.volumes == [0.8, 0.6, 0.5]
+
+
+@on_a_desk
+async def test_an_acknowledgement_that_comes_late_is_waited_for_as_long_as_one_that_comes_at_once(
+    desk: Desk,
+) -> None:
+    for delay in (0.0, 0.35, 1.7):
+        desk.set_volume(0.8)
+        await asyncio.sleep(delay)
+        desk.answer()
+        acknowledged_at = desk.loop.time()
+        answered = len(desk.answers)
+        while len(desk.answers) == answered:
+            await asyncio.sleep(0.001)
+        assert desk.answers[-1] is None
+        assert desk.loop.time() - acknowledged_at == pytest.approx(SHOWN_SOON, abs=0.002)
+
+
+@on_a_desk
 async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> None:
     heard: list[tuple[MixerState, tuple[Change, ...], Origin]] = []
     desk.mixer.subscribe(lambda *told: heard.append(told))

@@ -281,10 +281,15 @@ class BusConnection:
             future.exception()  # the end of the connection is noticed elsewhere
 
     def reply(self, call: Message, signature: str = "", body: list[Any] | None = None) -> None:
-        """Answer a call, unless its sender does not want to know."""
+        """Answer a call, unless its sender does not want to know.
+
+        Whoever has waited for it waits no longer: it is written at once, unless more is being read.
+        """
         asked = self._passed.pop(id(call), call)
         if _wants_reply(asked):
             self.send(Message.new_method_return(asked, signature, body or []))
+            if not self._reading.is_reading:
+                self._write()
         self.on_answer(call, False)
 
     def reply_with_descriptor(self, call: Message, descriptor: int) -> None:

@@ -129,7 +129,7 @@ class BusService:
         self.heir = Heir(connection)
         self.passes_on = False
         self.predecessor = ""
-        mixer.subscribe(self.publisher.on_change)
+        mixer.subscribe(self.publisher.on_change, before_answers=True)
         mixer.hear(self.methods.on_request)
         self._held_calls: list[Message] | None = []
         self._measures = mixer.measures

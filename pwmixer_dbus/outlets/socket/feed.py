@@ -36,7 +36,7 @@ class Feed:
         self._watchers[watcher] = writer
         if self._announcer is None:
             self._announcer = Announcer(lambda: self._mixer.state, self)
-            self._unsubscribe = self._mixer.subscribe(self._announcer.on_change)
+            self._unsubscribe = self._mixer.subscribe(self._announcer.on_change, before_answers=True)
 
     def remove(self, watcher: Watcher) -> None:
         """Tell a watcher no more; with the last one, nothing is left that listens or waits."""
