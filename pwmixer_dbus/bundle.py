@@ -3,6 +3,9 @@
 `pwmixer_dbus.bundling` writes it, without documentation and columns, which nobody asks a service for. The rule of this file: a
 module comes from there only where the ordinary import would have found this very source, unchanged; for anything else, and
 where anything about the file is odd, there is the ordinary import. It is loaded first, and does with what is in Python itself.
+
+Of a function that an earlier start has not called, a module has only a stub, in which stands where in the file its code is. Whoever
+calls it has the code put into its place: the function stays the same, and is from then on what it would have been.
 """
 
 import marshal
@@ -16,7 +19,7 @@ from _imp import source_hash
 TYPE_CHECKING = False  # to import it would load `typing`
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from types import CodeType, ModuleType
+    from types import CodeType, FrameType, FunctionType, ModuleType
     from typing import Any
 
     Seen = tuple[int, int, int, int] | None
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     """A folder as it was: what in it could be one of the modules that are looked for there, and the names of these."""
 
 NAME = "bytecode"
-FORMAT = b"pwmixer bytecode 2\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
+FORMAT = b"pwmixer bytecode 3\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
 """How the file begins; that of another Python is another."""
 
 LENGTH, DIGEST = 8, 8
@@ -38,6 +41,11 @@ KEY = int.from_bytes(MAGIC_NUMBER, "little")
 
 
 WRITER = "import sys; sys.path[:] = sys.argv[1:]; from pwmixer_dbus.bundling import main; main()"
+
+
+_Code = type(compile("", "", "exec"))
+_Function: "Any" = type(lambda: None)
+"""What `types` has, which is not loaded yet."""
 
 
 class UnusableError(Exception):
@@ -60,14 +68,15 @@ class Finder:
         self._patterns: Sequence[Pattern] = ()
         self._texts: dict[str, bytes] = {}
         self._executed: list[str] | None = []
+        self._called: set[str] = set()
+        self._called_before: int | None = None
         self._unchanged: dict[str, bool] = {}
         try:
             self._open()
         except (OSError, UnusableError, LookupError, TypeError, ValueError) as error:
-            self.problem = (
-                f"{type(error).__name__}: {error}"  # the latter where another version of ours has written it
-            )
             self.close()
+            # the latter where another version of ours has written it
+            self._give_up(f"{type(error).__name__}: {error}")
 
     def find_spec(
         self, name: str, path: "Sequence[str] | None" = None, _target: "ModuleType | None" = None
@@ -81,10 +90,10 @@ class Finder:
         if path is not None:
             places.append(folder.rpartition("/")[0] if is_package else folder)
             if list(path) != places[-1:]:
-                self.problem = f"{name} is looked for elsewhere"
+                self._give_up(f"{name} is looked for elsewhere")
                 return None
         if seen(source) != then or not all(map(self._is_unchanged, places)):
-            self.problem = f"{source} is not what it was"
+            self._give_up(f"{source} is not what it was")
             return None
         spec = ModuleSpec(name, Loader(name, source, self), origin=source, is_package=is_package)
         spec.has_location = True
@@ -97,11 +106,14 @@ class Finder:
         if name not in self._modules:
             return None
         *_, start, length, digest = self._modules[name]
-        data = os.pread(self._file, length, self._start + start)
-        if source_hash(KEY, data) != digest:
-            self.problem = "it is damaged"
-            return None
-        code: CodeType = marshal.loads(data)  # noqa: S302 - it is ours, see `_is_private`, and whole
+        code: CodeType | None = self._read(start, length, digest)
+        return code
+
+    def body(self, name: str, start: int) -> "CodeType | None":
+        """Return the code of a function of a module that has been put off; None where it is damaged."""
+        code: CodeType | None = self._read_at(start)
+        if code is not None and self._executed is not None:
+            self._called.add(f"{name}:{code.co_qualname}")
         return code
 
     def fill(self, expressions: "Any") -> None:
@@ -121,19 +133,52 @@ class Finder:
         compiled = self._texts.pop(text, None)
         exec(text if compiled is None else marshal.loads(compiled), names)  # noqa: S102, S302 - it is ours, and whole
 
-    def executed(self) -> "Sequence[str]":
-        """Return what has been executed up to now; the start is over, and what has been loaded or made is forgotten."""
-        executed, self._executed = self._executed or (), None
-        self._texts = {}
+    def learned(self) -> "tuple[list[str], set[str]]":
+        """Return what has been executed and called up to now; the start is over, and what has been loaded or made is forgotten.
+
+        What has been called is `module:function`, of this start and of those from which the file is; where that is as it should be, of this one.
+        """
+        if self.problem and self._called_before is not None:
+            self._called.update(self._read_at(self._called_before) or ())
+        learned = self._executed or [], self._called
+        self._executed, self._called, self._texts = None, set(), {}
+        self._end_noting()
         self._modules = {name: found for name, found in self._modules.items() if name not in sys.modules}
-        return executed
+        return learned
 
     def close(self) -> None:
         """Close the file; nothing is found in it any more."""
+        self._end_noting()
         self._modules = {}
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _give_up(self, problem: str) -> None:
+        """Say why the file is to be written again, and note meanwhile what is called in this start: half as long again."""
+        self.problem = problem
+        if self.folder and self._executed is not None:
+            sys.setprofile(self._note)
+
+    def _note(self, frame: "FrameType", event: str, _: object) -> None:
+        if event == "call":
+            self._called.add(f"{frame.f_globals.get('__name__')}:{frame.f_code.co_qualname}")
+
+    def _end_noting(self) -> None:
+        if sys.getprofile() == self._note:
+            sys.setprofile(None)
+
+    def _read_at(self, start: int) -> "Any":
+        """Return what has been written by `bundling.packed`; None where it is damaged."""
+        head = os.pread(self._file, LENGTH + DIGEST, self._start + start)
+        return self._read(start + len(head), int.from_bytes(head[:LENGTH], "little"), head[LENGTH:])
+
+    def _read(self, start: int, length: int, digest: bytes) -> "Any":
+        data = os.pread(self._file, length, self._start + start)
+        if source_hash(KEY, data) != digest:
+            self.problem = "it is damaged"
+            return None
+        return marshal.loads(data)  # noqa: S302 - it is ours, see `_is_private`, and whole
 
     def _is_unchanged(self, folder: str) -> bool:
         if folder not in self._unchanged:
@@ -157,7 +202,11 @@ class Finder:
         self._patterns, self._texts = index["patterns"], index["texts"]
         if searched(sys.path, index["top"], index["searched"]) != index["path"]:
             raise UnusableError("modules are looked for elsewhere")
-        self._folders, self._modules = index["folders"], index["modules"]
+        self._folders, self._modules, self._called_before = (
+            index["folders"],
+            index["modules"],
+            index["called"],
+        )
 
     def _index(self, size: int) -> "Mapping[str, Any]":
         head = os.pread(self._file, len(FORMAT) + LENGTH + DIGEST, 0)
@@ -183,11 +232,52 @@ class Loader(SourceFileLoader):
         """Return the code of the module, of its source where the file is damaged."""
         return self._finder.code(fullname) or super().get_code(fullname)
 
+    def __call__(self, start: int, values: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
+        """Do what a function does that has been put off; only its stub calls this, and only once."""
+        caller = sys._getframe(1)  # noqa: SLF001 - the stub
+        stub = caller.f_code
+        code = self._finder.body(self.name, start) or _within(super().get_code(self.name), stub)
+        function = function_of(caller.f_globals, stub)
+        if code is None or function is None:
+            raise ImportError(
+                f"{stub.co_qualname} cannot be read any more; start the service again", name=self.name
+            )
+        function.__code__ = code
+        return function(*values, **named)
+
     def exec_module(self, module: "ModuleType") -> None:
         """Run the code of the module."""
         super().exec_module(module)
         if module.__name__ == "re":
             self._finder.fill(module)
+
+
+def function_of(names: "Mapping[str, Any]", code: "CodeType") -> "FunctionType | None":
+    """Find a function by its code, or by a stub of it, among the names of its module; None where it is not where it was defined."""
+    found: Any = None
+    for name in code.co_qualname.split("."):
+        found = names.get(name)
+        names = vars(found) if isinstance(found, type) else {}
+    parts = (found.fget, found.fset, found.fdel) if isinstance(found, property) else (found,)
+    functions = (function for part in parts if (function := _unwrapped(part)) is not None)
+    return next((function for function in functions if _is_same(function.__code__, code)), None)
+
+
+def _unwrapped(found: "Any") -> "FunctionType | None":
+    while not isinstance(found, _Function) and hasattr(found, "__wrapped__"):
+        found = found.__wrapped__
+    return found if isinstance(found, _Function) else None
+
+
+def _is_same(code: "CodeType", other: "CodeType") -> bool:
+    return (code.co_qualname, code.co_firstlineno) == (other.co_qualname, other.co_firstlineno)
+
+
+def _within(code: "CodeType | None", stub: "CodeType") -> "CodeType | None":
+    """Find what a stub stands for within a code."""
+    inner = [one for one in code.co_consts if isinstance(one, _Code)] if code else []
+    found = (one if _is_same(one, stub) else _within(one, stub) for one in inner)
+    return next(filter(None, found), None)
 
 
 def folder_of(environment: "Mapping[str, str]") -> str:
@@ -200,7 +290,7 @@ def folder_of(environment: "Mapping[str, str]") -> str:
 def writer() -> tuple[str, ...]:
     """Return the command that writes the file for a process that has this `sys.path`.
 
-    Its standard input is what that one has executed at its start: texts, each with a NUL at its end.
+    Its standard input is what that one has `learned`, by `marshal`.
     """
     path = (folder or os.getcwd() for folder in sys.path)  # noqa: PTH109 - pathlib is not loaded yet
     return sys.executable, "-I", "-X", "no_debug_ranges", "-c", WRITER, *path

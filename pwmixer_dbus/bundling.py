@@ -1,7 +1,8 @@
 """Writes the file of `pwmixer_dbus.bundle`: a process of its own, which takes a second or more, and which nobody waits for.
 
 Sources are compiled as ever, but without what a service has no use for: documentation, and in which column each instruction is
-(`-X no_debug_ranges` keeps those away; lines stay). What it imports later than at its start is in `LATER`.
+(`-X no_debug_ranges` keeps those away; lines stay). What it imports later than at its start is in `LATER`. Functions that have not been
+called by when its start was over, two thirds of all, are put off: of each, there is a stub of 0.2 instead of 0.7 KiB in memory.
 """
 
 import ast
@@ -17,7 +18,7 @@ import sys
 import time
 from _imp import source_hash
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
 from itertools import groupby
 from pathlib import Path
@@ -48,9 +49,17 @@ LATER = (
 YOUNG = 2.0
 """Seconds for which a file that has changed may change again and look the same, where times are kept roughly."""
 
+LITTLE = 300
+"""Bytes of a code, as it is written, below which a stub would hardly be smaller."""
+
 _PR_SET_PDEATHSIG = 1
 _LINE_ONLY, _NO_LINE = 13, 15
 _SIX_BITS, _MORE = 0x3F, 0x40
+
+_CO_OPTIMIZED, _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x1, 0x20, 0x80, 0x200
+_STUB: CodeType = compile(
+    "def stub(*values, **named): return __loader__(1, values, named)", "", "exec"
+).co_consts[0]
 
 Source = tuple[str, bool]
 """The file that a module is in, and whether it is a package."""
@@ -58,7 +67,7 @@ Source = tuple[str, bool]
 
 def main() -> None:
     """Write the file for the service that has started this process, and for those that are started like it."""
-    texts = sys.stdin.read().split("\0")[:-1]
+    texts, called = marshal.load(sys.stdin.buffer)  # noqa: S302 - of the service that has started us
     ctypes.CDLL(None).prctl(
         _PR_SET_PDEATHSIG, signal.SIGTERM
     )  # whoever removes all of a session has ended the service
@@ -66,7 +75,7 @@ def main() -> None:
         os.nice(19)
     import_all()
     try:
-        write(Path(bundle.folder_of(os.environ)), sources_of(sys.modules, sys.path), sys.path, texts)
+        write(Path(bundle.folder_of(os.environ)), sources_of(sys.modules, sys.path), sys.path, texts, called)
     except OSError as error:
         sys.exit(f"the byte code could not be written into one file: {error}")
 
@@ -102,11 +111,15 @@ def write(
     sources: Mapping[str, Source],
     path: Sequence[str],
     texts: Sequence[str] = (),
+    called: Collection[str] = (),
     *,
     young: float = YOUNG,
 ) -> None:
-    """Write the file into a folder; raises OSError where that cannot be. `young` is as above."""
-    index, code = _compiled(sources, path)
+    """Write the file into a folder; raises OSError where that cannot be. `young` is as above.
+
+    Functions that are not among those `called` are put off, where anything is known of that.
+    """
+    index, code = _compiled(sources, path, called)
     index["texts"] = {
         text: marshal.dumps(without_columns(compile(text, "<string>", "exec"))) for text in texts
     }
@@ -123,13 +136,13 @@ def write(
         for folder, known in index["searched"].items()
         if _changed(known[0]) + young <= time.time()
     }
-    data = marshal.dumps(index)
-    head = bundle.FORMAT + len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data)
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _replace(private(folder), head + data + code)
+    _replace(private(folder), bundle.FORMAT + packed(index) + code)
 
 
-def _compiled(sources: Mapping[str, Source], path: Sequence[str]) -> tuple[dict[str, Any], bytes]:
+def _compiled(
+    sources: Mapping[str, Source], path: Sequence[str], called: Collection[str]
+) -> tuple[dict[str, Any], bytes]:
     """Compile everything; return the index, as `bundle.Finder` reads it, and all codes."""
     top = tuple(name for name in sources if "." not in name)
     within: defaultdict[str, set[str]] = defaultdict(set)
@@ -142,7 +155,8 @@ def _compiled(sources: Mapping[str, Source], path: Sequence[str]) -> tuple[dict[
             within[folder.rpartition("/")[0] if is_package else folder].add(last)
         then = bundle.seen(source)
         bare = compile(_bare(name, Path(source).read_bytes()), source, "exec", dont_inherit=True)
-        data = marshal.dumps(without_columns(bare))
+        whole = without_columns(bare)
+        data = marshal.dumps(put_off(whole, sys.modules[name], called, code) if called else whole)
         modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data)
         code += data
     index = {
@@ -152,7 +166,9 @@ def _compiled(sources: Mapping[str, Source], path: Sequence[str]) -> tuple[dict[
         "folders": _looked_into(within),
         "modules": modules,
         "patterns": patterns(),
+        "called": len(code),
     }
+    code += packed(tuple(called))
     return index, bytes(code)
 
 
@@ -168,6 +184,52 @@ def patterns() -> "list[bundle.Pattern]":
         parts = int(flags | state.flags), code, state.groups - 1, dict(state.groupdict), tuple(groups)
         found.append((pattern, int(flags), parts))
     return found
+
+
+def put_off(code: CodeType, module: ModuleType, called: Collection[str], bodies: bytearray) -> CodeType:
+    """Write the functions of a code, which have not been `called`, behind the other `bodies`; return it with stubs in their places.
+
+    Only what `bundle.function_of` finds in the module, which is loaded here as it is there, and what nobody can tell from its stub: no coroutines and
+    generators, which say that they are, nothing that has cells of others, and nothing that looks at who has called it.
+    """
+    kinds = _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR
+    inner: list[Any] = []
+    for one in code.co_consts:
+        inner.append(one)
+        if not isinstance(one, CodeType):
+            continue
+        if not one.co_flags & _CO_OPTIMIZED:
+            inner[-1] = put_off(one, module, called, bodies)  # the body of a class
+            continue
+        is_plain = not (one.co_flags & kinds or one.co_freevars or "_getframe" in one.co_names)
+        if (
+            not is_plain
+            or f"{module.__name__}:{one.co_qualname}" in called
+            or not bundle.function_of(vars(module), one)
+        ):
+            continue
+        data = packed(one)
+        if len(data) >= LITTLE:
+            inner[-1] = _stub(one, len(bodies))
+            bodies += data
+    return code.replace(co_consts=tuple(inner))
+
+
+def packed(value: Any) -> bytes:
+    """Write a value, and before it how long that is, and its digest."""
+    data = marshal.dumps(value)
+    return len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data) + data
+
+
+def _stub(code: CodeType, start: int) -> CodeType:
+    constants = tuple(start if constant == 1 else constant for constant in _STUB.co_consts)
+    return _STUB.replace(
+        co_consts=constants,
+        co_filename=code.co_filename,
+        co_firstlineno=code.co_firstlineno,
+        co_name=code.co_name,
+        co_qualname=code.co_qualname,
+    )
 
 
 def without_columns(code: CodeType) -> CodeType:

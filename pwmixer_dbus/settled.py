@@ -4,11 +4,12 @@ import asyncio
 import ctypes
 import gc
 import logging
+import marshal
 import mmap
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from pwmixer_dbus import bundle
@@ -35,14 +36,16 @@ def settle() -> None:
 def write_bundle() -> None:
     """Have the byte code of the service written into its file by another process, where the start has not found it as it should be."""
     finder = next((finder for finder in sys.meta_path if isinstance(finder, bundle.Finder)), None)
-    texts = finder.executed() if finder is not None else ()
-    if finder is None or not finder.problem:
+    if finder is None:
+        return
+    learned = finder.learned()
+    if not finder.problem:
         return
     log.debug("the byte code is not in one file, or not all of it: %s", finder.problem)
     if not finder.folder or not _is_writable(Path(finder.folder)):
         return
     try:
-        end = os.pidfd_open(process := _writer(texts))
+        end = os.pidfd_open(process := _writer(marshal.dumps(learned)))
     except OSError as error:
         log.debug("it cannot be written: %s", error)
         return
@@ -59,17 +62,15 @@ def write_bundle() -> None:
     loop.add_reader(end, clear_away)
 
 
-def _writer(texts: Iterable[str]) -> int:
+def _writer(learned: bytes) -> int:
     """Start the process that writes; return its number."""
-    source, sink = os.pipe()
+    source = os.memfd_create("learned", os.MFD_CLOEXEC)
     try:
-        os.set_blocking(sink, False)  # what a pipe does not hold at once is left out
-        os.write(sink, "".join(f"{text}\0" for text in texts).encode())
+        os.pwrite(source, learned, 0)
         ends = (os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
         return os.posix_spawn(sys.executable, bundle.writer(), os.environ, file_actions=ends)
     finally:
         os.close(source)
-        os.close(sink)
 
 
 def _is_writable(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """A module comes from the file of byte code only where the ordinary import would find the very same, and nothing of it is missed."""
 
+import asyncio
 import importlib.resources
 import inspect
 import marshal
@@ -8,7 +9,7 @@ import re
 import sys
 import traceback
 from _imp import source_hash
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -45,6 +46,59 @@ def fail(at):
 
 VALUE = 1111
 '''
+PUT_OFF = """\
+import functools, sys
+
+def wordy(text):
+    words = [word.strip(",.;:").capitalize() for word in text.split() if word not in ("and", "or", "nor")]
+    return " ".join(words) + f" of {__name__}, which has {len(words)} words in {sorted(map(len, words))!r}"
+
+def plain(first, /, second=2, *rest, third, **named):
+    'Do much with all kinds of values.'
+    if not first:
+        raise ValueError(wordy("nothing and nobody"))
+    return (first, second, rest, third, named, "a long text, so that this is worth being put off")
+
+def coming(first):
+    while first:
+        yield (first, wordy("a generator, which everybody can tell from a function that is none, by its flags"))
+        first -= 1
+
+async def waited(first):
+    return wordy("a coroutine function, which is handled in another way by who asks") + str(first * 2)
+
+def who():
+    return sys._getframe(1).f_code.co_name + wordy("somebody") + "a long text, so that this might be put off"
+
+@functools.lru_cache
+def kept(first):
+    return (first, wordy("of a decorated function"), "a long text, so that this is worth being put off", [*"abc"])
+
+class Base:
+    def inherited(self, more):
+        return (type(self).__name__, more, wordy("an inherited method"), "a long text, so that this may be put off")
+
+class Thing(Base):
+    def inherited(self, more):
+        return ("over", *super().inherited(more), wordy("with a cell"), "a long text, so that this may be put off")
+
+    @property
+    def half(self):
+        return (1 / 2, wordy("of a property, which is called like a value"), "a long text, so that this is put off")
+
+    @half.setter
+    def half(self, value):
+        self.doubled = (2 * value, wordy("of its other half"), "a long text, so that this is worth being put off")
+
+    @staticmethod
+    def alone(first, second=2):
+        return (first, second, wordy("of a static method"), "a long text, so that this is worth being put off")
+
+    @classmethod
+    def of(cls, first):
+        return (cls.__name__, first, wordy("of a class method"), "a long text, so that this is worth being put off")
+"""
+CALLED = {"bundled_single:who"}
 NAMES = ("bundled_single", "bundled", "bundled.part")
 
 
@@ -62,14 +116,15 @@ class Place:
         (self.package / "table.txt").write_text("of data")
         self.file = self.cache / bundle.NAME
         self.problem = ""
+        self.finder = bundle.Finder("")
 
-    def write(self) -> None:
+    def write(self, called: Collection[str] = ()) -> None:
         """Write the file for all of the modules."""
         self.load("bundled_single")
         self.load("bundled.part", forget=False)
         sources = bundling.sources_of({name: sys.modules[name] for name in NAMES}, sys.path)
         assert sources.keys() == set(NAMES)
-        bundling.write(self.cache, sources, sys.path, young=0)
+        bundling.write(self.cache, sources, sys.path, called=called, young=0)
 
     def load(self, name: str, *, forget: bool = True) -> ModuleType:
         """Import a module as a process does that has just been started."""
@@ -84,7 +139,8 @@ class Place:
         finally:
             sys.meta_path.remove(finder)
             self.problem = finder.problem
-            finder.close()
+            self.finder.close()
+            self.finder = finder  # from which functions come that are put off
 
     def is_from_file(self, name: str) -> bool:
         """Whether a module comes from the file."""
@@ -98,6 +154,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     made.write()
     known = {*sys.modules}
     yield made
+    made.finder.close()
     for name in {*sys.modules} - known | {*NAMES} & sys.modules.keys():
         del sys.modules[name]
 
@@ -178,17 +235,140 @@ def test_what_is_executed_at_a_start_is_compiled_at_the_next(place: Place) -> No
     assert traceback.extract_tb(raised.value.__traceback__)[-1].lineno == 1
     assert {columns[2] for columns in names["double"].__code__.co_positions()} == {None}
     assert {columns[2] for columns in names["other"].__code__.co_positions()} != {None}
-    assert finder.executed() == [*texts, "def other(a): return a"]
+    assert finder.learned()[0] == [*texts, "def other(a): return a"]
     finder.execute(texts[0], names)
     assert names["double"](4) == 8
-    assert finder.executed() == ()
+    assert finder.learned()[0] == []
     finder.close()
+
+
+def is_put_off(function: Any) -> bool:
+    return "__loader__" in function.__code__.co_names
+
+
+def of_methods(module: Any) -> dict[str, Any]:
+    """List the functions of PUT_OFF that can be put off."""
+    thing = vars(module.Thing)
+    return {
+        "wordy": module.wordy,
+        "plain": module.plain,
+        "kept": module.kept.__wrapped__,
+        "inherited": module.Base.inherited,
+        "half": thing["half"].fget,
+        "other half": thing["half"].fset,
+        "alone": thing["alone"].__func__,
+        "of": thing["of"].__func__,
+    }
+
+
+def used(module: Any) -> list[object]:
+    """Call all of PUT_OFF."""
+    thing = module.Thing()
+    thing.half = 4
+
+    async def called() -> object:
+        return await module.waited(3)
+
+    with pytest.raises(ValueError, match="Nothing Nobody of bundled_single") as raised:
+        module.plain(0, third=1)
+    with pytest.raises(TypeError) as refused:
+        module.plain()
+    return [
+        module.plain(1, third=3),
+        module.plain(1, 2, 3, third=4, values=5, named=6),
+        [*module.coming(2)],
+        asyncio.run(called()),
+        module.who(),
+        module.kept(1),
+        module.Base().inherited("more"),
+        thing.inherited("more"),
+        thing.half,
+        thing.doubled,
+        thing.alone(1),
+        module.Thing.of(1),
+        str(refused.value),
+        [entry.lineno for entry in traceback.extract_tb(raised.value.__traceback__)][-1],
+    ]
+
+
+def test_what_has_not_been_called_is_put_off_until_somebody_calls_it(place: Place) -> None:
+    place.single.write_text(PUT_OFF)
+    place.write()
+    whole = place.load("bundled_single")
+    assert not any(map(is_put_off, of_methods(whole).values()))
+    expected = used(whole)
+    place.write(called=CALLED)
+    module = place.load("bundled_single")
+    functions = of_methods(module)
+    assert [name for name, function in functions.items() if not is_put_off(function)] == []
+    others = (module.coming, module.waited, module.who, module.Thing.inherited)
+    assert not any(map(is_put_off, others))
+    for _ in range(2):
+        assert used(module) == expected
+    assert of_methods(module) == functions
+    for name, function in functions.items():
+        assert not is_put_off(function)
+        assert function.__code__ == of_methods(whole)[name].__code__
+
+
+def test_what_is_called_while_it_starts_is_not_put_off_the_next_time(place: Place) -> None:
+    place.single.write_text(PUT_OFF)
+    place.write(called=CALLED)
+    place.load("bundled_single").plain(1, third=3)
+    place.finder.problem = "something of the file is not what it was"
+    _, called = place.finder.learned()
+    assert called == {*CALLED, "bundled_single:plain"}
+    place.write(called=called)
+    module = place.load("bundled_single")
+    assert (is_put_off(module.wordy), is_put_off(module.plain)) == (True, False)
+
+
+def test_where_there_is_no_file_it_is_noted_what_is_called(place: Place) -> None:
+    place.file.unlink()
+    single = place.load("bundled_single")
+    with pytest.raises(ZeroDivisionError):
+        single.fail(1)
+    _, called = place.finder.learned()
+    assert "bundled_single:fail" in called
+    assert sys.getprofile() is None
+
+
+@pytest.mark.parametrize("name", ["plain", "Base.inherited", "Thing.half"])
+def test_a_function_whose_code_is_damaged_comes_from_its_source(place: Place, name: str) -> None:
+    place.single.write_text(PUT_OFF)
+    place.write(called=CALLED)
+    module = place.load("bundled_single")
+    start = of_methods(module)[name.rpartition(".")[2]].__code__.co_consts[1]
+    whole = place.file.read_bytes()
+    at = place.finder._start + start + bundle.LENGTH + bundle.DIGEST + 5
+    with place.file.open("r+b") as file:
+        file.seek(at)
+        file.write(bytes([whole[at] ^ 0x55]))
+    called = {
+        "plain": lambda: module.plain(1, third=3)[0],
+        "Base.inherited": lambda: module.Base().inherited(1)[1],
+    }
+    assert called.get(name, lambda: 2 * module.Thing().half[0])() == 1
+    assert place.finder.problem == "it is damaged"
+
+
+def test_a_function_that_can_be_read_nowhere_is_an_error_that_says_what_to_do(place: Place) -> None:
+    place.single.write_text(PUT_OFF)
+    place.write(called=CALLED)
+    module = place.load("bundled_single")
+    place.finder._file, file = os.open(os.devnull, os.O_RDONLY), place.finder._file
+    os.close(file)
+    place.single.write_text("")
+    for cached in place.site.rglob("*.pyc"):
+        cached.unlink()
+    with pytest.raises(ImportError, match="plain cannot be read any more; start the service again"):
+        module.plain(1, third=3)
 
 
 def test_what_has_been_loaded_when_the_start_is_over_can_still_be_asked_for_its_code(place: Place) -> None:
     single = place.load("bundled_single")
     finder = bundle.Finder(str(place.cache))
-    finder.executed()
+    finder.learned()
     assert finder.find_spec("bundled_single") is None
     assert isinstance(finder.find_spec("bundled").loader, bundle.Loader)  # type: ignore[union-attr]
     code = bundle.Loader("bundled_single", str(place.single), finder).get_code("bundled_single")
@@ -357,7 +537,7 @@ def test_the_file_of_another_user_is_not_read(place: Place, monkeypatch: pytest.
 
 
 def test_another_python_has_another_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 2", b"bytecode 3"))
+    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 3", b"bytecode 4"))
     assert sys.version.encode() in bundle.FORMAT
     assert not place.is_from_file("bundled_single")
 

@@ -89,6 +89,9 @@ def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_mo
         assert service.process.wait(PATIENCE) == 0
     _, from_sources = json.loads(place.read_text())
     assert {*from_sources} == {"pwmixer_dbus", "pwmixer_dbus.start", "pwmixer_dbus.bundle"}
+    written = file.read_bytes()
     assert (
-        b"def __init__(self, *, kind, index, client=" in file.read_bytes()
-    )  # what it has executed, as the methods of streams
+        b"def __init__(self, *, kind, index, client=" in written
+    )  # what it has executed: the methods of streams
+    assert b"pwmixer_dbus.core.state:apply" in written  # what it has called
+    assert written.count(b"__loader__") > 100  # in each module, what has been put off
