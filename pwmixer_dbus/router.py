@@ -9,10 +9,9 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.matching import (
     NOTHING,
     Outcome,
+    Outcomes,
     Trial,
     facts,
-    outcome,
-    prepared,
     tried,
     waits_for_device,
 )
@@ -45,7 +44,7 @@ class Router:
         self.on_applied: Callable[[Applied], None] = _nobody
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
-        self._ready = prepared(())
+        self._outcomes = Outcomes(())
         self._any_locks = False
         self._enabled = True
         self._held = frozenset[str](), frozenset[Key]()
@@ -56,11 +55,11 @@ class Router:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in force, first things first."""
-        return self._ready.rules
+        return self._outcomes.ready.rules
 
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Put rules in force, in this order; streams that they concern move, those of a removed rule go back."""
-        self._ready = prepared(rules)
+        self._outcomes = Outcomes(rules)
         self._any_locks = any(rule.locked for rule in rules)
         self._decide_all()
 
@@ -101,9 +100,7 @@ class Router:
 
     def outcome_of(self, stream: Stream) -> Outcome:
         """Return what the rules want of a stream."""
-        if not self._enabled or not self._ready.rules:
-            return NOTHING
-        return outcome(self._ready, facts(self._ready, self._mixer.state, stream))
+        return self._outcomes.of(self._mixer.state, stream) if self._enabled else NOTHING
 
     def locks(self, stream: Stream) -> bool:
         """Whether a rule holds the volume of a stream; hardly any rule does, so most streams need not be tried."""
@@ -111,7 +108,8 @@ class Router:
 
     def trials_of(self, stream: Stream) -> tuple[Trial, ...]:
         """Return each rule with whether and why it counts for a stream."""
-        return tried(self._ready, facts(self._ready, self._mixer.state, stream))
+        ready = self._outcomes.ready
+        return tried(ready, facts(ready, self._mixer.state, stream))
 
     def explain(self, stream: Stream) -> dict[str, str | bool | None]:
         """Say where a stream should be and by whose wish, who moved it last, and why it is not where it should be.
@@ -172,9 +170,10 @@ class Router:
         )
 
     def _waits(self, stream: Stream) -> bool:
-        if not self._enabled or not self._ready.by_device:
+        ready = self._outcomes.ready
+        if not self._enabled or not ready.by_device:
             return False
-        return waits_for_device(self._ready, facts(self._ready, self._mixer.state, stream))
+        return waits_for_device(ready, facts(ready, self._mixer.state, stream))
 
     def _carry_out(self, steps: Steps) -> None:
         self._routing = steps.routing
@@ -182,6 +181,7 @@ class Router:
         # heard there.
         self._mixer.act(steps.moves, "rule", self._moved)
         self._look_again(steps.again_at)
+        self._outcomes.forget(steps.gone)
         for told in steps.applied:
             if told.outcome == "suspended":
                 log.warning(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from pwmixer_dbus.core.model import NO_PROPERTIES, Stream, clean
+from pwmixer_dbus.core.model import NO_PROPERTIES, Key, Stream, clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, is_sure, literals_of, pattern_text
 from pwmixer_dbus.core.records import dataclass, field
 from pwmixer_dbus.core.rules import PROPERTY, Condition, Rule
@@ -71,7 +71,8 @@ class Prepared:
 
     `by_text` has for a field and a folded text the places of the rules that ask for just that; `by_part` for a field what
     finds the places of those that ask for a part of its text, and of which of them that is only so where the text is sure;
-    `always` the places of all others. `by_device` are those that ask for a device. Rules that are switched off are in none.
+    `always` the places of all others. `by_device` are those that ask for a device, and `by_title` is whether any asks for
+    what is playing. Rules that are switched off are in none.
     `properties` has for each name of a fact that is asked for the key of the property that says it.
     """
 
@@ -81,6 +82,7 @@ class Prepared:
     by_part: Mapping[str, tuple[Callable[[str], frozenset[int]], frozenset[int]]]
     always: tuple[int, ...]
     by_device: tuple[int, ...]
+    by_title: bool
     properties: Mapping[str, str]
 
 
@@ -109,12 +111,9 @@ def facts(ready: Prepared, state: MixerState, stream: Stream) -> dict[str, str]:
     Where it is the same as before, so is what the rules want.
     """
     identity = stream.identity
-    known = {
-        "app_id": identity.app_id,
-        "app_name": identity.name,
-        "media_name": stream.media_name,
-        "direction": stream.kind.value,
-    }
+    known = {"app_id": identity.app_id, "app_name": identity.name, "direction": stream.kind.value}
+    if ready.by_title:
+        known["media_name"] = stream.media_name
     if ready.properties:
         own, client = stream.properties, state.client_of(stream)
         inherited = NO_PROPERTIES if client is None else client.properties
@@ -155,6 +154,7 @@ def prepared(rules: Sequence[Rule]) -> Prepared:
         by_part={name: (finder(of), unsure.get(name, frozenset())) for name, of in by_part.items()},
         always=tuple(always),
         by_device=tuple(p for p, rule in in_use if any(c.field == "device" for c in rule.conditions)),
+        by_title="media_name" in asked,
         properties=properties | {name: key for name, key in _PROPERTIES.items() if name in asked},
     )
 
@@ -174,6 +174,36 @@ def outcome(ready: Prepared, known: Facts) -> Outcome:
             if not rule.goes_on:
                 break
     return _merged(matched) if matched else NOTHING
+
+
+class Outcomes:
+    """What rules want of each stream that lives: decided once, and again when something that a rule asks for is another.
+
+    Of a new stream it is asked a dozen times within its first tenth of a second, and nearly always nothing has changed.
+    Whoever hears that streams have gone says so with `forget`, so that no more is kept than there are streams.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.ready = prepared(rules)
+        self._decided: dict[Key, tuple[Facts, Outcome]] = {}
+
+    def of(self, state: MixerState, stream: Stream) -> Outcome:
+        """Return what the rules want of a stream as it is given, which may be on another device than in the state."""
+        if not self.ready.rules:
+            return NOTHING
+        known, key = facts(self.ready, state, stream), (stream.kind, stream.index)
+        last = self._decided.get(key)
+        if last is not None and last[0] == known:
+            return last[1]
+        found = outcome(self.ready, known)
+        if key in state.streams:
+            self._decided[key] = known, found
+        return found
+
+    def forget(self, gone: Iterable[Key]) -> None:
+        """Keep nothing of streams that have gone."""
+        for key in gone:
+            self._decided.pop(key, None)
 
 
 def waits_for_device(ready: Prepared, known: Facts) -> bool:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.events import KEEP, Keep
-from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Kind, Server, Stream, clean
+from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -523,16 +523,29 @@ def is_upheaval(changes: Iterable[Change]) -> bool:
     A device, its port or a card's profile; a default, the connection or the server; a stream that moves.
     """
     for change in changes:
-        match change.before, change.after:
-            case (None, Device()) | (Device(), None) | (Server(), _):
+        kind, before, after = change.kind, change.before, change.after
+        if kind is Kind.SERVER:
+            return True
+        if kind not in _UPSETTING:
+            continue
+        if before is None or after is None:
+            if kind.is_device:
                 return True
-            case Device() as before, Device() as after if before.active_port != after.active_port:
-                return True
-            case Card() as before, Card() as after if before.active_profile != after.active_profile:
-                return True
-            case Stream() as before, Stream() as after if before.device != after.device:
-                return True
+        elif getattr(before, _UPSETTING[kind]) != getattr(after, _UPSETTING[kind]):
+            return True
     return False
+
+
+_UPSETTING: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.SINK: "active_port",
+        Kind.SOURCE: "active_port",
+        Kind.CARD: "active_profile",
+        Kind.PLAYBACK: "device",
+        Kind.CAPTURE: "device",
+    }
+)
+"""What of a record is an upheaval where it changes."""
 
 
 def intent_of(

@@ -18,15 +18,16 @@ is put right at once.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from operator import attrgetter
 
 from pwmixer_dbus.core.commands import SERVER, Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import device_of_key
-from pwmixer_dbus.core.model import App, Device, Key, Kind, Server, Stream
+from pwmixer_dbus.core.model import App, Device, Key, Kind, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -40,6 +41,8 @@ FIRST_REST, LAST_REST = 60.0, 300.0
 
 LED = 1000
 """How many names of WirePlumber's are kept; the oldest go first."""
+
+_GLOB_SIGNS = frozenset("*?[")
 
 RETRY = 1.0
 """Seconds after which a move that failed is tried again."""
@@ -113,9 +116,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What to do: moves with their reasons, what to say of them, and when to look again without a cause."""
+    """What to do: moves with their reasons, what to say of them, and when to look at all again without a cause.
+
+    `again_at` is about the streams that were looked at, None where none of them needs it: what was planned of others
+    stands. `gone` are streams of which nothing need be kept.
+    """
 
     routing: Routing
+    gone: tuple[Key, ...] = ()
     moves: tuple[tuple[MoveStream, str], ...] = ()
     routed: tuple[Routed, ...] = ()
     applied: tuple[Applied, ...] = ()
@@ -130,20 +138,18 @@ class Goal:
     by: str
 
 
-def follow(routing: Routing, world: World, changes: Iterable[Change], now: float) -> Steps | None:
+def follow(routing: Routing, world: World, changes: Sequence[Change], now: float) -> Steps | None:
     """Return what follows from changes; the world is that after them.
 
     None where nothing does, as from nearly every change, which is one of how loud something is.
     """
-    seen, state = tuple(changes), world.state
-    is_unrest = any(
-        isinstance(change.after or change.before, Server) or _comes_or_goes(change) for change in seen
-    )
+    state = world.state
+    is_unrest = any(map(_is_unrest, changes))
     routing = replace(routing, unrest_at=now) if is_unrest else routing
     noted: dict[Key, Placement] = {}
-    gone: set[Key] = set()
+    gone: list[Key] = []
     concerned: list[Key] = []
-    for change in seen:
+    for change in changes:
         record = change.after or change.before
         if isinstance(record, App) and _prefers_otherwise(change):
             concerned += record.streams
@@ -151,7 +157,7 @@ def follow(routing: Routing, world: World, changes: Iterable[Change], now: float
             continue
         key = (record.kind, record.index)
         if change.after is None:
-            gone.add(key)
+            gone.append(key)
             continue
         if _is_cause(change):
             concerned.append(key)
@@ -168,15 +174,23 @@ def follow(routing: Routing, world: World, changes: Iterable[Change], now: float
             noted[key] = now_at
     if not (is_unrest or concerned or gone or noted):
         return None
-    left = {key: placement for key, placement in routing.placements.items() if key not in gone}
-    routing = replace(routing, placements=left | noted)
-    return decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
+    if gone or noted:
+        placements = {**routing.placements}
+        for key in gone:
+            placements.pop(key, None)
+        routing = replace(routing, placements=placements | noted)
+    steps = decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
+    return replace(steps, gone=tuple(gone)) if gone else steps
 
 
 def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
     """Add the other streams of loopbacks: where they are may decide whether one would hear itself."""
     found = dict.fromkeys(keys)
-    groups = {group_of(state.streams[key]) for key in found if key in state.streams} - {""}
+    groups = set[str]()
+    for key in found:
+        stream = state.streams.get(key)
+        if stream is not None and (group := group_of(stream)):
+            groups.add(group)
     if groups:
         found |= dict.fromkeys(key for key, stream in state.streams.items() if group_of(stream) in groups)
     return found
@@ -188,6 +202,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
     placements = dict(routing.placements)
     moves, applied = [], []
     routed: list[Routed] = []
+    again_at: list[float] = []
     for key in keys:
         stream = state.streams.get(key)
         if stream is None:
@@ -196,19 +211,23 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         if stream.device is None and (not _is_to_be_linked(known, stream) or world.waits(stream)):
             continue  # it is on its way, and will be seen again
         outcome, found_on = wish_of(known, world, stream)
-        placement = replace(known, found_on=found_on, linked=known.linked or stream.device is not None)
+        linked = known.linked or stream.device is not None
+        is_as_noted = found_on == known.found_on and linked == known.linked
+        placement = known if is_as_noted else replace(known, found_on=found_on, linked=linked)
         placement = _judged(placement, state, stream, outcome, now)
         if world.is_held(stream):
             placements[key] = placement
+            again_at += _times(placement, now)
             continue
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
         command = None if goal is None else MoveStream(key=key, device=goal.device.index)
         is_there = goal is not None and goal.device.index == stream.device
         if command is not None and not is_there and world.pending.get((MoveStream, key)) == command:
             routed += _told(stream, stream.routed_by, outcome)
-            continue  # it is on its way there
+            continue  # it is on its way there, and its end will be a cause
         placement, step = _step(placement, stream, goal, now)
         placements[key] = placement
+        again_at += _times(placement, now)
         if goal is not None and command is not None and step:
             moves.append((command, f"{goal.by or 'no rule'} wants it on {goal.device.name}"))
             if goal.by not in {"", "person"}:
@@ -223,13 +242,24 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         moves=tuple(moves),
         routed=tuple(routed),
         applied=tuple(applied),
-        again_at=_again_at(placements.values(), now),
+        again_at=min(again_at, default=None),
     )
 
 
 def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
     """Say what is decided of a stream, where that is not what it says already."""
-    decided = Routed(
+    max_volume = None if outcome.ignore else outcome.max_volume
+    decided = (
+        by,
+        outcome.display_name,
+        outcome.icon_name,
+        outcome.hide,
+        outcome.group,
+        max_volume,
+    )
+    if decided == _SAID(stream):
+        return ()
+    told = Routed(
         kind=stream.kind,
         index=stream.index,
         by=by,
@@ -237,19 +267,12 @@ def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
         icon_name=outcome.icon_name,
         hidden=outcome.hide,
         group=outcome.group,
-        max_volume=None if outcome.ignore else outcome.max_volume,
+        max_volume=max_volume,
     )
-    said = Routed(
-        kind=stream.kind,
-        index=stream.index,
-        by=stream.routed_by,
-        display_name=stream.display_name,
-        icon_name=stream.icon_name,
-        hidden=stream.hidden,
-        group=stream.group,
-        max_volume=stream.max_volume,
-    )
-    return () if decided == said else (decided,)
+    return (told,)
+
+
+_SAID = attrgetter("routed_by", "display_name", "icon_name", "hidden", "group", "max_volume")
 
 
 def failed(routing: Routing, state: MixerState, key: Key, now: float) -> tuple[Routing, float | None]:
@@ -348,15 +371,22 @@ def restore_name(stream: Stream) -> str:
 
 
 def _with_led(led: Mapping[str, str], stream: Stream) -> Mapping[str, str]:
-    rest = {name: app for name, app in led.items() if name != restore_name(stream)}
-    return dict([*rest.items()][-(LED - 1) :]) | {restore_name(stream): stream.identity.app_id}
+    name, latest = restore_name(stream), {**led}
+    latest.pop(name, None)  # what is put in again comes last
+    latest[name] = stream.identity.app_id
+    if len(latest) > LED:
+        del latest[next(iter(latest))]
+    return latest
 
 
 def is_pinned(stream: Stream) -> bool:
     """Whether a stream's own program has bound it to a device, or it is part of a filter or loopback."""
-    properties = stream.properties
-    is_bound = any(properties.get(key) for key in ("target.object", "node.target", "node.link-group"))
-    return is_bound or any(properties.get(key) == "true" for key in ("node.dont-move", "node.dont-reconnect"))
+    said = stream.properties.get
+    return (
+        bool(said("target.object") or said("node.target") or said("node.link-group"))
+        or said("node.dont-move") == "true"
+        or said("node.dont-reconnect") == "true"
+    )
 
 
 def _is_to_be_linked(placement: Placement, stream: Stream) -> bool:
@@ -371,8 +401,11 @@ def first_there(
 
     One on which the stream would hear itself is passed over.
     """
-    there = (device for name in names if (device := _there(state, kind, name)) is not None)
-    return next((d for d in there if stream is None or not closes_a_loop(state, stream, d)), None)
+    for name in names:
+        device = _there(state, kind, name)
+        if device is not None and (stream is None or not closes_a_loop(state, stream, device)):
+            return device
+    return None
 
 
 def obstacle(state: MixerState, stream: Stream, outcome: Outcome) -> str:
@@ -396,31 +429,35 @@ def _there(state: MixerState, kind: Kind, name: str) -> Device | None:
         return state.default(kind)
     form, colon, rest = name.partition(":")
     wanted = rest if colon and form == kind else name
-    devices = [d for d in state.devices.values() if d.kind is kind]
     folded = wanted.casefold()
-    for device in devices:
-        if folded in {device.name.casefold(), device.description.casefold()}:
+    for device in state.devices.values():
+        if device.kind is kind and folded in (device.name.casefold(), device.description.casefold()):
             return device
-    for device in devices:
+    if _GLOB_SIGNS.isdisjoint(folded):
+        return None
+    for device in state.devices.values():
         # A monitor is never meant by a glob: it would record what is played.
         names = (device.name.casefold(), device.description.casefold())
-        if not device.is_monitor and any(fnmatchcase(text, folded) for text in names):
+        if device.kind is kind and not device.is_monitor and any(fnmatchcase(text, folded) for text in names):
             return device
     return None
 
 
-def _comes_or_goes(change: Change) -> bool:
-    return isinstance(change.after or change.before, Device) and (
-        change.before is None or change.after is None
-    )
+def _is_unrest(change: Change) -> bool:
+    """Whether after a change the session manager may move whatever it likes: the server is another, a device came or went."""
+    kind = change.kind
+    if kind is Kind.SINK or kind is Kind.SOURCE:
+        return change.before is None or change.after is None
+    return kind is Kind.SERVER
 
 
 def _prefers_otherwise(change: Change) -> bool:
-    before = change.before if isinstance(change.before, App) else App(app_id="", name="")
-    after = change.after
-    return isinstance(after, App) and any(
-        before.preferred(kind) != after.preferred(kind) for kind in (Kind.SINK, Kind.SOURCE)
-    )
+    before, after = change.before, change.after
+    if not isinstance(after, App):
+        return False
+    if not isinstance(before, App):
+        return bool(after.preferred_sink or after.preferred_source)
+    return before.preferred_sink != after.preferred_sink or before.preferred_source != after.preferred_source
 
 
 def _is_cause(change: Change) -> bool:
@@ -484,9 +521,10 @@ def _step(
     if goal is None:
         return (placement if placement.foreign else replace(placement, rule="", preferred=False)), None
     rule = goal.by.removeprefix("rule ") if goal.by.startswith("rule ") else ""
-    decided = replace(placement, rule=rule, preferred=goal.by == "preference")
+    preferred = goal.by == "preference"
     if goal.device.index == stream.device:
-        return replace(decided, placed_on=goal.device.name, arrived=False), None
+        there = goal.device.name
+        return replace(placement, rule=rule, preferred=preferred, placed_on=there, arrived=False), None
     if now < placement.rest_until:
         return placement, None
     # To bring it back is a correction, and so is to send it on at its arrival, without any other cause; else it goes to
@@ -495,15 +533,20 @@ def _step(
     tries = _recent(placement.tries, now) if is_correction else placement.tries
     if len(tries) > TRIES:
         rest = min(FIRST_REST * 2**placement.rests, LAST_REST)
-        return replace(decided, tries=(), rests=placement.rests + 1, rest_until=now + rest), False
-    return replace(decided, tries=tries, arrived=False), True
+        rests, until = placement.rests + 1, now + rest
+        return replace(
+            placement, rule=rule, preferred=preferred, tries=(), rests=rests, rest_until=until
+        ), False
+    return replace(placement, rule=rule, preferred=preferred, tries=tries, arrived=False), True
 
 
 def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:
     return (*(t for t in tries if now - t < TRIES_IN), now)
 
 
-def _again_at(placements: Iterable[Placement], now: float) -> float | None:
-    times = [p.foreign[1] + STABLE for p in placements if p.foreign is not None]
-    times += [p.rest_until for p in placements if p.rest_until > now]
-    return min(times, default=None)
+def _times(placement: Placement, now: float) -> Iterator[float]:
+    """Say when a stream has to be looked at again though nothing happens: its move may be a person's then, or its rest over."""
+    if placement.foreign is not None:
+        yield placement.foreign[1] + STABLE
+    if placement.rest_until > now:
+        yield placement.rest_until

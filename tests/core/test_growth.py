@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from types import FrameType
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from build import client, playback, sink, snapshot, state_of
 
 from pwmixer_dbus.core.events import Gone, Seen
+from pwmixer_dbus.core.matching import Outcomes, facts, outcome, prepared
 from pwmixer_dbus.core.memory import AppIntent, KnownApp, Memory, all_learned
 from pwmixer_dbus.core.model import Kind
-from pwmixer_dbus.core.state import MixerState, apply
+from pwmixer_dbus.core.routing import Routing, World, decide, follow
+from pwmixer_dbus.core.rules import Rule, rule_from_plain
+from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.core.subjects import affected
 
 FEW, FACTOR = 50, 4
@@ -91,13 +95,49 @@ def intents(count: int) -> int:
     return calls.count
 
 
+def outcomes(count: int) -> int:
+    """Decide what so many rules want of a stream that is new to them."""
+    shapes = (
+        {"app": "program{}x"},
+        {"media_name": "*Site {}*"},
+        {"media_name": "re:(?i)^song {} (?:live|remix)"},
+    )
+    rules = [
+        rule_from_plain({"name": str(i), "match": {field: text.format(i) for field, text in shape.items()}})
+        for i, shape in zip(range(count), cycle(shapes), strict=False)
+    ]
+    state = state_of(sink(), playback(media_name="Songs of others \u2013 Sites"))
+    decided = Outcomes(rules)
+    with counted() as calls:
+        for stream in state.streams.values():
+            assert not decided.of(state, stream).matched
+    return calls.count
+
+
+def routes(count: int) -> int:
+    """Let rules send one stream more, where they have sent so many."""
+    crowd = (playback(100 + i, device=1, properties={"application.name": f"a{i}"}) for i in range(count + 1))
+    state = state_of(sink(), sink(2, "headset"), *crowd)
+    ready = prepared([Rule(name="all", conditions=(), to=("headset",))])
+    world = World(state=state, wants=lambda stream: outcome(ready, facts(ready, state, stream)))
+    *known, last = state.streams.values()
+    routing = decide(Routing(), world, [(s.kind, s.index) for s in known], 1.0).routing
+    change = Change(kind=last.kind, before=None, after=last)
+    with counted() as calls:
+        steps = follow(routing, world, (change,), 2.0)
+    assert steps is not None
+    assert len(steps.moves) == 1
+    assert len(steps.routing.led) == count + 1
+    return calls.count
+
+
 @pytest.mark.parametrize("do", [listing, births, deaths])
 def test_what_is_done_for_many_streams_grows_no_faster_than_they_are_more(do: Callable[[int], int]) -> None:
     do(FEW)  # records make their methods when they are first used
     assert do(FACTOR * FEW) <= 1.05 * FACTOR * do(FEW)
 
 
-@pytest.mark.parametrize("do", [levels, intents])
+@pytest.mark.parametrize("do", [levels, intents, outcomes, routes])
 def test_what_is_done_for_a_change_does_not_grow(do: Callable[[int], int]) -> None:
     do(FEW)
     assert do(FACTOR * FEW) == do(FEW)

@@ -6,10 +6,10 @@ from build import MUSIC, capture, playback, sink, source, state_of
 from pwmixer_dbus.core.commands import SERVER, MoveStream, Origin
 from pwmixer_dbus.core.events import AppWanted, Event, Gone, Seen
 from pwmixer_dbus.core.matching import facts, outcome, prepared, waits_for_device
-from pwmixer_dbus.core.model import Device, Kind, Server, Stream
+from pwmixer_dbus.core.model import Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.routing import TRIES, Routing, Steps, World, decide, failed, follow, obstacle
+from pwmixer_dbus.core.routing import LED, TRIES, Routing, Steps, World, decide, failed, follow, obstacle
 from pwmixer_dbus.core.rules import Condition, Rule
 from pwmixer_dbus.core.state import MixerState, apply
 
@@ -35,6 +35,7 @@ class Desk:
         self.moves: list[tuple[float, int]] = []
         self.again_at: float | None = None
         self.told: list[str] = []
+        self.gone: list[Key] = []
         self.is_held = False
 
     def world(self) -> World:
@@ -58,14 +59,18 @@ class Desk:
         while self.again_at is not None and self.again_at <= end:
             self.now = self.again_at
             self.again_at = None
-            self._take(decide(self.routing, self.world(), self.state.streams, self.now))
+            self._take(self.looks())
         self.now = end
 
     def has_rules(self, *rules: Rule) -> None:
         self.ready = prepared(rules)
-        self._take(decide(self.routing, self.world(), self.state.streams, self.now))
+        self._take(self.looks())
 
-    def is_on(self, device: int, origin: Origin = SERVER) -> None:
+    def looks(self) -> Steps:
+        """Look at all streams."""
+        return decide(self.routing, self.world(), self.state.streams, self.now)
+
+    def is_on(self, device: int | None, origin: Origin = SERVER) -> None:
         """Let the stream turn up on a device."""
         stream = self.state.streams.get(KEY) or playback(device=device)
         self.does(Seen(record=replace(stream, device=device)), origin)
@@ -80,8 +85,10 @@ class Desk:
 
     def _take(self, steps: Steps) -> None:
         self.routing = steps.routing
-        self.again_at = steps.again_at
+        if steps.again_at is not None:
+            self.again_at = min(steps.again_at, self.again_at or steps.again_at)
         self.moves += [(self.now, command.device) for command, _ in steps.moves]
+        self.gone += steps.gone
         self.told += [applied.outcome for applied in steps.applied]
         for routed in steps.routed:
             self.state, _ = apply(self.state, routed)
@@ -254,6 +261,44 @@ def test_a_device_is_named_by_name_selector_or_glob(name: str) -> None:
     desk = Desk(rule(name))
     desk.is_on(1)
     assert [device for _, device in desk.moves] == [3]
+
+
+def test_what_is_on_its_way_is_not_looked_at_over_and_over() -> None:
+    desk = settled(rule())
+    desk.is_on(1)
+    assert desk.again_at == desk.now + 2.0, "when it may be a person's"
+    desk.is_on(None)
+    desk.again_at = None
+    desk.now += 5.0
+    assert desk.looks().again_at is None, "where it comes next, is a cause"
+
+
+def test_what_is_planned_of_one_stream_is_not_planned_again_for_another() -> None:
+    desk = settled(rule())
+    desk.is_on(1)
+    planned, desk.again_at = desk.again_at, None
+    desk.does(Seen(record=playback(11, binary="other", device=1)))
+    assert desk.again_at is None, "what was planned stands"
+    assert desk.looks().again_at == planned
+
+
+def test_of_streams_that_end_it_is_said_that_nothing_need_be_kept() -> None:
+    desk = settled(rule())
+    desk.does(Gone(kind=Kind.PLAYBACK, index=10))
+    assert desk.gone == [KEY]
+
+
+def test_the_oldest_of_the_names_that_wireplumber_has_learned_go_first() -> None:
+    desk = Desk(rule())
+    for i in range(LED + 1):
+        named = {"application.process.binary": "music", "application.name": f"Name {i}"}
+        desk.does(Seen(record=playback(10 + i, device=1, properties=named)))
+        if i == 1:
+            desk.does(
+                Seen(record=playback(5000, device=1, properties={**named, "application.name": "Name 0"}))
+            )
+    assert [*desk.routing.led][:2] == ["playback:application.name:Name 0", "playback:application.name:Name 2"]
+    assert len(desk.routing.led) == LED
 
 
 def test_changes_of_volume_are_no_cause() -> None:

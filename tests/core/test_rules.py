@@ -6,12 +6,22 @@ import sys
 import time
 
 import pytest
-from build import STEADY, playback, sink, state_of, stream
+from build import STEADY, after, playback, sink, state_of, stream
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
-from pwmixer_dbus.core.matching import NOTHING, Prepared, facts, outcome, prepared, tried, waits_for_device
+from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.matching import (
+    NOTHING,
+    Outcomes,
+    Prepared,
+    facts,
+    outcome,
+    prepared,
+    tried,
+    waits_for_device,
+)
 from pwmixer_dbus.core.model import TEXT_LIMIT, Client, clean
 from pwmixer_dbus.core.patterns import (
     PATTERN_LIMIT,
@@ -366,7 +376,7 @@ def test_the_facts_of_a_stream_are_its_own_then_its_clients_and_an_empty_one_is_
 def test_nothing_is_looked_at_that_no_rule_asks_for() -> None:
     state = state_of(sink(1, "usb"), playback(10, device=1, properties={"media.role": "music"}))
     ready = rules(rule(match={"app": "x"}), rule("off", {"role": "music", "device": "usb"}, enabled=False))
-    assert set(facts(ready, state, stream(state))) == {"app_id", "app_name", "media_name", "direction"}
+    assert set(facts(ready, state, stream(state))) == {"app_id", "app_name", "direction"}
 
 
 def test_a_rule_that_may_yet_match_by_the_device_is_waited_for() -> None:
@@ -387,6 +397,33 @@ def test_the_facts_of_a_stream_without_client_and_device_are_empty() -> None:
     state = state_of(playback(10))
     known = facts(ALL_ASKED, state, stream(state))
     assert [known.get(name, "") for name in ("device", "role", "property:a")] == [""] * 3
+
+
+# --- when it is decided
+
+
+def test_a_stream_is_matched_again_only_where_something_that_a_rule_asks_for_is_another() -> None:
+    before = state_of(sink(1, "a"), sink(2, "b"), playback(10, device=1, media_name="one"))
+    louder = after(before, Seen(record=playback(10, device=2, media_name="two", volume=0.9)))
+    by_app = Outcomes([rule(match={"app": "music"}, to="x")])
+    found = by_app.of(before, stream(before))
+    assert found.to == ("x",)
+    assert by_app.of(louder, stream(louder)) is found, "neither its title nor its device is asked for"
+    for field, text in (("media_name", "two"), ("device", "b")):
+        outcomes = Outcomes([rule("first", {field: text}), rule("last", {"app": "music"})])
+        assert [one.name for one in outcomes.of(before, stream(before)).matched] == ["last"]
+        assert [one.name for one in outcomes.of(louder, stream(louder)).matched] == ["first"]
+
+
+def test_of_streams_that_have_gone_or_never_were_there_nothing_is_kept() -> None:
+    state = state_of(playback(10), playback(11))
+    one, other, elsewhere = stream(state, 10), stream(state, 11), playback(12)
+    outcomes = Outcomes([rule()])
+    first, kept, never = (outcomes.of(state, s) for s in (one, other, elsewhere))
+    outcomes.forget([(one.kind, one.index), (elsewhere.kind, elsewhere.index)])
+    assert outcomes.of(state, one) is not first
+    assert outcomes.of(state, other) is kept
+    assert outcomes.of(state, elsewhere) is not never
 
 
 # --- which rule counts
