@@ -5,7 +5,7 @@ from before is kept; what differs between it and the present is the announcement
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from pwmixer_dbus.core.commands import Origin
@@ -98,6 +98,11 @@ class Announcer:
         self._flush_due(self._dirty if gone else changed, at_once=bool(gone))
         for change in sorted(gone, key=first_apps, reverse=True):
             self._gone(change)
+
+    @property
+    def pending(self) -> Collection[Subject]:
+        """What is to be announced and was not yet, as it is at any later time."""
+        return self._dirty.keys()
 
     def mark(self, subject: Subject) -> None:
         """Have all of an object looked at by the next `flush`, though nothing of it may have changed."""

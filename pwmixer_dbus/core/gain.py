@@ -26,7 +26,7 @@ def same(one: float, other: float) -> bool:
 def with_level(channels: Channels, volume: float) -> Channels:
     """Scale channels so that the loudest has `volume` and the balance is kept; from silence, all are equal."""
     loudest = level(channels)
-    if loudest <= 0.0:
+    if loudest <= 0.0 or min(channels) == loudest:
         return (round(volume, VOLUME_DIGITS),) * len(channels)
     return tuple(round(channel * volume / loudest, VOLUME_DIGITS) for channel in channels)
 

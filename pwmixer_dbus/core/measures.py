@@ -225,10 +225,10 @@ class Measures:
 
     # --- what costs what
 
-    def begin(self) -> Started:
+    def begin(self, now: float | None = None) -> Started:
         """Begin something that is to be charged to somebody; what begins and ends meanwhile is not charged twice."""
         outer, self._inner = self._inner, 0.0
-        return self.clock(), outer
+        return self.clock() if now is None else now, outer
 
     def end(self, started: Started, cost: Cost) -> None:
         """End what was begun last, and charge it."""

@@ -63,6 +63,8 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
     if not colon or not name:
         raise InvalidArgumentError(f"“{clean(selector)}” is no target; use {FORMS}.{_hint(state, selector)}")
     match form:
+        case "stream":
+            return _streams(state, name, selector)
         case "sink" | "source":
             devices = [d for d in state.devices.values() if d.kind == form]
             return _named(devices, name, _DEVICE_NAMES, selector)
@@ -70,8 +72,6 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
             return _named(state.apps.values(), name, _APP_NAMES, selector)
         case "card":
             return _named(state.cards.values(), name, _CARD_NAMES, selector)
-        case "stream":
-            return _streams(state, name, selector)
         case "group":
             return _groups(state, name, selector)
         case "pid":
@@ -158,11 +158,12 @@ def _number(text: str, selector: str) -> int:
 
 
 def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
-    if _is_glob(name):
+    found: tuple[Stream, ...]
+    if not name.isdigit() and _is_glob(name):
         found = tuple(s for s in state.streams.values() if fnmatchcase(str(s.number), name))
     else:
-        number = _number(name, selector)
-        found = tuple(s for s in state.streams.values() if s.number == number)
+        stream = state.stream_numbered(_number(name, selector))
+        found = () if stream is None else (stream,)
     if not found:
         raise NotFoundError(f"There is no “{clean(selector)}” now; streams come and go with what is playing.")
     return found

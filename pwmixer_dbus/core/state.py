@@ -78,6 +78,13 @@ class MixerState:
         """Find a sink or source by its name."""
         return next((d for d in self.devices.values() if d.kind is kind and d.name == name), None)
 
+    def stream_numbered(self, number: int) -> Stream | None:
+        """Find a stream by its number."""
+        for stream in self.streams.values():
+            if stream.number == number:
+                return stream
+        return None
+
     def default(self, kind: Kind) -> Device | None:
         """Find the default sink or source; None is a state, not an error."""
         name = self.server.default(kind)

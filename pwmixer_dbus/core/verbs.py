@@ -70,6 +70,8 @@ class Plan:
 def joined(plans: Iterable[Plan]) -> Plan:
     """Put the plans for several targets together; the value in force is that of the last."""
     parts = tuple(plans)
+    if len(parts) == 1:  # as nearly always
+        return parts[0]
     return Plan(
         commands=tuple(c for p in parts for c in p.commands),
         wishes=tuple(w for p in parts for w in p.wishes),
@@ -82,23 +84,20 @@ def joined(plans: Iterable[Plan]) -> Plan:
 
 def max_volume(state: MixerState, target: Target) -> float:
     """Return the highest volume that a target may be set to."""
-    allowed = gain.CEILING
+    allowed, name = gain.CEILING, ""
     match target:
-        case App():
-            names = [target.app_id]
-            allowed = max((_allowed(state, s) for s in audible_streams(state, target)), default=allowed)
-        case Group():
-            names = []
-            allowed = max((max_volume(state, s) for s in audible_streams(state, target)), default=allowed)
-        case Device():
-            names = [device_key(target)]
         case Stream():
-            names = [target.identity.app_id]
-            allowed = _allowed(state, target)
+            allowed, name = _allowed(state, target), target.identity.app_id
+        case Device():
+            name = device_key(target) if state.caps else ""
+        case App():
+            allowed = max((_allowed(state, s) for s in audible_streams(state, target)), default=allowed)
+            name = target.app_id
+        case Group():
+            allowed = max((max_volume(state, s) for s in audible_streams(state, target)), default=allowed)
         case Card():
-            names = []
-    caps = [state.caps[name] for name in names if name in state.caps]
-    return min([state.settings.max_volume, allowed, *caps])
+            pass
+    return min(state.settings.max_volume, allowed, state.caps.get(name, gain.CEILING))
 
 
 def _allowed(state: MixerState, stream: Stream) -> float:
@@ -122,7 +121,7 @@ def limited(state: MixerState, command: Command) -> Command:
 
 def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
     """Return a record's channel volumes as they will be when all that is pending is done."""
-    waiting = pending.get((SetVolume, _key(record)))
+    waiting = pending.get((SetVolume, _key(record))) if pending else None
     if isinstance(waiting, SetVolume) and len(waiting.channels) == len(record.channels):
         return waiting.channels
     return record.channels
@@ -204,11 +203,11 @@ def _at_volume(
     *,
     in_proportion: bool = False,
 ) -> Plan:
+    if isinstance(target, Audible):
+        return _one_at_volume(pending, target, wanted, limit)
     current = volume_of(state, pending, target)
     effective, reason = gain.limited(wanted, limit, current)
-    clamps: tuple[Clamp, ...] = ()
-    if reason:
-        clamps = (Clamp(target=target, requested=wanted, effective=effective, reason=reason),)
+    clamps = _clamped(target, wanted, effective, reason)
     if isinstance(target, App | Group):
         audible = _heard(state, target)
         streams = [s for s in audible if s.volume_writable]
@@ -225,10 +224,22 @@ def _at_volume(
         wishes = (AppWanted(app_id=target.app_id, volume=effective),) if isinstance(target, App) else ()
         groups = (target,) if isinstance(target, Group) else ()
         return Plan(commands=commands, wishes=wishes, clamps=clamps, groups=groups, volume=effective)
-    if isinstance(target, Card):
-        raise _has_no_volume(target)
-    _require_volume(target)
-    return Plan(commands=(_volume_command(pending, target, effective),), clamps=clamps, volume=effective)
+    raise _has_no_volume(target)
+
+
+def _one_at_volume(pending: Pending, record: Audible, wanted: float, limit: float) -> Plan:
+    _require_volume(record)
+    channels = channels_of(pending, record)
+    effective, reason = gain.limited(wanted, limit, gain.level(channels))
+    command = SetVolume(key=_key(record), channels=gain.with_level(channels, effective))
+    clamps = _clamped(record, wanted, effective, reason)
+    return Plan(commands=(command,), clamps=clamps, volume=effective)
+
+
+def _clamped(target: Target, wanted: float, effective: float, reason: str) -> tuple[Clamp, ...]:
+    if not reason:
+        return ()
+    return (Clamp(target=target, requested=wanted, effective=effective, reason=reason),)
 
 
 def _shares(

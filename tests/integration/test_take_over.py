@@ -278,7 +278,10 @@ def test_what_cannot_be_saved_is_handed_over_all_the_same(session: Session) -> N
     folder.write_text("in the way")
     service = Service(session).start()
     session.play("Radio", sink="speakers").kill()
-    session.wait_for(lambda: service.describe()["apps"] != [], "an application")
+    session.wait_for(
+        lambda: [app["streams"] for app in service.describe()["apps"]] == [[]],
+        "an application that has ended",
+    )
     service.call("SetVolume", "sda{sv}", "app:radio", 0.4, 0)
     session.wait_for(lambda: service.get("StateError") != "", "the folder to be in the way")
     new = taken_over(service)

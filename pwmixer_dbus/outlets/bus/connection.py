@@ -222,10 +222,10 @@ class BusConnection:
         """Queue a message; it is written at the end of this pass of the loop, where the socket has room."""
         if self._may_send():
             message.serial = self._bus.next_serial()
-            self._gather(message._marshall(False))  # noqa: SLF001 - see the head of this file
+            self._gather(marshalled(message))
 
     def send_marshalled(self, message: bytearray) -> None:
-        """Queue a message that is complete but for its serial; likewise."""
+        """Queue a message that is complete but for its serial, as `marshalled` writes it; likewise."""
         if self._may_send():
             _put_word(message, _SERIAL_AT, self._bus.next_serial())
             self._gather(message)
@@ -281,13 +281,20 @@ class BusConnection:
             future.exception()  # the end of the connection is noticed elsewhere
 
     def reply(self, call: Message, signature: str = "", body: list[Any] | None = None) -> None:
-        """Answer a call, unless its sender does not want to know.
+        """Answer a call, unless its sender does not want to know."""
+        self.send_reply(call, self.written_reply(call, signature, body or []))
 
-        Whoever has waited for it waits no longer: it is written at once, unless more is being read.
-        """
-        asked = self._passed.pop(id(call), call)
-        if _wants_reply(asked):
-            self.send(Message.new_method_return(asked, signature, body or []))
+    def written_reply(self, call: Message, signature: str, body: list[Any]) -> bytearray | None:
+        """Write the answer to a call, for `send_reply`; None where its sender does not want to know."""
+        asked = self._passed.get(id(call), call)
+        return marshalled(Message.new_method_return(asked, signature, body)) if _wants_reply(asked) else None
+
+    def send_reply(self, call: Message, reply: bytearray | None) -> None:
+        """Answer a call; whoever has waited for it waits no longer: it is written at once, unless more is being read."""
+        if self._passed:
+            self._passed.pop(id(call), None)
+        if reply is not None:
+            self.send_marshalled(reply)
             if not self._reading.is_reading:
                 self._write()
         self.on_answer(call, False)
@@ -329,17 +336,7 @@ class BusConnection:
         to: str | None = None,
     ) -> None:
         """Send a signal to everybody who listens, or to one client only."""
-        self.send(
-            Message(
-                message_type=MessageType.SIGNAL,
-                destination=to,
-                path=path,
-                interface=interface,
-                member=member,
-                signature=signature,
-                body=body,
-            )
-        )
+        self.send(signal_message(path, interface, member, signature, body, to=to))
 
     async def call(self, message: Message) -> Message:
         """Call a method of somebody else and return the answer, which may be an error; raises ConnectionError."""
@@ -464,6 +461,26 @@ class BusConnection:
         if self._bus.connected:
             self._write()
             self._bus.disconnect()
+
+
+def signal_message(
+    path: str, interface: str, member: str, signature: str, body: list[Any], *, to: str | None = None
+) -> Message:
+    """Return a signal to everybody who listens, or to one client only."""
+    return Message(
+        message_type=MessageType.SIGNAL,
+        destination=to,
+        path=path,
+        interface=interface,
+        member=member,
+        signature=signature,
+        body=body,
+    )
+
+
+def marshalled(message: Message) -> bytearray:
+    """Return a message as bytes, complete but for its serial."""
+    return message._marshall(False)  # noqa: SLF001 - see the head of this file
 
 
 def _to_daemon(member: str, text: str) -> Message:

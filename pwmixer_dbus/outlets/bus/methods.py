@@ -5,7 +5,7 @@ Whatever may refuse a call raises before anything is submitted. A reply follows 
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbus_fast import Message, Variant
 
@@ -26,7 +26,7 @@ from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, shown_by, subject_
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
-from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, signal_message
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
 from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of, values_of
@@ -48,16 +48,22 @@ Write = tuple[Target, str, Variant]
 """A property of an object, and its new value."""
 
 _BY_CLIENT = {"context": "s", "quiet": "b"}
+_TO_A_VOLUME = {**_BY_CLIENT, "limit": "d"}
+_BY_STEPS = {**_TO_A_VOLUME, "steps": "b"}
+
+_SIGNATURES = {signal.name: signal.signature for signal in MIXER.signals}
 
 
 class Call:
     """One method call that will be answered exactly once, perhaps later."""
 
-    __slots__ = ("_connection", "_signature", "arguments", "message", "name")
+    __slots__ = ("_connection", "_is_written", "_reply", "_signature", "arguments", "message", "name")
 
     def __init__(self, connection: BusConnection, message: Message, method: Method) -> None:
         self._connection = connection
         self._signature = method.reply_signature
+        self._reply: bytearray | None = None
+        self._is_written = False
         self.name = method.name
         self.message = message
         self.arguments: list[Any] = message.body
@@ -67,9 +73,16 @@ class Call:
         """The unique name of the caller."""
         return self.message.sender or ""
 
+    def write(self, *values: Any) -> None:
+        """Write the answer that `reply` with these values is going to send, if it comes to that."""
+        self._reply = self._connection.written_reply(self.message, self._signature, list(values))
+        self._is_written = True
+
     def reply(self, *values: Any) -> None:
         """Answer."""
-        self._connection.reply(self.message, self._signature, list(values))
+        if not self._is_written:
+            self.write(*values)
+        self._connection.send_reply(self.message, self._reply)
 
     def fail(self, error: MixerError) -> None:
         """Answer with an error, under its D-Bus name."""
@@ -143,13 +156,11 @@ class Methods:
 
     def _set_volume(self, call: Call) -> None:
         selector, volume, options = call.arguments
-        self._volume_verb(
-            call, verbs.set_volume, selector, volume, options_of(options, {**_BY_CLIENT, "limit": "d"})
-        )
+        self._volume_verb(call, verbs.set_volume, selector, volume, options_of(options, _TO_A_VOLUME))
 
     def _adjust_volume(self, call: Call) -> None:
         selector, delta, options = call.arguments
-        chosen = options_of(options, {**_BY_CLIENT, "limit": "d", "steps": "b"})
+        chosen = options_of(options, _BY_STEPS)
         size = self._mixer.state.settings.step if chosen.get("steps") else 1.0
         self._volume_verb(call, verbs.adjust_volume, selector, delta * size, chosen)
 
@@ -168,7 +179,7 @@ class Methods:
 
     def _fade_volume(self, call: Call) -> None:
         selector, volume, milliseconds, options = call.arguments
-        chosen = options_of(options, {**_BY_CLIENT, "limit": "d"})
+        chosen = options_of(options, _TO_A_VOLUME)
         seconds = milliseconds / 1000
         if seconds > LONGEST:
             raise InvalidArgumentError(
@@ -179,7 +190,7 @@ class Methods:
         call.reply()
 
     def _fade_arrived(self, target: Target, plan: verbs.Plan, origin: Origin) -> None:
-        self._tell(plan, [(target, "Volume", Variant("d", plan.volume))], origin)
+        self._tell(plan, [self._told((target, "Volume", Variant("d", plan.volume)), plan, origin)])
 
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
@@ -199,7 +210,9 @@ class Methods:
         """Carry out one plan for each target, and answer with the value in force for the last."""
         values = [Variant("d", p.volume) if name == "Volume" else Variant("b", p.muted) for p in plans]
         writes = [(target, name, value) for target, value in zip(targets, values, strict=True)]
-        self._run(call, verbs.joined(plans), writes, lambda: call.reply(values[-1].value), options)
+        answer = values[-1].value
+        if self._run(call, verbs.joined(plans), writes, lambda: call.reply(answer), options):
+            call.write(answer)
 
     def _set_default(self, call: Call) -> None:
         target = self._one(call.arguments[0])
@@ -420,10 +433,11 @@ class Methods:
         writes: list[Write],
         succeed: Callable[[], None],
         options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
+    ) -> bool:
         """Submit a plan, and when it is in force: announce, say who it was, and answer, in this order.
 
-        `writes` are the properties that change, for ClientChange and for healing what a client believes of them.
+        `writes` are the properties that change, for ClientChange and for healing what a client believes of them. Return
+        whether it is with the sound server: then there is time to write what will be said, if all goes well.
         """
         if self._open_calls >= OPEN_CALLS:
             raise LimitsExceededError(
@@ -431,53 +445,53 @@ class Methods:
             )
         self._open_calls += 1
         origin = _origin(call, options)
+        is_open, told = True, list[_Told]()
 
         def done(error: MixerError | None) -> None:
+            nonlocal is_open
+            is_open = False
             self._open_calls -= 1
             if error is not None:
                 for target, name, _ in writes:
                     self.heal(self._subjects_of(target), name)
                 call.fail(error)
                 return
-            self._tell(plan, writes, origin)
+            self._tell(plan, told or [self._told(write, plan, origin) for write in writes])
             succeed()
 
         self._mixer.submit(plan, origin, done)
+        if is_open and all(name in _AS_ACCEPTED for _, name, _ in writes):
+            told += [self._told(write, plan, origin) for write in writes]
+        return is_open
 
     def on_request(self, plan: verbs.Plan, origin: Origin) -> None:
         """Tell of what a person has asked for elsewhere, as over the socket, as if it had been asked here."""
         if origin.kind == "user" and not origin.client.startswith(":"):
-            told = requests.told_of(self._mixer.state, plan)
-            self._tell(plan, [(target, name, _variant(value)) for target, name, value in told], origin)
+            writes = [
+                (t, name, _variant(value)) for t, name, value in requests.told_of(self._mixer.state, plan)
+            ]
+            self._tell(plan, [self._told(write, plan, origin) for write in writes])
 
-    def _tell(self, plan: verbs.Plan, writes: list[Write], origin: Origin) -> None:
+    def _told(self, write: Write, plan: verbs.Plan, origin: Origin) -> "_Told":
+        """Write down what is to be told of a property that a request has changed, or is about to."""
+        target, name, asked = write
+        value = self._in_force(target, name, asked, plan)
+        body = [path_of(target), name, value, origin.client, origin.context, origin.quiet]
+        return _Told(target, name, value.value == asked.value, marshalled(_signal_of("ClientChange", body)))
+
+    def _tell(self, plan: verbs.Plan, told: "list[_Told]") -> None:
         """Announce what a request has changed, then say what could not be had, and who it was."""
-        values = [self._in_force(target, name, asked, plan) for target, name, asked in writes]
-        for (target, name, asked), value in zip(writes, values, strict=True):
-            self._announce(target, name, is_as_asked=value.value == asked.value)
+        for target, name, is_as_asked, _ in told:
+            if not is_as_asked:  # if it led to another value than was asked for, that in any case
+                self.heal(self._subjects_of(target), name)
+            elif self._publisher.pending:
+                # With a new default, the device that was it before has changed, too.
+                self._publisher.flush(None if name == "Default" else self._subjects_of(target))
         for clamp in plan.clamps:
-            self._signal(
-                "VolumeClamped", path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason
-            )
-        for (target, name, _), value in zip(writes, values, strict=True):
-            self._signal(
-                "ClientChange",
-                path_of(target),
-                name,
-                value,
-                origin.client,
-                origin.context,
-                origin.quiet,
-            )
-
-    def _announce(self, target: Target, name: str, *, is_as_asked: bool) -> None:
-        """Announce what a write has changed; if it led to another value than was asked for, that in any case."""
-        subjects = self._subjects_of(target)
-        if is_as_asked:
-            # With a new default, the device that was it before has changed, too.
-            self._publisher.flush(None if name == "Default" else subjects)
-        else:
-            self.heal(subjects, name)
+            body = [path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason]
+            self._connection.send(_signal_of("VolumeClamped", body))
+        for _, _, _, client_change in told:
+            self._connection.send_marshalled(client_change)
 
     def _in_force(self, target: Target, name: str, asked: Variant, plan: verbs.Plan) -> Variant:
         """Return the value that a write has led to: volume and mute as accepted, the rest as the server shows it."""
@@ -494,10 +508,6 @@ class Methods:
         """Announce the true value: a client such as gjs has put the one that it wrote into its cache already."""
         for subject in subjects:
             self._publisher.heal(subject, [name])
-
-    def _signal(self, member: str, *body: Any) -> None:
-        signature = next(s.signature for s in MIXER.signals if s.name == member)
-        self._connection.signal(ROOT, MIXER.name, member, signature, list(body))
 
     def _subjects_of(self, target: Target) -> list[Subject]:
         """List what a command for a target may change, so that it is announced before the reply."""
@@ -528,6 +538,23 @@ class Methods:
         return only(selector, self._resolved(selector))
 
 
+_AS_ACCEPTED = frozenset({"Volume", "Muted"})
+"""Properties that a request changes to what is accepted, whatever the sound server makes of it."""
+
+
+class _Told(NamedTuple):
+    """What is told of a property that a request has changed: where its value is as asked, and the signal of who it was."""
+
+    target: Target
+    name: str
+    is_as_asked: bool
+    client_change: bytearray
+
+
+def _signal_of(name: str, body: list[Any]) -> Message:
+    return signal_message(ROOT, MIXER.name, name, _SIGNATURES[name], body)
+
+
 def _variant(value: float | bool | Device) -> Variant:
     match value:
         case bool():
@@ -538,12 +565,16 @@ def _variant(value: float | bool | Device) -> Variant:
 
 
 def _origin(call: Call, options: Mapping[str, Any]) -> Origin:
+    if not options:
+        return Origin(kind="user", client=call.client)
     context = clean(options.get("context", ""), CONTEXT_LIMIT)
     return Origin(kind="user", client=call.client, context=context, quiet=bool(options.get("quiet", False)))
 
 
 def _limit(options: Mapping[str, Any]) -> float:
-    return max(gain.checked(options.get("limit", gain.CEILING), "The option limit"), 0.0)
+    return (
+        max(gain.checked(options["limit"], "The option limit"), 0.0) if "limit" in options else gain.CEILING
+    )
 
 
 class _NotRememberedError(MixerError):
@@ -577,6 +608,8 @@ def _check_write(target: Target, name: str, value: Variant) -> None:
 
 def options_of(options: Mapping[str, Variant], known: Mapping[str, str]) -> Mapping[str, Any]:
     """Check the options of a call against what it knows, name and type; return their plain values."""
+    if not options:  # as mostly
+        return options
     for name, value in options.items():
         if name not in known:
             there = ", ".join(known) or "none"

@@ -7,7 +7,7 @@ from string import ascii_letters, digits
 from typing import assert_never
 
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
-from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.selectors import NUMBER_DIGITS, Target
 from pwmixer_dbus.core.state import MixerState
 
 BUS_NAME = "org.pwmixer.Mixer"
@@ -72,8 +72,11 @@ def path_of(target: Target) -> str:
 
 def find(state: MixerState, path: str) -> Target | None:
     """Return the object at a path below the root, or at an alias while there is such a default."""
-    if path in ALIASED:
-        return state.default(ALIASED[path])
+    return state.default(ALIASED[path]) if path in ALIASED else below_root(state, path)
+
+
+def below_root(state: MixerState, path: str) -> Target | None:
+    """Return the object at a path below the root."""
     if not path.startswith(_BELOW):
         return None
     folder, _, element = path[len(_BELOW) :].partition("/")
@@ -81,26 +84,17 @@ def find(state: MixerState, path: str) -> Target | None:
     if not name:
         return None
     match folder:
+        case "streams":
+            is_number = name.isascii() and name.isdigit() and len(name) <= NUMBER_DIGITS and name[0] != "0"
+            return state.stream_numbered(int(name)) if is_number else None
         case "sinks":
             return state.device_named(Kind.SINK, name)
         case "sources":
             return state.device_named(Kind.SOURCE, name)
-        case "streams":
-            return _stream_numbered(state, name)
         case "apps":
             return state.apps.get(name)
         case "groups":
             return state.group_named(name)
         case "cards":
             return next((c for c in state.cards.values() if c.name == name), None)
-    return None
-
-
-def _stream_numbered(state: MixerState, name: str) -> Stream | None:
-    if not (name.isascii() and name.isdigit()) or name != str(int(name)):
-        return None
-    number = int(name)
-    for stream in state.streams.values():
-        if stream.number == number:
-            return stream
     return None

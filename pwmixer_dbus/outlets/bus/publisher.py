@@ -52,6 +52,7 @@ class Publisher:
         self._root_document = root_document
         self._forced: dict[Subject, set[str]] = {}
         self._announcer = Announcer(state, self, measures)
+        self.pending = self._announcer.pending
         self.on_change = self._announcer.on_change
         self.flush = self._announcer.flush
         self.close = self._announcer.close

@@ -46,7 +46,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
 from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Call, Methods, fail, object_at
-from pwmixer_dbus.outlets.bus.paths import ALIASED, ALIASES, FOLDERS, NOWHERE, ROOT, find, path_of
+from pwmixer_dbus.outlets.bus.paths import ALIASED, ALIASES, FOLDERS, NOWHERE, ROOT, below_root, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
 from pwmixer_dbus.outlets.bus.rules import Book
 from pwmixer_dbus.outlets.bus.succession import SUCCESSION, Heir, passed
@@ -192,14 +192,15 @@ class BusService:
         if self.passes_on:  # our heir knows all that we knew, and what has happened since
             self.heir.pass_on(message)
             return True
-        caller, method = message.sender or "", message.member or ""
+        measures, caller, method = self._measures, message.sender or "", message.member or ""
+        since = measures.called(caller, method)
         # By identity: the message is kept until it is answered, and it is answered exactly once.
-        self._open[id(message)] = (method, self._measures.called(caller, method))
+        self._open[id(message)] = (method, since)
         self._queue.grew(len(self._open))
         if self._held_calls is None:
-            started = self._measures.begin()
+            started = measures.begin(since)
             self._answer(message)
-            self._measures.end(started, self._measures.cost_of_caller(caller))
+            measures.end(started, measures.cost_of_caller(caller))
         elif len(self._held_calls) < OPEN_CALLS:
             self._held_calls.append(message)
         else:
@@ -243,7 +244,8 @@ class BusService:
 
     def _answer(self, message: Message) -> None:
         try:
-            self._dispatch(message)
+            if message.member != "Get" or not self._is_got(message):
+                self._dispatch(message)
         except MixerError as error:
             fail(self._connection, message, error)
         except Exception:
@@ -251,6 +253,24 @@ class BusService:
             self._connection.fail(
                 message, MixerError.dbus_name, "Something went wrong inside; the journal says what."
             )
+
+    def _is_got(self, message: Message) -> bool:
+        """Answer what is asked most, which is one property of an object, in few steps; False for anything unusual."""
+        if message.interface != PROPERTIES.name or message.signature != "ss":
+            return False
+        state = self._mixer.state
+        target = below_root(state, message.path or "")
+        if target is None:
+            return False
+        interface_name, name = message.body
+        for interface in interfaces_of(target):
+            prop = interface.property(name) if interface.name == interface_name else None
+            if prop is not None:
+                if self.publisher.pending:
+                    self.publisher.flush((subject_of(target),))
+                self._connection.reply(message, "v", [Variant(prop.signature, value_of(state, target, prop))])
+                return True
+        return False
 
     def _dispatch(self, message: Message) -> None:
         place = self._place_at(message.path or "")
@@ -275,7 +295,7 @@ class BusService:
 
     def _place_at(self, path: str) -> "_Place":
         if path == ROOT:
-            return _Place(path, (MIXER, RULES, OBJECT_MANAGER), ROOT_SUBJECT)
+            return _ROOT
         if path in ALIASED:
             return _Place(path, interfaces_of(document.ABSENT_DEVICE), (ALIASED[path], None))
         target = find(self._mixer.state, path)
@@ -383,15 +403,19 @@ class _Place(NamedTuple):
         return _STANDARD + self.interfaces
 
 
+_ROOT = _Place(ROOT, (MIXER, RULES, OBJECT_MANAGER), ROOT_SUBJECT)
+
+
 def _member(place: _Place, interface_name: str, name: str) -> tuple[Interface, Method]:
     """Find what is called; an interface need not be named, as the D-Bus specification has it."""
     is_offered = not interface_name
-    for interface in place.offered:
-        if interface_name in {"", interface.name}:
-            is_offered = True
-            method = interface.method(name)
-            if method is not None:
-                return interface, method
+    for interfaces in (place.interfaces, _STANDARD):
+        for interface in interfaces:
+            if not interface_name or interface_name == interface.name:
+                is_offered = True
+                method = interface.method(name)
+                if method is not None:
+                    return interface, method
     if not is_offered:
         raise UnknownInterfaceError(f"{place.path} has no interface {interface_name}.")
     raise UnknownMethodError(f"{place.path} has no method {name}.")
