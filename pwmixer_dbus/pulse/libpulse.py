@@ -47,12 +47,11 @@ Read = Callable[[int], Any]
 Seen = Callable[[Any], None]
 OnNotice = Callable[[int, int], None]
 
-_SEEN, _END, _NOTICED = range(3)
 _Answer = tuple[Read, Seen, Done, float]
 """What is done with an answer, and since when it is waited for."""
 
-_Said = tuple[int, int, Any]
-"""Of a request by its number, what has been read, or None or an error at its end; of an object by its index, a notice."""
+_Said = tuple[Callable[..., None], tuple[Any, ...]]
+"""Whom to tell, and what."""
 
 _pulse = ctypes.PyDLL("libpulse.so.0")
 
@@ -253,30 +252,30 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
     # --- what libpulse says, from within it
 
     def _success(self, _context: int, success: int, number: int) -> None:
-        self._said.append((number, _END, None if success else self._error()))
+        self._said.append((self._ended, (number, None if success else self._error())))
 
     def _info(self, _context: int, info: int | None, end: int, number: int) -> None:
         if end:
-            self._said.append((number, _END, None if end > 0 else self._error()))
+            self._said.append((self._ended, (number, None if end > 0 else self._error())))
         elif info:
             self._read(info, number)
 
     def _single(self, _context: int, info: int | None, number: int) -> None:
         if info:
             self._read(info, number)
-        self._said.append((number, _END, None if info else self._error()))
+        self._said.append((self._ended, (number, None if info else self._error())))
 
     def _read(self, info: int, number: int) -> None:
         answer = self._answers.get(number)
         if answer is None:
             return
         try:
-            self._said.append((number, _SEEN, answer[0](info)))
+            self._said.append((answer[1], (answer[0](info),)))
         except Exception:
             log.exception("what the sound server sent could not be read")
 
     def _notice(self, _context: int, event: int, index: int, _data: int | None) -> None:
-        self._said.append((index, _NOTICED, event))
+        self._said.append((self._on_notice, (event, index)))
 
     # --- what is told, outside of it
 
@@ -284,22 +283,18 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         """Tell what libpulse has said, in its order."""
         said = self._said
         while said:
-            number, what, value = said.popleft()
+            tell, what = said.popleft()
             try:
-                if what == _NOTICED:
-                    self._on_notice(value, number)
-                elif what == _SEEN:
-                    self._answers[number][1](value)
-                else:
-                    self._taken(number)(value)
+                tell(*what)
             except Exception:
                 log.exception("what the sound server said could not be followed")
 
-    def _taken(self, number: int) -> Done:
+    def _ended(self, number: int, error: MixerError | None) -> None:
         answer = self._answers.pop(number, None)
         if self._answered is not None and not self._answers:
             self._answered.set()
-        return _nothing if answer is None else answer[2]
+        if answer is not None:
+            answer[2](error)
 
     def _pulse_state_cb(self, context: Any, data: Any) -> None:
         super()._pulse_state_cb(context, data)

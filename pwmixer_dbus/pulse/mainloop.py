@@ -108,7 +108,9 @@ class MainLoop:
         try:
             result = function(*arguments)
             while self._due:
-                self._do_what_is_due()
+                handle = next(iter(self._due))
+                call, userdata = self._deferred[handle]
+                call(self._address, handle, userdata)
         finally:
             self._is_inside = False
         if self._changed or self._freed is not None:
@@ -117,7 +119,6 @@ class MainLoop:
 
     def stop(self, _result: int) -> None:
         """Watch nothing any more; `PulseAsync.close` calls this."""
-        self._let_go_of_freed()
         for source in list(self._sources.values()):
             self._let_go(source)
         self._deferred.clear()
@@ -135,12 +136,6 @@ class MainLoop:
             if not source.watched & INPUT or not source.poll(0):
                 return
             events = INPUT
-
-    def _do_what_is_due(self) -> None:
-        for handle in list(self._due):
-            if handle in self._due:
-                call, userdata = self._deferred[handle]
-                call(self._address, handle, userdata)
 
     def _watch_what_is_wanted(self) -> None:
         self._changed = False
@@ -162,12 +157,12 @@ class MainLoop:
             loop.remove_writer(fd)
 
     def _let_go_of_freed(self) -> None:
-        freed, self._freed = self._freed, None
-        if freed is not None:
-            self._let_go(freed)
+        if self._freed is not None:
+            self._let_go(self._freed)
 
     def _let_go(self, source: _Source) -> None:
-        self._sources.pop(source.handle, None)
+        self._freed = None
+        del self._sources[source.handle]
         source.events = 0
         self._watch(source)
 
@@ -179,31 +174,33 @@ class MainLoop:
 
     def _io_new(self, _api: int, fd: int, events: int, call: int, userdata: int | None) -> int:
         source, who = self._freed, (fd, call, userdata)
-        if (
-            source is not None and source.who == who
-        ):  # at each read, it gives up what it wants again when it has read
-            self._freed = None
+        if source is not None and source.who == who:
+            self._freed = None  # at each read, it gives up what it wants again when it has read
         else:
             self._let_go_of_freed()  # its descriptor may be closed by now, and this one have its number
             source = _Source(self._new_handle(), who)
-        self._sources[source.handle] = source
-        self._wait_for(source, events)
+            self._sources[source.handle] = source
+        source.events = events
+        if events != source.watched:
+            self._change()
         return source.handle
 
     def _io_enable(self, handle: int, events: int) -> None:
-        self._wait_for(self._sources[handle], events)
-
-    def _wait_for(self, source: _Source, events: int) -> None:
+        source = self._sources[handle]
         source.events = events
-        if events == source.watched:
-            return
-        self._changed = True
+        if events != source.watched:
+            self._change()
+
+    def _io_free(self, handle: int) -> None:
+        if self._freed is not None:
+            self._let_go_of_freed()
+        self._freed = self._sources[handle]
         if not self._is_inside:
             self._watch_what_is_wanted()
 
-    def _io_free(self, handle: int) -> None:
-        self._let_go_of_freed()
-        self._freed = self._sources.pop(handle)
+    def _change(self) -> None:
+        """Tell asyncio what has to be watched, when libpulse has returned."""
+        self._changed = True
         if not self._is_inside:
             self._watch_what_is_wanted()
 
