@@ -52,7 +52,9 @@ def test_the_files_are_there_at_once_ours_alone_and_go_with_us(tmp_path: Path) -
     on_a_desk(main)
 
 
-def test_they_are_written_at_most_once_a_second_and_only_when_something_has_happened(tmp_path: Path) -> None:
+def test_they_are_written_every_few_seconds_at_most_and_only_when_something_has_happened(
+    tmp_path: Path,
+) -> None:
     async def main(desk: Desk) -> None:
         files = StatisticsFiles(desk.mixer, StatisticsSettings(file=True), tmp_path)
         first, at_first = (tmp_path / "stats").stat().st_ino, events_told(tmp_path)

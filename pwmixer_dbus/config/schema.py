@@ -122,7 +122,7 @@ class Stats(_Table):
 
     file: bool = Field(
         default=_DEFAULTS.stats.file,
-        description="Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written at most once a second.",
+        description="Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written every three seconds at most.",
     )
     prometheus: bool = Field(
         default=_DEFAULTS.stats.prometheus,

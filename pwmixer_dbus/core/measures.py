@@ -6,6 +6,7 @@ kept is bounded. The clock is handed in, and so is whoever measures: there is on
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from struct import Struct
 
 from pwmixer_dbus.core.commands import Command
@@ -95,12 +96,11 @@ class Histogram:
 
         The bound of its bucket, so it is at most 1.6 times too large and never too small.
         """
-        wanted, seen = share * self.count, 0
-        for bound, count in zip((*BOUNDS, self.largest), self.counts, strict=True):
-            seen += count
-            if count and seen >= wanted:
-                return min(bound, self.largest)
-        return 0.0
+        seen = list(accumulate(self.counts))
+        if not seen[-1]:
+            return 0.0
+        bucket = bisect_left(seen, max(share * seen[-1], 1))
+        return min(BOUNDS[bucket], self.largest) if bucket < len(BOUNDS) else self.largest
 
 
 class Queue:

@@ -4,6 +4,7 @@ Keys and words are added, never changed. Seconds and bytes throughout; the docum
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import TypedDict
 
 from pwmixer_dbus.core.measures import BOUNDS, KEPT, Cost, Histogram, Measures, Traced
@@ -157,8 +158,11 @@ def _histogram(histogram: Histogram) -> Delays:
 
 
 def _costs(measures: Measures, state: MixerState) -> Iterator[Costs]:
+    owners: dict[int | None, str] = {}
+    for stream in state.streams.values():
+        owners.setdefault(stream.client, stream.identity.app_id)
     for (kind, index), cost in measures.costs.items():
-        selector, called, app_id = _who(state, kind, index)
+        selector, called, app_id = _who(state, owners, kind, index)
         yield _cost(cost, kind.value, selector, called, app_id)
     for name, cost in measures.callers.items():
         yield _cost(cost, "caller", "", name, "")
@@ -178,8 +182,13 @@ def _cost(cost: Cost, kind: str, selector: str, name: str, app_id: str) -> Costs
     }
 
 
-def _who(state: MixerState, kind: Kind, index: int | str) -> tuple[str, str, str]:
-    """Return the selector of an object, "" where it has none, its name for people, and the id of its application."""
+def _who(
+    state: MixerState, owners: Mapping[int | None, str], kind: Kind, index: int | str
+) -> tuple[str, str, str]:
+    """Return the selector of an object, "" where it has none, its name for people, and the id of its application.
+
+    `owners` are the applications of clients.
+    """
     if isinstance(index, str):
         app = state.apps.get(index)
         return f"app:{index}", index if app is None else app.name, index
@@ -190,8 +199,7 @@ def _who(state: MixerState, kind: Kind, index: int | str) -> tuple[str, str, str
     if target is not None:
         return selector_of(target), getattr(target, "description", ""), ""
     if kind is Kind.CLIENT and index in state.clients:
-        owned = (s.identity.app_id for s in state.streams.values() if s.client == index)
-        return "", state.clients[index].name, next(owned, "")
+        return "", state.clients[index].name, owners.get(index, "")
     name = (
         "the sound server" if kind is Kind.SERVER else f"every {kind}" if index == -1 else f"{kind} {index}"
     )
@@ -235,7 +243,7 @@ def _object(event: Traced, state: MixerState) -> str:
 
 def prometheus(document: Statistics) -> str:
     """Write a document in the text format of Prometheus (0.0.4), without what single objects cost."""
-    return "".join(f"{line}\n" for line in _prometheus(document))
+    return "\n".join((*_prometheus(document), ""))
 
 
 def _prometheus(document: Statistics) -> Iterator[str]:
@@ -278,10 +286,8 @@ def _gauges(name: str, meaning: str, values: Iterable[tuple[str, float]]) -> Ite
 def _buckets(name: str, meaning: str, histogram: Delays) -> Iterator[str]:
     yield from _family(name, "histogram", meaning)
     counts: dict[float | None, int] = dict(histogram["buckets"])
-    seen = 0
-    for bound in BOUNDS:
-        seen += counts.get(bound, 0)
-        yield f'{name}_bucket{{le="{bound:g}"}} {seen}'
+    seen = accumulate([counts.get(bound, 0) for bound in BOUNDS])
+    yield from [f'{name}_bucket{{le="{bound:g}"}} {n}' for bound, n in zip(BOUNDS, seen, strict=True)]
     yield f'{name}_bucket{{le="+Inf"}} {histogram["count"]}'
     yield f"{name}_sum {histogram['sum']}"
     yield f"{name}_count {histogram['count']}"

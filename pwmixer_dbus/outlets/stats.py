@@ -1,4 +1,4 @@
-"""The files of statistics: written anew at most once a second, and only after something has happened.
+"""The files of statistics: written anew every few seconds at most, and only after something has happened.
 
 Each is replaced as a whole, so that a reader finds the one before or the one after.
 """
@@ -17,7 +17,7 @@ from pwmixer_dbus.mixer import Mixer
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0
+EVERY = 3.0
 """Least seconds between two writes."""
 
 SOON = 0.1
