@@ -79,9 +79,7 @@ class Announcer:
         state = self._state()
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
         if changes[0].is_level:  # then it is the only one, and nothing comes or goes
-            subjects = louder(state, changes[0])
-            self._note(subjects, _Pending(before, changed_at, in_level=True))
-            self._flush_due(subjects)
+            self._tell_level(louder(state, changes[0]), _Pending(before, changed_at, in_level=True))
             return
         new = [change for change in changes if change.before is None]
         come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}
@@ -113,7 +111,7 @@ class Announcer:
         """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
         for subject in list(self._dirty) if subjects is None else subjects:
             if subject in self._dirty:
-                self._announce(subject)
+                self._announce(subject, self._dirty.pop(subject))
 
     def close(self) -> None:
         """Announce all that is pending and stop."""
@@ -132,7 +130,7 @@ class Announcer:
         # Two devices may share a name: the first announces it, the last takes it away.
         if isinstance(record, Stream) or target_of(before, subject) is None:
             self._speaker.come(record)
-            self._measure(record, None)
+            self._measure(record)
         return subject
 
     def _gone(self, change: Change) -> None:
@@ -143,7 +141,20 @@ class Announcer:
         if isinstance(record, Stream) or target_of(self._state(), subject) is None:
             self._free_at.pop(subject, None)
             self._speaker.gone(record)
-            self._measure(record, None)
+            self._measure(record)
+
+    def _tell_level(self, subjects: tuple[Subject, ...], change: _Pending) -> None:
+        """Announce what need not wait without noting it first, as nearly always."""
+        now, waiting = self._loop.time(), []
+        is_behind = self._speaker.is_behind()
+        for subject in subjects:
+            if is_behind or subject in self._dirty or self._free_at.get(subject, 0.0) > now:
+                waiting.append(subject)
+            else:
+                self._announce(subject, change)
+        if waiting:
+            self._note(waiting, change)
+            self._flush_due(waiting)
 
     def _flush_due(self, subjects: Iterable[Subject], *, at_once: bool = False) -> None:
         """Announce what of these may be announced now, or all `at_once`; see to it that the rest is later."""
@@ -157,7 +168,7 @@ class Announcer:
             if subject not in self._dirty:
                 continue
             if at_once or free_at <= now:
-                self._announce(subject)
+                self._announce(subject, self._dirty.pop(subject))
             elif next_at is None or free_at < next_at:
                 next_at = free_at
         if next_at is not None:
@@ -171,8 +182,9 @@ class Announcer:
         self._timer = None
         self._flush_due(self._dirty)
 
-    def _announce(self, subject: Subject) -> None:
-        (before, since, in_level), state = self._dirty.pop(subject), self._state()
+    def _announce(self, subject: Subject, change: _Pending) -> None:
+        before, since, in_level = change
+        state = self._state()
         was, target = target_of(before, subject), target_of(state, subject)
         if not in_level:
             is_told = self._speaker.changed(subject, before, state)
@@ -182,7 +194,8 @@ class Announcer:
             is_told = self._speaker.louder(subject, target, level_of(before, was), level_of(state, target))
         if is_told:
             self._free_at[subject] = self._loop.time() + 1 / RATE
-            self._measure(None if subject[1] is None else target, since)
+            if self._measures is not None:
+                self._measures.announced(None if subject[1] is None else target, since)
 
     def _note(self, subjects: Iterable[Subject], change: _Pending) -> None:
         for subject in subjects:
@@ -196,8 +209,7 @@ class Announcer:
                 self._dirty[subject] = known._replace(in_level=False)
         self._queue.grew(len(self._dirty))
 
-    def _measure(self, target: Target | None, since: float | None) -> None:
-        """Tell how long a change has waited that has just been announced; None is for one that did not have to."""
-        measures = self._measures
-        if measures is not None:
-            measures.announced(target, measures.applied_at if since is None else since)
+    def _measure(self, target: Target) -> None:
+        """Tell that an object was announced that did not have to wait."""
+        if self._measures is not None:
+            self._measures.announced(target, self._measures.applied_at)

@@ -12,8 +12,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
@@ -24,6 +23,7 @@ from pwmixer_dbus.core.memory import (
     BY_HAND,
     CORRECTIONS,
     ECHO,
+    NO_WRITES,
     AppIntent,
     DeviceIntent,
     Intent,
@@ -33,7 +33,6 @@ from pwmixer_dbus.core.memory import (
     Memory,
     Moment,
     Remembered,
-    Write,
     all_learned,
     device_forgotten,
     device_key,
@@ -61,13 +60,13 @@ log = logging.getLogger(__name__)
 
 MEMORY = Origin(kind="memory")
 
+_AUDIBLE = (Device, Stream)
+
 SLACK = 0.01
 """Seconds after the last one in which a change may be an echo of a person's own request."""
 
 _Noted = tuple[float | Keep, bool | Keep, bool]
 """A volume or a mute, and whether a person has asked for it through us; then no cap says what is remembered of it."""
-
-NO_WRITES: Mapping[tuple[type, Key], Write] = MappingProxyType({})
 
 LATEST_START = 30.0
 """Seconds after which a stream has begun, whatever it shows: the session manager comes to the last of hundreds by then."""
@@ -254,7 +253,7 @@ class Keeper:
     def _follow_level(self, change: Change, origin: Origin) -> bool:
         """Go the short way with a level; False where that shows in more, as in the wish for what has no volume to show."""
         record = change.after
-        if not isinstance(record, Device | Stream) or (isinstance(record, Stream) and not record.has_volume):
+        if not isinstance(record, _AUDIBLE) or (isinstance(record, Stream) and not record.has_volume):
             return False
         key = (record.kind, record.index)
         moment = self._moment(key)
@@ -365,8 +364,7 @@ class Keeper:
             return False
         if isinstance(record, Device):
             return device_key(record) not in state.locked
-        is_held = record.identity.app_id in state.locked or self._locks(record)
-        return not (is_held or moment.is_in_grace)
+        return not (record.identity.app_id in state.locked or self._locks(record) or moment.is_in_grace)
 
     def _look_at(self, change: Change) -> None:
         before, record = change.before, change.after
@@ -415,7 +413,7 @@ class Keeper:
         if not recalled.locked:
             recalled = Remembered(max_volume=recalled.max_volume)
         recalled = replace(recalled, volume=_within(self._mixer.state, recalled.volume))
-        moment = replace(self._moment((device.kind, device.index)), born_at=-math.inf)
+        moment = self._moment((device.kind, device.index))._replace(born_at=-math.inf)
         self._enforce(
             None if before is None else _as_stream(before), _as_stream(device), recalled, moment, set()
         )

@@ -33,7 +33,7 @@ from pwmixer_dbus.core.errors import (
     NotFoundError,
 )
 from pwmixer_dbus.core.measures import Measures
-from pwmixer_dbus.core.memory import Write
+from pwmixer_dbus.core.memory import NO_WRITES, Write
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
@@ -145,13 +145,15 @@ class Lanes:
 
         What is pending was asked just now, and so was what a server under load has not answered in time, and may yet do.
         """
+        slots = [slot for slot in ((SetVolume, key), (SetMuted, key)) if slot in self._writes]
+        if not slots:  # as for nearly all
+            return NO_WRITES
         now = self._loop.time()
         return {
             slot: replace(self._writes[slot], at=now)
             if slot in self._pending or slot in self._unanswered
             else self._writes[slot]
-            for slot in ((SetVolume, key), (SetMuted, key))
-            if slot in self._writes
+            for slot in slots
         }
 
     def forget_writes(self) -> None:

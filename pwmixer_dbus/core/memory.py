@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
@@ -190,8 +190,10 @@ class Write:
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+NO_WRITES: Mapping[Slot, Write] = MappingProxyType({})
+
+
+class Moment(NamedTuple):
     """When something happens, in seconds of one monotonic clock, and what happened before.
 
     `born_at`: when the stream or device in question appeared; for a stream that the session manager is to link, when it was
@@ -203,7 +205,7 @@ class Moment:
     now: float
     born_at: float = -math.inf
     unrest_at: float = -math.inf
-    writes: Mapping[Slot, Write] = field(default_factory=lambda: MappingProxyType({}))
+    writes: Mapping[Slot, Write] = NO_WRITES
     grace: float = GRACE
 
     @property
@@ -580,18 +582,22 @@ def meant(
 ) -> tuple[float | Keep, bool | Keep]:
     """Return the volume and the mute that `intent_of` takes a change of a stream or a device for, before any cap."""
     before, after = change.before, change.after
-    match before, after:
-        case Stream(), Stream():
-            app = memory.apps.get(after.identity.app_id)
-            is_loose = before.device == after.device and not (app and app.locked)
-        case Device(), Device():
-            known = memory.devices.get(device_key(after))
-            is_loose = before.active_port == after.active_port and not (known and known.locked)
-        case _:
-            return KEEP, KEEP
-    is_loose = is_loose and state.connected and before.positions == after.positions
-    is_loose = is_loose and not moment.is_in_grace and moment.now - moment.unrest_at >= SETTLING
-    counts = origin.kind == "user" or (origin.kind in {"server", "fade"} and is_loose)
+    known: KnownApp | KnownDevice | None
+    if isinstance(before, Stream) and isinstance(after, Stream):
+        known, is_there = memory.apps.get(after.identity.app_id), before.device == after.device
+    elif isinstance(before, Device) and isinstance(after, Device):
+        known, is_there = memory.devices.get(device_key(after)), before.active_port == after.active_port
+    else:
+        return KEEP, KEEP
+    counts = origin.kind == "user" or (
+        origin.kind in {"server", "fade"}
+        and is_there
+        and not (known is not None and known.locked)
+        and state.connected
+        and before.positions == after.positions
+        and moment.now - moment.unrest_at >= SETTLING
+        and not moment.is_in_grace
+    )
     return _volume_intent(before, after, moment, counts), _mute_intent(before, after, moment, counts)
 
 

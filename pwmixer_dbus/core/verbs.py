@@ -162,7 +162,8 @@ def audible_streams(state: MixerState, owner: App | Group) -> list[Stream]:
 
     A group has been put together by hand, so all of it is meant.
     """
-    streams = [s for s in state.streams_of(owner) if s.has_volume]
+    known = state.streams
+    streams = [s for key in owner.streams if (s := known.get(key)) is not None and s.has_volume]
     if len(streams) == 1 or isinstance(owner, Group):
         return streams
     playing = [s for s in streams if s.kind is Kind.PLAYBACK]

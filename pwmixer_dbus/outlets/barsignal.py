@@ -54,16 +54,21 @@ class BarSignal:
         self._bars.close()
 
     def _on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        if self._timer is None and any(shows(before, self._mixer.state, change) for change in changes):
-            due = max(self._loop.time(), self._told_at + SPACING)
-            self._timer = self._loop.call_at(due, self._tell)
+        if self._timer is not None:
+            return
+        for change in changes:
+            if shows(before, self._mixer.state, change):
+                # While there is nobody to tell, it is enough to look for somebody.
+                due = self._told_at + SPACING if self._bars.are_there else self._looked_at + LOOK
+                self._timer = self._loop.call_at(max(self._loop.time(), due), self._tell)
+                return
 
     def _tell(self) -> None:
         self._timer = None
         now = self._told_at = self._loop.time()
         if now - self._looked_at >= LOOK:
             self._looked_at = now
-            self._bars.look()
+            self._bars.look_again()
         elif self._late is None:
             # A bar that has started since we looked has missed this change.
             self._late = self._loop.call_at(self._looked_at + LOOK, self._tell_newcomers)
@@ -72,7 +77,7 @@ class BarSignal:
     def _tell_newcomers(self) -> None:
         self._late = None
         self._looked_at = self._loop.time()
-        self._bars.tell(self._bars.look())
+        self._bars.tell(self._bars.look_again())
 
 
 class Bars:
@@ -81,6 +86,23 @@ class Bars:
     def __init__(self, number: int) -> None:
         self._signal = signal.SIGRTMIN + number
         self._found: dict[int, int] = {}
+        self._started = b""
+
+    @property
+    def are_there(self) -> bool:
+        """Whether there are any, as far as we know."""
+        return bool(self._found)
+
+    def look_again(self) -> list[int]:
+        """Look, unless nothing has been started since; likewise.
+
+        A bar begins with threads, which are counted as processes are: it is found, whatever program it was before.
+        """
+        started = _started_last()
+        if started and started == self._started:
+            return []
+        self._started = started
+        return self.look()
 
     def look(self) -> list[int]:
         """Look through all processes; return the ids of those that were not there at the last look."""
@@ -170,6 +192,14 @@ def _look_of(record: Record | None) -> tuple[object, ...]:
 
 def _defaults(state: MixerState) -> tuple[str, str]:
     return state.server.default_sink, state.server.default_source
+
+
+def _started_last() -> bytes:
+    """Return the number of the process or thread that was started last; nothing where that is not told."""
+    try:
+        return Path("/proc/loadavg").read_bytes().rpartition(b" ")[2]
+    except OSError:
+        return b""
 
 
 def _is_named(pid: str) -> bool:

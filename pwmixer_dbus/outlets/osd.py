@@ -28,6 +28,8 @@ LATE = 2.0
 
 _LOUD, _LOW = 2 / 3, 1 / 3
 
+_AUDIBLE = (Device, Stream)
+
 Subject = tuple[Kind, int] | str
 """A device by its key, or an application by its id."""
 
@@ -85,17 +87,19 @@ class OnScreenDisplay:
     def _subject(self, change: Change, origin: Origin) -> Subject | None:
         """Say what a change is to be shown of; None for nothing."""
         before, after = change.before, change.after
-        if not isinstance(after, Device | Stream) or not isinstance(before, Device | Stream):
-            return None
-        if (gain.level(before.channels), before.muted) == (gain.level(after.channels), after.muted):
+        if not isinstance(after, _AUDIBLE) or not isinstance(before, _AUDIBLE):
             return None
         who = self._behind(after, origin)
-        if who.quiet or who.kind not in {"user", "server"}:
+        if who.quiet or not (who.kind == "user" or (who.kind == "server" and self._is_default(after))):
+            return None
+        if gain.level(before.channels) == gain.level(after.channels) and before.muted == after.muted:
             return None
         if isinstance(after, Device):
-            is_default = self._mixer.state.default(after.kind) == after
-            return (after.kind, after.index) if is_default or who.kind == "user" else None
-        return after.identity.app_id if who.kind == "user" and not after.hidden else None
+            return after.kind, after.index
+        return None if after.hidden else after.identity.app_id
+
+    def _is_default(self, record: Device | Stream) -> bool:
+        return isinstance(record, Device) and self._mixer.state.default(record.kind) == record
 
     def _behind(self, record: Device | Stream, origin: Origin) -> Origin:
         """Say who is behind a change: the server may show what was asked of it some time later."""

@@ -174,7 +174,9 @@ class Ear:
         self.told: list[tuple[float, str]] = []
         self.closed = False
 
-    def look(self) -> list[int]:
+    are_there = True
+
+    def look_again(self) -> list[int]:
         self.looked.append(round(self.loop.time() - 1000, 3))
         return [1]
 

@@ -50,6 +50,9 @@ _FIELDS = (
 _FIELDS_END = bytes(-len(_FIELDS) % 8)
 _BODY = _text(NODE.name)
 _BODY += bytes(-len(_BODY) % 4)
+_BODY_END = bytes(-(len(_BODY) + 4) % 8)
+"""What is between the number of bytes of the entries and the first of them."""
+
 _VOLUME = _aligned(_text("Volume") + _signature("d"))
 _MUTED = {muted: _aligned(_text("Muted") + _signature("b")) + _word(muted) for muted in (False, True)}
 _CHANNELS = _text("ChannelVolumes") + _signature("ad")
@@ -66,9 +69,11 @@ def level_changed(path: str, old: Level, new: Level) -> bytearray | None:
         entries += _MUTED[new.muted]
     if new.channels != old.channels:
         count = len(new.channels)
-        entries = _aligned(entries) + _CHANNELS + pack(f"<I4x{count}d", 8 * count, *new.channels)
+        entries += bytes(-len(entries) % 8)
+        entries += _CHANNELS + pack(f"<I4x{count}d", 8 * count, *new.channels)
     if not entries:
         return None
-    body = _aligned(_BODY + _word(len(entries))) + entries + _NOTHING_INVALID
-    where = _aligned(_KIND + _text(path)) + _FIELDS
+    body = _BODY + _word(len(entries)) + _BODY_END + entries + _NOTHING_INVALID
+    name = path.encode()
+    where = _KIND + _word(len(name)) + name + bytes(8 - len(name) % 8) + _FIELDS  # at least one 0 ends a text
     return bytearray(_START.pack(_SIGNAL, len(body), 0, len(where)) + where + _FIELDS_END + body)

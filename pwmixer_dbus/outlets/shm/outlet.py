@@ -7,7 +7,7 @@ from typing import cast
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.document import Document, Level, Value, describe_app, describe_device, level_of
-from pwmixer_dbus.core.model import App, Device, Identity, Kind, Record, Stream
+from pwmixer_dbus.core.model import App, Device, Kind, Record, Stream
 from pwmixer_dbus.core.settings import SharedMemorySettings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import is_of_level
@@ -97,12 +97,16 @@ class SharedMemory:
             self._mark_record(record, in_level=False)
 
     def _mark_record(self, record: Record | None, *, in_level: InLevel) -> None:
-        match record:
-            case Device():
+        if isinstance(record, Stream):
+            app_id = record.identity.app_id
+        elif isinstance(record, App):
+            app_id = record.app_id
+        else:
+            if isinstance(record, Device):
                 key = _key(record)
                 self._devices[key] = in_level and self._devices.get(key, True)
-            case Stream(identity=Identity(app_id=app_id)) | App(app_id=app_id):
-                self._apps[app_id] = in_level and self._apps.get(app_id, True)
+            return
+        self._apps[app_id] = in_level and self._apps.get(app_id, True)
 
     def _mark_all(self) -> None:
         state = self._mixer.state
