@@ -1,6 +1,6 @@
 """From libpulse's structs to our records and back. Nothing of a struct is kept: libpulse frees it after the callback.
 
-The hot structs (sinks, sources, streams) are read by one `struct.unpack` each, whose layout is taken from pulsectl's
+The hot structs (sinks, sources, streams, clients) are read by one `struct.unpack` each, whose layout is taken from pulsectl's
 own declarations; the rest, which rarely changes, through ctypes.
 """
 
@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
+from sys import intern
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +39,7 @@ from pwmixer_dbus.pulse.libpulse import (
     free_list,
     is_same_list,
     properties_of,
+    property_count,
     property_text,
 )
 
@@ -50,7 +52,6 @@ _HARDWARE = 0x0004
 _STATES = {0: "running", 1: "idle", 2: "suspended"}
 _AVAILABILITY = {0: Availability.UNKNOWN, 1: Availability.NO, 2: Availability.YES}
 _PROPERTY_COUNT = 1000
-_KEYS = 512
 _COPIES = 128
 
 
@@ -80,6 +81,7 @@ _read_source_output = _layout(
     *("index", "name", "client", "source", "channel_map"),
     *("proplist", "corked", "volume", "mute", "has_volume", "volume_writable"),
 )
+_read_client = _layout(c.PA_CLIENT_INFO, "index", "name", "proplist")
 _DEVICE_FIELDS = ("flags", "proplist", "state", "card", "n_ports", "ports", "active_port")
 _read_sink = _layout(
     c.PA_SINK_INFO, "name", "index", "description", "channel_map", "volume", "mute", *_DEVICE_FIELDS
@@ -127,9 +129,10 @@ class PropertyCache:
                 self.forget(kind, index)
                 self._copies[key] = (copy_list(proplist), known[1])
             return known[1]
-        self.forget(kind, index)
+        if copy is not None:
+            self.forget(kind, index)
         self._counts.properties_misses += 1
-        properties = read_properties(proplist)
+        properties = read_properties(proplist, raw)
         self._known[key] = (raw, properties)
         return properties
 
@@ -148,19 +151,37 @@ class PropertyCache:
         self._copies.clear()
 
 
-def read_properties(proplist: int) -> Properties:
-    """Read a property list of libpulse; binary values are left out, text is cleaned, `_PROPERTY_COUNT` are enough."""
-    return MappingProxyType(
-        {
-            _key(key[: 4 * TEXT_LIMIT]): clean(_text(value[: 4 * TEXT_LIMIT]))
-            for key, value in islice(properties_of(proplist), _PROPERTY_COUNT)
-        }
-    )
+def read_properties(proplist: int, raw: bytes) -> Properties:
+    """Read a property list of libpulse; binary values are left out, text is cleaned, `_PROPERTY_COUNT` are enough.
+
+    `raw` is the same list as `property_text` has it.
+    """
+    plain = _plain_properties(_text(raw), property_count(proplist))
+    if plain is None:
+        entries = islice(properties_of(proplist), _PROPERTY_COUNT)
+        plain = {intern(_cut(key)): _cut(value) for key, value in entries}
+    return MappingProxyType(plain)
 
 
-@lru_cache(maxsize=_KEYS)  # hundreds of objects have the same few
-def _key(raw: bytes) -> str:
-    return clean(_text(raw))
+def _plain_properties(text: str, count: int) -> dict[str, str] | None:
+    """Take a list of so many properties apart, `KEY = "VALUE" = "KEY = "VALUE"`; None where that takes a closer look.
+
+    There are three quotes for each property but the last: where there are no more, nobody has put one into a key or a
+    value to forge another. Nearly every list is such a one, of short and printable text, which has nothing to clean.
+    """
+    if " = hex:" in text or not text.isprintable() or not 0 < count <= _PROPERTY_COUNT:
+        return None
+    if text.count('"') != 3 * count - 1 or text.count(' = "') != 2 * count - 1:
+        return None
+    pieces = text[:-1].replace('" = "', ' = "').split(' = "')
+    if len(max(pieces, key=len)) > TEXT_LIMIT:
+        return None
+    one_after_the_other = iter(pieces)
+    return dict(zip(map(intern, one_after_the_other), one_after_the_other, strict=True))
+
+
+def _cut(raw: bytes) -> str:
+    return clean(_text(raw[: 4 * TEXT_LIMIT]))
 
 
 def sink(address: int, cache: PropertyCache) -> Device:
@@ -235,14 +256,13 @@ def _stream(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache, process_o
 
 def client(address: int, cache: PropertyCache, process_of: ProcessOf) -> Client:
     """Read a `pa_client_info`."""
-    info = ctypes.cast(address, ctypes.POINTER(c.PA_CLIENT_INFO)).contents
-    proplist = ctypes.cast(info.proplist, ctypes.c_void_p).value or 0
-    properties = cache.read(Kind.CLIENT, info.index, proplist)
+    index, name, proplist = _read_client(address)
+    properties = cache.read(Kind.CLIENT, index, proplist)
     return Client(
-        index=info.index,
-        name=_decoded(info.name),
+        index=index,
+        name=_string(name),
         properties=properties,
-        process=process_of((Kind.CLIENT, info.index), None, properties),
+        process=process_of((Kind.CLIENT, index), None, properties),
     )
 
 

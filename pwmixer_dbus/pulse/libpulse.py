@@ -78,6 +78,7 @@ _context_errno = _bind("pa_context_errno", _int, _pointer)
 _error_text = _bind("pa_strerror", ctypes.c_char_p, _int)
 _set_notice_callback = _bind("pa_context_set_subscribe_callback", None, _pointer, _NoticeCallback, _pointer)
 _proplist_text = _bind("pa_proplist_to_string_sep", _pointer, _pointer, ctypes.c_char_p)
+property_count = _bind("pa_proplist_size", ctypes.c_uint, _pointer)
 _proplist_iterate = _bind("pa_proplist_iterate", ctypes.c_char_p, _pointer, ctypes.POINTER(_pointer))
 _proplist_gets = _bind("pa_proplist_gets", ctypes.c_char_p, _pointer, ctypes.c_char_p)
 _free = _bind("pa_xfree", None, _pointer)
@@ -118,8 +119,8 @@ set_card_profile = _request("set_card_profile_by_index", _u32, ctypes.c_char_p)
 
 
 def property_text(proplist: int) -> bytes:
-    """Return a property list as text, to be compared and not to be parsed: backslashes and keys are not escaped."""
-    pointer = _proplist_text(proplist, b"\x1f")
+    """Return a property list as text, `KEY = "VALUE" = "KEY = "VALUE"`; backslashes and keys are not escaped."""
+    pointer = _proplist_text(proplist, b' = "')
     try:
         return ctypes.string_at(pointer)
     finally:
