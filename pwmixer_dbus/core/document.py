@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, assert_never
 
 from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.identity import evidence_for
 from pwmixer_dbus.core.memory import device_key, device_of_key
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Properties, Stream
 from pwmixer_dbus.core.selectors import Target, selector_of
@@ -230,9 +231,8 @@ def describe_card(card: Card) -> Document:
 def explain_stream(state: MixerState, stream: Stream) -> Document:
     """Return why a stream is what it is and where it is: the evidence for its application, and its device."""
     device = state.device_of(stream)
-    evidence: list[Value] = [
-        {"source": e.source, "value": e.value, "verdict": e.verdict} for e in stream.identity.evidence
-    ]
+    facts = evidence_for(stream, state.client_of(stream), state.settings.aliases)
+    evidence: list[Value] = [{"source": f.source, "value": f.value, "verdict": f.verdict} for f in facts]
     return {
         "stream": selector_of(stream),
         "media_name": stream.media_name,

@@ -25,20 +25,20 @@ game started and that inherited the game's environment.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from pwmixer_dbus.core.model import (
     NO_PROPERTIES,
     TEXT_LIMIT,
     Client,
-    Evidence,
     Identity,
     Process,
     Properties,
     Stream,
     clean,
 )
+from pwmixer_dbus.core.records import dataclass
 
 ID_LIMIT: Final = 128
 NAME_LIMIT: Final = 128
@@ -168,6 +168,16 @@ USED: Final = "used"
 WEAKER: Final = "weaker"
 GENERIC: Final = "generic"
 NOTHING_LEFT: Final = "says nothing"
+ONLY_NAMES: Final = "names it, but never identifies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One fact that is looked at while a stream's application is sought: where it stands, what it says, its fate."""
+
+    source: str
+    value: str
+    verdict: str
 
 
 class _Fact(NamedTuple):
@@ -210,25 +220,50 @@ def identify(stream: Stream, client: Client | None, aliases: Mapping[str, str] =
     own: {"bin:mpv": "Music"} gives `tag:music`, shown as "Music". Aliases do not chain, and an unknown stream has none.
     """
     view = _look(stream, client)
-    facts = tuple(_facts(view))
-    used = next((fact for fact in facts if fact.app_id), None)
+    used = _strongest(_facts(view))
     if used is None:
-        return _unknown(stream, view, facts)
-    wanted = clean(aliases.get(used.app_id, ""))
-    alias = _alias_id(wanted)
+        return _unknown(stream, view)
+    wanted, alias = _renamed(used, aliases)
     app_id = alias or used.app_id
-    evidence = tuple(
-        Evidence(source=fact.source, value=fact.value, verdict=_verdict(fact, used, alias)) for fact in facts
-    )
-    if alias:
-        evidence = (Evidence(source="alias", value=wanted, verdict=USED), *evidence)
     own_name = wanted if alias.startswith("tag:") else used.value if app_id.startswith("tag:") else ""
     return Identity(
         app_id=app_id,
         name=(_tag_text(own_name) or _display_name(view, app_id))[:NAME_LIMIT],
         icon_name=_icon_name(view, app_id),
-        evidence=evidence,
     )
+
+
+def evidence_for(
+    stream: Stream, client: Client | None, aliases: Mapping[str, str] = NO_PROPERTIES
+) -> tuple[Evidence, ...]:
+    """List every fact that counts for or against what `identify` says of the same, strongest first."""
+    view = _look(stream, client)
+    facts = tuple(_facts(view))
+    used = _strongest(facts)
+    if used is None:
+        title = _title(view)
+        refused = [Evidence(source=f.source, value=f.value, verdict=f.refusal) for f in facts]
+        named = Evidence(source=title.source, value=title.value, verdict=ONLY_NAMES) if title else None
+        return (*refused, named) if named else tuple(refused)
+    wanted, alias = _renamed(used, aliases)
+    evidence = tuple(
+        Evidence(source=fact.source, value=fact.value, verdict=_verdict(fact, used, alias)) for fact in facts
+    )
+    return (Evidence(source="alias", value=wanted, verdict=USED), *evidence) if alias else evidence
+
+
+def _strongest(facts: Iterable[_Fact]) -> _Fact | None:
+    """Return the first fact that names an application; those after it are not looked for."""
+    for fact in facts:
+        if fact.app_id:
+            return fact
+    return None
+
+
+def _renamed(used: _Fact, aliases: Mapping[str, str]) -> tuple[str, str]:
+    """Return what the user calls an application instead, as it was written and as an id; "" for nothing else."""
+    wanted = aliases.get(used.app_id, "")
+    return wanted, _alias_id(wanted) if wanted else ""
 
 
 def is_sandboxed(properties: Properties) -> bool:
@@ -248,16 +283,17 @@ def _look(stream: Stream, client: Client | None) -> _View:
     process = stream.process or (client.process if client else None)
     names = _said(ours, theirs, "application.name", _name_word)
     if not names and client and client.name:
-        names = (_Said("client name", clean(client.name), _name_word(clean(client.name))),)
+        names = (_Said("client name", client.name, _name_word(client.name)),)
     binaries = _said(ours, theirs, "application.process.binary", _program)
     distrust = _distrust(process, ours, theirs, binaries) if process else ""
     return _View(ours, theirs, names, binaries, process, distrust)
 
 
-def _said(ours: Properties, theirs: Properties, key: str, reduce: Callable[[str], str]) -> tuple[_Said, ...]:
+def _said(
+    ours: Properties, theirs: Properties, key: str, reduce: Callable[[str], str] = str
+) -> tuple[_Said, ...]:
     """Read one property of both layers, the stream's first; the client's only if it says something else."""
-    first = clean(ours.get(key, ""))
-    second = clean(theirs.get(key, ""))
+    first, second = ours.get(key), theirs.get(key)
     said = (_Said(f"stream {key}", first, reduce(first)),) if first else ()
     if not second or second == first:
         return said
@@ -271,17 +307,19 @@ def _distrust(process: Process, ours: Properties, theirs: Properties, binaries: 
     if not binaries:
         vouched = theirs.get("pipewire.sec.pid") == str(process.pid)
         return "" if vouched else "not trusted: no binary to compare it with"
-    return "" if _agrees(process, binaries[0].value) else f"not trusted: comm says {clean(process.comm)}"
+    return "" if _agrees(process, binaries[0].value) else f"not trusted: comm says {process.comm}"
 
 
 def _agrees(process: Process, binary: str) -> bool:
     """Whether a process is this binary: by comm, which is cut and which threads rename, or by its first argument."""
+    exact = binary.rpartition("/")[2][:COMM_LIMIT]
+    if exact and process.comm == exact:  # as nearly always
+        return True
     expected = _stem(binary)
-    said = [clean(text) for text in (process.comm, *process.command[:1]) if text]
+    said = [text for text in (process.comm, *process.command[:1]) if text]
     if WINE.fullmatch(expected):  # Wine names the process after the Windows program
         return any(WINE.match(_stem(text)) or ".exe" in text.casefold() for text in said)
     own = TOOLS.get(expected, frozenset())
-    exact = clean(binary).rpartition("/")[2][:COMM_LIMIT]
     return any(
         text[:COMM_LIMIT] == exact
         or _stem(text) in own
@@ -296,10 +334,11 @@ def _family(stem: str) -> str:
 
 def _facts(view: _View) -> Iterator[_Fact]:
     """Yield every piece of evidence, strongest first."""
-    yield from _tags(view)
+    for source, value, _ in _said(view.stream, view.client, "pwmixer.app"):
+        yield _Fact(source, value, _app_id("tag", value))
     yield from _sandboxes(view)
     yield from _process_facts(view)
-    for source, value in _both(view, "application.id"):
+    for source, value, _ in _said(view.stream, view.client, "application.id"):
         yield _Fact(source, value, _desktop_app_id(value), GENERIC)
     yield from _binary_facts(view)
     for source, value, word in view.names:
@@ -307,32 +346,19 @@ def _facts(view: _View) -> Iterator[_Fact]:
         yield _Fact(source, value, _app_id(prefix, word), GENERIC)
     yield from _command_facts(view)
     yield from _unit_facts(view)
-    for source, value in _both(view, "application.icon_name"):
+    for source, value, _ in _said(view.stream, view.client, "application.icon_name"):
         is_generic = GENERIC_ICON.fullmatch(value.casefold()) or "/" in value
         yield _Fact(source, value, "" if is_generic else _desktop_app_id(value), GENERIC)
     for source, value, word in _said(view.stream, view.client, "node.name", _name_word):
         yield _Fact(source, value, _app_id("node", word), GENERIC)
 
 
-def _both(view: _View, key: str) -> Iterator[tuple[str, str]]:
-    for said in _said(view.stream, view.client, key, str):
-        yield said.source, said.value
-
-
-def _tags(view: _View) -> Iterator[_Fact]:
-    for source, value in _both(view, "pwmixer.app"):
-        yield _Fact(source, value, _app_id("tag", value))
-
-
 def _sandboxes(view: _View) -> Iterator[_Fact]:
     for layer, properties in (("client", view.client), ("stream", view.stream)):
-        flatpak = clean(properties.get("pipewire.access.portal.app_id", ""))
-        if flatpak:
-            yield _sandbox(
-                view, f"{layer} pipewire.access.portal.app_id", flatpak, _app_id("flatpak", flatpak)
-            )
-        snap = clean(properties.get("pipewire.snap.id", ""))
-        if snap:
+        if flatpak := properties.get("pipewire.access.portal.app_id"):
+            source = f"{layer} pipewire.access.portal.app_id"
+            yield _sandbox(view, source, flatpak, _app_id("flatpak", flatpak))
+        if snap := properties.get("pipewire.snap.id"):
             yield _sandbox(view, f"{layer} pipewire.snap.id", snap, _app_id("snap", _snap_name(snap)))
 
 
@@ -354,11 +380,11 @@ def _process_facts(view: _View) -> Iterator[_Fact]:
     if process is None:
         return
     if view.distrust:
-        yield _Fact("process comm", clean(process.comm), "", view.distrust)
+        yield _Fact("process comm", process.comm, "", view.distrust)
         return
-    unit = clean(process.unit)
+    unit = process.unit
     if process.steam_app:
-        yield _Fact("process SteamAppId", clean(process.steam_app), _steam_app_id(process.steam_app))
+        yield _Fact("process SteamAppId", process.steam_app, _steam_app_id(process.steam_app))
     if steam := STEAM_UNIT.match(unit):
         yield _Fact("process unit", unit, _steam_app_id(steam[1]))
     elif snap := SNAP_UNIT.match(unit):
@@ -420,12 +446,10 @@ def _command_facts(view: _View) -> Iterator[_Fact]:
     """Yield what an interpreter, a runtime or Wine was told to run."""
     if view.process is None or view.distrust:
         return
-    for text in (*view.process.command[:2], view.process.comm):
-        value = clean(text)
+    for value in (*view.process.command[:2], view.process.comm):
         if value:
-            prefix = (
-                "name" if value.casefold().endswith(".exe") else "bin"
-            )  # what Wine's own streams are named by
+            # What Wine's own streams are named by.
+            prefix = "name" if value.casefold().endswith(".exe") else "bin"
             yield _Fact("process command", value, _app_id(prefix, _script(value)), GENERIC)
 
 
@@ -434,7 +458,7 @@ def _unit_facts(view: _View) -> Iterator[_Fact]:
 
     A program that says its own name would otherwise be one application from the menu and another from a terminal.
     """
-    unit = clean(view.process.unit) if view.process and not view.distrust else ""
+    unit = view.process.unit if view.process and not view.distrust else ""
     application = _unit_application(unit)
     if not unit or STEAM_UNIT.match(unit) or SNAP_UNIT.match(unit) or unit.startswith("app-flatpak-"):
         return
@@ -470,24 +494,19 @@ def _unescape(match: re.Match[str]) -> str:
     return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "replace")
 
 
-def _unknown(stream: Stream, view: _View, facts: tuple[_Fact, ...]) -> Identity:
+def _unknown(stream: Stream, view: _View) -> Identity:
     """Stand alone: the server's index is in the id, so no two streams share it and nobody can alias it."""
     app_id = f"stream:{stream.kind}-{stream.index}"
-    evidence = [Evidence(source=fact.source, value=fact.value, verdict=fact.refusal) for fact in facts]
-    said = (view.names, _said(view.stream, view.client, "media.name", _name_word), view.binaries)
-    title = next((one for one in said[1] if one.word), None)
-    if title:
-        evidence.append(
-            Evidence(source=title.source, value=title.value, verdict="names it, but never identifies")
-        )
-    raw = next((one.value for group in said for one in group), "")
-    name = title.value if title else raw
-    return Identity(
-        app_id=app_id,
-        name=name[:NAME_LIMIT] or "Unknown",
-        icon_name=_icon_name(view, app_id),
-        evidence=tuple(evidence),
-    )
+    title = _title(view)
+    said = (*view.names, *_said(view.stream, view.client, "media.name"), *view.binaries)
+    name = title.value if title else next((one.value for one in said), "")
+    return Identity(app_id=app_id, name=name[:NAME_LIMIT] or "Unknown", icon_name=_icon_name(view, app_id))
+
+
+def _title(view: _View) -> _Said | None:
+    """Find what a person may know a stream by whose application is unknown."""
+    said = _said(view.stream, view.client, "media.name", _name_word)
+    return next((one for one in said if one.word), None)
 
 
 def _verdict(fact: _Fact, used: _Fact, alias: str) -> str:
@@ -534,7 +553,7 @@ def _pretty(text: str) -> str:
 def _icon_name(view: _View, app_id: str) -> str:
     """Choose an icon's name: the application's own, else the id's text, which is a desktop file's or a program's name."""
     for key in ("application.icon_name", "media.icon_name"):
-        for _, value in _both(view, key):
+        for _, value, _ in _said(view.stream, view.client, key):
             if "/" not in value and not GENERIC_ICON.fullmatch(value.casefold()):
                 return value[:NAME_LIMIT]
     prefix, _, text = app_id.partition(":")
@@ -555,7 +574,7 @@ def _app_id(prefix: str, text: str) -> str:
     """Build an id of at most ID_LIMIT characters that needs no quoting; "" if nothing of the text is left."""
     slug = text[:TEXT_LIMIT]
     if not slug.isascii():
-        slug = unicodedata.normalize("NFKC", clean(slug))
+        slug = unicodedata.normalize("NFKC", slug)
     if prefix not in CASED_PREFIXES:
         slug = slug.casefold()
     slug = NOT_IN_IDS.sub("-", slug).strip("-.")
@@ -574,7 +593,7 @@ def _undecorated(binary: str) -> str:
 
 
 def _stem(binary: str) -> str:
-    return _undecorated(clean(binary)).casefold()
+    return _undecorated(binary).casefold()
 
 
 def _program(binary: str) -> str:

@@ -129,17 +129,8 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One fact that was looked at while a stream's application was sought: where it stood, what it said, its fate."""
-
-    source: str
-    value: str
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which application a stream belongs to, and every fact that led there, strongest first.
+    """Which application a stream belongs to; `core.identity.evidence_for` says why.
 
     `app_id` is stable over restarts, updates and packaging: `flatpak:com.spotify.Client`, `steam:1091500`,
     `bin:vesktop`, `id:org.mozilla.firefox`, `name:my-sdl-game`, `tag:music`, or `stream:playback-17` for an unknown one,
@@ -149,7 +140,6 @@ class Identity:
     app_id: str
     name: str
     icon_name: str = ""
-    evidence: tuple[Evidence, ...] = ()
 
 
 UNRESOLVED = Identity(app_id="", name="")

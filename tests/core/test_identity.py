@@ -3,13 +3,14 @@
 import json
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwmixer_dbus.core.identity import ID_LIMIT, identify, is_sandboxed
-from pwmixer_dbus.core.model import Client, Identity, Kind, Process, Stream, clean
+from pwmixer_dbus.core.identity import ID_LIMIT, Evidence, evidence_for, identify, is_sandboxed
+from pwmixer_dbus.core.model import Client, Kind, Process, Stream, clean
 
 RECORDED = json.loads(
     (Path(__file__).parents[1] / "data" / "app_properties.json").read_text(encoding="utf-8")
@@ -54,6 +55,15 @@ def props(**short: str) -> dict[str, str]:
     return {SHORT.get(key, key.replace("_", ".")): value for key, value in short.items()}
 
 
+class Found(NamedTuple):
+    """What a stream counts as, and why."""
+
+    app_id: str
+    name: str
+    icon_name: str
+    evidence: tuple[Evidence, ...]
+
+
 def who(
     stream: dict[str, str],
     client: dict[str, str] | None = None,
@@ -61,18 +71,20 @@ def who(
     *,
     index: int = 7,
     aliases: dict[str, str] | None = None,
-) -> Identity:
+) -> Found:
     owner = None if client is None else Client(index=3, properties=client)
     record = Stream(kind=Kind.PLAYBACK, index=index, client=3, properties=stream, process=process)
-    return identify(record, owner, aliases or {})
+    identity = identify(record, owner, aliases or {})
+    evidence = evidence_for(record, owner, aliases or {})
+    return Found(identity.app_id, identity.name, identity.icon_name, evidence)
 
 
 def started(comm: str, unit: str = "", steam: str = "", command: tuple[str, ...] = ()) -> Process:
     return Process(pid=4711, comm=comm, unit=unit, steam_app=steam, command=command)
 
 
-def verdict(identity: Identity, source: str) -> str:
-    return next(fact.verdict for fact in identity.evidence if fact.source == source)
+def verdict(found: Found, source: str) -> str:
+    return next(fact.verdict for fact in found.evidence if fact.source == source)
 
 
 @pytest.mark.parametrize("program", sorted(EXPECTED))
@@ -481,7 +493,7 @@ def test_the_evidence_stands_strongest_first_and_says_what_became_of_it() -> Non
     "key", ["application.name", "application.process.binary", "application.id", "pwmixer.app"]
 )
 def test_hostile_text_is_cut_and_cleaned(key: str) -> None:
-    hostile = "x\x00\x1b[31m\n\u202e\ud800* ?" * 1000
+    hostile = clean("x\x00\x1b[31m\n\u202e\ud800* ?" * 1000)
     found = who({key: hostile, "application.icon_name": hostile})
     assert len(found.app_id) <= ID_LIMIT
     assert not set(found.app_id) & set("\x00\x1b\n *?[]\u202e\ud800")
@@ -530,7 +542,7 @@ def test_no_hostile_name_takes_long(unit: str, end: str) -> None:
 # --- for any properties at all ---
 
 Text = dict[str, str]
-TEXTS = st.text(st.characters(), max_size=40) | st.sampled_from(
+TEXTS = st.text(st.characters(), max_size=40).map(clean) | st.sampled_from(
     [
         "electron",
         "Chromium",
@@ -567,6 +579,8 @@ def test_any_properties_give_one_legal_id(
     assert 0 < len(found.app_id) <= ID_LIMIT
     assert found.name
     assert clean(found.app_id) == found.app_id
+    used = [fact for fact in found.evidence if fact.verdict.startswith("used")]
+    assert bool(used) is not found.app_id.startswith("stream:playback-")
     assert not any(letter.isspace() or letter in "*?[]{}'\"`$&;|<>()\\/!,#~" for letter in found.app_id)
 
 
