@@ -74,11 +74,8 @@ def _is_dataclass(value: Any) -> bool:
 
 def _replace(record: Any, /, **changes: Any) -> Any:
     """Make a record that differs from another in some fields."""
-    copies = getattr(record, _COPIES)
     names = tuple(changes)
-    copy = copies.get(names)
-    if copy is None:
-        copy = copies[names] = _make_copy(type(record), names)
+    copy = record.__record_copies__.get(names) or _make_copy(type(record), names)
     return copy(record, **changes)
 
 
@@ -126,7 +123,7 @@ def _open(cls: type) -> type:
 
 
 def _make_copy(cls: type, changed: tuple[str, ...]) -> Any:
-    """Write what makes a copy with these fields changed."""
+    """Write what makes a copy with these fields changed, and keep it."""
     names = [field.name for field in _fields(cls)]
     for name in changed:
         if name not in names:
@@ -134,7 +131,8 @@ def _make_copy(cls: type, changed: tuple[str, ...]) -> Any:
     lines = [f"other.{name} = {name if name in changed else f'self.{name}'}" for name in names]
     text = "; ".join(["other = new(open)", *lines, "other.__class__ = cls", "return other"])
     known: dict[str, Any] = {"new": object.__new__, "open": _open(cls), "cls": cls}
-    return _written("copy", ", ".join(("self, /", *changed)), text, known)
+    copy = getattr(cls, _COPIES)[changed] = _written("copy", ", ".join(("self, /", *changed)), text, known)
+    return copy
 
 
 def _make_init(cls: type, mark: str) -> Any:

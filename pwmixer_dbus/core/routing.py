@@ -27,7 +27,7 @@ from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import device_of_key
-from pwmixer_dbus.core.model import App, Device, Key, Kind, Stream
+from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -153,6 +153,8 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
         record = change.after or change.before
         if isinstance(record, App) and _prefers_otherwise(change):
             concerned += record.streams
+        if isinstance(record, Client) and change.after is not None and not is_unrest:  # it may complete them
+            concerned += [(s.kind, s.index) for s in state.streams_of_client(record.index)]
         if not isinstance(record, Stream):
             continue
         key = (record.kind, record.index)

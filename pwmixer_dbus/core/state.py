@@ -48,6 +48,8 @@ from pwmixer_dbus.core.settings import Settings
 KNOWN_APPS = 1000
 """How many applications are remembered; beyond that, the one that has been silent longest is forgotten."""
 
+CLIENT_OF = attrgetter("client")
+
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R", bound=Record)
@@ -97,6 +99,13 @@ class MixerState:
     def client_of(self, stream: Stream) -> Client | None:
         """Find the client that owns a stream."""
         return None if stream.client is None else self.clients.get(stream.client)
+
+    def streams_of_client(self, index: int) -> list[Stream]:
+        """List the streams of a client."""
+        streams = self.streams.values()
+        if index not in map(CLIENT_OF, streams):  # as of nearly all that are new
+            return []
+        return [stream for stream in streams if stream.client == index]
 
     def streams_of(self, owner: App | Group) -> Iterator[Stream]:
         """Go through the streams of an application or a group, oldest first."""
@@ -376,7 +385,7 @@ def _client_seen(state: MixerState, client: Client) -> Result:
         return state, ()
     after = replace(state, clients=_with(state.clients, client.index, client))
     changes = [_change(known, client)]
-    for stream in [s for s in after.streams.values() if s.client == client.index]:
+    for stream in after.streams_of_client(client.index):
         after, more = _identified(after, stream)
         changes += more
     return after, tuple(changes)
@@ -633,21 +642,18 @@ def _map_differences(before: Mapping[K, R], after: Mapping[K, R]) -> Iterator[Ch
             yield _change(known, record)
 
 
+_KINDS: Mapping[type[Record], Kind] = {
+    Client: Kind.CLIENT,
+    Card: Kind.CARD,
+    App: Kind.APP,
+    Group: Kind.GROUP,
+    Server: Kind.SERVER,
+}
+
+
 def _change(before: Record | None, after: Record | None) -> Change:
     record = after or before
-    match record:
-        case Device() | Stream():
-            kind = record.kind
-        case Client():
-            kind = Kind.CLIENT
-        case Card():
-            kind = Kind.CARD
-        case App():
-            kind = Kind.APP
-        case Group():
-            kind = Kind.GROUP
-        case _:
-            kind = Kind.SERVER
+    kind = record.kind if isinstance(record, Device | Stream) else _KINDS[type(record)]
     return Change(kind=kind, before=before, after=after)
 
 

@@ -4,7 +4,7 @@ A process may end at any moment, and its text is its own to choose: every read m
 """
 
 import os
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +19,9 @@ PID_LIMIT: Final = 1 << 22  # the kernel's own on 64 bits
 ANCESTORS: Final = 4
 LAUNCH_ANCESTORS: Final = 8
 
-# Marks of a browser's child process: it was told nothing about the application, its parent was.
-CHILD_ARGUMENTS: Final = (
-    b" --type=utility",
-    b" --type=renderer",
-    b" --type=zygote",
-    b" --type=broker",
-    b" -contentproc",
-)
+# Marks of a browser's child process: it was told nothing about the application, its parent was. Chromium writes the
+# arguments of its children as one.
+CHILD_ARGUMENT: Final = re.compile(rb"[\0 ](?:--type=(?:utility|renderer|zygote|broker)|-contentproc)")
 # After these an argument is program text or a search path, not a name.
 CODE_ARGUMENTS: Final = frozenset({b"-c", b"-e", b"--eval"})
 VALUE_ARGUMENTS: Final = frozenset(
@@ -106,18 +101,11 @@ def _read(proc: Path, pid: int, name: str, limit: int = READ_LIMIT) -> bytes:
     except OSError:
         return b""
     try:
-        return b"".join(_chunks(descriptor, limit))
+        return os.read(descriptor, limit)  # of these files the kernel gives all that is asked for at once
     except OSError:
         return b""
     finally:
         os.close(descriptor)
-
-
-def _chunks(descriptor: int, limit: int) -> Iterator[bytes]:
-    """Read until the end or the limit: /proc hands out a page at a time."""
-    while limit > 0 and (chunk := os.read(descriptor, limit)):
-        limit -= len(chunk)
-        yield chunk
 
 
 def _text(raw: bytes) -> str:
@@ -126,15 +114,17 @@ def _text(raw: bytes) -> str:
 
 def _unit(cgroup: bytes) -> str:
     """Take the innermost unit of the unified hierarchy: the line `0::/user.slice/.../app-gnome-mpv-12.scope`."""
-    for line in cgroup.splitlines():
-        if line.startswith(b"0::"):
-            units = (part for part in reversed(line.split(b"/")) if part.endswith(UNIT_SUFFIXES))
-            return clean(next(units, b"").decode("utf-8", "replace"))
+    path = (b"\n" + cgroup).partition(b"\n0::")[2].partition(b"\n")[0]
+    for part in reversed(path.split(b"/")):
+        if part.endswith(UNIT_SUFFIXES):
+            return clean(part.decode("utf-8", "replace"))
     return ""
 
 
 def _steam_app(environ: bytes) -> str:
     """Take the number of the Steam game; 0 marks a program that is none of Steam's, whose shortcut has a number."""
+    if b"Steam" not in environ:
+        return ""
     variables = dict(
         pair.partition(b"=")[::2] for pair in environ.split(b"\0")[:-1] if pair.startswith(b"Steam")
     )
@@ -161,25 +151,23 @@ def _steam_launch(pid: int, proc: Path) -> str:
 
 def _own_arguments(pid: int, proc: Path) -> list[bytes]:
     """Read the command line, that of the nearest ancestor which is no child process of the same browser."""
-    arguments: list[bytes] = []
+    line = b""
     current: int | None = pid
     for _ in range(ANCESTORS):
         if current is None:
             break
-        arguments = _read(proc, current, "cmdline").rstrip(b"\0").split(b"\0")
-        line = b" ".join(arguments)  # Chromium writes its children's as one argument
-        if not any(mark in line for mark in CHILD_ARGUMENTS):
+        line = _read(proc, current, "cmdline").rstrip(b"\0")
+        if not CHILD_ARGUMENT.search(line):
             break
         current = parent_of(current, proc)
-    return arguments
+    return line.split(b"\0")
 
 
 def _command(arguments: list[bytes]) -> tuple[str, ...]:
     """Keep the program and its first argument that is no option, without their folders, which are nobody's business."""
-    program = arguments[0] if arguments else b""
     # A program that writes its own title may have joined all arguments by spaces.
-    named = (program.partition(b" -")[0], _first_operand(arguments[1:]))
-    return tuple(text for text in map(_base_name, named) if text)
+    named = (arguments[0].partition(b" -")[0], _first_operand(arguments[1:]))
+    return tuple(filter(None, map(_base_name, named)))
 
 
 def _first_operand(arguments: list[bytes]) -> bytes:
@@ -196,5 +184,8 @@ def _first_operand(arguments: list[bytes]) -> bytes:
 
 def _base_name(argument: bytes) -> str:
     r"""Take the last part of a path, be it C:\Game.exe or, where many programs share it, the part above."""
-    parts = [part for part in _text(argument[-READ_LIMIT:]).replace("\\", "/").split("/") if part]
-    return next((part for part in reversed(parts) if part not in SHARED_FILES), parts[-1] if parts else "")
+    parts = _text(argument[-READ_LIMIT:]).replace("\\", "/").split("/")
+    for part in reversed(parts):
+        if part and part not in SHARED_FILES:
+            return part
+    return next(filter(None, reversed(parts)), "")

@@ -1,12 +1,12 @@
 """Where streams should be: what rules and people want, and what is put right, when and how often."""
 
 import pytest
-from build import MUSIC, capture, playback, sink, source, state_of
+from build import MUSIC, capture, client, playback, sink, source, state_of
 
 from pwmixer_dbus.core.commands import SERVER, MoveStream, Origin
 from pwmixer_dbus.core.events import AppWanted, Event, Gone, Seen
 from pwmixer_dbus.core.matching import facts, outcome, prepared, waits_for_device
-from pwmixer_dbus.core.model import Device, Key, Kind, Server, Stream
+from pwmixer_dbus.core.model import Client, Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.patterns import parse_pattern
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import LED, TRIES, Routing, Steps, World, decide, failed, follow, obstacle
@@ -111,6 +111,18 @@ def test_a_new_stream_goes_where_its_rule_says() -> None:
     assert desk.told == ["moving"]
     desk.is_on(3, RULE)
     assert desk.routed_by == "rule music"
+    assert desk.moves == [(100.0, 3)]
+
+
+def test_what_a_client_says_later_counts_for_its_streams() -> None:
+    calls = Condition(field="property:media.role", patterns=(parse_pattern("phone"),))
+    desk = Desk(Rule(name="calls", conditions=(calls,), to=("headset",)))
+    desk.does(Seen(record=playback(device=1, client=5)))
+    desk.does(Seen(record=client(5)))
+    assert desk.moves == []
+    desk.does(Seen(record=Client(index=5, properties={"media.role": "phone"})))
+    assert desk.moves == [(100.0, 3)]
+    desk.does(Gone(kind=Kind.CLIENT, index=5))
     assert desk.moves == [(100.0, 3)]
 
 
