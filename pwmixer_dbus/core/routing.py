@@ -151,11 +151,8 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
     concerned: list[Key] = []
     for change in changes:
         record = change.after or change.before
-        if isinstance(record, App) and _prefers_otherwise(change):
-            concerned += record.streams
-        if isinstance(record, Client) and change.after is not None and not is_unrest:  # it may complete them
-            concerned += [(s.kind, s.index) for s in state.streams_of_client(record.index)]
         if not isinstance(record, Stream):
+            concerned += () if is_unrest else _concerned_by(change, state)
             continue
         key = (record.kind, record.index)
         if change.after is None:
@@ -453,13 +450,16 @@ def _is_unrest(change: Change) -> bool:
     return kind is Kind.SERVER
 
 
-def _prefers_otherwise(change: Change) -> bool:
+def _concerned_by(change: Change, state: MixerState) -> Iterable[Key]:
+    """List the streams that are to be looked at because an application prefers others, or a client says other things."""
     before, after = change.before, change.after
+    if isinstance(after, Client):
+        return [(stream.kind, stream.index) for stream in state.streams_of_client(after.index)]
     if not isinstance(after, App):
-        return False
-    if not isinstance(before, App):
-        return bool(after.preferred_sink or after.preferred_source)
-    return before.preferred_sink != after.preferred_sink or before.preferred_source != after.preferred_source
+        return ()
+    known = before if isinstance(before, App) else App(app_id="", name="")
+    is_same = (known.preferred_sink, known.preferred_source) == (after.preferred_sink, after.preferred_source)
+    return () if is_same else after.streams
 
 
 def _is_cause(change: Change) -> bool:

@@ -642,7 +642,7 @@ def _map_differences(before: Mapping[K, R], after: Mapping[K, R]) -> Iterator[Ch
             yield _change(known, record)
 
 
-_KINDS: Mapping[type[Record], Kind] = {
+_KINDS: Mapping[type, Kind] = {
     Client: Kind.CLIENT,
     Card: Kind.CARD,
     App: Kind.APP,
