@@ -13,6 +13,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
@@ -61,6 +62,10 @@ log = logging.getLogger(__name__)
 MEMORY = Origin(kind="memory")
 
 _AUDIBLE = (Device, Stream)
+_LEVEL = attrgetter("channels", "muted")
+_HELD_OF_STREAMS = attrgetter("channels", "muted", "device", "identity.app_id", "max_volume")
+_HELD_OF_DEVICES = attrgetter("channels", "muted", "name", "properties")
+"""Where these are as before, there is nothing to correct that there was not before."""
 
 SLACK = 0.01
 """Seconds after the last one in which a change may be an echo of a person's own request."""
@@ -289,9 +294,12 @@ class Keeper:
             if isinstance(record, App) and record.streams:
                 memory = met(memory, record, wall_clock, first_volume)
                 about.add(record.app_id)
-            moment = self._moment(
-                (record.kind, record.index) if isinstance(record, Device | Stream) else None
-            )
+            key = None
+            if isinstance(record, _AUDIBLE):
+                if not isinstance(change.before, _AUDIBLE) or _LEVEL(change.before) == _LEVEL(record):
+                    continue  # as with nearly all: only how loud it is can be an intent
+                key = (record.kind, record.index)
+            moment = self._moment(key)
             intent = intent_of(change, origin, moment, state, memory)
             if intent is not None and not self._is_ruled(record, origin):
                 memory = learned(memory, intent, wall_clock)
@@ -369,9 +377,13 @@ class Keeper:
     def _look_at(self, change: Change) -> None:
         before, record = change.before, change.after
         if isinstance(record, Stream):
-            self._correct(before if isinstance(before, Stream) else None, record)
+            was = before if isinstance(before, Stream) else None
+            if was is None or _HELD_OF_STREAMS(was) != _HELD_OF_STREAMS(record):
+                self._correct(was, record)
         elif isinstance(record, Device):
-            self._correct_device(before if isinstance(before, Device) else None, record)
+            known = before if isinstance(before, Device) else None
+            if known is None or _HELD_OF_DEVICES(known) != _HELD_OF_DEVICES(record):
+                self._correct_device(known, record)
 
     def _look_again(self) -> None:
         """Look at everything as if it was new: a lock, a cap or the settings have changed."""

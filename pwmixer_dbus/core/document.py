@@ -84,6 +84,11 @@ def describe_target(state: MixerState, target: Target) -> Document:
     assert_never(target)
 
 
+def differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """List the keys under which two documents of objects of one kind say different things."""
+    return [key for key, was, now in zip(new, old.values(), new.values(), strict=True) if was != now]
+
+
 def level_of(state: MixerState, target: Target) -> Level:
     """Return how loud an object is, at a tenth of the cost of all that can be said of it; a card raises NotSupportedError."""
     if isinstance(target, _AUDIBLE):
@@ -168,15 +173,15 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
 def describe_app(state: MixerState, app: App) -> Document:
     """Return an application; `streams` are stream numbers, and `hidden` is it when all of them are."""
     streams = list(state.streams_of(app))
-    name = _app_name(state, app)
-    active = any(not s.corked for s in streams)
+    name = _common([s.display_name for s in streams]) or app.name
+    active = not all(s.corked for s in streams)
     return {
         "selector": selector_of(app),
         "kind": Kind.APP.value,
         "app_id": app.app_id,
         "name": name,
         "description": name,
-        "icon_name": _common(s.icon_name for s in streams) or app.icon_name,
+        "icon_name": _common([s.icon_name for s in streams]) or app.icon_name,
         "streams": [s.number for s in streams],
         "active": active,
         "state": "running" if active else "idle",

@@ -120,7 +120,7 @@ def _affected_by_stream(state: MixerState, stream: Stream, change: Change) -> It
     yield subject_of(stream)
     was = change.before
     if isinstance(was, Stream) and change.after is not None:
-        if _SEEN_IN_OWNERS(was) == _SEEN_IN_OWNERS(stream):
+        if not shows_in_owners(was, stream):
             return
         ids = dict.fromkeys((was.identity.app_id, stream.identity.app_id))
     else:
@@ -128,6 +128,11 @@ def _affected_by_stream(state: MixerState, stream: Stream, change: Change) -> It
     yield from [(Kind.APP, app_id) for app_id in ids if app_id in state.apps]
     if stream.group:
         yield Kind.GROUP, stream.group
+
+
+def shows_in_owners(was: Stream, stream: Stream) -> bool:
+    """Whether what differs of a stream may show in its application and its group."""
+    return bool(_SEEN_IN_OWNERS(was) != _SEEN_IN_OWNERS(stream))
 
 
 def _affected_by_coming_and_going(state: MixerState, device: Device) -> Iterable[Subject]:

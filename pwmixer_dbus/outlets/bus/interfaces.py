@@ -75,7 +75,7 @@ class Signal:
 class Interface:
     """A named set of members, which nobody changes; what is looked up with every call is made once."""
 
-    __slots__ = ("_by_name", "_readable", "methods", "name", "properties", "signals")
+    __slots__ = ("_by_key", "_by_name", "_readable", "methods", "name", "properties", "signals")
 
     def __init__(
         self,
@@ -91,10 +91,16 @@ class Interface:
         self.properties = properties
         self._by_name = {method.name: method for method in methods}
         self._readable = {prop.name: prop for prop in properties}
+        keys = dict.fromkeys(prop.key for prop in properties)
+        self._by_key = {key: tuple(prop for prop in properties if prop.key == key) for key in keys}
 
     def property(self, name: str) -> Property | None:
         """Find a property by its name."""
         return self._readable.get(name)
+
+    def saying(self, key: str) -> tuple[Property, ...]:
+        """Find the properties that say the same as a key of the document."""
+        return self._by_key.get(key, ())
 
     def method(self, name: str) -> Method | None:
         """Find a method by its name."""

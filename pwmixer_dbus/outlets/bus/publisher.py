@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dbus_fast import Variant
 
 from pwmixer_dbus.announcer import Announcer
-from pwmixer_dbus.core.document import Level, describe_target
+from pwmixer_dbus.core.document import Level, describe_target, differing
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target
@@ -83,17 +83,18 @@ class Publisher:
         was, now = self._shown(before, subject), self._shown(state, subject)
         if was is None or now is None:
             return False
-        old, new = was.document, now.document
-        if old == new and not forced:
-            return False
+        keys = differing(was.document, now.document)
         announced = False
         for interface in now.interfaces:
+            properties = [p for key in keys for p in interface.saying(key)]
+            properties += [p for p in map(interface.property, forced) if p is not None and p.key not in keys]
             changed = {
-                p.name: Variant(p.signature, new[p.key] if p.read is None else p.read(state, now.target))
-                for p in interface.properties
+                p.name: Variant(
+                    p.signature, now.document[p.key] if p.read is None else p.read(state, now.target)
+                )
+                for p in properties
                 # What is constant for a device is not so for the alias, which names another one now.
-                if (p.name in forced or old.get(p.key) != new.get(p.key))
-                and (p.emits == "true" or subject[1] is None)
+                if p.emits == "true" or subject[1] is None
             }
             if changed:
                 announced = True

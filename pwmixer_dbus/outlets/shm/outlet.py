@@ -10,7 +10,7 @@ from pwmixer_dbus.core.document import Document, Level, Value, describe_app, des
 from pwmixer_dbus.core.model import App, Device, Kind, Record, Stream
 from pwmixer_dbus.core.settings import SharedMemorySettings
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.subjects import is_of_level
+from pwmixer_dbus.core.subjects import is_of_level, shows_in_owners
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.shm.file import SharedFile, usual_path
 from pwmixer_dbus.outlets.shm.layout import Capacity, flag
@@ -85,16 +85,20 @@ class SharedMemory:
         if is_of_level(change):
             self._mark_record(change.after, in_level=True)
             return
-        if change.kind is Kind.SERVER or change.kind.is_device:
+        was, now = change.before, change.after
+        if isinstance(was, Stream) and isinstance(now, Stream) and not shows_in_owners(was, now):
+            return
+        is_same_device = isinstance(was, Device) and isinstance(now, Device) and _key(was) == _key(now)
+        if change.kind is Kind.SERVER or (change.kind.is_device and not is_same_device):
             self._are_facts_old = True  # a default is named before it comes, and after it has gone
         limits = (state.settings, state.caps, state.locked)
         if change.kind is Kind.SERVER and (before.settings, before.caps, before.locked) != limits:
             self._mark_all()
-        if change.kind.is_device and (change.before is None or change.after is None):
+        if change.kind.is_device and (was is None or now is None):
             # Streams may be on it.
             self._apps.update((app.app_id, False) for app in state.apps.values() if app.streams)
-        for record in (change.before, change.after):
-            self._mark_record(record, in_level=False)
+        self._mark_record(was, in_level=False)
+        self._mark_record(now, in_level=False)
 
     def _mark_record(self, record: Record | None, *, in_level: InLevel) -> None:
         if isinstance(record, Stream):

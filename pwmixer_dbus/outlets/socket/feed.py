@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pwmixer_dbus.announcer import Announcer
-from pwmixer_dbus.core.document import Document, Level, as_document, describe_target
+from pwmixer_dbus.core.document import Document, Level, as_document, describe_target, differing
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -100,8 +100,8 @@ def _event(subject: Subject, before: MixerState, state: MixerState) -> Document 
 
 
 def _different(target: Target, old: Document, new: Document) -> Document | None:
-    changes = {name: value for name, value in new.items() if old[name] != value}
-    return {"event": "changed", "selector": selector_of(target), "changes": {**changes}} if changes else None
+    changes: Document = {key: new[key] for key in differing(old, new)}
+    return {"event": "changed", "selector": selector_of(target), "changes": changes} if changes else None
 
 
 def _if_new(old: Document, new: Document) -> Document | None:
