@@ -277,8 +277,9 @@ class Keeper:
         """Note what is to be learned, the latest last; each setting by itself, as several streams may be of one application."""
         if not self._noted:
             self._save_soon()
-        self._noted.pop(slot, None)
-        self._noted[slot] = volume, muted, is_asked
+        # What was asked may be noted before the change that it has led to.
+        known = self._noted.pop(slot, None)
+        self._noted[slot] = volume, muted, is_asked or known == (volume, muted, True)
 
     def _after(
         self, before: MixerState, changes: Iterable[Change], origin: Origin

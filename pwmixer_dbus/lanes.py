@@ -6,7 +6,7 @@ one is answered with the one that replaced it. Nothing here is ever cancelled, o
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
@@ -67,6 +67,8 @@ OWN_ECHO = 1.0
 
 Done = Callable[[MixerError | None], None]
 
+_OfLevel = SetVolume | SetMuted
+
 
 class SoundServer(Protocol):
     """Where commands go; see `pulse.server.SoundServer`."""
@@ -106,7 +108,7 @@ class _Lane:
     @property
     def due(self) -> float:
         """When the running command is no longer waited for."""
-        if self.acknowledged_at is None or not isinstance(self.running, SetVolume | SetMuted):
+        if self.acknowledged_at is None or not isinstance(self.running, _OfLevel):
             return self.sent_at + GIVE_UP
         return min(self.acknowledged_at + SHOWN_SOON, self.sent_at + GIVE_UP)
 
@@ -185,7 +187,7 @@ class Lanes:
         self._pending[slot] = command
         self._lingering.pop(slot, None)
         self._unanswered.pop(slot, None)
-        if isinstance(command, SetVolume | SetMuted):
+        if isinstance(command, _OfLevel):
             self._writes[slot] = Write(command=command, origin=origin, at=now)
         if lane.waiting is not None:
             self._measures.counts.commands_replaced += 1
@@ -201,11 +203,15 @@ class Lanes:
         """Finish what the server shows by now, and stop counting on what somebody else has overruled."""
         if not (self._lanes or self._lingering):
             return
-        state, now = self._state(), self._loop.time()
-        for slot, since in list(self._lingering.items()):
-            is_late = now - since > OWN_ECHO
-            if _is_shown(state, self._pending[slot]) or (is_late and any(_sets(slot, c) for c in changes)):
-                self._let_go(slot)
+        state = self._state()
+        if self._lingering:
+            now = self._loop.time()
+            for slot, since in list(self._lingering.items()):
+                is_late = now - since > OWN_ECHO
+                if _is_shown(state, self._pending[slot]) or (
+                    is_late and any(_sets(slot, c) for c in changes)
+                ):
+                    self._let_go(slot)
         for slot, lane in list(self._lanes.items()):
             command = lane.running
             if command is not None and lane.acknowledged_at is not None and _is_shown(state, command):
@@ -246,7 +252,7 @@ class Lanes:
     async def settle(self, longest: float) -> None:
         """Wait until no command is on its way, at most `longest` seconds; what only has to be shown is not waited for."""
         for slot, lane in list(self._lanes.items()):
-            is_level = isinstance(lane.running, SetVolume | SetMuted)
+            is_level = isinstance(lane.running, _OfLevel)
             if lane.acknowledged_at is not None and lane.running is not None and is_level:
                 self._finish(slot, lane, lane.running, None)
         if self._lanes:
@@ -266,17 +272,12 @@ class Lanes:
             waiters = (*lane.done_running, *lane.done_waiting)
             _tell(waiters, NotConnectedError("The service is ending; it is not known whether that was done."))
 
-    def origin_of(self, keys: Iterable[Key]) -> Origin:
+    def origin_of(self, keys: Collection[Key]) -> Origin:
         """Say who is behind a change of these objects: whoever has a command for one with the server now."""
-        if not self._lanes:
-            return SERVER
-        wanted = set(keys)
-        running = (
-            lane.origin
-            for (_, key), lane in self._lanes.items()
-            if key in wanted and lane.running is not None
-        )
-        return next(running, SERVER)
+        for (_, key), lane in self._lanes.items():
+            if key in keys and lane.running is not None:
+                return lane.origin
+        return SERVER
 
     def origin_of_move(self, stream: Stream) -> Origin:
         """Say who has a move of a stream with the server now, to where it is."""
@@ -300,12 +301,13 @@ class Lanes:
         lane.running, lane.origin, lane.done_running = command, lane.waiting_origin, lane.done_waiting
         lane.waiting, lane.done_waiting, lane.acknowledged_at = None, [], None
         self._sent_at[slot] = lane.sent_at = now
-        self._measures.commanded(command)
         write = self._writes.get(slot)
         if write is not None and write.at != now:
             self._writes[slot] = replace(write, at=now)
         server.send(command, partial(self._acknowledged, slot, lane, command))
-        if lane.running is command:  # it is on its way, and does not wait for this
+        # It is on its way, and does not wait for the rest.
+        self._measures.commanded(command, now)
+        if lane.running is command:
             self._look_by(now + SHOWN_SOON)
 
     def _paced(self, slot: Slot, lane: _Lane) -> None:
@@ -347,7 +349,7 @@ class Lanes:
             self._finish(slot, lane, command, error, is_shown=is_shown)
             return
         lane.acknowledged_at = self._loop.time()
-        if isinstance(command, SetVolume | SetMuted):
+        if isinstance(command, _OfLevel):
             self._look_by(lane.due)
         else:
             lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)

@@ -56,6 +56,7 @@ class Mixer:
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
         self._put_off: list[Callable[[], None]] = []
+        self._when_told: list[Callable[[], None]] = []
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -80,8 +81,8 @@ class Mixer:
     ) -> Callable[[], None]:
         """Call `listener(state before, changes, origin)` after every change; it must return at once.
 
-        Without `levels`, those that are but a level are not told. Of a level that somebody has asked for, only those hear
-        before whoever has asked is answered that ask for it by `before_answers`. What is returned ends it.
+        Without `levels`, those that are but a level are not told. Of a level, those hear first that ask for it by
+        `before_answers`; then whoever has asked for that level is answered. What is returned ends it.
         """
         self._listeners = [*self._listeners, listener]
         if before_answers:
@@ -100,6 +101,10 @@ class Mixer:
     def before_more(self, do: Callable[[], None]) -> None:
         """Call `do()` before anything happens or is asked for that is more than a level: to do what has been put off."""
         self._put_off.append(do)
+
+    def when_told(self, do: Callable[[], None]) -> None:
+        """Call `do()` after each change as soon as those have heard of it who do so before answers, and that has been answered."""
+        self._when_told.append(do)
 
     def _catch_up(self) -> None:
         # What it causes comes before whatever waits.
@@ -146,7 +151,10 @@ class Mixer:
             told += self._take(*self._next.popleft())
         if told:
             self._lanes.on_change(told)
-        self._tell_the_rest()
+            for do in self._when_told:
+                do()
+        if self._untold:
+            self._tell_the_rest()
 
     def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
         """Apply an event, tell the listeners, and return what has changed; not what nobody sees."""
@@ -166,7 +174,7 @@ class Mixer:
         if not changes or (origin.kind == "memory" and is_unseen(self.state, changes)):
             return ()
         if origin is SERVER:
-            origin = self._lanes.origin_of(_keys_of(changes))
+            origin = self._lanes.origin_of(set(_keys_of(changes)))
         measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
@@ -181,16 +189,14 @@ class Mixer:
         if not changes:
             return ()
         if origin is SERVER:
-            origin = self._lanes.origin_of(_keys_of(changes))
-        if origin is SERVER:
-            self._tell((*self._before_answers, *self._of_levels), before, changes, origin, since)
-        else:  # whoever has asked for it waits for the answer, and for nobody else who listens
-            self._tell(self._before_answers, before, changes, origin, since)
-            self._untold.append((self._of_levels, before, changes, origin, None))
+            origin = self._lanes.origin_of(tuple(_keys_of(changes)))
+        # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
+        self._tell(self._before_answers, before, changes, origin, None)
+        self._untold.append((self._of_levels, before, changes, origin, since))
         return changes
 
     def _tell_the_rest(self) -> None:
-        """Tell those who have not heard yet of levels that somebody has asked for."""
+        """Tell those of levels who have not heard of them yet."""
         while self._untold and not self._telling:
             self._tell(*self._untold.popleft())
             while self._next:
@@ -204,7 +210,7 @@ class Mixer:
         origin: Origin,
         since: float | None,
     ) -> None:
-        """Call listeners, and note that all have heard of what has begun at a time; None is for those who come later."""
+        """Call listeners; with the last of them, note that all have heard of what has begun at a time."""
         if self.is_asleep:
             return
         self._telling = True

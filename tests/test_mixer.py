@@ -511,6 +511,23 @@ async def test_whoever_has_asked_is_answered_before_those_hear_for_whom_nobody_w
 
 
 @on_a_desk
+async def test_what_goes_over_a_wire_goes_as_soon_as_whoever_has_asked_is_answered(desk: Desk) -> None:
+    order: list[str] = []
+    desk.mixer.subscribe(lambda *_: order.append("anybody"))
+    desk.mixer.subscribe(lambda *_: order.append("first"), before_answers=True)
+    desk.mixer.when_told(lambda: order.append("written"))
+    plan = verbs.set_volume(desk.mixer.state, {}, desk.mixer.state.devices[SINK], 0.8)
+    desk.mixer.submit(plan, USER, lambda _: order.append("answered"))
+    desk.answer()
+    desk.show(volume=0.8)
+    assert order == ["first", "answered", "written", "anybody"]
+    desk.show(volume=0.3)
+    assert order[4:] == ["first", "written", "anybody"]
+    desk.show(volume=0.3)
+    assert len(order) == 7
+
+
+@on_a_desk
 async def test_those_who_have_not_heard_yet_hear_before_anything_else_happens(desk: Desk) -> None:
     heard: list[str] = []
     desk.mixer.subscribe(lambda _, changes, __: heard.extend(change.kind for change in changes))

@@ -127,7 +127,7 @@ def alone() -> dict[str, float]:
         "a signal": lambda: measures.announced(stream, 1.0),
         "a call": lambda: measures.called(":1.5", "SetVolume"),
         "its answer": lambda: measures.answered("SetVolume", 1.0, failed=False),
-        "a command": lambda: measures.commanded(command),
+        "a command": lambda: measures.commanded(command, measures.clock()),
         "its end ": lambda: measures.finished(command, 1.0, failed=False),
         "what something costs": lambda: measures.end(measures.begin(), cost),
     }

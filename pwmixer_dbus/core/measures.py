@@ -360,12 +360,12 @@ class Measures:
         self.call_to_reply.add(now - since)
         self._note(now, _ERROR if failed else _REPLY, _NOTHING, now - since, method)
 
-    def commanded(self, command: Command) -> None:
-        """Count a command that is sent to the sound server."""
+    def commanded(self, command: Command, now: float) -> None:
+        """Count a command that was sent to the sound server at a time."""
         kind, index = command.key
         self.counts.commands += 1
         self.cost_of(kind, index).commands += 1
-        self._note(self.clock(), _COMMAND, command.key, 0.0, type(command).__name__)
+        self._note(now, _COMMAND, command.key, 0.0, type(command).__name__)
 
     def finished(self, command: Command, since: float, *, failed: bool) -> None:
         """Note that a command that was sent at a time is in force, or never will be."""

@@ -163,7 +163,7 @@ def test_what_happens_within_something_is_not_charged_twice(bench: Bench) -> Non
 def test_what_a_stream_has_cost_is_its_applications_when_it_has_gone(bench: Bench) -> None:
     measures = bench.measures
     measures.noticed(*STREAM)
-    measures.commanded(SetVolume(key=STREAM, channels=(0.5,)))
+    measures.commanded(SetVolume(key=STREAM, channels=(0.5,)), measures.clock())
     measures.cost_of(*STREAM).seconds = 0.5
     gone = playback(10, identity=Identity(app_id=MUSIC, name="Music"))
     measures.follow((Change(kind=Kind.PLAYBACK, before=gone, after=None),))
@@ -217,7 +217,7 @@ def test_events_are_listed_with_what_they_were_about(bench: Bench) -> None:
 
 def test_commands_and_their_ends_are_listed(bench: Bench) -> None:
     command = SetVolume(key=STREAM, channels=(0.5,))
-    bench.measures.commanded(command)
+    bench.measures.commanded(command, bench.measures.clock())
     sent_at = bench.measures.clock()
     bench.wait(0.5)
     bench.measures.finished(command, sent_at, failed=False)

@@ -433,6 +433,15 @@ def test_what_is_said_while_calls_are_read_is_written_at_once_when_all_of_them_a
         )
         await asyncio.sleep(0)
         assert [data.count(b"Said") for data in writes] == [3, 2]
+        connection.hold()
+        connection.send(signal_message())
+        connection.reply(Message(path="/", interface=NAME, member="Ask", sender=":1.7", serial=1))
+        assert [data.count(b"Said") for data in writes] == [3, 2, 1], "whoever waits is answered at once"
+        connection.send(signal_message())
+        assert len(writes) == 3
+        connection.release()
+        connection.release()
+        assert [data.count(b"Said") for data in writes] == [3, 2, 1, 1]
         assert connection.backlog == 0
         connection.close()
 

@@ -166,6 +166,7 @@ class BusConnection:
         self._asking: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._gathered: list[bytearray] = []
+        self._is_held = False
         self._unwritten = 0
         self._passed: dict[int, Message] = {}
         self._with_descriptor: dict[int, Message] = {}
@@ -230,6 +231,16 @@ class BusConnection:
             _put_word(message, _SERIAL_AT, self._bus.next_serial())
             self._gather(message)
 
+    def hold(self) -> None:
+        """Write nothing until `release`, which has to follow in the same pass of the loop, or until a call is answered."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Write what was held back; no-op where nothing was."""
+        if self._is_held:
+            self._is_held = False
+            self._write()
+
     def _may_send(self) -> bool:
         if not self._bus.connected:
             return False
@@ -240,7 +251,7 @@ class BusConnection:
         return True
 
     def _gather(self, message: bytearray) -> None:
-        if not self._gathered and not self._reading.is_reading:
+        if not self._gathered and not self._is_held and not self._reading.is_reading:
             self._loop.call_soon(self._write)
         self._gathered.append(message)
         self._unwritten += 1

@@ -12,11 +12,12 @@ from dbus_fast import Message, Variant
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
+from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
-from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
@@ -129,7 +130,8 @@ class BusService:
         self.heir = Heir(connection)
         self.passes_on = False
         self.predecessor = ""
-        mixer.subscribe(self.publisher.on_change, before_answers=True)
+        mixer.subscribe(self._on_change, before_answers=True)
+        mixer.when_told(connection.release)
         mixer.hear(self.methods.on_request)
         self._held_calls: list[Message] | None = []
         self._measures = mixer.measures
@@ -158,6 +160,11 @@ class BusService:
             "rules_revision": self._rules.revision,
             "holds": self.methods.holds.listed(),
         }
+
+    def _on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
+        if changes[0].is_level:  # more often than not, somebody is answered next
+            self._connection.hold()
+        self.publisher.on_change(before, changes, origin)
 
     def _rule_applied(self, applied: Applied) -> None:
         """Tell what becomes of a rule's wish."""
