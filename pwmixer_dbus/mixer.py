@@ -57,6 +57,8 @@ class Mixer:
         self._first: list[Listener] = []
         self._put_off: list[Callable[[], None]] = []
         self._when_told: list[Callable[[], None]] = []
+        self._answered: list[_Request] = []
+        self._is_answering = False
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -150,9 +152,13 @@ class Mixer:
         while self._next:  # one after the other: a change of all streams causes one event for each
             told += self._take(*self._next.popleft())
         if told:
+            self._is_answering = True
             self._lanes.on_change(told)
+            self._is_answering = False
             for do in self._when_told:
                 do()
+            if self._answered:
+                self._remember_answered()
         if self._untold:
             self._tell_the_rest()
 
@@ -273,7 +279,7 @@ class Mixer:
             self._finish(request, request.failure)
 
     def _finish(self, request: "_Request", error: MixerError | None) -> None:
-        """Keep what was wished, answer, and then see to all that nobody waits for."""
+        """Keep what was wished, answer, and when all that are answered now are so, see to what nobody waits for."""
         if error is None:
             for wish in request.wanted.wishes:
                 self.on_event(wish, request.origin)
@@ -281,11 +287,18 @@ class Mixer:
             request.done(error)
         finally:
             if error is None:
-                step = request.note()
-                if step is not None:
-                    self.history = recorded(self.history, step)
-                for heard in self._heard:
-                    heard(request.wanted, request.origin)
+                self._answered.append(request)
+            if not self._is_answering:
+                self._remember_answered()
+
+    def _remember_answered(self) -> None:
+        answered, self._answered = self._answered, []
+        for request in answered:
+            step = request.note()
+            if step is not None:
+                self.history = recorded(self.history, step)
+            for heard in self._heard:
+                heard(request.wanted, request.origin)
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""

@@ -433,11 +433,13 @@ def test_what_is_said_while_calls_are_read_is_written_at_once_when_all_of_them_a
         )
         await asyncio.sleep(0)
         assert [data.count(b"Said") for data in writes] == [3, 2]
+        call = Message(path="/", interface=NAME, member="Ask", sender=":1.7", serial=1)
+        connection.send(signal_message())
+        connection.reply(call)
+        assert [data.count(b"Said") for data in writes] == [3, 2, 1], "whoever waits is answered at once"
         connection.hold()
         connection.send(signal_message())
-        connection.reply(Message(path="/", interface=NAME, member="Ask", sender=":1.7", serial=1))
-        assert [data.count(b"Said") for data in writes] == [3, 2, 1], "whoever waits is answered at once"
-        connection.send(signal_message())
+        connection.reply(call)
         assert len(writes) == 3
         connection.release()
         connection.release()

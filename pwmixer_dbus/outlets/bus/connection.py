@@ -232,7 +232,7 @@ class BusConnection:
             self._gather(message)
 
     def hold(self) -> None:
-        """Write nothing until `release`, which has to follow in the same pass of the loop, or until a call is answered."""
+        """Write nothing until `release`, which has to follow in the same pass of the loop."""
         self._is_held = True
 
     def release(self) -> None:
@@ -301,12 +301,12 @@ class BusConnection:
         return marshalled(Message.new_method_return(asked, signature, body)) if _wants_reply(asked) else None
 
     def send_reply(self, call: Message, reply: bytearray | None) -> None:
-        """Answer a call; whoever has waited for it waits no longer: it is written at once, unless more is being read."""
+        """Answer a call, and that at once, unless more is being read, or held back to be written with it."""
         if self._passed:
             self._passed.pop(id(call), None)
         if reply is not None:
             self.send_marshalled(reply)
-            if not self._reading.is_reading:
+            if not (self._is_held or self._reading.is_reading):
                 self._write()
         self.on_answer(call, False)
 
