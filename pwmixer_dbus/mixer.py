@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, Slot
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 Listener = Callable[[MixerState, tuple[Change, ...], Origin], None]
 Heard = Callable[[Plan, Origin], None]
+_OfLevel = SetVolume | SetMuted
 _Told = tuple[Iterable[Listener], MixerState, tuple[Change, ...], Origin, float | None]
 
 
@@ -259,7 +260,8 @@ class Mixer:
 
         Its wishes are kept, and a person's request, unless it is `noted` already, can be undone, once it is in force.
         """
-        self._catch_up()
+        if not _is_of_levels(wanted):
+            self._catch_up()
         for heard in self._heard_first:
             heard(wanted, origin)
         step: Callable[[], Step] | None = None
@@ -366,6 +368,16 @@ class _Request:
         if self._step is not None:
             self._noted, self._step = self._step(), None
         return self._noted
+
+
+def _is_of_levels(plan: Plan) -> bool:
+    """Whether all that a plan asks for are levels; nothing that has been put off is of importance for these."""
+    if plan.wishes or not plan.commands:
+        return False
+    for command in plan.commands:  # noqa: SIM110 - a generator would be another function
+        if not isinstance(command, _OfLevel):
+            return False
+    return True
 
 
 def _keys_of(changes: Iterable[Change]) -> Iterable[Key]:

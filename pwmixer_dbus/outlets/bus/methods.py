@@ -172,10 +172,12 @@ class Methods:
         number: float,
         chosen: Mapping[str, Any],
     ) -> None:
-        limit = _limit(chosen)
-        targets = self._resolved(selector)
-        plans = [verb(self._mixer.state, self._mixer.pending, t, number, limit) for t in targets]
-        self._set_all(call, "Volume", targets, plans, chosen)
+        limit, mixer = _limit(chosen), self._mixer
+        planned = [
+            (target, verb(mixer.state, mixer.pending, target, number, limit))
+            for target in self._resolved(selector)
+        ]
+        self._set_all(call, "Volume", planned, chosen)
 
     def _fade_volume(self, call: Call) -> None:
         selector, volume, milliseconds, options = call.arguments
@@ -195,23 +197,27 @@ class Methods:
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
-        targets = self._resolved(selector)
-        plans = [verbs.set_muted(self._mixer.state, self._mixer.pending, t, mode) for t in targets]
-        self._set_all(call, "Muted", targets, plans, chosen)
+        planned = [
+            (target, verbs.set_muted(self._mixer.state, self._mixer.pending, target, mode))
+            for target in self._resolved(selector)
+        ]
+        self._set_all(call, "Muted", planned, chosen)
 
     def _set_all(
         self,
         call: Call,
         name: str,
-        targets: list[Target],
-        plans: list[verbs.Plan],
+        planned: list[tuple[Target, verbs.Plan]],
         options: Mapping[str, Any],
     ) -> None:
         """Carry out one plan for each target, and answer with the value in force for the last."""
-        values = [Variant("d", p.volume) if name == "Volume" else Variant("b", p.muted) for p in plans]
-        writes = [(target, name, value) for target, value in zip(targets, values, strict=True)]
-        answer = values[-1].value
-        if self._run(call, verbs.joined(plans), writes, lambda: call.reply(answer), options):
+        plan = verbs.joined([plan for _, plan in planned])
+        answer: float | bool = plan.volume if name == "Volume" else plan.muted
+        writes: list[Write] = []
+        for target, part in planned:
+            value = Variant("d", part.volume) if name == "Volume" else Variant("b", part.muted)
+            writes.append((target, name, value))
+        if self._run(call, plan, writes, lambda: call.reply(answer), options):
             call.write(answer)
 
     def _set_default(self, call: Call) -> None:

@@ -280,8 +280,10 @@ class BusService:
         return False
 
     def _dispatch(self, message: Message) -> None:
-        place = self._place_at(message.path or "")
-        interface, method = _member(place, message.interface or "", message.member or "")
+        path, name, member = message.path or "", message.interface or "", message.member or ""
+        found = MIXER.method(member) if path == ROOT and name == MIXER.name else None
+        place = _ROOT if found is not None else self._place_at(path)
+        interface, method = (MIXER, found) if found is not None else _member(place, name, member)
         if message.signature != method.signature:
             takes = f"the signature “{method.signature}”" if method.signature else "no arguments"
             raise InvalidArgumentError(f"{method.name} takes {takes}, not “{message.signature}”.")
