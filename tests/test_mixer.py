@@ -566,6 +566,18 @@ async def test_an_acknowledgement_that_comes_late_is_waited_for_as_long_as_one_t
 
 
 @on_a_desk
+async def test_what_has_been_put_off_does_not_hold_up_a_request_for_a_level(desk: Desk) -> None:
+    done: list[str] = []
+    desk.mixer.before_more(lambda: done.append("put off"))
+    desk.set_volume(0.8)
+    desk.ask(SetMuted(key=SINK, muted=True))
+    assert len(desk.sent) == 2
+    assert not done
+    desk.ask(SetDefault(key=SINK, name="sink1"))
+    assert done
+
+
+@on_a_desk
 async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> None:
     heard: list[tuple[MixerState, tuple[Change, ...], Origin]] = []
     desk.mixer.subscribe(lambda *told: heard.append(told))
