@@ -3,9 +3,10 @@
 import contextlib
 import re
 import time
+from json import dumps
 from pathlib import Path
 
-from pwmixer_dbus.core.statistics import Entry, Statistics, describe, traced
+from pwmixer_dbus.core.statistics import Statistics, describe, traced
 from pwmixer_dbus.mixer import Mixer
 
 _SIZES = {"Pss": "memory_pss_bytes", "Private_Dirty": "memory_private_dirty_bytes", "Rss": "memory_rss_bytes"}
@@ -17,10 +18,15 @@ def statistics(mixer: Mixer) -> Statistics:
     return describe(mixer.measures, mixer.state, _usage())
 
 
-def trace(mixer: Mixer, since: int) -> list[Entry]:
-    """Return the events that are kept, from a number on; times are by the wall clock as it is now."""
+def trace(mixer: Mixer, since: int) -> str:
+    """Return the events that are kept, from a number on, as a JSON array; times are by the wall clock as it is now."""
     offset = time.time() - mixer.measures.clock()
-    return [traced(event, mixer.state, offset) for event in mixer.measures.events(since)]
+    # One after the other: thousands of dictionaries at a time would leave memory in pieces, a megabyte for good.
+    events = (
+        dumps(traced(event, mixer.state, offset), ensure_ascii=False)
+        for event in mixer.measures.events(since)
+    )
+    return f"[{', '.join(events)}]"
 
 
 def _usage() -> dict[str, float]:

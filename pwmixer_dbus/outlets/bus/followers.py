@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from json import dumps
 
 from pwmixer_dbus.core.errors import LimitsExceededError
 from pwmixer_dbus.diagnostics import trace
@@ -70,8 +69,7 @@ class Followers:
         signal = next(s for s in MIXER.signals if s.name == "Traced")
         number = self._mixer.measures.number
         for client, since in self._next.items():
-            events = trace(self._mixer, since)
             self._next[client] = number
-            if events:
-                text = dumps(events, ensure_ascii=False)
+            if since < number:
+                text = trace(self._mixer, since)
                 self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, [text], to=client)

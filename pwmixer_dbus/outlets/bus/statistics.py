@@ -35,7 +35,7 @@ class StatisticsMethods:
     def _trace(self, call: Call) -> None:
         last = options_of(call.arguments[0], {"last": "u"}).get("last", KEPT)
         since = self._mixer.measures.number - last
-        call.reply(dumps(trace(self._mixer, since), ensure_ascii=False))
+        call.reply(trace(self._mixer, since))
 
     def _follow_trace(self, call: Call) -> None:
         (follow,) = call.arguments
