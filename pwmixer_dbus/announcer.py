@@ -55,7 +55,10 @@ class _Pending(NamedTuple):
 
 
 class Announcer:
-    """Lets a speaker tell of changes, in the right order and not too often; `measures` hears how long each has waited."""
+    """Lets a speaker tell of changes, in the right order and not too often; `measures` hears how long each has waited.
+
+    While nobody can have asked what there is (`is_asked`), only what is always there is told of: the whole, and the defaults.
+    """
 
     def __init__(
         self, state: Callable[[], MixerState], speaker: Speaker, measures: Measures | None = None
@@ -67,6 +70,7 @@ class Announcer:
         self._dirty: dict[Subject, _Pending] = {}
         self._free_at: dict[Subject, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self.is_asked = True
         self._queue = Queue(lambda: len(self._dirty))
         if measures is not None:
             measures.queues["signals"] = self._queue
@@ -80,6 +84,13 @@ class Announcer:
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
         if changes[0].is_level:  # then it is the only one, and nothing comes or goes
             self._tell_level(louder(state, changes[0]), _Pending(before, changed_at, in_level=True))
+            return
+        if not self.is_asked:
+            always = dict.fromkeys(
+                subject for subject in affected(before, state, changes) if subject[1] is None
+            )
+            self._note(always, _Pending(before, changed_at, in_level=False))
+            self._flush_due(always)
             return
         new = [change for change in changes if change.before is None]
         come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}

@@ -268,6 +268,34 @@ async def call(
     return reply
 
 
+def test_what_is_there_before_the_first_answer_has_not_come(playing: Service, recorder: Recorder) -> None:
+    """Who asks at once is answered when it is known what there is, and who is told of a new owner asks him."""
+    session, aliases = playing.session, {f"{ALIAS}/sink", f"{ALIAS}/source"}
+    playing.stop()
+    playing.start()
+    owner = playing.call_daemon("GetNameOwner", "s", NAME)
+    there = playing.busctl("call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
+    radio, film = (
+        {f"{ROOT}/apps/name_3a{name}", f"{ROOT}/streams/{number}"}
+        for number, name in ((1, "radio"), (2, "film"))
+    )
+    assert {*there} > radio
+    news = [m for m in recorder.messages() if m["sender"] == owner]
+    assert any(announced(m, ROOT, "Connected") and changed(m)["DefaultSink"] == SPEAKERS for m in news)
+    assert any(announced(m, f"{ALIAS}/sink", "Description") for m in news)
+    assert {m["path"] for m in news if m.get("member") == "PropertiesChanged"} <= {ROOT, *aliases}
+    session.play("Film").terminate()
+    session.wait_for(
+        lambda: about(recorder, owner, "InterfacesRemoved") == [f"{ROOT}/streams/2"], "Film to go"
+    )
+    assert {*about(recorder, owner, "InterfacesAdded")} == film
+
+
+def about(recorder: Recorder, owner: str, member: str) -> list[str]:
+    """List the objects which somebody has told of by such a signal."""
+    return [m["payload"]["data"][0] for m in recorder.signals(member) if m["sender"] == owner]
+
+
 def test_the_default_of_before_is_announced_before_the_reply(playing: Service) -> None:
     """What was announced less than 33 ms ago is held back, also when the caller waits for it."""
     recorder = Recorder(playing)

@@ -57,6 +57,10 @@ class Publisher:
         self.flush = self._announcer.flush
         self.close = self._announcer.close
 
+    def be_asked(self, *, is_asked: bool) -> None:
+        """Say whether anybody can have asked which objects there are, and so has to be told of what comes and goes."""
+        self._announcer.is_asked = is_asked
+
     def heal(self, subject: Subject, names: Iterable[str]) -> None:
         """Announce these properties even if they did not change: a client believes that its own write succeeded."""
         self._forced.setdefault(subject, set()).update(names)
