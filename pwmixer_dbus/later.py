@@ -92,6 +92,10 @@ AT_START: Mapping[str, Mapping[str, Any]] = {
 """What is called while libraries are loaded; the real one is there for whoever calls it afterwards."""
 
 
+IN_C: Mapping[str, str] = {"datetime": "_datetime"}
+"""What Python has in C as well, by the same names: before Python 3.12, the other one is made first, and thrown away. For tomllib."""
+
+
 class _Later(ModuleType):
     """A stand-in. While all are `asleep`, whoever takes a name from one is given a function that wakes it when called."""
 
@@ -113,6 +117,8 @@ class _Later(ModuleType):
         if sys.modules[name] is self:
             was_asleep, _Later.asleep = _Later.asleep, False  # what it stands for may want values of others
             del sys.modules[name]
+            if name in IN_C:
+                sys.modules[name] = __import__(IN_C[name])
             __import__(name)
             self.__dict__.update(vars(sys.modules[name]))
             _Later.asleep = was_asleep
@@ -151,6 +157,7 @@ def put_off() -> Iterator[None]:
         del vars(typing)["compile"]
         _Later.asleep = False
         sys.meta_path.remove(finder)
+        sys.modules.update({name: _Later(name) for name in IN_C if name not in sys.modules})
         for stand_in in finder.found:
             for name in AT_START.get(stand_in.__name__, {}):
                 delattr(stand_in, name)

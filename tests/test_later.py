@@ -58,6 +58,20 @@ print(json.dumps([compiled.count("<string>"), kinds["k"] == kinds["l"]]))
 """
 
 
+WITH_TIMES = """
+import json, sys
+from pwmixer_dbus import later
+with later.put_off():
+    pass
+before = type(sys.modules["datetime"]).__name__
+import tomllib
+at = tomllib.loads("at = 2026-01-02T03:04:05Z")["at"]
+import datetime, _datetime
+print(json.dumps([before, at.isoformat(), at.tzinfo is datetime.UTC, datetime.timedelta is _datetime.timedelta,
+    datetime.datetime.strptime("2026", "%Y").year, datetime is _datetime]))
+"""
+
+
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, "-c", program), capture_output=True, text=True, timeout=PATIENCE, check=True
@@ -69,6 +83,23 @@ def test_a_stand_in_becomes_the_real_one_when_it_is_used() -> None:
     assert asleep == ["_Later"] * 4
     assert said == ["2d71", "c", [1], subprocess.PIPE, "refused"]
     assert awake == ["module", "module", "module", "_Later"]
+
+
+def test_what_is_there_in_c_is_not_made_in_python_before() -> None:
+    assert json.loads(run(WITH_TIMES).stdout) == [
+        "_Later",
+        "2026-01-02T03:04:05+00:00",
+        True,
+        True,
+        2026,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("name", later.IN_C)
+def test_what_is_there_in_c_has_all_names(name: str) -> None:
+    real, in_c = importlib.import_module(name), importlib.import_module(later.IN_C[name])
+    assert {*real.__all__} <= {*vars(in_c)}
 
 
 def test_a_type_in_quotes_is_what_it_is_without_being_compiled_at_the_start() -> None:
