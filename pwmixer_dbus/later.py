@@ -150,11 +150,11 @@ def put_off() -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     _Later.asleep = True
     # To see whether a type in quotes can be compiled, Python makes 119 types for syntax trees; as a text it is as good.
+    # It stays so, since tomllib has some, too.
     vars(typing)["compile"] = lambda text, *_: text
     try:
         yield
     finally:
-        del vars(typing)["compile"]
         _Later.asleep = False
         sys.meta_path.remove(finder)
         sys.modules.update({name: _Later(name) for name in IN_C if name not in sys.modules})
