@@ -163,7 +163,7 @@ class Client:
             self._lines.feed(data)
         else:
             self._has_ended = True
-        if self._work not in self._later:
+        if not self._later or self._work not in self._later:
             self._work()
 
     def _work(self) -> None:
@@ -184,14 +184,12 @@ class Client:
         """Carry out a line, or refuse it."""
         if line is None:
             self._owed.append(text.refused(LimitsExceededError(f"A line has at most {LINE_LIMIT} bytes.")))
-        elif line.startswith(b"{"):
+            return
+        if line.startswith(b"{"):
             self._begin_json(line)
-        else:
-            self._begin_text(line)
-
-    def _begin_text(self, line: bytes) -> None:
+            return
         try:
-            request = text.read(line.decode("utf-8"))
+            request = text.read(line.decode())
         except UnicodeDecodeError:
             self._owed.append(text.refused(InvalidArgumentError("The line is not UTF-8.")))
         except MixerError as error:
@@ -270,7 +268,8 @@ class Client:
 
     def _settle(self) -> None:
         """Give the answers whose turn it is, and see how it goes on."""
-        self._give()
+        if self._owed:
+            self._give()
         if self._is_gone:
             return
         if self._lines.whole:
@@ -286,7 +285,7 @@ class Client:
     def _give(self) -> None:
         owed = self._owed
         while owed and not self._link.unsent and not self._is_gone:
-            answers = bytearray()
+            answers = b""
             while owed and len(answers) < CHUNK:
                 line = owed[0] if isinstance(owed[0], str) else owed[0]()
                 if not line:
@@ -295,7 +294,7 @@ class Client:
                 answers += line.encode()
             if not answers:
                 return
-            self._link.write(self._taken_events() + answers)
+            self._link.write(self._taken_events() + answers if self._events else answers)
 
     def _see_out(self) -> None:
         """Tell of a last line that has no end, and leave when nothing is owed any more."""
