@@ -21,11 +21,12 @@ from functools import partial
 from struct import Struct
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply
+from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.auth import AuthExternal
 
 from pwmixer_dbus.core.errors import NotSupportedError
+from pwmixer_dbus.outlets.bus.answers import written_value
 from pwmixer_dbus.runtime import session_bus
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class _Authenticator(AuthExternal):
 class BusConnection:
     """The session bus: calls come in through a handler, replies and signals go out without ever waiting.
 
-    `on_answer` is called with each call that has been answered, and whether it failed; `passes_descriptors` says whether
+    `on_answer` is called with each call when it has been answered, and whether it failed; `passes_descriptors` says whether
     file descriptors can be sent.
     """
 
@@ -167,6 +168,7 @@ class BusConnection:
         self._loop = asyncio.get_running_loop()
         self._gathered: list[bytearray] = []
         self._is_held = False
+        self._answered: list[tuple[Message, bool]] = []
         self._unwritten = 0
         self._passed: dict[int, Message] = {}
         self._with_descriptor: dict[int, Message] = {}
@@ -269,6 +271,13 @@ class BusConnection:
                 written.add_done_callback(end)
 
     def _write(self) -> None:
+        self._write_gathered()
+        if self._answered:  # which is told when it is on its way, so that nobody waits for that
+            answered, self._answered = self._answered, []
+            for call, has_failed in answered:
+                self.on_answer(call, has_failed)
+
+    def _write_gathered(self) -> None:
         gathered, self._gathered = self._gathered, []
         if not gathered or not self._bus.connected:
             return
@@ -295,6 +304,17 @@ class BusConnection:
         """Answer a call, unless its sender does not want to know."""
         self.send_reply(call, self.written_reply(call, signature, body or []))
 
+    def reply_value(self, call: Message, kind: str, value: Any) -> None:
+        """Answer a call with a value in a variant of a type."""
+        asked = self._passed.get(id(call), call)
+        if not _wants_reply(asked):
+            self.send_reply(call, None)
+            return
+        reply = written_value(asked.serial, asked.sender or "", kind, value)
+        if reply is None:
+            reply = marshalled(Message.new_method_return(asked, "v", [Variant(kind, value)]))
+        self.send_reply(call, reply)
+
     def written_reply(self, call: Message, signature: str, body: list[Any]) -> bytearray | None:
         """Write the answer to a call, for `send_reply`; None where its sender does not want to know."""
         asked = self._passed.get(id(call), call)
@@ -304,11 +324,15 @@ class BusConnection:
         """Answer a call, and that at once, unless more is being read, or held back to be written with it."""
         if self._passed:
             self._passed.pop(id(call), None)
+        self._answered.append((call, False))
         if reply is not None:
             self.send_marshalled(reply)
-            if not (self._is_held or self._reading.is_reading):
-                self._write()
-        self.on_answer(call, False)
+        self._write_soon()
+
+    def _write_soon(self) -> None:
+        """Write at once, unless more is being read, or held back to be written with it."""
+        if not (self._is_held or self._reading.is_reading):
+            self._write()
 
     def reply_with_descriptor(self, call: Message, descriptor: int) -> None:
         """Answer a call with a file descriptor, which is closed here when it is on its way, or cannot be."""
@@ -332,9 +356,10 @@ class BusConnection:
     def fail(self, call: Message, error_name: str, text: str) -> None:
         """Answer a call with an error, unless its sender does not want to know."""
         asked = self._passed.pop(id(call), call)
+        self._answered.append((call, True))
         if _wants_reply(asked):
             self.send(Message.new_error(asked, error_name, text))
-        self.on_answer(call, True)
+        self._write_soon()
 
     def signal(
         self,

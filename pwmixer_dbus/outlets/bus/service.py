@@ -276,7 +276,7 @@ class BusService:
             if prop is not None:
                 if self.publisher.pending:
                     self.publisher.flush((subject_of(target),))
-                self._connection.reply(message, "v", [Variant(prop.signature, value_of(state, target, prop))])
+                self._connection.reply_value(message, prop.signature, value_of(state, target, prop))
                 return True
         return False
 
