@@ -83,7 +83,7 @@ class Announcer:
         state = self._state()
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
         if changes[0].is_level:  # then it is the only one, and nothing comes or goes
-            self._tell_level(louder(state, changes[0]), _Pending(before, changed_at, in_level=True))
+            self._tell_level(changes[0], _Pending(before, changed_at, in_level=True))
             return
         if not self.is_asked:
             always = dict.fromkeys(
@@ -154,17 +154,17 @@ class Announcer:
             self._speaker.gone(record)
             self._measure(record)
 
-    def _tell_level(self, subjects: tuple[Subject, ...], change: _Pending) -> None:
+    def _tell_level(self, change: Change, noted: _Pending) -> None:
         """Announce what need not wait without noting it first, as nearly always."""
         now, waiting = self._loop.time(), []
         is_behind = self._speaker.is_behind()
-        for subject in subjects:
+        for subject, target, old, new in louder(noted.before, self._state(), change):
             if is_behind or subject in self._dirty or self._free_at.get(subject, 0.0) > now:
                 waiting.append(subject)
-            else:
-                self._announce(subject, change)
+            elif self._speaker.louder(subject, target, old, new):
+                self._told(subject, target, noted.since)
         if waiting:
-            self._note(waiting, change)
+            self._note(waiting, noted)
             self._flush_due(waiting)
 
     def _flush_due(self, subjects: Iterable[Subject], *, at_once: bool = False) -> None:
@@ -204,9 +204,12 @@ class Announcer:
         else:
             is_told = self._speaker.louder(subject, target, level_of(before, was), level_of(state, target))
         if is_told:
-            self._free_at[subject] = self._loop.time() + 1 / RATE
-            if self._measures is not None:
-                self._measures.announced(None if subject[1] is None else target, since)
+            self._told(subject, target, since)
+
+    def _told(self, subject: Subject, target: Target | None, since: float) -> None:
+        self._free_at[subject] = self._loop.time() + 1 / RATE
+        if self._measures is not None:
+            self._measures.announced(None if subject[1] is None else target, since)
 
     def _note(self, subjects: Iterable[Subject], change: _Pending) -> None:
         for subject in subjects:

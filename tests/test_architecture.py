@@ -24,7 +24,7 @@ CORE = [
     "state",
 ]
 CORE += ["memory", "substrings", "matching", "loops"]
-CORE += ["routing", "selectors", "verbs", "requests", "subjects", "history", "suggestions", "document"]
+CORE += ["routing", "selectors", "verbs", "requests", "document", "subjects", "history", "suggestions"]
 CORE += ["fading", "measures", "statistics", "plain", "succession", "metering"]
 """In the order in which they build on each other: each may import only what stands before it."""
 

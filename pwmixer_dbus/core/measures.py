@@ -43,6 +43,7 @@ WHATS = (
 )
 _KIND_CODES: dict[str, int] = {kind: code for code, kind in enumerate(KINDS)}
 _NOTHING = ("", 0)
+_OF_A_KIND = (Stream, Device)
 
 _ENTRY = Struct("<dfIHBB")
 """Of one event: when, how long, index, detail, what and kind; the last three by their places in tables."""
@@ -426,15 +427,13 @@ class Measures:
 
 def place_of(record: Record | None) -> tuple[Kind, int]:
     """Return under which kind and number an object is counted, the server for None; applications have no number."""
-    if isinstance(record, Stream):
+    if isinstance(record, _OF_A_KIND):
         return record.kind, record.index
-    if isinstance(record, Device):
-        return record.kind, record.index
+    if isinstance(record, App):
+        return Kind.APP, 0
     if isinstance(record, Client):
         return Kind.CLIENT, record.index
-    if isinstance(record, Card):
-        return Kind.CARD, record.index
-    return (Kind.APP, 0) if isinstance(record, App) else (Kind.SERVER, 0)
+    return (Kind.CARD, record.index) if isinstance(record, Card) else (Kind.SERVER, 0)
 
 
 def _app_id_of(record: Record | None) -> str:

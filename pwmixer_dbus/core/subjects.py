@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
+from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Record, Stream
 from pwmixer_dbus.core.records import fields
 from pwmixer_dbus.core.selectors import Target
@@ -56,17 +57,44 @@ def shown_by(stream: Stream) -> Iterator[Subject]:
         yield Kind.GROUP, stream.group
 
 
-def louder(state: MixerState, change: Change) -> tuple[Subject, ...]:
-    """List what is louder, or less so, after a change that is but a level."""
-    record = change.after
-    if isinstance(record, Stream):
-        stream, app = (record.kind, record.index), (Kind.APP, record.identity.app_id)
-        return (stream, app, (Kind.GROUP, record.group)) if record.group else (stream, app)
-    if not isinstance(record, Device):
-        return ()
-    device = (record.kind, record.name)
-    is_default = state.server.default(record.kind) == record.name
-    return (device, (record.kind, None)) if is_default else (device,)
+class Louder(NamedTuple):
+    """An object whose level is, or may be, another one than before."""
+
+    subject: Subject
+    target: Target
+    old: Level
+    new: Level
+
+
+def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder]:
+    """List what has another level after a change that is but a level: its own object first."""
+    was, record = change.before, change.after
+    if isinstance(was, Stream) and isinstance(record, Stream):
+        old, new = level_of(before, was), level_of(state, record)
+        found = [Louder((record.kind, record.index), record, old, new)]
+        app = state.apps.get(record.identity.app_id)
+        if app is not None:
+            if len(app.streams) == 1 and record.has_volume:  # as with nearly all
+                old, new = Level(old.volume, old.muted), Level(new.volume, new.muted)
+            else:
+                old, new = level_of(before, app), level_of(state, app)
+            found.append(Louder((Kind.APP, app.app_id), app, old, new))
+        one, other = before.group_named(was.group), state.group_named(record.group)
+        if one is not None and other is not None:
+            found.append(
+                Louder((Kind.GROUP, other.name), other, level_of(before, one), level_of(state, other))
+            )
+        return found
+    # Of two devices of one name, the first is the one that is told of.
+    if not (isinstance(was, Device) and isinstance(record, Device)) or (
+        state.device_named(record.kind, record.name) is not record
+    ):
+        return []
+    old, new = level_of(before, was), level_of(state, record)
+    found = [Louder((record.kind, record.name), record, old, new)]
+    if state.server.default(record.kind) == record.name:
+        found.append(Louder((record.kind, None), record, old, new))
+    return found
 
 
 def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -> Iterable[Subject]:
@@ -75,7 +103,7 @@ def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -
     for change in changes:
         record = change.after or change.before
         if change.is_level:
-            yield from louder(state, change)
+            yield from [each.subject for each in louder(before, state, change)]
         elif isinstance(record, Client):
             clients.add(record.index)
         else:

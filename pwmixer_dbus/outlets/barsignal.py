@@ -28,6 +28,8 @@ NAMES = ("waybar", ".waybar-wrapped")
 """What the program is called; Nix wraps it."""
 
 
+_NAME_LINES = tuple(f"{name}\n".encode() for name in NAMES)
+
 COMM = 64
 """More than the bytes of a process's name in /proc, which are at most 17."""
 
@@ -209,7 +211,7 @@ def _is_named(pid: str) -> bool:
     except OSError:
         return False
     try:
-        return os.read(file, COMM).rstrip(b"\n").decode(errors="replace") in NAMES
+        return os.read(file, COMM) in _NAME_LINES
     except OSError:
         return False
     finally:

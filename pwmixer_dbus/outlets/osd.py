@@ -89,8 +89,9 @@ class OnScreenDisplay:
         before, after = change.before, change.after
         if not isinstance(after, _AUDIBLE) or not isinstance(before, _AUDIBLE):
             return None
-        who = self._behind(after, origin)
-        if who.quiet or not (who.kind == "user" or (who.kind == "server" and self._is_default(after))):
+        who = self._behind(after) if origin is SERVER else origin
+        is_default = isinstance(after, Device) and self._mixer.state.default(after.kind) == after
+        if who.quiet or not (who.kind == "user" or (is_default and who.kind == "server")):
             return None
         if gain.level(before.channels) == gain.level(after.channels) and before.muted == after.muted:
             return None
@@ -98,18 +99,13 @@ class OnScreenDisplay:
             return after.kind, after.index
         return None if after.hidden else after.identity.app_id
 
-    def _is_default(self, record: Device | Stream) -> bool:
-        return isinstance(record, Device) and self._mixer.state.default(record.kind) == record
-
-    def _behind(self, record: Device | Stream, origin: Origin) -> Origin:
-        """Say who is behind a change: the server may show what was asked of it some time later."""
-        if origin is not SERVER:
-            return origin
+    def _behind(self, record: Device | Stream) -> Origin:
+        """Say who is behind a change by the server, which may show what was asked of it some time later."""
         writes = self._mixer.writes_of((record.kind, record.index))
         if not writes:
-            return origin
+            return SERVER
         late = (w for w in writes.values() if self._loop.time() - w.at < LATE and _is_shown(w, record))
-        return next((write.origin for write in late), origin)
+        return next((write.origin for write in late), SERVER)
 
     async def _show(self) -> None:
         try:

@@ -57,12 +57,12 @@ def unescape(element: str) -> str | None:
 def path_of(target: Target) -> str:
     """Return the object path of a target."""
     match target:
-        case Device():
-            return f"{ROOT}/{target.kind}s/{escape(target.name)}"
         case Stream():
             return f"{ROOT}/streams/{target.number}"
         case App():
             return f"{ROOT}/apps/{escape(target.app_id)}"
+        case Device():
+            return f"{ROOT}/{target.kind}s/{escape(target.name)}"
         case Group():
             return f"{ROOT}/groups/{escape(target.name)}"
         case Card():

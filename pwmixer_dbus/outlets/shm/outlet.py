@@ -74,8 +74,11 @@ class SharedMemory:
         self._file.remove()
 
     def _on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        for change in changes:
-            self._mark(before, change)
+        if changes[0].is_level:  # then it is the only one
+            self._mark_record(changes[0].after, in_level=True)
+        else:
+            for change in changes:
+                self._mark(before, change)
         if self._soon is None:
             self._soon = self._loop.call_soon(self._publish)
 
