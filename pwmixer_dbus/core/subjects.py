@@ -79,22 +79,25 @@ def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder
             else:
                 old, new = level_of(before, app), level_of(state, app)
             found.append(Louder((Kind.APP, app.app_id), app, old, new))
-        one, other = before.group_named(was.group), state.group_named(record.group)
-        if one is not None and other is not None:
-            found.append(
-                Louder((Kind.GROUP, other.name), other, level_of(before, one), level_of(state, other))
-            )
+        if record.group:
+            found += _louder_group(before, state, record.group)
         return found
-    # Of two devices of one name, the first is the one that is told of.
-    if not (isinstance(was, Device) and isinstance(record, Device)) or (
-        state.device_named(record.kind, record.name) is not record
-    ):
+    if not (isinstance(was, Device) and isinstance(record, Device)):
         return []
+    if state.device_named(record.kind, record.name) is not record:
+        return []  # of two devices of one name, the first is the one that is told of
     old, new = level_of(before, was), level_of(state, record)
     found = [Louder((record.kind, record.name), record, old, new)]
     if state.server.default(record.kind) == record.name:
         found.append(Louder((record.kind, None), record, old, new))
     return found
+
+
+def _louder_group(before: MixerState, state: MixerState, name: str) -> list[Louder]:
+    was, group = before.group_named(name), state.group_named(name)
+    if was is None or group is None:
+        return []
+    return [Louder((Kind.GROUP, name), group, level_of(before, was), level_of(state, group))]
 
 
 def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -> Iterable[Subject]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from build import after, app, capture, playback, sink, state_of, wanted
-from hypothesis import given
+from hypothesis import given, settings
 from test_state import HISTORIES
 
 from pwmixer_dbus.core.document import describe_target, level_of
@@ -59,6 +59,7 @@ def test_what_a_change_of_level_affects_looks_different_in_its_level_only(histor
 
 
 @given(HISTORIES)
+@settings(deadline=None)
 def test_a_property_differs_exactly_where_the_document_does(history: list[Event]) -> None:
     state = MixerState()
     for event in history:
