@@ -152,6 +152,7 @@ HOSTS: Final = frozenset({
 })  # fmt: skip
 STEAM_UNIT: Final = re.compile(r"app-steam-app(\d+)\b")
 SNAP_UNIT: Final = re.compile(r"snap\.([^.]+)\.")
+PROVING_UNITS: Final = ("app-steam-app", "snap.", "app-flatpak-")
 UNIT_ESCAPE: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 
 # Last words of a reverse-DNS id that say what it is, and the word before them who.
@@ -205,7 +206,6 @@ class _View(NamedTuple):
     names: tuple[_Said, ...]
     binaries: tuple[_Said, ...]
     process: Process | None
-    distrust: str
 
 
 def identify(stream: Stream, client: Client | None, aliases: Mapping[str, str] = NO_PROPERTIES) -> Identity:
@@ -238,7 +238,7 @@ def evidence_for(
 ) -> tuple[Evidence, ...]:
     """List every fact that counts for or against what `identify` says of the same, strongest first."""
     view = _look(stream, client)
-    facts = tuple(_facts(view))
+    facts = tuple(_facts(view, every=True))
     used = _strongest(facts)
     if used is None:
         title = _title(view)
@@ -285,8 +285,7 @@ def _look(stream: Stream, client: Client | None) -> _View:
     if not names and client and client.name:
         names = (_Said("client name", client.name, _name_word(client.name)),)
     binaries = _said(ours, theirs, "application.process.binary", _program)
-    distrust = _distrust(process, ours, theirs, binaries) if process else ""
-    return _View(ours, theirs, names, binaries, process, distrust)
+    return _View(ours, theirs, names, binaries, process)
 
 
 def _said(
@@ -300,14 +299,14 @@ def _said(
     return (*said, _Said(f"client {key}", second, reduce(second)))
 
 
-def _distrust(process: Process, ours: Properties, theirs: Properties, binaries: tuple[_Said, ...]) -> str:
+def _distrust(view: _View, process: Process) -> str:
     """Say why this process must not be taken for the stream's own; "" if it may."""
-    if is_sandboxed(ours) or is_sandboxed(theirs):
+    if is_sandboxed(view.stream) or is_sandboxed(view.client):
         return "not trusted: sandboxed"
-    if not binaries:
-        vouched = theirs.get("pipewire.sec.pid") == str(process.pid)
+    if not view.binaries:
+        vouched = view.client.get("pipewire.sec.pid") == str(process.pid)
         return "" if vouched else "not trusted: no binary to compare it with"
-    return "" if _agrees(process, binaries[0].value) else f"not trusted: comm says {process.comm}"
+    return "" if _agrees(process, view.binaries[0].value) else f"not trusted: comm says {process.comm}"
 
 
 def _agrees(process: Process, binary: str) -> bool:
@@ -332,12 +331,13 @@ def _family(stem: str) -> str:
     return stem.rstrip("0123456789.") or stem
 
 
-def _facts(view: _View) -> Iterator[_Fact]:
-    """Yield every piece of evidence, strongest first."""
+def _facts(view: _View, *, every: bool = False) -> Iterator[_Fact]:
+    """Yield the pieces of evidence, strongest first; `every` one, or all that may name an application."""
     for source, value, _ in _said(view.stream, view.client, "pwmixer.app"):
         yield _Fact(source, value, _app_id("tag", value))
     yield from _sandboxes(view)
-    yield from _process_facts(view)
+    if view.process and (every or view.process.steam_app or view.process.unit.startswith(PROVING_UNITS)):
+        yield from _process_facts(view, view.process)
     for source, value, _ in _said(view.stream, view.client, "application.id"):
         yield _Fact(source, value, _desktop_app_id(value), GENERIC)
     yield from _binary_facts(view)
@@ -374,13 +374,11 @@ def _snap_name(text: str) -> str:
     return text.removeprefix("snap.").partition(".")[0]
 
 
-def _process_facts(view: _View) -> Iterator[_Fact]:
+def _process_facts(view: _View, process: Process) -> Iterator[_Fact]:
     """Yield what the process proves by itself: a Steam game, or a unit that only a sandbox's launcher makes."""
-    process = view.process
-    if process is None:
-        return
-    if view.distrust:
-        yield _Fact("process comm", process.comm, "", view.distrust)
+    distrust = _distrust(view, process)
+    if distrust:
+        yield _Fact("process comm", process.comm, "", distrust)
         return
     unit = process.unit
     if process.steam_app:
@@ -431,9 +429,9 @@ def _is_launcher(application: str) -> bool:
 
 
 def _binary_facts(view: _View) -> Iterator[_Fact]:
-    said = next((one.word for one in view.names if one.word), "")
     for source, value, word in view.binaries:
         own = TOOLS.get(word)
+        said = "" if own is None else next((one.word for one in view.names if one.word), "")
         if own is None or not said:
             yield _Fact(source, value, _app_id("bin", word), GENERIC)
         elif said.casefold() in own:
@@ -444,7 +442,7 @@ def _binary_facts(view: _View) -> Iterator[_Fact]:
 
 def _command_facts(view: _View) -> Iterator[_Fact]:
     """Yield what an interpreter, a runtime or Wine was told to run."""
-    if view.process is None or view.distrust:
+    if view.process is None or _distrust(view, view.process):
         return
     for value in (*view.process.command[:2], view.process.comm):
         if value:
@@ -458,7 +456,7 @@ def _unit_facts(view: _View) -> Iterator[_Fact]:
 
     A program that says its own name would otherwise be one application from the menu and another from a terminal.
     """
-    unit = view.process.unit if view.process and not view.distrust else ""
+    unit = view.process.unit if view.process and not _distrust(view, view.process) else ""
     application = _unit_application(unit)
     if not unit or STEAM_UNIT.match(unit) or SNAP_UNIT.match(unit) or unit.startswith("app-flatpak-"):
         return
@@ -572,6 +570,8 @@ def _desktop_app_id(text: str) -> str:
 
 def _app_id(prefix: str, text: str) -> str:
     """Build an id of at most ID_LIMIT characters that needs no quoting; "" if nothing of the text is left."""
+    if not text:
+        return ""
     slug = text[:TEXT_LIMIT]
     if not slug.isascii():
         slug = unicodedata.normalize("NFKC", slug)
@@ -583,6 +583,8 @@ def _app_id(prefix: str, text: str) -> str:
 
 def _undecorated(binary: str) -> str:
     """Take path, packaging and version off a binary's name, and keep its case."""
+    if binary.isalnum() and len(binary) <= NAME_LIMIT:  # which leaves nothing to take off
+        return binary
     base = binary.replace("\\", "/").rpartition("/")[2]
     name = BINARY_SUFFIX.sub("", base[:NAME_LIMIT])
     if name[-9:].casefold() == ".appimage":
@@ -613,10 +615,11 @@ def _script(argument: str) -> str:
 def _name_word(name: str) -> str:
     """Reduce an application's name to what a person would call it; "" if it is generic."""
     text = name[:NAME_LIMIT].strip()
-    if wrapped := WRAPPED_NAME.fullmatch(text):
-        text = _undecorated(wrapped[1] or wrapped[2] or "")
-    text = NAME_TRANSLATIONS.get(text.casefold(), text)
-    text = BINARY_SUFFIX.sub("", VERSION_IN_NAME.sub("", text)).strip()
+    if not text.isalnum():  # else there is nothing to take off
+        if wrapped := WRAPPED_NAME.fullmatch(text):
+            text = _undecorated(wrapped[1] or wrapped[2] or "")
+        text = NAME_TRANSLATIONS.get(text.casefold(), text)
+        text = BINARY_SUFFIX.sub("", VERSION_IN_NAME.sub("", text)).strip()
     folded = text.casefold()
     if folded in GENERIC_NAMES or GENERIC_NAME.fullmatch(folded) or not _program(folded):
         return ""

@@ -48,8 +48,6 @@ from pwmixer_dbus.core.settings import Settings
 KNOWN_APPS = 1000
 """How many applications are remembered; beyond that, the one that has been silent longest is forgotten."""
 
-CLIENT_OF = attrgetter("client")
-
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R", bound=Record)
@@ -102,10 +100,7 @@ class MixerState:
 
     def streams_of_client(self, index: int) -> list[Stream]:
         """List the streams of a client."""
-        streams = self.streams.values()
-        if index not in map(CLIENT_OF, streams):  # as of nearly all that are new
-            return []
-        return [stream for stream in streams if stream.client == index]
+        return [stream for stream in self.streams.values() if stream.client == index]
 
     def streams_of(self, owner: App | Group) -> Iterator[Stream]:
         """Go through the streams of an application or a group, oldest first."""
@@ -411,13 +406,14 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
     if previous is not None and previous.app_id != identity.app_id:
         state, changes = _left(state, key, previous)
     known = state.apps.get(identity.app_id)
-    app = known or App(app_id=identity.app_id, name=identity.name)
-    if app.streams and key not in app.streams and _age(key) > max(map(_age, app.streams)):
+    if known is None:
+        app = App(app_id=identity.app_id, name=identity.name, icon_name=identity.icon_name, streams=(key,))
+    elif known.streams and key not in known.streams and _age(key) > max(map(_age, known.streams)):
         # As of nearly all: the older ones have named it, and are not gone through again.
-        icon_name = app.icon_name or identity.icon_name
-        app = replace(app, streams=(*app.streams, key), icon_name=icon_name)
+        icon_name = known.icon_name or identity.icon_name
+        app = replace(known, streams=(*known.streams, key), icon_name=icon_name)
     else:
-        app = _named(state, replace(app, streams=tuple(dict.fromkeys((*app.streams, key)))))
+        app = _named(state, replace(known, streams=tuple(dict.fromkeys((*known.streams, key)))))
     if app == known:
         return state, changes
     state, forgotten = _bounded(replace(state, apps=_with(state.apps, app.app_id, app)))

@@ -8,7 +8,7 @@ from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Record, Stream
 from pwmixer_dbus.core.records import fields
 from pwmixer_dbus.core.selectors import Target
-from pwmixer_dbus.core.state import CLIENT_OF, Change, MixerState
+from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.verbs import audible_streams
 
 Subject = tuple[Kind, Any]
@@ -111,8 +111,7 @@ def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -
             clients.add(record.index)
         else:
             yield from _affected(before, state, change)
-    # All of them at once, since each may have any stream; one that is new has none.
-    if clients and not clients.isdisjoint(map(CLIENT_OF, state.streams.values())):
+    if clients:  # all of them at once, since each may have any stream
         yield from [subject_of(stream) for stream in state.streams.values() if stream.client in clients]
 
 

@@ -335,7 +335,7 @@ def _index(index: int) -> int | None:
 
 
 def _string(address: int) -> str:
-    return _decoded(ctypes.string_at(address)) if address else ""
+    return clean(ctypes.string_at(address).decode("utf-8", "replace")) if address else ""
 
 
 def _dereference(address: int) -> int:

@@ -16,6 +16,7 @@ READ_LIMIT: Final = 4096
 ENVIRON_LIMIT: Final = 128 * 1024
 WORD_LIMIT: Final = 128
 PID_LIMIT: Final = 1 << 22  # the kernel's own on 64 bits
+PID_DIGITS: Final = 7
 ANCESTORS: Final = 4
 LAUNCH_ANCESTORS: Final = 8
 
@@ -89,9 +90,10 @@ def trusted_pid(properties: Properties, machine_id: str) -> int | None:
 
 
 def _pid(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(PID_LIMIT))):
+    if not (text.isascii() and text.isdecimal() and len(text) <= PID_DIGITS):
         return None
-    return int(text) if 0 < int(text) <= PID_LIMIT else None
+    pid = int(text)
+    return pid if 0 < pid <= PID_LIMIT else None
 
 
 def _read(proc: Path, pid: int, name: str, limit: int = READ_LIMIT) -> bytes:
