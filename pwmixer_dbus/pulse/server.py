@@ -68,11 +68,11 @@ _FETCH = {
     Kind.CARD: libpulse.get_card,
 }
 _LIST = {
+    Kind.CLIENT: libpulse.list_clients,  # first, since what is known of their processes need not be read of their streams
     Kind.SINK: libpulse.list_sinks,
     Kind.SOURCE: libpulse.list_sources,
     Kind.PLAYBACK: libpulse.list_sink_inputs,
     Kind.CAPTURE: libpulse.list_source_outputs,
-    Kind.CLIENT: libpulse.list_clients,
     Kind.CARD: libpulse.list_cards,
 }
 _SET_VOLUME = {
