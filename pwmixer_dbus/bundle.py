@@ -4,8 +4,8 @@
 module comes from there only where the ordinary import would have found this very source, unchanged; for anything else, and
 where anything about the file is odd, there is the ordinary import. It is loaded first, and does with what is in Python itself.
 
-Of a function that an earlier start has not called, a module has only a stub, in which stands where in the file its code is. Whoever
-calls it has the code put into its place: the function stays the same, and is from then on what it would have been.
+Of a function that an earlier start has not called, a module has only a stub. Whoever calls it has the code put into its place: the
+function stays the same, and is from then on what it would have been.
 """
 
 import marshal
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     """A folder as it was: what in it could be one of the modules that are looked for there, and the names of these."""
 
 NAME = "bytecode"
-FORMAT = b"pwmixer bytecode 3\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
+FORMAT = b"pwmixer bytecode 4\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
 """How the file begins; that of another Python is another."""
 
 LENGTH, DIGEST = 8, 8
@@ -63,7 +63,7 @@ class Finder:
         self.folder = folder
         self.problem = ""
         self._file = self._start = -1
-        self._modules: Mapping[str, tuple[str, Seen, bool, int, int, bytes]] = {}
+        self._modules: Mapping[str, tuple[str, Seen, bool, int, int, bytes, int]] = {}
         self._folders: Mapping[str, Folder] = {}
         self._patterns: Sequence[Pattern] = ()
         self._texts: dict[str, bytes] = {}
@@ -84,7 +84,7 @@ class Finder:
         """Find a module; None where it is not in the file, or not what it was."""
         if name not in self._modules:
             return None
-        source, then, is_package, *_ = self._modules[name]
+        source, then, is_package, *_, bodies = self._modules[name]
         folder, _, _ = source.rpartition("/")
         places = [folder] if is_package else []
         if path is not None:
@@ -95,7 +95,7 @@ class Finder:
         if seen(source) != then or not all(map(self._is_unchanged, places)):
             self._give_up(f"{source} is not what it was")
             return None
-        spec = ModuleSpec(name, Loader(name, source, self), origin=source, is_package=is_package)
+        spec = ModuleSpec(name, Loader(name, source, self, bodies), origin=source, is_package=is_package)
         spec.has_location = True
         if spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(folder)
@@ -105,13 +105,18 @@ class Finder:
         """Return the code of a module that is in the file; None where it is not any more, or damaged."""
         if name not in self._modules:
             return None
-        *_, start, length, digest = self._modules[name]
+        *_, start, length, digest, _ = self._modules[name]
         code: CodeType | None = self._read(start, length, digest)
         return code
 
-    def body(self, name: str, start: int) -> "CodeType | None":
-        """Return the code of a function of a module that has been put off; None where it is damaged."""
-        code: CodeType | None = self._read_at(start)
+    def body(self, name: str, stub: "CodeType", bodies: int) -> "CodeType | None":
+        """Return the code of a function of a module that has been put off; None where it is damaged.
+
+        bodies: where in the file it stands where those of the module are.
+        """
+        places = self._read_at(bodies) or {}
+        start = places.get((stub.co_qualname, stub.co_firstlineno))
+        code: CodeType | None = None if start is None else self._read_at(start)
         if code is not None and self._executed is not None:
             self._called.add(f"{name}:{code.co_qualname}")
         return code
@@ -224,19 +229,20 @@ class Finder:
 class Loader(SourceFileLoader):
     """Loads a module from the file; all that can be asked about it is answered as for its source."""
 
-    def __init__(self, name: str, path: str, finder: Finder) -> None:
+    def __init__(self, name: str, path: str, finder: Finder, bodies: int) -> None:
         super().__init__(name, path)
         self._finder = finder
+        self._bodies = bodies
 
     def get_code(self, fullname: str) -> "CodeType | None":
         """Return the code of the module, of its source where the file is damaged."""
         return self._finder.code(fullname) or super().get_code(fullname)
 
-    def __call__(self, start: int, values: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
+    def __call__(self, values: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
         """Do what a function does that has been put off; only its stub calls this, and only once."""
         caller = sys._getframe(1)  # noqa: SLF001 - the stub
         stub = caller.f_code
-        code = self._finder.body(self.name, start) or _within(super().get_code(self.name), stub)
+        code = self._finder.body(self.name, stub, self._bodies) or _within(super().get_code(self.name), stub)
         function = function_of(caller.f_globals, stub)
         if code is None or function is None:
             raise ImportError(

@@ -2,7 +2,7 @@
 
 Sources are compiled as ever, but without what a service has no use for: documentation, and in which column each instruction is
 (`-X no_debug_ranges` keeps those away; lines stay). What it imports later than at its start is in `LATER`. Functions that have not been
-called by when its start was over, two thirds of all, are put off: of each, there is a stub of 0.2 instead of 0.7 KiB in memory.
+called by when its start was over, two thirds of all, are put off: of each, there is a stub of 0.3 instead of 0.7 KiB in memory.
 """
 
 import ast
@@ -57,9 +57,19 @@ _LINE_ONLY, _NO_LINE = 13, 15
 _SIX_BITS, _MORE = 0x3F, 0x40
 
 _CO_OPTIMIZED, _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x1, 0x20, 0x80, 0x200
-_STUB: CodeType = compile(
-    "def stub(*values, **named): return __loader__(1, values, named)", "", "exec"
-).co_consts[0]
+_KINDS = _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR
+_STUBS: Mapping[int, CodeType] = {
+    kind: compile(text, "", "exec").co_consts[0]
+    for kind, text in {
+        0: "def stub(*values, **named): return __loader__(values, named)",
+        _CO_GENERATOR: "def stub(*values, **named): return (yield from __loader__(values, named))",
+        _CO_COROUTINE: "async def stub(*values, **named): return await __loader__(values, named)",
+    }.items()
+}
+"""What stands for a function, of each kind that can be told from others."""
+
+Bodies = dict[tuple[str, int], int]
+"""Where the functions of a module begin in the file, by their names and first lines."""
 
 Source = tuple[str, bool]
 """The file that a module is in, and whether it is a package."""
@@ -156,8 +166,11 @@ def _compiled(
         then = bundle.seen(source)
         bare = compile(_bare(name, Path(source).read_bytes()), source, "exec", dont_inherit=True)
         whole = without_columns(bare)
-        data = marshal.dumps(put_off(whole, sys.modules[name], called, code) if called else whole)
-        modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data)
+        places: Bodies = {}
+        data = marshal.dumps(put_off(whole, sys.modules[name], called, code, places) if called else whole)
+        bodies = len(code)
+        code += packed(places)
+        modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data), bodies
         code += data
     index = {
         "top": top,
@@ -186,32 +199,36 @@ def patterns() -> "list[bundle.Pattern]":
     return found
 
 
-def put_off(code: CodeType, module: ModuleType, called: Collection[str], bodies: bytearray) -> CodeType:
-    """Write the functions of a code, which have not been `called`, behind the other `bodies`; return it with stubs in their places.
+def put_off(
+    code: CodeType, module: ModuleType, called: Collection[str], written: bytearray, places: Bodies
+) -> CodeType:
+    """Write the functions of a code, which have not been `called`, behind what is `written`; return it with stubs in their places.
 
-    Only what `bundle.function_of` finds in the module, which is loaded here as it is there, and what nobody can tell from its stub: no coroutines and
-    generators, which say that they are, nothing that has cells of others, and nothing that looks at who has called it.
+    Only what `bundle.function_of` finds in the module, which is loaded here as it is there, and what nobody can tell from its stub: no
+    generators that are asynchronous, nothing that has cells of others, and nothing that looks at who has called it.
     """
-    kinds = _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR
     inner: list[Any] = []
     for one in code.co_consts:
         inner.append(one)
         if not isinstance(one, CodeType):
             continue
         if not one.co_flags & _CO_OPTIMIZED:
-            inner[-1] = put_off(one, module, called, bodies)  # the body of a class
+            inner[-1] = put_off(one, module, called, written, places)  # the body of a class
             continue
-        is_plain = not (one.co_flags & kinds or one.co_freevars or "_getframe" in one.co_names)
+        stub = _STUBS.get(one.co_flags & _KINDS)
         if (
-            not is_plain
+            stub is None
+            or one.co_freevars
+            or "_getframe" in one.co_names
             or f"{module.__name__}:{one.co_qualname}" in called
             or not bundle.function_of(vars(module), one)
         ):
             continue
         data = packed(one)
         if len(data) >= LITTLE:
-            inner[-1] = _stub(one, len(bodies))
-            bodies += data
+            inner[-1] = _named_as(stub, one)
+            places[one.co_qualname, one.co_firstlineno] = len(written)
+            written += data
     return code.replace(co_consts=tuple(inner))
 
 
@@ -221,10 +238,8 @@ def packed(value: Any) -> bytes:
     return len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data) + data
 
 
-def _stub(code: CodeType, start: int) -> CodeType:
-    constants = tuple(start if constant == 1 else constant for constant in _STUB.co_consts)
-    return _STUB.replace(
-        co_consts=constants,
+def _named_as(stub: CodeType, code: CodeType) -> CodeType:
+    return stub.replace(
         co_filename=code.co_filename,
         co_firstlineno=code.co_firstlineno,
         co_name=code.co_name,

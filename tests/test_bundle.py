@@ -64,6 +64,9 @@ def coming(first):
         yield (first, wordy("a generator, which everybody can tell from a function that is none, by its flags"))
         first -= 1
 
+async def each(first):
+    yield (first, wordy("an asynchronous generator, for which there is no stub, since none can do what it does"))
+
 async def waited(first):
     return wordy("a coroutine function, which is handled in another way by who asks") + str(first * 2)
 
@@ -252,6 +255,8 @@ def of_methods(module: Any) -> dict[str, Any]:
     return {
         "wordy": module.wordy,
         "plain": module.plain,
+        "coming": module.coming,
+        "waited": module.waited,
         "kept": module.kept.__wrapped__,
         "inherited": module.Base.inherited,
         "half": thing["half"].fget,
@@ -267,7 +272,7 @@ def used(module: Any) -> list[object]:
     thing.half = 4
 
     async def called() -> object:
-        return await module.waited(3)
+        return [await module.waited(3), *[one async for one in module.each(1)]]
 
     with pytest.raises(ValueError, match="Nothing Nobody of bundled_single") as raised:
         module.plain(0, third=1)
@@ -301,7 +306,9 @@ def test_what_has_not_been_called_is_put_off_until_somebody_calls_it(place: Plac
     module = place.load("bundled_single")
     functions = of_methods(module)
     assert [name for name, function in functions.items() if not is_put_off(function)] == []
-    others = (module.coming, module.waited, module.who, module.Thing.inherited)
+    assert inspect.iscoroutinefunction(module.waited)
+    assert inspect.isgeneratorfunction(module.coming)
+    others = (module.each, module.who, module.Thing.inherited)
     assert not any(map(is_put_off, others))
     for _ in range(2):
         assert used(module) == expected
@@ -338,9 +345,15 @@ def test_a_function_whose_code_is_damaged_comes_from_its_source(place: Place, na
     place.single.write_text(PUT_OFF)
     place.write(called=CALLED)
     module = place.load("bundled_single")
-    start = of_methods(module)[name.rpartition(".")[2]].__code__.co_consts[1]
-    whole = place.file.read_bytes()
-    at = place.finder._start + start + bundle.LENGTH + bundle.DIGEST + 5
+    code = of_methods(module)[name.rpartition(".")[2]].__code__
+    whole, bodies = place.file.read_bytes(), place.finder._read_at(module.__loader__._bodies)
+    at = (
+        place.finder._start
+        + bodies[code.co_qualname, code.co_firstlineno]
+        + bundle.LENGTH
+        + bundle.DIGEST
+        + 5
+    )
     with place.file.open("r+b") as file:
         file.seek(at)
         file.write(bytes([whole[at] ^ 0x55]))
@@ -371,7 +384,7 @@ def test_what_has_been_loaded_when_the_start_is_over_can_still_be_asked_for_its_
     finder.learned()
     assert finder.find_spec("bundled_single") is None
     assert isinstance(finder.find_spec("bundled").loader, bundle.Loader)  # type: ignore[union-attr]
-    code = bundle.Loader("bundled_single", str(place.single), finder).get_code("bundled_single")
+    code = bundle.Loader("bundled_single", str(place.single), finder, 0).get_code("bundled_single")
     assert code is not None
     assert code.co_filename == single.__file__
     finder.close()
@@ -537,7 +550,7 @@ def test_the_file_of_another_user_is_not_read(place: Place, monkeypatch: pytest.
 
 
 def test_another_python_has_another_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 3", b"bytecode 4"))
+    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 4", b"bytecode 5"))
     assert sys.version.encode() in bundle.FORMAT
     assert not place.is_from_file("bundled_single")
 
