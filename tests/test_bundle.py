@@ -346,7 +346,7 @@ def test_a_function_whose_code_is_damaged_comes_from_its_source(place: Place, na
     place.write(called=CALLED)
     module = place.load("bundled_single")
     code = of_methods(module)[name.rpartition(".")[2]].__code__
-    whole, bodies = place.file.read_bytes(), place.finder._read_at(module.__loader__._bodies)
+    whole, bodies = place.file.read_bytes(), place.finder._read_at(vars(module.__loader__)["_bodies"])
     at = (
         place.finder._start
         + bodies[code.co_qualname, code.co_firstlineno]
