@@ -161,6 +161,28 @@ def test_a_number_that_another_process_has_now_leads_to_nobody_until_the_next_lo
         assert reused.said() == "told"
 
 
+def test_while_nothing_is_started_nobody_is_looked_for(
+    bars: Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = [b"7\n"]
+    monkeypatch.setattr(barsignal, "_started_last", lambda: started[0])
+    bars.look_again()
+    with waybar(tmp_path) as bar:
+        assert bars.look_again() == []
+        started[0] = b"8\n"
+        assert bar.pid in bars.look_again()
+        started[0] = b""  # where the system does not say it
+        assert bar.dies_of(signal.SIGKILL)
+    with waybar(tmp_path) as later:
+        assert later.pid in bars.look_again()
+
+
+def test_whatever_is_started_is_told(tmp_path: Path) -> None:
+    before = barsignal._started_last()
+    with waybar(tmp_path):
+        assert barsignal._started_last() != before
+
+
 # --- when
 
 
@@ -236,6 +258,19 @@ def test_bars_that_have_started_meanwhile_are_told_a_second_after_the_last_look_
         await asyncio.sleep(60)
         assert ear.told[3:] == [(60.4, "all")]
         assert ear.looked[2:] == [60.4]
+
+    on_a_desk(monkeypatch, main)
+
+
+def test_while_there_is_nobody_a_bar_is_looked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(desk: Desk, _outlet: BarSignal, ear: Ear) -> None:
+        ear.are_there = False
+        for step in range(1, 26):
+            desk.show(volume=step / 100)
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(60)
+        assert ear.looked == [0.0, LOOK, 2 * LOOK, 3 * LOOK]
+        assert [when for when, _ in ear.told] == ear.looked
 
     on_a_desk(monkeypatch, main)
 
