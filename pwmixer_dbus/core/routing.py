@@ -13,8 +13,8 @@ The cases, strongest first, for a stream that may be moved at all:
 6. Else it is the session manager's.
 
 A move by somebody else is a person's when it has stood for `STABLE` seconds and nothing explains it: no device came or
-went, no default changed, no server restarted, nobody moved it with us within `SETTLE` seconds before. What is explained so
-is put right at once.
+went, no default changed, no server or session manager restarted, nobody moved it with us within `SETTLE` seconds before. What
+is explained so is put right at once. Between two devices a stream may be seen on none, whoever moves it.
 """
 
 import math
@@ -27,7 +27,7 @@ from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import device_of_key
-from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Stream
+from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Record, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 
@@ -69,11 +69,12 @@ class World:
 class Placement:
     """How one stream came to be where it is.
 
-    `rule` has moved it, or it was `preferred`; `found_on` is the name of the device on which it found it, and `placed_on` of that on which it has
-    been as we want it; `arrived` is whether nothing has been decided since our own move led it where it is; `override` is
-    the name of the device that a person chose, the last time with us at `chosen_at`; `foreign` is the name of one that somebody chose, and since when, while it is
-    not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been
-    on any device yet.
+    `rule` has moved it, or it was `preferred`; `found_on` is the name of the device on which it found it, `placed_on` of
+    that on which it has been as we want it, and `left` of that from which it has come to none without an explanation;
+    `arrived` is whether nothing has been decided since our own move led it where it is; `override` is the name of the
+    device that a person chose, the last time with us at `chosen_at`; `foreign` is the name of one that somebody chose, and
+    since when, while it is not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been on
+    any device yet.
     """
 
     born_at: float
@@ -82,6 +83,7 @@ class Placement:
     preferred: bool = False
     found_on: str = ""
     placed_on: str = ""
+    left: str = ""
     arrived: bool = False
     override: str = ""
     chosen_at: float = -math.inf
@@ -443,11 +445,17 @@ def _there(state: MixerState, kind: Kind, name: str) -> Device | None:
 
 
 def _is_unrest(change: Change) -> bool:
-    """Whether after a change the session manager may move whatever it likes: the server is another, a device came or went."""
+    """Whether streams may be moved because of a change: the server is another, or a device or the session manager came or went."""
     kind = change.kind
     if kind is Kind.SINK or kind is Kind.SOURCE:
         return change.before is None or change.after is None
+    if kind is Kind.CLIENT:
+        return _manages(change.before) is not _manages(change.after)
     return kind is Kind.SERVER
+
+
+def _manages(client: Record | None) -> bool:
+    return isinstance(client, Client) and client.properties.get("wireplumber.daemon") == "true"
 
 
 def _concerned_by(change: Change, state: MixerState) -> Iterable[Key]:
@@ -480,24 +488,32 @@ def _after_move(
 ) -> Placement:
     """Note who has moved a stream, if it has been moved."""
     before, after = change.before, change.after
-    if not (isinstance(before, Stream) and isinstance(after, Stream)) or after.device in {
-        before.device,
-        None,
-    }:
+    if not (isinstance(before, Stream) and isinstance(after, Stream)) or after.device == before.device:
         return placement
     device = state.device_of(after)
     name = "" if device is None else device.name
+    is_explained = is_settling(placement, unrest_at, now)
+    if after.device is None:
+        behind = state.device_of(before)
+        return replace(placement, left="" if behind is None or is_explained else behind.name)
     if origin.kind in {"user", "undo"}:
         by = f"a person, with {origin.context or 'us'}"
-        return replace(placement, override=name, chosen_at=now, foreign=None, moved_by=by)
+        return replace(placement, override=name, chosen_at=now, foreign=None, left="", moved_by=by)
     if origin.kind == "rule":
         by = "preference" if placement.preferred else f"rule {placement.rule}" if placement.rule else "us"
-        return replace(placement, moved_by=by, foreign=None, arrived=True)
-    if is_settling(placement, unrest_at, now) or before.device is None:
+        return replace(placement, moved_by=by, foreign=None, left="", arrived=True)
+    if placement.left and placement.left == name:
+        return replace(placement, left="")
+    is_by_somebody = before.device is not None or _is_there(state, after, placement.left)
+    if is_explained or not is_by_somebody:
         # However late it is linked first, that is when it begins.
         born_at = placement.born_at if placement.linked else now
-        return replace(placement, moved_by="the session manager", foreign=None, born_at=born_at)
-    return replace(placement, moved_by="another program", foreign=(name, now))
+        return replace(placement, moved_by="the session manager", foreign=None, left="", born_at=born_at)
+    return replace(placement, moved_by="another program", foreign=(name, now), left="")
+
+
+def _is_there(state: MixerState, stream: Stream, name: str) -> bool:
+    return bool(name) and state.device_named(stream.kind.devices, name) is not None
 
 
 def _judged(

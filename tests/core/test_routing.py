@@ -173,6 +173,60 @@ def test_a_person_wins_with_any_program_after_two_seconds() -> None:
     assert (desk.moves, desk.routed_by) == ([], "person")
 
 
+def test_a_person_wins_also_where_the_stream_is_seen_between_the_two_devices() -> None:
+    desk = settled(rule())
+    desk.is_on(None)
+    desk.is_on(1)
+    desk.waits(60)
+    assert (desk.moves, desk.routed_by) == ([], "person")
+
+
+def test_a_stream_that_was_nowhere_for_a_moment_has_not_been_moved() -> None:
+    desk = settled(rule())
+    desk.is_on(1)
+    desk.waits(1)
+    desk.is_on(None)
+    desk.is_on(1)
+    desk.waits(60)
+    assert (desk.moves, desk.routed_by) == ([], "person"), "the person's move of before still counts"
+    desk = settled(rule())
+    desk.is_on(None)
+    desk.is_on(3)
+    assert desk.routing.placements[KEY].moved_by == "rule music"
+    desk.waits(60)
+    assert (desk.moves, desk.routed_by) == ([], "rule music")
+
+
+def test_where_a_stream_comes_after_its_device_has_gone_is_nobodys_wish() -> None:
+    desk = settled(rule())
+    desk.is_on(None)
+    desk.does(Gone(kind=Kind.SINK, index=3))
+    desk.waits(10)
+    desk.is_on(1)
+    desk.waits(10)
+    assert desk.moves == []
+    desk.does(Seen(record=HEADSET))
+    assert [device for _, device in desk.moves] == [3]
+
+
+@pytest.mark.parametrize("between", [0.0, 0.3, 20.0])
+def test_what_happens_while_the_session_manager_restarts_is_nobodys_wish(between: float) -> None:
+    manager = Client(index=7, properties={"wireplumber.daemon": "true"})
+    desk = Desk(rule())
+    desk.does(Seen(record=manager))
+    desk.is_on(1)
+    desk.is_on(3, RULE)
+    desk.waits(10)
+    desk.moves.clear()
+    desk.is_on(None)
+    desk.does(Gone(kind=Kind.CLIENT, index=7))
+    desk.waits(between)
+    desk.does(Seen(record=replace(manager, index=8, properties={})))
+    desk.does(Seen(record=replace(manager, index=8)))
+    desk.is_on(1)
+    assert [device for _, device in desk.moves] == [3]
+
+
 def test_who_moves_with_us_and_later_with_any_program_is_believed_both_times() -> None:
     desk = settled(rule())
     desk.is_on(1, USER)

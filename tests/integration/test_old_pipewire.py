@@ -32,6 +32,7 @@ from test_relinks import (
     test_a_stream_follows_the_default,
     test_a_stream_loses_its_own_sink,
     test_a_stream_that_we_move_is_where_we_say,
+    test_the_session_manager_is_known_by_what_it_says_of_itself,
 )
 from test_streams import (
     test_a_sink_comes_and_goes,
@@ -62,6 +63,7 @@ __all__ = [
     "test_targets_are_followed_through_what_becomes_of_them",
     "test_ten_steps_up_in_a_hurry_are_exactly_ten_steps",
     "test_the_default_changes_and_its_alias_follows",
+    "test_the_session_manager_is_known_by_what_it_says_of_itself",
     "test_the_sound_server_is_killed_and_comes_back",
     "test_what_is_played_is_shown_and_nothing_is_left_when_the_last_reader_has_gone",
 ]

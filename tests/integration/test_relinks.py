@@ -4,6 +4,8 @@ A stream that plays is at least said to have changed; one that is paused is move
 streams again after what may have caused a move. `docs/pipewire-versions.md` says what has no cause that it could see.
 """
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -148,3 +150,18 @@ def test_a_loopback_is_where_it_is_linked_to_also_if_that_is_not_told(service: S
         )
         session.pactl("unload-module", module)
         session.wait_for(lambda: not service.describe()["streams"], "it to go")
+
+
+def test_the_session_manager_is_known_by_what_it_says_of_itself(session: Session) -> None:
+    """While it restarts, streams are on no device, and where they come then is nobody's wish (`core/routing.py`)."""
+
+    def names() -> set[str]:
+        listed = json.loads(session.pactl("--format=json", "list", "clients"))
+        said = [client["properties"] for client in listed]
+        return {p["application.name"] for p in said if p.get("wireplumber.daemon") == "true"}
+
+    session.wait_for(
+        lambda: names() == {"WirePlumber", "WirePlumber [export]"}, "it and nobody else to say so"
+    )
+    os.kill(session.pid_of("wireplumber"), signal.SIGTERM)
+    session.wait_for(lambda: not names(), "it to have gone")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -76,6 +77,23 @@ def test_the_rule_holds_over_a_restart_of_the_sound_server(with_rules: Started) 
     session.add_null_sink("headset", "Headset")
     session.pactl("set-default-sink", "speakers")
     session.play("Radio")
+    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+
+
+def test_the_rule_holds_over_a_restart_of_the_session_manager(with_rules: Started) -> None:
+    service = with_rules(MUSIC)
+    session = service.session
+    session.play("Radio")
+    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+    session.wait_for(lambda: not explained(service)["settling"], "the stream to settle")
+    manager = session.pid_of("wireplumber")
+    os.kill(manager, signal.SIGTERM)
+    service.wait_for_stream("Radio", device=None)
+    state = Path(f"/proc/{manager}/stat")
+    session.wait_for(lambda: state.read_text().rpartition(")")[2].split()[0] == "Z", "it to have ended")
+    # What it has learned of our move goes with it, so that it links the stream to the default.
+    Path(session.env["XDG_STATE_HOME"], "wireplumber", "stream-properties").unlink()
+    session.spawn("another wireplumber", "wireplumber")
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
