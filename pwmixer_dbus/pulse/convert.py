@@ -9,7 +9,6 @@ import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
-from sys import intern
 from types import MappingProxyType
 from typing import Any
 
@@ -52,6 +51,7 @@ _HARDWARE = 0x0004
 _STATES = {0: "running", 1: "idle", 2: "suspended"}
 _AVAILABILITY = {0: Availability.UNKNOWN, 1: Availability.NO, 2: Availability.YES}
 _PROPERTY_COUNT = 1000
+_KEYS = 512
 _COPIES = 128
 
 
@@ -105,13 +105,13 @@ _read_source = _layout(
 class PropertyCache:
     """Keeps the property list of each object, so that it is read again only when it differs.
 
-    It is kept as text at first. Of what is looked at again, which few objects are, libpulse's own list is kept in its place:
-    to compare that takes a tenth of the time, and seven times the memory. How often one differs is counted in `counts`.
+    At first the hash of its text tells that. Of what is looked at again, which few objects are, libpulse's own list is kept
+    in its place: to compare that takes a tenth of the time, and much memory. How often one differs is counted in `counts`.
     """
 
     def __init__(self, counts: Counts | None = None) -> None:
         self._counts = counts or Counts()
-        self._known: dict[tuple[Kind, int], tuple[bytes, Properties]] = {}
+        self._known: dict[tuple[Kind, int], tuple[int, Properties]] = {}
         self._copies: dict[tuple[Kind, int], tuple[int, Properties]] = {}
 
     def read(self, kind: Kind, index: int, proplist: int) -> Properties:
@@ -122,8 +122,9 @@ class PropertyCache:
             self._counts.properties_hits += 1
             return copy[1]
         raw = property_text(proplist)
+        hashed = hash(raw)
         known = self._known.get(key)
-        if known is not None and known[0] == raw:
+        if known is not None and known[0] == hashed:
             self._counts.properties_hits += 1
             if len(self._copies) < _COPIES:
                 self.forget(kind, index)
@@ -133,7 +134,7 @@ class PropertyCache:
             self.forget(kind, index)
         self._counts.properties_misses += 1
         properties = read_properties(proplist, raw)
-        self._known[key] = (raw, properties)
+        self._known[key] = (hashed, properties)
         return properties
 
     def forget(self, kind: Kind, index: int) -> None:
@@ -159,7 +160,7 @@ def read_properties(proplist: int, raw: bytes) -> Properties:
     plain = _plain_properties(_text(raw), property_count(proplist))
     if plain is None:
         entries = islice(properties_of(proplist), _PROPERTY_COUNT)
-        plain = {intern(_cut(key)): _cut(value) for key, value in entries}
+        plain = {_shared(_cut(key)): _cut(value) for key, value in entries}
     return MappingProxyType(plain)
 
 
@@ -177,7 +178,11 @@ def _plain_properties(text: str, count: int) -> dict[str, str] | None:
     if len(max(pieces, key=len)) > TEXT_LIMIT:
         return None
     one_after_the_other = iter(pieces)
-    return dict(zip(map(intern, one_after_the_other), one_after_the_other, strict=True))
+    return dict(zip(map(_shared, one_after_the_other), one_after_the_other, strict=True))
+
+
+_shared: Callable[[str], str] = lru_cache(maxsize=_KEYS)(str)
+"""Returns one text for all that are equal: hundreds of objects have the same few keys. Python 3.12 keeps interned ones for ever."""
 
 
 def _cut(raw: bytes) -> str:

@@ -419,6 +419,15 @@ def test_properties_are_parsed_again_only_when_they_changed() -> None:
     proplist.free()
 
 
+@pytest.mark.parametrize("value", ["One", 'a "b" c'])
+def test_the_keys_of_many_objects_are_kept_once(value: str) -> None:
+    lists = [Proplist(media_name=value) for _ in range(2)]
+    one, other = (PropertyCache().read(Kind.CLIENT, 1, each.address) for each in lists)
+    assert next(iter(one)) is next(iter(other))
+    for each in lists:
+        each.free()
+
+
 def test_what_comes_or_goes_of_a_property_list_is_seen_however_often_it_was_looked_at() -> None:
     cache, proplist = PropertyCache(), Proplist(media_name="One")
     for key in ("media.role", "media.title"):
