@@ -100,9 +100,9 @@ def test_a_command_on_the_bus_is_one_request_one_look_and_one_message_back(costs
     told = costs.counted(set_volume)
     assert told["commands"] == told["notices"] == told["fetches"] == MANY
     calls = costs.system_calls(set_volume)
-    # The command, the look, and the signals with the reply; a signal that had to wait comes later.
-    assert 3 * MANY <= calls["sendto"] <= 4 * MANY + 2, calls
-    assert calls.total() <= 32 * MANY, calls
+    # The command, the look, and the signals with the reply.
+    assert 3 * MANY <= calls["sendto"] <= 3 * MANY + 4, calls
+    assert calls.total() <= 29 * MANY, calls
 
 
 def test_a_command_on_the_socket_costs_its_answer_more(costs: Costs) -> None:
@@ -115,7 +115,7 @@ def test_a_command_on_the_socket_costs_its_answer_more(costs: Costs) -> None:
         assert told["commands"] == told["notices"] == told["fetches"] == MANY
         calls = costs.system_calls(set_volume)
     assert 3 * MANY <= calls["sendto"] <= 5 * MANY + 2, calls
-    assert calls.total() <= 32 * MANY, calls
+    assert calls.total() <= 29 * MANY, calls
 
 
 def test_a_change_by_another_program_is_one_look_and_one_message(costs: Costs) -> None:
