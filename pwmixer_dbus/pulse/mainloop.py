@@ -18,8 +18,11 @@ from pulsectl import _pulsectl as c
 
 INPUT, OUTPUT = 1, 2
 
-READS = 4
-"""Reads after which whoever else waits for the loop has his turn; a message takes two."""
+READS = 8
+"""Reads after which whoever else waits for the loop has his turn; a message takes two.
+
+In a storm there is more to read after each of them, so with half as many there are twice as many turns of the loop.
+"""
 
 _pointer, _int = ctypes.c_void_p, ctypes.c_int
 _IoCallback = ctypes.PYFUNCTYPE(None, _pointer, _pointer, _int, _int, _pointer)
