@@ -12,8 +12,9 @@ from pwmixer_dbus.outlets.bus.interfaces import NODE, PROPERTIES
 _PATH, _INTERFACE, _MEMBER, _SIGNATURE = 1, 2, 3, 8
 """The codes of header fields."""
 
-_START = Struct("<4sIII")
-"""What kind of message it is, the lengths of its body and its header fields around its serial, which is put in by the connection."""
+_head = Struct("<4sIII4sI").pack
+"""What kind of message it is, the lengths of its body and its header fields around its serial, which is put in by the connection,
+and how long the path is, which is the first of those."""
 
 _SIGNAL = b"l\4\0\1"
 """Little endian, a signal, no flags, version 1 of the protocol."""
@@ -47,7 +48,6 @@ _FIELDS = (
 )
 """The header fields behind the path, which are always the same; they end on no multiple of 8."""
 
-_FIELDS_END = bytes(-len(_FIELDS) % 8)
 _BODY = _text(NODE.name)
 _BODY += bytes(-len(_BODY) % 4)
 _BODY_END = bytes(-(len(_BODY) + 4) % 8)
@@ -58,22 +58,30 @@ _MUTED = {muted: _aligned(_text("Muted") + _signature("b")) + _word(muted) for m
 _CHANNELS = _text("ChannelVolumes") + _signature("ad")
 _CHANNELS += bytes(-len(_CHANNELS) % 4)
 _NOTHING_INVALID = _word(0)
+_REST = _FIELDS + bytes(-len(_FIELDS) % 8) + _BODY
+"""All between the path and the entries, but for how many bytes those are."""
+
+_AROUND = len(_BODY) + 4 + len(_BODY_END) + len(_NOTHING_INVALID)
+"""How many bytes of a body are not of its entries."""
 
 
 def level_changed(path: str, old: Level, new: Level) -> bytearray | None:
     """Write the signal that an object is as loud as it is now, without a serial; None where it was so before."""
+    volume, muted, channels = new
     entries = b""
-    if new.volume != old.volume:
-        entries = _VOLUME + _double(new.volume)
-    if new.muted != old.muted:
-        entries += _MUTED[new.muted]
-    if new.channels != old.channels:
-        count = len(new.channels)
-        entries += bytes(-len(entries) % 8)
-        entries += _CHANNELS + pack(f"<I4x{count}d", 8 * count, *new.channels)
+    if volume != old.volume:
+        entries = _VOLUME + _double(volume)
+    if muted != old.muted:
+        entries += _MUTED[muted]
+    if channels != old.channels:
+        count = len(channels)
+        entries += bytes(-len(entries) % 8) + _CHANNELS + pack(f"<I4x{count}d", 8 * count, *channels)
     if not entries:
         return None
-    body = _BODY + _word(len(entries)) + _BODY_END + entries + _NOTHING_INVALID
     name = path.encode()
-    where = _KIND + _word(len(name)) + name + bytes(8 - len(name) % 8) + _FIELDS  # at least one 0 ends a text
-    return bytearray(_START.pack(_SIGNAL, len(body), 0, len(where)) + where + _FIELDS_END + body)
+    end = 8 - len(name) % 8  # at least one 0 ends a text
+    fields = 8 + len(name) + end + len(_FIELDS)
+    head = _head(_SIGNAL, _AROUND + len(entries), 0, fields, _KIND, len(name))
+    return bytearray().join(
+        (head, name, bytes(end), _REST, _word(len(entries)), _BODY_END, entries, _NOTHING_INVALID)
+    )
