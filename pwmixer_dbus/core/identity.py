@@ -236,7 +236,10 @@ def identify(stream: Stream, client: Client | None, aliases: Mapping[str, str] =
 def evidence_for(
     stream: Stream, client: Client | None, aliases: Mapping[str, str] = NO_PROPERTIES
 ) -> tuple[Evidence, ...]:
-    """List every fact that counts for or against what `identify` says of the same, strongest first."""
+    """List every fact that counts for or against what `identify` says of the same records, strongest first.
+
+    Where a client has gone before its stream, nobody knows any more what it had said.
+    """
     view = _look(stream, client)
     facts = tuple(_facts(view, every=True))
     used = _strongest(facts)

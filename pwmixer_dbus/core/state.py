@@ -76,7 +76,10 @@ class MixerState:
 
     def device_named(self, kind: Kind, name: str) -> Device | None:
         """Find a sink or source by its name."""
-        return next((d for d in self.devices.values() if d.kind is kind and d.name == name), None)
+        for device in self.devices.values():
+            if device.name == name and device.kind is kind:
+                return device
+        return None
 
     def stream_numbered(self, number: int) -> Stream | None:
         """Find a stream by its number."""
