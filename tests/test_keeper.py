@@ -515,6 +515,40 @@ async def test_the_cap_of_a_rule_holds_against_a_person_too(desk: Memorising) ->
     assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.5
 
 
+@with_memory(max_volume=0.8)
+async def test_what_a_person_asked_is_remembered_as_it_was_asked_whenever_it_is_shown(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.show(volume=1.0)
+    for volume, acknowledge_first in ((0.95, True), (0.9, False)):
+        desk.set_volume(volume)
+        if acknowledge_first:
+            desk.answer()
+            desk.show(volume=volume)
+        else:
+            desk.show(volume=volume)
+            desk.answer()
+        assert desk.soon > 0, "it is saved soon, and learned then"
+        assert desk.keeper.memory.devices["sink:sink1"].level.volume == volume
+        await asyncio.sleep(1)
+
+
+@with_memory(remembered(0.4, locked=True))
+async def test_a_lock_holds_what_a_person_has_just_asked_for(desk: Memorising) -> None:
+    desk.connect(stream(11, 0.4, device=1))
+    await desk.quiet()
+    state = desk.mixer.state
+    plan = verbs.set_volume(state, {}, state.streams[NEW], 0.6)
+    desk.mixer.submit(plan, USER, desk.answers.append)
+    await desk.do()
+    await asyncio.sleep(ECHO + 0.1)
+    desk.see(volume=0.9)
+    await desk.do()
+    assert desk.volumes == [0.6, 0.6]
+
+
 @with_memory()
 async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -> None:
     desk.connect()
