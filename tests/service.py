@@ -14,6 +14,9 @@ NAME = "org.pwmixer.Mixer"
 ROOT = "/org/pwmixer/Mixer"
 ALIAS = "/org/pwmixer/Default"
 
+CACHE = Path(__file__).resolve().parent.parent / ".pytest_cache" / "service"
+"""Where a service finds its byte code, which one before it has written, as on a machine where it has been started before."""
+
 Json = Any
 """A JSON document; what is in it is what the test says."""
 
@@ -43,11 +46,12 @@ class Service:
             "-X",
             "dev",
             "-m",
-            "pwmixer_dbus.daemon",
+            "pwmixer_dbus.start",
             "--debug",
             *self.arguments,
         )
-        self.process = self.session.spawn(self.name, *command)
+        env = {**self.session.env, "XDG_CACHE_HOME": str(CACHE)}
+        self.process = self.session.spawn(self.name, *command, env=env)
         self.session.wait_for_child(self.name, self.is_owner, "to own its name")
         if connected:
             self.wait_connected()

@@ -11,7 +11,7 @@ from session import SessionError
 from benchmarks.figures import Line, lines
 from benchmarks.rig import LONGEST, Bench, processor_time
 
-SETTLED = 3.0
+SETTLED = 5.0
 """Seconds after which what was asked for last is over: files are written, timers have ended."""
 
 
