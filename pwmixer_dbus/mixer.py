@@ -34,6 +34,13 @@ log = logging.getLogger(__name__)
 Listener = Callable[[MixerState, tuple[Change, ...], Origin], None]
 Heard = Callable[[Plan, Origin], None]
 _OfLevel = SetVolume | SetMuted
+
+MOVE_FIRST = 0.001
+"""Seconds that the sound server has for a move, which a change of a stream has caused, before anybody else hears of that change.
+
+It runs on the same processors: as long as we go on, it often waits for the one that we are on.
+"""
+
 _Told = tuple[Iterable[Listener], MixerState, tuple[Change, ...], Origin, float | None]
 
 
@@ -60,6 +67,8 @@ class Mixer:
         self._when_told: list[Callable[[], None]] = []
         self._answered: list[_Request] = []
         self._is_answering = False
+        self._later: asyncio.TimerHandle | None = None
+        self._has_acted = False
         self._telling = False
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
@@ -110,6 +119,7 @@ class Mixer:
         self._when_told.append(do)
 
     def _catch_up(self) -> None:
+        self.tell_all()
         # What it causes comes before whatever waits.
         waiting, self._next = self._next, deque() if not self._telling else self._next
         try:
@@ -149,8 +159,11 @@ class Mixer:
         if self._telling:
             self._next.append((event, origin))
             return
+        if self._later is not None:
+            self.tell_all()
         told = [*self._take(event, origin)]
-        while self._next:  # one after the other: a change of all streams causes one event for each
+        # One after the other: a change of all streams causes one event for each.
+        while self._next and self._later is None:
             told += self._take(*self._next.popleft())
         if told:
             self._is_answering = True
@@ -160,7 +173,14 @@ class Mixer:
                 do()
             if self._answered:
                 self._remember_answered()
-        if self._untold:
+        if self._untold and self._later is None:
+            self._tell_the_rest()
+
+    def tell_all(self) -> None:
+        """Tell of a change now of which only those have heard yet who come first: before whoever asks for something is answered."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
             self._tell_the_rest()
 
     def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
@@ -185,7 +205,13 @@ class Mixer:
         measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
-        self._tell((*self._first, *self._listeners), before, changes, origin, since)
+        self._has_acted = False
+        self._tell(self._first, before, changes, origin, None)
+        if self._has_acted:
+            self._untold.append((self._listeners, before, changes, origin, since))
+            self._later = self._loop.call_later(MOVE_FIRST, self.tell_all)
+        else:
+            self._tell(self._listeners, before, changes, origin, since)
         return changes
 
     def _levelled(
@@ -203,7 +229,7 @@ class Mixer:
         return changes
 
     def _tell_the_rest(self) -> None:
-        """Tell those of levels who have not heard of them yet."""
+        """Tell those who have not heard yet, and do what follows."""
         while self._untold and not self._telling:
             self._tell(*self._untold.popleft())
             while self._next:
@@ -260,7 +286,9 @@ class Mixer:
 
         Its wishes are kept, and a person's request, unless it is `noted` already, can be undone, once it is in force.
         """
-        if not _is_of_levels(wanted):
+        if _is_of_levels(wanted):
+            self.tell_all()
+        else:
             self._catch_up()
         for heard in self._heard_first:
             heard(wanted, origin)
@@ -331,6 +359,7 @@ class Mixer:
 
             self._lanes.enqueue(command, Origin(kind=kind, context=reason), told)
             log.info("%s: %s", command, reason)
+            self._has_acted = True
 
     def give_way(self, slot: Slot) -> bool:
         """Send nothing more of a setting that another program has taken over; see `Lanes.give_way`."""

@@ -16,7 +16,7 @@ from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.lanes import ASK_AGAIN, GIVE_UP, OWN_ECHO, PACE, SHOWN_SOON
-from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.mixer import MOVE_FIRST, Mixer
 
 SINK = (Kind.SINK, 1)
 STREAM = (Kind.PLAYBACK, 10)
@@ -697,6 +697,63 @@ async def test_a_move_of_a_new_stream_is_on_its_way_before_anybody_else_is_told(
     desk.mixer.on_event(Seen(record=stream(11)))
     desk.mixer.on_event(Seen(record=stream(11, volume=0.7)))
     assert heard == ["11 0.5", "1 sent", "11 0.7", "1 sent"]
+
+
+@on_a_desk
+async def test_others_hear_of_a_new_stream_when_the_server_has_had_its_time_for_the_move(desk: Desk) -> None:
+    heard: list[str] = []
+    moving(desk, heard)
+    born = desk.loop.time()
+    told = asyncio.Event()
+    desk.mixer.subscribe(lambda *_: told.set())
+    desk.mixer.on_event(Seen(record=stream(11)))
+    assert (len(desk.sent), heard) == (1, [])
+    await told.wait()
+    assert heard == ["11 0.5"]
+    assert desk.loop.time() == born + MOVE_FIRST
+
+
+@on_a_desk
+async def test_whoever_asks_for_something_comes_after_all_have_heard(desk: Desk) -> None:
+    heard: list[str] = []
+    moving(desk, heard)
+    desk.mixer.hear_first(lambda *_: heard.append("request"))
+    desk.mixer.on_event(Seen(record=stream(11)))
+    desk.mixer.tell_all()
+    desk.mixer.tell_all()
+    desk.mixer.on_event(Seen(record=stream(12)))
+    desk.set_volume(0.8)
+    desk.mixer.on_event(Seen(record=stream(13)))
+    desk.mixer.submit(verbs.Plan(wishes=(AppWanted(app_id=MUSIC, volume=0.3),)), USER, desk.answers.append)
+    assert heard == ["11 0.5", "12 0.5", "request", "13 0.5", "request"]
+    assert desk.answers == [None]
+
+
+@on_a_desk
+async def test_what_a_move_causes_is_applied_after_all_have_heard_of_the_stream(desk: Desk) -> None:
+    heard: list[str] = []
+    moving(desk, heard)
+
+    def decide(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        for change in changes:
+            if change.before is None and isinstance(change.after, Stream):
+                desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=change.after.index, by="rule x"))
+
+    def note(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        heard.extend(
+            f"{c.after.index} by {c.after.routed_by}" for c in changes if isinstance(c.after, Stream)
+        )
+
+    desk.mixer.subscribe_first(decide)
+    desk.mixer.subscribe(note)
+    desk.mixer.on_event(Seen(record=stream(11)))
+    assert desk.mixer.state.streams[Kind.PLAYBACK, 11].routed_by == ""
+    desk.mixer.on_event(Seen(record=stream(12)))
+    desk.mixer.tell_all()
+    assert [said for said in heard if "by" in said] == ["11 by ", "11 by rule x", "12 by ", "12 by rule x"]
+    desk.mixer.on_event(Seen(record=stream(13)))
+    desk.mixer.sleep()
+    assert heard[-1] == "13 by rule x"
 
 
 @on_a_desk

@@ -193,6 +193,7 @@ class BusService:
         """
         if message.interface == PEER.name:
             return False
+        self._mixer.tell_all()
         if message.interface == SUCCESSION:
             self._on_succession(message)
             return True

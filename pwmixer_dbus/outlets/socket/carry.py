@@ -41,6 +41,7 @@ class Carrier:
 
     def answer(self, question: Question) -> Answer:
         """Answer from the state as it is; raises MixerError."""
+        self._mixer.tell_all()
         state = self._mixer.state
         match question:
             case Look(target=name):
@@ -57,6 +58,7 @@ class Carrier:
 
     def carry_out(self, change: Change, origin: Origin, done: Done) -> None:
         """Submit a change; `done` is called once, when it is in force or has failed. Raises MixerError at once."""
+        self._mixer.tell_all()
         if isinstance(change, Reload):
             self._reload()
             done({})
