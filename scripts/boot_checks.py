@@ -152,6 +152,14 @@ def install_enables_and_starts() -> None:
     expect({p for p in HOME.rglob("*") if not p.is_dir()} - before, "nothing was installed")
 
 
+def it_prepares_its_next_start() -> None:
+    """See that its byte code is written into one file, in the sandbox."""
+    get("Version")
+    wait_for(
+        (HOME / ".cache" / "pwmixer" / "bytecode").exists, f"the byte code of the next start: {journal()}"
+    )
+
+
 def a_first_call_is_answered() -> None:
     """See that a call to a stopped service starts it through systemd, and print how long that takes."""
     for what in ("with a sound server", "without a sound server"):
@@ -405,6 +413,7 @@ CHECKS = (
     it_has_the_priority_of_the_sound_server,
     the_watchdog_sleeps_and_bites,
     the_doctor_knows,
+    it_prepares_its_next_start,
     a_first_call_is_answered,
     it_is_removed_without_a_trace,
     an_environment_at_home_works_and_may_move,
