@@ -4,7 +4,6 @@ A stream that plays is at least said to have changed; one that is paused is move
 streams again after what may have caused a move. `docs/pipewire-versions.md` says what has no cause that it could see.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import corked
+import pulsectl
 import pytest
 from service import Service
 from session import Session
@@ -156,12 +156,13 @@ def test_the_session_manager_is_known_by_what_it_says_of_itself(session: Session
     """While it restarts, streams are on no device, and where they come then is nobody's wish (`core/routing.py`)."""
 
     def names() -> set[str]:
-        listed = json.loads(session.pactl("--format=json", "list", "clients"))
-        said = [client["properties"] for client in listed]
+        said = [client.proplist for client in looker.client_list()]
         return {p["application.name"] for p in said if p.get("wireplumber.daemon") == "true"}
 
-    session.wait_for(
-        lambda: names() == {"WirePlumber", "WirePlumber [export]"}, "it and nobody else to say so"
-    )
-    os.kill(session.pid_of("wireplumber"), signal.SIGTERM)
-    session.wait_for(lambda: not names(), "it to have gone")
+    # One connection from before, since the session manager is who lets others in.
+    with pulsectl.Pulse("Looker", server=session.env["PULSE_SERVER"]) as looker:
+        session.wait_for(
+            lambda: names() == {"WirePlumber", "WirePlumber [export]"}, "it and nobody else to say so"
+        )
+        os.kill(session.pid_of("wireplumber"), signal.SIGTERM)
+        session.wait_for(lambda: not names(), "it to have gone")
