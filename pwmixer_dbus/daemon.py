@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pwmixer_dbus import __version__, journal, niceness, sandbox
+from pwmixer_dbus import __version__
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
@@ -39,17 +39,18 @@ from pwmixer_dbus.outlets.switches import Outlet, Parts, Switch, Switchboard
 from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
-from pwmixer_dbus.runtime import runtime_folder
-from pwmixer_dbus.settled import settle, write_bundle
-from pwmixer_dbus.supervisor import Supervisor, new_loop
+from pwmixer_dbus.startup.settled import settle, write_bundle
+from pwmixer_dbus.system import journal, niceness, sandbox
+from pwmixer_dbus.system.runtime import runtime_folder
+from pwmixer_dbus.system.supervisor import Supervisor, new_loop
 
 if TYPE_CHECKING:
     import argparse
 
     from pwmixer_dbus.core.succession import Succession
     from pwmixer_dbus.meters import Taps
-    from pwmixer_dbus.pidfile import PidFile
     from pwmixer_dbus.succession import Parts as SuccessionParts
+    from pwmixer_dbus.system.pidfile import PidFile
 
 log = logging.getLogger("pwmixer")
 
@@ -333,7 +334,7 @@ class Daemon:
     async def _write_pid_file(self, place: str | None) -> None:
         self._pid_place = place
         if place is not None:
-            from pwmixer_dbus import pidfile  # noqa: PLC0415 - only where it is wanted
+            from pwmixer_dbus.system import pidfile  # noqa: PLC0415 - only where it is wanted
 
             self._pid_file = await pidfile.write(place, os.environ, predecessor=self._predecessor)
 
@@ -556,7 +557,7 @@ class Daemon:
         )
 
     def _profile(self) -> None:
-        from pwmixer_dbus.profiling import profile_or_tell  # noqa: PLC0415 - hardly anybody asks for one
+        from pwmixer_dbus.system.profiling import profile_or_tell  # noqa: PLC0415 - hardly anybody asks for one
 
         profile_or_tell(PROFILED, os.environ)
 

@@ -13,12 +13,12 @@ def main() -> None:
     gc.disable()
     # asyncio does without it, as it has to where Python has none; we open no connection that it could be for.
     sys.modules["ssl"] = None  # type: ignore[assignment]
-    from pwmixer_dbus import bundle  # noqa: PLC0415 - see above
+    from pwmixer_dbus.startup import bundle  # noqa: PLC0415 - see above
 
     finder = bundle.Finder(bundle.folder_of(os.environ))
     sys.meta_path.insert(0, finder)
     try:
-        from pwmixer_dbus import later  # noqa: PLC0415 - from there
+        from pwmixer_dbus.startup import later  # noqa: PLC0415 - from there
 
         with later.put_off():
             from pwmixer_dbus.core import records  # noqa: PLC0415 - likewise

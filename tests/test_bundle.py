@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pwmixer_dbus import bundle, bundling
+from pwmixer_dbus.startup import bundle, bundling
 
 SINGLE = '''\
 """What it is for."""

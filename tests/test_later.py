@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from session import PATIENCE
 
-from pwmixer_dbus import __version__, later
+from pwmixer_dbus import __version__
+from pwmixer_dbus.startup import later
 
 WITH_STAND_INS = """
 import json, sys
-from pwmixer_dbus import later
+from pwmixer_dbus.startup import later
 with later.put_off():
     import hashlib
     import xml.etree.ElementTree as ET
@@ -36,7 +37,7 @@ print(json.dumps([asleep, said, awake]))
 
 WITH_ONE_THAT_DOES_NOT_FIT = """
 import sys
-from pwmixer_dbus import later
+from pwmixer_dbus.startup import later
 later.LATER = {**later.LATER, "pathlib": {}}
 sys.argv = ["pwmixer-dbus", "--version"]
 from pwmixer_dbus.start import main
@@ -46,7 +47,7 @@ main()
 
 WITH_A_TYPE_IN_QUOTES = """
 import builtins, json, typing
-from pwmixer_dbus import later
+from pwmixer_dbus.startup import later
 compiled, real = [], compile
 builtins.compile = lambda text, name, *more, **named: (compiled.append(name), real(text, name, *more, **named))[1]
 L = typing.TypeVar("L", bound="Later | None")
@@ -63,7 +64,7 @@ print(json.dumps([compiled.count("<string>") - before, kinds["j"] == kinds["k"] 
 
 WITH_TIMES = """
 import json, sys
-from pwmixer_dbus import later
+from pwmixer_dbus.startup import later
 with later.put_off():
     pass
 before = type(sys.modules["datetime"]).__name__

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dbus_fast._private.address import parse_address
 
-from pwmixer_dbus.runtime import session_bus
+from pwmixer_dbus.system.runtime import session_bus
 
 
 def test_the_bus_is_where_it_is_told_to_be_else_in_the_runtime_folder_whatever_that_is_called(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pwmixer_dbus.sandbox import describe
+from pwmixer_dbus.system.sandbox import describe
 
 
 def status(folder: Path, seccomp: int, privileges: int) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pwmixer_dbus.settled import read_only_files
+from pwmixer_dbus.startup.settled import read_only_files
 
 FIELDS = "Size: 8 kB\nRss: 8 kB\nPrivate_Dirty: 0 kB\nAnonymous: {} kB\nVmFlags: rd mr\n"
 SMAPS = "".join(

@@ -13,9 +13,9 @@ from test_mixer import Desk, JumpingLoop
 
 from pwmixer_dbus.core.settings import StatisticsSettings
 from pwmixer_dbus.core.statistics import HISTOGRAMS, prometheus
-from pwmixer_dbus.diagnostics import statistics
 from pwmixer_dbus.outlets.stats import EVERY, SOON, StatisticsFiles
-from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.system.diagnostics import statistics
+from pwmixer_dbus.system.runtime import runtime_folder
 
 BOTH = StatisticsSettings(file=True, prometheus=True)
 

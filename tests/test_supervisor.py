@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from session import PATIENCE
 
-from pwmixer_dbus.supervisor import Supervisor, WatchedSelector, new_loop
+from pwmixer_dbus.system.supervisor import Supervisor, WatchedSelector, new_loop
 
 WATCHDOG = 60_000
 """Microseconds, so that a test need not wait long for quiet."""

@@ -11,7 +11,7 @@ from session import PATIENCE
 from pwmixer_dbus.daemon import EXIT_TAKEN
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
 from pwmixer_dbus.outlets.socket.place import NAME, PASSED_NAME
-from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.system.runtime import runtime_folder
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 UNIT = DATA / "systemd" / "user" / "pwmixer-dbus.service"

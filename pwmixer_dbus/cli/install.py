@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pwmixer_dbus import bundle
 from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, UsageError, systemd, wire
 from pwmixer_dbus.cli.files import (
     PACKAGE,
@@ -27,6 +26,7 @@ from pwmixer_dbus.cli.files import (
     wanted,
 )
 from pwmixer_dbus.config.paths import state_home
+from pwmixer_dbus.startup import bundle
 
 
 @dataclass(slots=True, kw_only=True)

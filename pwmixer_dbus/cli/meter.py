@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable, wire
 from pwmixer_dbus.cli.render import Terminal, bar, cells, pad
-from pwmixer_dbus.cli.stats import terminal
+from pwmixer_dbus.cli.show import terminal
 
 ONCE = 0.5
 """Seconds of which the loudest peaks are printed where they are printed once."""

@@ -25,7 +25,7 @@ from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
 from pwmixer_dbus.config.rulebook import plain_rules, plain_text, rules_path, rules_text
 from pwmixer_dbus.core.rules import signature_of
-from pwmixer_dbus.runtime import session_bus
+from pwmixer_dbus.system.runtime import session_bus
 
 Plain = dict[str, Any]
 Call = tuple[str, str, Sequence[Any]]

@@ -3,12 +3,15 @@
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
 from pwmixer_dbus.cli.commands import KINDS
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.template import Record, fill
+
+if TYPE_CHECKING:
+    from pwmixer_dbus.cli.render import Terminal
 
 # `get` is what status bars call; drawing, and what it imports, is left to those that draw.
 Document = dict[str, Any]
@@ -84,6 +87,15 @@ def wants_color(options: dict[str, str]) -> bool:
     if asked != "auto":
         return asked == "always"
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal(options: dict[str, str]) -> "Terminal":
+    """Say what the output can show."""
+    from shutil import get_terminal_size  # noqa: PLC0415
+
+    from pwmixer_dbus.cli.render import Terminal  # noqa: PLC0415
+
+    return Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())
 
 
 def explanation(found: Record) -> str:
@@ -203,9 +215,6 @@ def _is_unicode() -> bool:
 
 
 def _status(options: dict[str, str]) -> None:
-    from shutil import get_terminal_size  # noqa: PLC0415
+    from pwmixer_dbus.cli.render import status  # noqa: PLC0415
 
-    from pwmixer_dbus.cli.render import Terminal, status  # noqa: PLC0415
-
-    terminal = Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())
-    print(status(_whole(), terminal, everything="--all" in options))
+    print(status(_whole(), terminal(options), everything="--all" in options))

@@ -6,12 +6,10 @@ import sys
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from shutil import get_terminal_size
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, wire
 from pwmixer_dbus.cli.figures import Document, event_line, plots, summary
-from pwmixer_dbus.cli.render import Terminal
-from pwmixer_dbus.cli.show import wants_color
+from pwmixer_dbus.cli.show import terminal
 
 _LONGEST_WAIT = 5.0
 _LARGEST = 0xFFFFFFFF
@@ -36,12 +34,6 @@ def run(name: str, options: dict[str, str]) -> int:
 
                 run_top(options)
     return DONE
-
-
-def terminal(options: dict[str, str]) -> Terminal:
-    """Say what the output can show."""
-    is_unicode = sys.stdout.encoding.lower().startswith("utf")
-    return Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=is_unicode)
 
 
 def _stats(options: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from types import FrameType
 
 from pwmixer_dbus.cli import CommandError, wire
 from pwmixer_dbus.cli.figures import Document, top
-from pwmixer_dbus.cli.stats import terminal
+from pwmixer_dbus.cli.show import terminal
 
 EVERY = 1.0
 _ENTER, _LEAVE = "\033[?1049h\033[?25l", "\033[?25h\033[?1049l"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pwmixer_dbus.core.settings import StatisticsSettings
 from pwmixer_dbus.core.statistics import Statistics, prometheus
-from pwmixer_dbus.diagnostics import statistics
 from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.system.diagnostics import statistics
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from session import PATIENCE
 
-from pwmixer_dbus import bundle
 from pwmixer_dbus.cli.doctor import twice
 from pwmixer_dbus.cli.files import program_of, service_program, user_scope, wanted
+from pwmixer_dbus.startup import bundle
 
 ROOT = Path(__file__).parents[2]
 SYSTEMCTL = """#!/bin/sh

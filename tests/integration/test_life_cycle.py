@@ -22,8 +22,8 @@ from session import PATIENCE, Session
 from talk import Talk, place
 
 import pwmixer_dbus
-from pwmixer_dbus import bundle
 from pwmixer_dbus.outlets.stats import EVERY
+from pwmixer_dbus.startup import bundle
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ import pytest
 from service import Service
 from session import PATIENCE, Session
 
-from pwmixer_dbus.bundle import NAME
-from pwmixer_dbus.later import LATER
+from pwmixer_dbus.startup.bundle import NAME
+from pwmixer_dbus.startup.later import LATER
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +29,7 @@ from pwmixer_dbus.start import main
 main()
 """
 BROUGHT = {"_hashlib", "ssl", "dis", "tokenize", "random", "locale", "ipaddress", "bz2", "lzma"}
-WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.profiling"}
+WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.system.profiling"}
 WANTED_BY_FEW |= {"pwmixer_dbus.meters", "pwmixer_dbus.core.metering", "pwmixer_dbus.pulse.meters"}
 
 LARGEST = 25
@@ -69,7 +69,7 @@ def test_a_service_at_work_has_loaded_none_of_what_was_put_off(session: Session)
     loaded, from_sources = map(set, json.loads(place.read_text()))
     assert "pwmixer_dbus.outlets.socket.listener" in loaded
     assert loaded & (LATER.keys() | BROUGHT | WANTED_BY_FEW) == set()
-    assert from_sources >= {"pwmixer_dbus.bundle", "pwmixer_dbus.daemon"}
+    assert from_sources >= {"pwmixer_dbus.startup.bundle", "pwmixer_dbus.daemon"}
 
 
 def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_modules_from(
@@ -88,7 +88,8 @@ def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_mo
         service.process.terminate()
         assert service.process.wait(PATIENCE) == 0
     _, from_sources = json.loads(place.read_text())
-    assert {*from_sources} == {"pwmixer_dbus", "pwmixer_dbus.start", "pwmixer_dbus.bundle"}
+    first = {"pwmixer_dbus", "pwmixer_dbus.start", "pwmixer_dbus.startup", "pwmixer_dbus.startup.bundle"}
+    assert {*from_sources} == first
     written = file.read_bytes()
     assert (
         b"def __init__(self, *, kind, index, client=" in written

@@ -13,7 +13,7 @@ import pytest
 from service import Service
 from session import PATIENCE, Session
 
-from pwmixer_dbus import pidfile
+from pwmixer_dbus.system import pidfile
 
 pytestmark = pytest.mark.integration
 
@@ -176,7 +176,7 @@ class Runner:
 
     CODE = """
 import asyncio, sys
-from pwmixer_dbus import pidfile
+from pwmixer_dbus.system import pidfile
 mine = None
 for line in sys.stdin:
     place, predecessor = line.split()

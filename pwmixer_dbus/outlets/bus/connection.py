@@ -27,7 +27,7 @@ from dbus_fast.auth import AuthExternal
 
 from pwmixer_dbus.core.errors import NotSupportedError
 from pwmixer_dbus.outlets.bus.answers import written_value
-from pwmixer_dbus.runtime import session_bus
+from pwmixer_dbus.system.runtime import session_bus
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from functools import partial
 
 from pwmixer_dbus.core.errors import LimitsExceededError
-from pwmixer_dbus.diagnostics import trace
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import MIXER
 from pwmixer_dbus.outlets.bus.paths import ROOT
+from pwmixer_dbus.system.diagnostics import trace
 
 EVERY = 0.1
 """Seconds from something that happens until it is sent, with what follows it."""

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from json import dumps
 
 from pwmixer_dbus.core.measures import KEPT
-from pwmixer_dbus.diagnostics import statistics, trace
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.followers import Followers
 from pwmixer_dbus.outlets.bus.methods import Call, options_of
+from pwmixer_dbus.system.diagnostics import statistics, trace
 
 
 class StatisticsMethods:
@@ -46,6 +46,6 @@ class StatisticsMethods:
         call.reply()
 
     def _profile(self, call: Call) -> None:
-        from pwmixer_dbus.profiling import profile  # noqa: PLC0415 - hardly anybody asks for one
+        from pwmixer_dbus.system.profiling import profile  # noqa: PLC0415 - hardly anybody asks for one
 
         call.reply(str(profile(call.arguments[0], os.environ)))

@@ -23,7 +23,7 @@ from pwmixer_dbus.outlets.socket.place import (
     passed,
     peer_of,
 )
-from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.system.runtime import runtime_folder
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The byte code of all that a running service imports, in one file of the user's: less to find, to read and to keep.
 
-`pwmixer_dbus.bundling` writes it, without documentation and columns, which nobody asks a service for. The rule of this file: a
+`pwmixer_dbus.startup.bundling` writes it, without documentation and columns, which nobody asks a service for. The rule of this file: a
 module comes from there only where the ordinary import would have found this very source, unchanged; for anything else, and
 where anything about the file is odd, there is the ordinary import. It is loaded first, and does with what is in Python itself.
 
@@ -40,7 +40,7 @@ KEY = int.from_bytes(MAGIC_NUMBER, "little")
 """The key of digests, which tell damage, and nothing else."""
 
 
-WRITER = "import sys; sys.path[:] = sys.argv[1:]; from pwmixer_dbus.bundling import main; main()"
+WRITER = "import sys; sys.path[:] = sys.argv[1:]; from pwmixer_dbus.startup.bundling import main; main()"
 
 
 _Function: "Any" = type(lambda: None)

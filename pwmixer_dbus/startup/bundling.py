@@ -1,4 +1,4 @@
-"""Writes the file of `pwmixer_dbus.bundle`: a process of its own, which takes a second or more, and which nobody waits for.
+"""Writes the file of `pwmixer_dbus.startup.bundle`: a process of its own, which takes a second or more, and which nobody waits for.
 
 Sources are compiled as ever, but without what a service has no use for: documentation, and in which column each instruction is
 (`-X no_debug_ranges` keeps those away; lines stay). What it imports later than at its start is in `LATER`. Functions that have not been
@@ -26,8 +26,8 @@ from re import _compiler, _parser  # type: ignore[attr-defined] # private, as in
 from types import CodeType, ModuleType
 from typing import Any
 
-from pwmixer_dbus import bundle, later
-from pwmixer_dbus.runtime import private
+from pwmixer_dbus.startup import bundle, later
+from pwmixer_dbus.system.runtime import private
 
 LATER = (
     "concurrent.futures.thread",
@@ -40,7 +40,7 @@ LATER = (
     "pwmixer_dbus.outlets.shm.outlet",
     "pwmixer_dbus.outlets.socket.listener",
     "pwmixer_dbus.outlets.stats",
-    "pwmixer_dbus.pidfile",
+    "pwmixer_dbus.system.pidfile",
     "pwmixer_dbus.succession",
     "tomllib",
 )

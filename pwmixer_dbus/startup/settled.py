@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pwmixer_dbus import bundle
+from pwmixer_dbus.startup import bundle
 
 log = logging.getLogger("pwmixer")
 

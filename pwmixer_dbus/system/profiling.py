@@ -18,7 +18,7 @@ from pwmixer_dbus.core.errors import (
     MixerError,
     NotSupportedError,
 )
-from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.system.runtime import runtime_folder
 
 log = logging.getLogger(__name__)
 

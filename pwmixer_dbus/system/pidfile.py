@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pwmixer_dbus.runtime import runtime_folder
+from pwmixer_dbus.system.runtime import runtime_folder
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What the process has to do with the system that it runs on."""
