@@ -36,7 +36,11 @@ def _main_plain() -> None:
     import dataclasses  # noqa: PLC0415 - it is there to be done without
 
     sys.modules["pwmixer_dbus.core.records"] = dataclasses
-    from pwmixer_dbus import daemon  # noqa: PLC0415 - after the above
+    from pwmixer_dbus.outlets.bus import plainly  # noqa: PLC0415 - after the above
+
+    for name in ("levels", "answers"):
+        sys.modules[f"pwmixer_dbus.outlets.bus.{name}"] = plainly
+    from pwmixer_dbus import daemon  # noqa: PLC0415 - likewise
 
     daemon.main()
 

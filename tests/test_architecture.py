@@ -107,7 +107,7 @@ MAY_IMPORT = {
     "startup/bundle": set[str](),
     "startup/bundling": {"startup/bundle", "startup/later", "system/runtime"},
     "startup/later": set[str](),
-    "start": {"startup/bundle", "core", "daemon", "startup/later"},
+    "start": {"startup/bundle", "core", "daemon", "outlets/bus", "startup/later"},
     "cli": {"startup/bundle", "cli", "cli/rules", "cli/stats", "config", "system/runtime", "__init__"},
 }
 ONLY_IN = {

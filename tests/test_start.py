@@ -50,3 +50,5 @@ def test_what_makes_it_small_can_be_switched_off() -> None:
     assert started == []
     assert "pwmixer_dbus.outlets.bus.service" in loaded
     assert loaded["pwmixer_dbus.core.records"] == "dataclasses"
+    for written_by_hand in ("levels", "answers"):
+        assert loaded[f"pwmixer_dbus.outlets.bus.{written_by_hand}"] == "pwmixer_dbus.outlets.bus.plainly"

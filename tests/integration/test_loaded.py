@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from service import Service
+from client import with_speakers_running
+from recorder import Recorder
+from service import ROOT, Json, Service
 from session import PATIENCE, Session
 
 from pwmixer_dbus.startup.bundle import NAME
@@ -28,6 +30,7 @@ atexit.register(tell)
 from pwmixer_dbus.start import main
 main()
 """
+SPEAKERS = f"{ROOT}/sinks/speakers"
 BROUGHT = {"_hashlib", "ssl", "dis", "tokenize", "random", "locale", "ipaddress", "bz2", "lzma"}
 WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.system.profiling"}
 WANTED_BY_FEW |= {"pwmixer_dbus.meters", "pwmixer_dbus.core.metering", "pwmixer_dbus.pulse.meters"}
@@ -96,3 +99,21 @@ def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_mo
     )  # what it has executed: the methods of streams
     assert b"pwmixer_dbus.core.state:apply" in written  # what it has called
     assert written.count(b"__loader__") > 100  # in each module, what has been put off
+
+
+def test_without_all_that_makes_it_fast_a_client_is_told_the_same(session: Session) -> None:
+    told: dict[str, tuple[list[Json], list[object]]] = {}
+    for switch in ("0", "1"):
+        service = Service(session, name=f"plain-{switch}", under=("env", f"PWMIXER_PLAIN={switch}")).start()
+        if not told:
+            with_speakers_running(service)
+        service.call("SetVolume", "sda{sv}", "@sink", 1.0, 0)
+        recorder = Recorder(service, f"recorder-{switch}")
+        service.call("SetVolume", "sda{sv}", "@sink", 0.4, 0)
+        service.call("SetMuted", "ssa{sv}", "@sink", "toggle", 0)
+        values = [service.get(name, path=SPEAKERS, interface="Node") for name in ("Volume", "Muted")]
+        service.call("SetMuted", "ssa{sv}", "@sink", "toggle", 0)
+        told[switch] = recorder.changes(SPEAKERS), values
+        service.stop()
+    assert told["1"] == told["0"]
+    assert told["0"][1] == [0.4, True]
