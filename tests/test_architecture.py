@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "pwmixer_dbus"
 CORE = [
     "errors",
     "records",
+    "table",
     "model",
     "patterns",
     "rules",

@@ -44,6 +44,7 @@ from pwmixer_dbus.core.model import (
 )
 from pwmixer_dbus.core.records import dataclass, field, fields, replace
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.table import lasting, with_entry, without
 
 KNOWN_APPS = 1000
 """How many applications are remembered; beyond that, the one that has been silent longest is forgotten."""
@@ -178,7 +179,7 @@ def _stream_levelled(state: MixerState, shown: Stream) -> Result | None:
     if len(channels) != len(known.channels):
         return None
     stream = replace(known, channels=channels, muted=muted)
-    streams = {**state.streams, key: stream}
+    streams = with_entry(state.streams, key, stream)
     change = Change(kind=key[0], before=known, after=stream, is_level=True)
     return replace(state, streams=streams, generation=state.generation + 1), (change,)
 
@@ -192,7 +193,7 @@ def _device_levelled(state: MixerState, shown: Device) -> Result | None:
         return state, ()
     if len(shown.channels) != len(known.channels):
         return None
-    devices = {**state.devices, key: shown}
+    devices = with_entry(state.devices, key, shown)
     change = Change(kind=key[0], before=known, after=shown, is_level=True)
     return replace(state, devices=devices, generation=state.generation + 1), (change,)
 
@@ -298,14 +299,16 @@ def _seen(state: MixerState, record: Device | Stream | Client | Card | Server) -
             before = state.devices.get(key)
             if before == record:
                 return state, ()
-            return replace(state, devices=_with(state.devices, key, record)), (_change(before, record),)
+            return replace(state, devices=with_entry(state.devices, key, record)), (_change(before, record),)
         case Client():
             return _client_seen(state, record)
         case Card():
             known = state.cards.get(record.index)
             if known == record:
                 return state, ()
-            return replace(state, cards=_with(state.cards, record.index, record)), (_change(known, record),)
+            return replace(state, cards=with_entry(state.cards, record.index, record)), (
+                _change(known, record),
+            )
         case Server():
             return _server_changed(state, replace(state, server=_without_placeholders(record)))
     assert_never(record)
@@ -318,11 +321,11 @@ def _gone(state: MixerState, kind: Kind, index: int) -> Result:
         device = state.devices.get((kind, index))
         if device is None:
             return state, ()
-        return replace(state, devices=_without(state.devices, (kind, index))), (_change(device, None),)
+        return replace(state, devices=without(state.devices, (kind, index))), (_change(device, None),)
     if kind is Kind.CARD and index in state.cards:
-        return replace(state, cards=_without(state.cards, index)), (_change(state.cards[index], None),)
+        return replace(state, cards=without(state.cards, index)), (_change(state.cards[index], None),)
     if kind is Kind.CLIENT and index in state.clients:
-        return replace(state, clients=_without(state.clients, index)), (_change(state.clients[index], None),)
+        return replace(state, clients=without(state.clients, index)), (_change(state.clients[index], None),)
     return state, ()
 
 
@@ -337,7 +340,7 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
         return state, ()
     after = replace(
         state,
-        streams=_with(state.streams, (stream.kind, stream.index), stream),
+        streams=with_entry(state.streams, (stream.kind, stream.index), stream),
         next_number=max(state.next_number, number + 1),
     )
     after, app_changes = _regrouped(after, stream, known.identity if known else None)
@@ -372,7 +375,7 @@ def _stream_gone(state: MixerState, key: Key) -> Result:
     stream = state.streams.get(key)
     if stream is None:
         return state, ()
-    after = replace(state, streams=_without(state.streams, key))
+    after = replace(state, streams=without(state.streams, key))
     after, app_changes = _left(after, key, stream.identity)
     return after, (_change(stream, None), *app_changes)
 
@@ -381,7 +384,7 @@ def _client_seen(state: MixerState, client: Client) -> Result:
     known = state.clients.get(client.index)
     if known == client:
         return state, ()
-    after = replace(state, clients=_with(state.clients, client.index, client))
+    after = replace(state, clients=with_entry(state.clients, client.index, client))
     changes = [_change(known, client)]
     for stream in after.streams_of_client(client.index):
         after, more = _identified(after, stream)
@@ -394,7 +397,7 @@ def _identified(state: MixerState, stream: Stream) -> Result:
     if identity == stream.identity:
         return state, ()
     renamed = replace(stream, identity=identity)
-    after = replace(state, streams=_with(state.streams, (stream.kind, stream.index), renamed))
+    after = replace(state, streams=with_entry(state.streams, (stream.kind, stream.index), renamed))
     after, app_changes = _regrouped(after, renamed, stream.identity)
     return after, (_change(stream, renamed), *app_changes)
 
@@ -419,7 +422,7 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
         app = _named(state, replace(known, streams=tuple(dict.fromkeys((*known.streams, key)))))
     if app == known:
         return state, changes
-    state, forgotten = _bounded(replace(state, apps=_with(state.apps, app.app_id, app)))
+    state, forgotten = _bounded(replace(state, apps=with_entry(state.apps, app.app_id, app)))
     return state, (*changes, _change(known, app), *forgotten)
 
 
@@ -447,11 +450,11 @@ def _left(state: MixerState, key: Key, identity: Identity) -> Result:
     quieter = replace(app, streams=tuple(rest))
     if rest and (app.icon_name or _age(key) < min(map(_age, rest))):  # else it has named nothing
         quieter = _named(state, quieter)
-    others = _without(state.apps, app.app_id)
+    others = without(state.apps, app.app_id)
     if not quieter.streams and app.app_id.startswith("stream:"):
         return replace(state, apps=others), (_change(app, None),)
     # Put last: the order of `apps` is that in which they fell silent, for `_bounded`.
-    return replace(state, apps=_with(others, app.app_id, quieter)), (_change(app, quieter),)
+    return replace(state, apps=with_entry(others, app.app_id, quieter)), (_change(app, quieter),)
 
 
 def _bounded(state: MixerState) -> Result:
@@ -459,8 +462,9 @@ def _bounded(state: MixerState) -> Result:
     if surplus <= 0:
         return state, ()
     forgotten = list(islice((app for app in state.apps.values() if not app.streams), surplus))
-    ids = {app.app_id for app in forgotten}
-    apps = {app_id: app for app_id, app in state.apps.items() if app_id not in ids}
+    apps = state.apps
+    for app in forgotten:
+        apps = without(apps, app.app_id)
     return replace(state, apps=apps), tuple(_change(app, None) for app in forgotten)
 
 
@@ -474,7 +478,10 @@ def _apps_wanted(state: MixerState, wishes: Iterable[AppWanted]) -> Result:
     if not different:
         return state, ()
     changes = tuple(_change(state.apps[app_id], app) for app_id, app in different.items())
-    return replace(state, apps={**state.apps, **different}), changes
+    apps = state.apps
+    for app_id, app in different.items():
+        apps = with_entry(apps, app_id, app)
+    return replace(state, apps=apps), changes
 
 
 def _with_wish(app: App, wish: AppWanted) -> App:
@@ -504,7 +511,7 @@ def _routed(state: MixerState, event: Routed) -> Result:
     )
     if routed == stream:
         return state, ()
-    return replace(state, streams=_with(state.streams, key, routed)), (_change(stream, routed),)
+    return replace(state, streams=with_entry(state.streams, key, routed)), (_change(stream, routed),)
 
 
 def _known(state: MixerState, apps: tuple[App, ...]) -> Result:
@@ -515,7 +522,9 @@ def _known(state: MixerState, apps: tuple[App, ...]) -> Result:
     if not new:
         return state, ()
     # Put first: they have been silent for longer than any that was seen since.
-    return replace(state, apps={**new, **state.apps}), tuple(_change(None, app) for app in new.values())
+    return replace(state, apps=lasting({**new, **state.apps})), tuple(
+        _change(None, app) for app in new.values()
+    )
 
 
 def _forgotten(state: MixerState, app_id: str) -> Result:
@@ -523,7 +532,7 @@ def _forgotten(state: MixerState, app_id: str) -> Result:
     if app is None or app.streams:
         nothing = AppWanted(app_id=app_id, volume=None, muted=None, preferred_sink="", preferred_source="")
         return _apps_wanted(state, (nothing,))
-    return replace(state, apps=_without(state.apps, app_id)), (_change(app, None),)
+    return replace(state, apps=without(state.apps, app_id)), (_change(app, None),)
 
 
 def _capped(state: MixerState, event: Capped) -> Result:
@@ -566,7 +575,7 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         connected=True,
         server=_without_placeholders(snapshot.server),
         devices={(d.kind, d.index): d for d in snapshot.devices if not d.is_placeholder},
-        clients={client.index: client for client in snapshot.clients},
+        clients=lasting({client.index: client for client in snapshot.clients}),
         cards={card.index: card for card in snapshot.cards},
     )
     streams: dict[Key, Stream] = {}
@@ -582,7 +591,7 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         identity = identify(shown, after.client_of(shown), state.settings.aliases)
         streams[key] = _as_decided(shown, known, number, identity)
         members.setdefault(identity.app_id, []).append(key)
-    after = replace(after, streams=streams, next_number=next_number)
+    after = replace(after, streams=lasting(streams), next_number=next_number)
     return replace(after, apps=_regrouped_anew(after, members, same_life=same_life))
 
 
@@ -601,7 +610,7 @@ def _regrouped_anew(
         app = apps.get(app_id) or App(app_id=app_id, name=app_id)
         apps[app_id] = _named(state, replace(app, streams=tuple(keys)))
     bounded, _ = _bounded(replace(state, apps=apps))
-    return {i: app for i, app in bounded.apps.items() if app.streams or not i.startswith("stream:")}
+    return lasting({i: app for i, app in bounded.apps.items() if app.streams or not i.startswith("stream:")})
 
 
 def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:
@@ -654,13 +663,3 @@ def _change(before: Record | None, after: Record | None) -> Change:
     record = after or before
     kind = record.kind if isinstance(record, Device | Stream) else _KINDS[type(record)]
     return Change(kind=kind, before=before, after=after)
-
-
-def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
-    return {**mapping, key: value}
-
-
-def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
-    rest = dict(mapping)
-    del rest[key]
-    return rest

@@ -1,27 +1,68 @@
-"""How much is done for many streams: counted in calls of functions, which are the same on every machine."""
+"""How much is done for many streams: counted in calls, in steps of the interpreter and in bytes, which no load changes."""
 
 import gc
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from build import client, playback, sink, snapshot, state_of
+from build import after, client, playback, sink, snapshot, state_of
 
-from pwmixer_dbus.core.events import Gone, Seen
+from pwmixer_dbus.core.events import Event, Gone, Seen
 from pwmixer_dbus.core.matching import Outcomes, facts, outcome, prepared
 from pwmixer_dbus.core.memory import AppIntent, KnownApp, Memory, all_learned
-from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.core.model import Client, Kind, Stream
 from pwmixer_dbus.core.routing import Routing, World, decide, follow
 from pwmixer_dbus.core.rules import Rule, rule_from_plain
 from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.core.subjects import affected
+from pwmixer_dbus.core.table import SMALL
 
-FEW, FACTOR = 50, 4
+FEW, FACTOR = 200, 4
 """So many streams, and so many times as many."""
+
+TEN, MANY = 10, 1000
+
+
+class Done(NamedTuple):
+    """What one operation has taken: steps of the interpreter, and bytes at most, copies that were dropped again included."""
+
+    steps: int
+    bytes: int
+
+
+def taken(do: Callable[[], object]) -> Done:
+    """Count what is done, after it has been done once, since records make their methods when they are first used."""
+    do()
+    steps = 0
+
+    def note(frame: FrameType, event: str, _about: Any) -> Any:
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        do()
+    finally:
+        sys.settrace(before)
+    gc.disable()
+    tracemalloc.start()
+    try:
+        begun = tracemalloc.get_traced_memory()[0]
+        kept = do()
+        most = tracemalloc.get_traced_memory()[1] - begun
+        del kept
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    return Done(steps, most)
 
 
 class Calls:
@@ -77,15 +118,6 @@ def deaths(count: int) -> int:
     return calls.count
 
 
-def levels(count: int) -> int:
-    """Let ten of so many streams be louder."""
-    state = state_of(sink(), *(playback(100 + i) for i in range(count)))
-    with counted() as calls:
-        for i in range(10):
-            state, _ = apply(state, Seen(record=playback(100 + i, volume=0.9)))
-    return calls.count
-
-
 def intents(count: int) -> int:
     """Learn ten intents where so many applications are known."""
     known = {f"bin:a{i}": KnownApp(app_id=f"bin:a{i}") for i in range(count)}
@@ -137,7 +169,50 @@ def test_what_is_done_for_many_streams_grows_no_faster_than_they_are_more(do: Ca
     assert do(FACTOR * FEW) <= 1.05 * FACTOR * do(FEW)
 
 
-@pytest.mark.parametrize("do", [levels, intents, outcomes, routes])
+@pytest.mark.parametrize("do", [intents, outcomes, routes])
 def test_what_is_done_for_a_change_does_not_grow(do: Callable[[int], int]) -> None:
     do(FEW)
     assert do(FACTOR * FEW) == do(FEW)
+
+
+def player(i: int, **fields: Any) -> tuple[Client, Stream]:
+    """Make a program with a client and a stream of its own."""
+    index = 2 * i
+    mine = client(5000 + index, binary=f"program{i}")
+    return mine, playback(100 + index, binary=f"program{i}", client=mine.index, **fields)
+
+
+def crowd(count: int) -> MixerState:
+    return state_of(sink(), *(record for i in range(count) for record in player(i)))
+
+
+HERE, NEW = 5, MANY - 1
+"""Which of the programs changes, and one that is not there yet."""
+
+CHANGES: dict[str, tuple[Event, ...]] = {
+    "a level": (Seen(record=player(HERE, volume=0.9)[1]),),
+    "another title": (Seen(record=player(HERE, media_name="Song")[1]),),
+    "a birth": tuple(Seen(record=record) for record in player(NEW)),
+    "a death": (
+        Gone(kind=Kind.PLAYBACK, index=player(HERE)[1].index),
+        Gone(kind=Kind.CLIENT, index=player(HERE)[0].index),
+    ),
+}
+
+
+@pytest.mark.parametrize("events", [e for name, e in CHANGES.items() if name != "a birth"])
+def test_a_change_of_one_object_costs_the_same_among_a_thousand(events: tuple[Event, ...]) -> None:
+    assert_costs_the_same(crowd, lambda state: after(state, *events))
+
+
+def assert_costs_the_same(made: Callable[[int], Any], do: Callable[[Any], object]) -> None:
+    """Among ten, all tables are small, and have fewer steps; of those among many, one step more would be of each."""
+
+    def among(count: int) -> Done:
+        world = made(count)
+        return taken(lambda: do(world))
+
+    few, more, many = among(TEN), among(FEW), among(MANY - 1)
+    assert many.steps == more.steps
+    assert many.steps <= 1.5 * few.steps
+    assert many.bytes <= among(SMALL - 1).bytes

@@ -1,0 +1,129 @@
+"""Mappings of which one with another entry is made in the same time however many entries they have. Pure.
+
+Up to `SMALL` entries it is a dict, copied as a whole, which nothing beats. A larger one is a `Table`. Whoever has a mapping
+need not know which it is; the rule of this file: but for time, nothing tells them apart.
+"""
+
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from itertools import chain
+from typing import Any, Generic, TypeVar, overload
+
+K = TypeVar("K")
+V = TypeVar("V")
+D = TypeVar("D")
+
+SMALL = 128
+"""How many entries are copied at once; from here on that takes longer than what a `Table` does (docs/performance.md)."""
+
+BUCKETS = 37
+"""A prime, so that indexes that are given at regular intervals do not meet in a few of them."""
+
+
+def with_entry(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    """Return the mapping with an entry: in the place of the one with its key, or behind the last."""
+    if type(mapping) is dict and len(mapping) < SMALL:
+        return {**mapping, key: value}
+    return (mapping if type(mapping) is Table else Table(mapping)).with_entry(key, value)
+
+
+def without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
+    """Return the mapping without an entry. Raises KeyError where there is none with this key."""
+    if type(mapping) is Table:
+        return mapping.without(key)
+    rest = dict(mapping)
+    del rest[key]
+    return rest
+
+
+def lasting(entries: dict[K, V]) -> Mapping[K, V]:
+    """Return entries as what is made anew quickly; they are not to be changed any more."""
+    return entries if len(entries) <= SMALL else Table(entries)
+
+
+class Table(Mapping[K, V], Generic[K, V]):
+    """A frozen mapping in the order of a dict, whose entries lie in buckets, by the hashes of their keys.
+
+    A change copies one bucket and the row of them. Each entry has its place in the order beside it, by which they are
+    sorted whenever all are gone through: that is what it costs.
+    """
+
+    __slots__ = ("_buckets", "_length", "_next_place")
+
+    def __init__(self, entries: Mapping[K, V]) -> None:
+        self._buckets: list[dict[K, tuple[int, V]]] = [{} for _ in range(BUCKETS)]
+        for place, (key, value) in enumerate(entries.items()):
+            self._buckets[hash(key) % BUCKETS][key] = place, value
+        self._length = self._next_place = len(entries)
+
+    def with_entry(self, key: K, value: V) -> "Table[K, V]":
+        """See the function of this name."""
+        which = hash(key) % BUCKETS
+        bucket = self._buckets[which]
+        known = bucket.get(key)
+        place = self._next_place if known is None else known[0]
+        return self._changed(which, {**bucket, key: (place, value)}, known is None)
+
+    def without(self, key: K) -> Mapping[K, V]:
+        """See the function of this name; what has become small is a dict."""
+        which = hash(key) % BUCKETS
+        bucket = self._buckets[which].copy()
+        del bucket[key]
+        fewer = self._changed(which, bucket, -1)
+        return fewer if fewer._length > SMALL // 2 else fewer._in_order()  # noqa: SLF001 - another one of ours
+
+    def _changed(self, which: int, bucket: dict[K, tuple[int, V]], more: int) -> "Table[K, V]":
+        changed: Table[K, V] = object.__new__(Table)
+        changed._buckets = self._buckets.copy()
+        changed._buckets[which] = bucket
+        changed._length = self._length + more
+        changed._next_place = self._next_place + (more > 0)
+        return changed
+
+    def _in_order(self) -> dict[K, V]:
+        entries = chain.from_iterable(bucket.items() for bucket in self._buckets)
+        return {key: value for key, (_, value) in sorted(entries, key=_place)}
+
+    def __getitem__(self, key: K) -> V:
+        return self._buckets[hash(key) % BUCKETS][key][1]
+
+    @overload
+    def get(self, key: K, /) -> V | None: ...
+    @overload
+    def get(self, key: K, /, default: V | D) -> V | D: ...
+    def get(self, key: K, /, default: V | D | None = None) -> V | D | None:
+        """Return the value of a key, or what is given for none."""
+        found = self._buckets[hash(key) % BUCKETS].get(key)
+        return default if found is None else found[1]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._buckets[hash(key) % BUCKETS]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._in_order())
+
+    def keys(self) -> KeysView[K]:
+        """Go through the keys, in order."""
+        return self._in_order().keys()
+
+    def values(self) -> ValuesView[V]:
+        """Go through the values, in order."""
+        return self._in_order().values()
+
+    def items(self) -> ItemsView[K, V]:
+        """Go through the entries, in order."""
+        return self._in_order().items()
+
+    def __eq__(self, other: object) -> bool:
+        return self._in_order() == (other._in_order() if isinstance(other, Table) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self._in_order())
+
+
+def _place(entry: tuple[Any, tuple[int, Any]]) -> int:
+    return entry[1][0]
