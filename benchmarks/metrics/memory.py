@@ -15,12 +15,17 @@ KINDS = {"Private_Dirty": "own", "Rss": "resident", "Pss": "shared out"}
 async def memory(bench: Bench) -> list[Line]:
     """Read what the service occupies, after all that has been measured before, beside the limit that has seen the same."""
     await bench.verb("Describe", {})
-    found = []
-    for name, kind in KINDS.items():
-        pids = {"a service in C": bench.limit.pid, "pwmixer": bench.service.pid}
-        sizes = {what: [occupied(pid, name) / MEBI] for what, pid in pids.items()}
-        found += lines(f"memory: {kind}", "MiB", sizes)
-    return found
+    found = {"a service in C": sizes(bench.limit.pid), "pwmixer": sizes(bench.service.pid)}
+    return [
+        line
+        for kind in KINDS.values()
+        for line in lines(f"memory: {kind}", "MiB", {what: [each[kind]] for what, each in found.items()})
+    ]
+
+
+def sizes(pid: int) -> dict[str, float]:
+    """Return the MiB that a process has, of each of the `KINDS`."""
+    return {kind: occupied(pid, name) / MEBI for name, kind in KINDS.items()}
 
 
 def occupied(pid: int, kind: str = "Private_Dirty") -> int:
