@@ -62,10 +62,10 @@ AS_OURS = """
 import gc, os, sys
 gc.disable()
 sys.modules["ssl"] = None
-from pwmixer_dbus import bundle
+from pwmixer_dbus.startup import bundle
 finder = bundle.Finder(bundle.folder_of(os.environ))
 sys.meta_path.insert(0, finder)
-from pwmixer_dbus import later
+from pwmixer_dbus.startup import later
 putting_off = later.put_off()
 putting_off.__enter__()
 from pwmixer_dbus.core import records
@@ -76,7 +76,7 @@ vars(records)["exec"] = finder.execute
 SETTLED_DOWN = """
 finder.learned()
 putting_off.__exit__(None, None, None)
-from pwmixer_dbus import settled
+from pwmixer_dbus.startup import settled
 settled.settle()
 """
 
