@@ -58,12 +58,18 @@ class Announcer:
     """Lets a speaker tell of changes, in the right order and not too often; `measures` hears how long each has waited.
 
     While nobody can have asked what there is (`is_asked`), only what is always there is told of: the whole, and the defaults.
+    `tell_all` has us told first of a change that the state shows already.
     """
 
     def __init__(
-        self, state: Callable[[], MixerState], speaker: Speaker, measures: Measures | None = None
+        self,
+        state: Callable[[], MixerState],
+        tell_all: Callable[[], None],
+        speaker: Speaker,
+        measures: Measures | None = None,
     ) -> None:
         self._state = state
+        self._tell_all = tell_all
         self._speaker = speaker
         self._loop = asyncio.get_running_loop()
         self._measures = measures
@@ -115,11 +121,13 @@ class Announcer:
 
     def mark(self, subject: Subject) -> None:
         """Have all of an object looked at by the next `flush`, though nothing of it may have changed."""
+        self._tell_all()
         known = self._dirty.get(subject) or _Pending(self._state(), self._loop.time(), in_level=False)
         self._dirty[subject] = known._replace(in_level=False)
 
     def flush(self, subjects: Iterable[Subject] | None = None) -> None:
         """Announce at once what is pending of these objects, or of all: before a reply that a client may compare."""
+        self._tell_all()
         for subject in list(self._dirty) if subjects is None else subjects:
             if subject in self._dirty:
                 self._announce(subject, self._dirty.pop(subject))
@@ -191,6 +199,7 @@ class Announcer:
 
     def _on_timer(self) -> None:
         self._timer = None
+        self._tell_all()
         self._flush_due(self._dirty)
 
     def _announce(self, subject: Subject, change: _Pending) -> None:

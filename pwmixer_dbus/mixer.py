@@ -60,6 +60,7 @@ class Mixer:
         self._of_levels: list[Listener] = []
         self._before_answers: list[Listener] = []
         self._untold: deque[_Told] = deque()
+        self._when_all_heard: list[Callable[[], None]] = []
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
         self._first: list[Listener] = []
@@ -117,6 +118,13 @@ class Mixer:
     def when_told(self, do: Callable[[], None]) -> None:
         """Call `do()` after each change as soon as those have heard of it who do so before answers, and that has been answered."""
         self._when_told.append(do)
+
+    def when_all_heard(self, do: Callable[[], None]) -> None:
+        """Call `do()` as soon as all have heard of what has happened until now: to say something of it."""
+        if self._telling or self._later is not None:
+            self._when_all_heard.append(do)
+        else:
+            do()
 
     def _catch_up(self) -> None:
         self.tell_all()
@@ -255,6 +263,10 @@ class Mixer:
         self._telling = False
         if since is not None:
             self.measures.told(since, changes[0])
+            if self._when_all_heard:
+                said, self._when_all_heard = self._when_all_heard, []
+                for do in said:
+                    do()
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
@@ -313,6 +325,7 @@ class Mixer:
         if error is None:
             for wish in request.wanted.wishes:
                 self.on_event(wish, request.origin)
+        self.tell_all()  # whoever is answered has heard before what has come of it
         try:
             request.done(error)
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -727,6 +728,44 @@ async def test_whoever_asks_for_something_comes_after_all_have_heard(desk: Desk)
     desk.mixer.submit(verbs.Plan(wishes=(AppWanted(app_id=MUSIC, volume=0.3),)), USER, desk.answers.append)
     assert heard == ["11 0.5", "12 0.5", "request", "13 0.5", "request"]
     assert desk.answers == [None]
+
+
+@on_a_desk
+async def test_what_is_said_of_a_stream_is_said_when_all_have_heard_of_it(desk: Desk) -> None:
+    heard: list[str] = []
+    moving(desk, heard)
+    say = partial(desk.mixer.when_all_heard, lambda: heard.append("said"))
+    desk.mixer.subscribe_first(lambda *_: say())
+    say()
+    assert heard == ["said"]
+    desk.mixer.on_event(Seen(record=stream(11)))
+    say()
+    assert heard == ["said"]
+    await asyncio.sleep(MOVE_FIRST)
+    assert heard == ["said", "11 0.5", "said", "said"]
+    desk.mixer.on_event(Seen(record=replace(stream(11), corked=True)))
+    assert heard[4:] == ["11 0.5", "said"]
+
+
+@on_a_desk
+async def test_whoever_is_answered_has_heard_before_what_came_of_his_request(desk: Desk) -> None:
+    heard: list[str] = []
+
+    def move(_before: MixerState, _changes: tuple[Change, ...], _origin: Origin) -> None:
+        desk.mixer.act([(MoveStream(key=STREAM, device=3), "a rule")], "rule")
+
+    def answered(_error: MixerError | None) -> None:
+        heard.append("answered")
+
+    desk.mixer.subscribe(lambda *_: heard.append("told"))
+    desk.mixer.subscribe_first(move)
+    default = verbs.Plan(commands=(SetDefault(key=(Kind.SINK, 3), name="sink3"),))
+    desk.mixer.submit(default, USER, answered)
+    desk.mixer.on_event(snapshot(default_sink="sink3"))
+    desk.answer()
+    assert heard == ["told", "answered"]
+    desk.mixer.submit(verbs.Plan(wishes=(AppWanted(app_id=MUSIC, preferred_sink="sink3"),)), USER, answered)
+    assert heard == ["told", "answered", "told", "answered"]
 
 
 @on_a_desk

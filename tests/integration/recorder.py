@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from service import NAME, CallError, Json, Service
+from service import NAME, ROOT, CallError, Json, Service
 
 RESOLVE = "Resolve"
+LISTING = "GetManagedObjects"
 
 
 class Recorder:
@@ -56,6 +57,44 @@ class Recorder:
         between = messages[call:reply]
         missing = [e for e in expected if not any(announced(m, *e) for m in between)]
         assert not missing, f"{missing} is not among {between}; after it came {messages[reply:]}"
+
+    def assert_nothing_is_named_before_it_is_announced(self) -> None:
+        """Check that since GetManagedObjects was answered first, signals have named only objects that clients know.
+
+        What is new may name others that are new, which are then announced before anything else is said.
+        """
+        messages = self.messages()
+        listings = {
+            reply for call, reply in calls_with_replies(messages) if messages[call]["member"] == LISTING
+        }
+        known: set[str] | None = None
+        owed: set[str] = set()
+        for position, message in enumerate(messages):
+            if position in listings and known is None:
+                known = set(message["payload"]["data"][0])
+            if known is None or message["type"] != "signal":
+                continue
+            named = set(_objects_in([message["path"], message["payload"]["data"]]))
+            if message["member"] == "InterfacesAdded":
+                known.add(message["payload"]["data"][0])
+                owed = (owed | named) - known
+            else:
+                assert named | owed <= known, f"{(named | owed) - known} is not known before {message}"
+            if message["member"] == "InterfacesRemoved":
+                known.remove(message["payload"]["data"][0])
+        assert known
+        assert not owed
+
+
+def _objects_in(value: Json) -> Iterator[str]:
+    match value:
+        case str() if value.startswith(f"{ROOT}/"):
+            yield value
+        case dict():
+            yield from _objects_in(list(value.values()))
+        case list():
+            for part in value:
+                yield from _objects_in(part)
 
 
 def announced(message: Json, path: str, name: str) -> bool:

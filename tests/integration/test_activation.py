@@ -9,6 +9,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from recorder import LISTING, Recorder
 from service import NAME, ROOT, Service
 from session import PATIENCE, Session
 
@@ -54,6 +55,26 @@ def test_it_is_started_anew_after_it_was_stopped_and_after_it_was_killed(activat
         assert activatable.get("Connected") is True
         assert owner(activatable) != before
         before = owner(activatable)
+
+
+def test_what_rules_do_at_the_start_is_told_when_whoever_has_started_it_is_answered(
+    activatable: Service,
+) -> None:
+    """Who asks which objects there are knows none before that."""
+    session = activatable.session
+    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
+    folder.mkdir()
+    (folder / "config.toml").write_text('[[rules]]\nname = "music"\nmatch.app = "radio"\nto = "headset"\n')
+    recorder = Recorder(activatable)
+    end(activatable)
+    session.play("Radio")
+    activatable.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", LISTING)
+    activatable.wait_for_stream("Radio", device="headset")
+    unique = activatable.call_daemon("GetNameOwner", "s", NAME)
+    said = [m for m in recorder.messages() if m["sender"] == unique]
+    applied = next(i for i, m in enumerate(said) if m.get("member") == "RuleApplied")
+    assert "method_return" in [m["type"] for m in said[:applied]]
+    recorder.assert_nothing_is_named_before_it_is_announced()
 
 
 def owner(service: Service) -> int:

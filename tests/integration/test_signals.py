@@ -5,7 +5,7 @@ import json
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -294,6 +294,33 @@ def test_what_is_there_before_the_first_answer_has_not_come(playing: Service, re
 def about(recorder: Recorder, owner: str, member: str) -> list[str]:
     """List the objects which somebody has told of by such a signal."""
     return [m["payload"]["data"][0] for m in recorder.signals(member) if m["sender"] == owner]
+
+
+def test_no_signal_names_an_object_that_was_not_announced_before(
+    with_rules: Callable[[str], Service],
+) -> None:
+    """Not even of streams that are moved at their birth, of which others hear last."""
+    service = with_rules('[[rules]]\nname = "music"\nmatch.app = "radio"\nto = "headset"\ngroup = "Music"\n')
+    recorder, session = Recorder(service), service.session
+    service.busctl("call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
+    radios = []
+    for number in range(6):
+        properties = {"application.name": "Radio", "media.name": f"song {number}"}
+        radios.append(session.play(f"radio-{number}", properties=properties))
+        session.play(f"app-{number}")
+    session.wait_for(lambda: len(streams_on(service, "headset")) == 6, "the radios to be moved")
+    session.add_null_sink("late", "Late")
+    service.call("SetDefault", "s", "sink:late")
+    for radio in radios[::2]:
+        radio.terminate()
+    session.wait_for(lambda: len(streams_on(service, "headset")) == 3, "some radios to have gone")
+    moving = [m for m in recorder.signals("RuleApplied") if m["payload"]["data"][3] == "moving"]
+    assert moving  # WirePlumber remembers, and brings others there by itself
+    recorder.assert_nothing_is_named_before_it_is_announced()
+
+
+def streams_on(service: Service, sink: str) -> list[Json]:
+    return [stream for stream in service.describe()["streams"] if stream["device"] == sink]
 
 
 def test_the_default_of_before_is_announced_before_the_reply(playing: Service) -> None:

@@ -10,6 +10,7 @@ from core.build import STEADY, capture, client, playback, server, sink, snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pwmixer_dbus.core.commands import MoveStream
 from pwmixer_dbus.core.events import AppWanted, Capped, Configured, Disconnected, Event, Gone, Routed, Seen
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.settings import Settings, SharedMemorySettings
@@ -62,6 +63,22 @@ def test_what_changes_in_one_pass_of_the_loop_is_written_once_at_its_end(folder:
         assert int.from_bytes(after[SEQUENCE], "little") == int.from_bytes(before[SEQUENCE], "little") + 2
         assert [app.volume for app in seen(reader).apps] == [0.5]
         assert seen(reader).generation == mixer.state.generation
+
+    opened(folder, main)
+
+
+def test_a_generation_is_never_shown_without_what_it_has_brought(folder: Path) -> None:
+    """Of a stream that is moved at its birth, others are to hear a moment later."""
+
+    async def main(mixer: Mixer, reader: Reader) -> None:
+        mixer.on_event(snapshot(sink(), sink(3, "headset")))
+        moves = [(MoveStream(key=(Kind.PLAYBACK, 10), device=3), "a rule")]
+        mixer.subscribe_first(lambda *_: mixer.act(moves, "rule"))
+        mixer.on_event(Seen(record=playback()))
+        assert mixer.state.apps
+        await asyncio.sleep(0)
+        assert seen(reader).generation == mixer.state.generation
+        assert [app.app_id for app in seen(reader).apps] == [*mixer.state.apps]
 
     opened(folder, main)
 

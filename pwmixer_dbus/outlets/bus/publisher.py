@@ -10,11 +10,11 @@ from dbus_fast import Variant
 
 from pwmixer_dbus.announcer import Announcer
 from pwmixer_dbus.core.document import Level, describe_target, differing
-from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.subjects import Subject, target_of
+from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import (
     DEVICE,
@@ -35,23 +35,14 @@ RootDocument = Callable[[MixerState], Mapping[str, Any]]
 
 
 class Publisher:
-    """Turns changes of state into signals. `root_document` says what the root's properties are in a state.
+    """Turns changes of state into signals. `root_document` says what the root's properties are in a state."""
 
-    What is measured goes to `measures`.
-    """
-
-    def __init__(
-        self,
-        connection: BusConnection,
-        state: Callable[[], MixerState],
-        root_document: RootDocument,
-        measures: Measures,
-    ) -> None:
+    def __init__(self, connection: BusConnection, mixer: Mixer, root_document: RootDocument) -> None:
         self._connection = connection
-        self._state = state
+        self._mixer = mixer
         self._root_document = root_document
         self._forced: dict[Subject, set[str]] = {}
-        self._announcer = Announcer(state, self, measures)
+        self._announcer = Announcer(lambda: mixer.state, mixer.tell_all, self, mixer.measures)
         self.pending = self._announcer.pending
         self.on_change = self._announcer.on_change
         self.flush = self._announcer.flush
@@ -73,7 +64,7 @@ class Publisher:
 
     def come(self, target: Target) -> None:
         """Announce an object that is new, with all its values."""
-        added = interfaces_with_values(self._state(), target)
+        added = interfaces_with_values(self._mixer.state, target)
         self._signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", [path_of(target), added])
 
     def gone(self, target: Target) -> None:

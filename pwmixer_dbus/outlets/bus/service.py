@@ -6,6 +6,7 @@ announce first what is pending of what they read, so that a reply and a later si
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dbus_fast import Message, Variant
@@ -111,10 +112,10 @@ class BusService:
         self._config_error = config_error
         self._state_error = state_error
         self._router = router
-        router.on_applied = self._rule_applied
+        router.on_applied = self._when_told
         self._rules = rules
         self._keeper = keeper
-        self.publisher = Publisher(connection, lambda: mixer.state, self._root_document, mixer.measures)
+        self.publisher = Publisher(connection, mixer, self._root_document)
         self.methods = Methods(
             mixer,
             connection,
@@ -134,6 +135,7 @@ class BusService:
         mixer.when_told(connection.release)
         mixer.hear(self.methods.on_request)
         self._held_calls: list[Message] | None = []
+        self._unsaid: list[Applied] = []
         self._measures = mixer.measures
         self._open: dict[int, tuple[str, float]] = {}
         self._queue = mixer.measures.queue("calls", lambda: len(self._open))
@@ -166,8 +168,14 @@ class BusService:
             self._connection.hold()
         self.publisher.on_change(before, changes, origin)
 
+    def _when_told(self, applied: Applied) -> None:
+        """Tell what becomes of a rule's wish when the stream that it is about has been told of."""
+        if self._held_calls is None:
+            self._mixer.when_all_heard(partial(self._rule_applied, applied))
+        else:
+            self._unsaid.append(applied)
+
     def _rule_applied(self, applied: Applied) -> None:
-        """Tell what becomes of a rule's wish."""
         stream = self._mixer.state.streams.get(applied.stream)
         if stream is not None:
             body = [applied.rule, path_of(stream), path_of(applied.device), applied.outcome]
@@ -250,6 +258,9 @@ class BusService:
         held, self._held_calls = self._held_calls or [], None
         for message in held:
             self._answer(message)
+        unsaid, self._unsaid = self._unsaid, []
+        for applied in unsaid:
+            self._when_told(applied)
 
     def _answer(self, message: Message) -> None:
         try:

@@ -66,10 +66,10 @@ class SharedMemory:
 
     def close(self) -> None:
         """Write what is left to be written, tell readers that it was the last, and take the file away."""
-        self._unsubscribe()
         if self._soon is not None:
             self._soon.cancel()
             self._publish()
+        self._unsubscribe()
         self._writer.close()
         self._file.remove()
 
@@ -121,6 +121,7 @@ class SharedMemory:
         self._apps.update(dict.fromkeys(state.apps, False))
 
     def _publish(self) -> None:
+        self._mixer.tell_all()  # what there is to be shown of the state
         self._soon = None
         state = self._mixer.state
         devices = {key: self._device_row(state, key, in_level) for key, in_level in self._devices.items()}

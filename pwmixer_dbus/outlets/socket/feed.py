@@ -35,7 +35,7 @@ class Feed:
         """Tell a watcher of changes from now on; one that is told already, in this dialect from now on."""
         self._watchers[watcher] = writer
         if self._announcer is None:
-            self._announcer = Announcer(lambda: self._mixer.state, self)
+            self._announcer = Announcer(lambda: self._mixer.state, self._mixer.tell_all, self)
             self._unsubscribe = self._mixer.subscribe(self._announcer.on_change, before_answers=True)
 
     def remove(self, watcher: Watcher) -> None:

@@ -1,0 +1,87 @@
+"""When outlets are told of changes, on a loop whose time jumps: nothing is named before it is announced."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from test_mixer import MUSIC, Desk, on_a_desk, stream
+
+from pwmixer_dbus.announcer import RATE, Announcer
+from pwmixer_dbus.core.commands import MoveStream, Origin
+from pwmixer_dbus.core.document import Level
+from pwmixer_dbus.core.events import Seen
+from pwmixer_dbus.core.model import App, Kind, Stream
+from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.subjects import Subject, target_of
+from pwmixer_dbus.mixer import MOVE_FIRST
+
+
+class Notes:
+    """A speaker that notes which streams come, and which an application is said to have."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def is_behind(self) -> bool:
+        return False
+
+    def come(self, target: Target) -> None:
+        if isinstance(target, Stream):
+            self.told.append(f"stream {target.index}")
+
+    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+        app = target_of(state, subject)
+        if isinstance(app, App):
+            was = target_of(before, subject)
+            assert not isinstance(was, App) or was.streams != app.streams
+            self.told.append(f"app with {[index for _, index in app.streams]}")
+        return True
+
+    def louder(self, _subject: Subject, _target: Target, _old: Level, _new: Level) -> bool:
+        return True
+
+    def gone(self, target: Target) -> None:
+        raise AssertionError(target)
+
+
+def at_its_time(_announcer: Announcer) -> None:
+    """Leave it to the timer."""
+
+
+def healed(announcer: Announcer) -> None:
+    """Look at all of the application, though nothing of it may have changed."""
+    subject = (Kind.APP, MUSIC)
+    announcer.mark(subject)
+    announcer.flush((subject,))
+
+
+@pytest.mark.parametrize("look", [at_its_time, Announcer.flush, Announcer.close, healed])
+def test_what_has_to_wait_names_no_stream_that_is_yet_to_be_told(look: Callable[[Announcer], None]) -> None:
+    @on_a_desk
+    async def run(desk: Desk) -> None:
+        notes = Notes()
+        announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, notes)
+        desk.mixer.subscribe(announcer.on_change, before_answers=True)
+        desk.mixer.subscribe_first(moving_only(12, desk))
+        desk.mixer.on_event(Seen(record=stream(11)))  # after that, the application has to wait
+        desk.mixer.on_event(Seen(record=stream(11, corked=True)))
+        assert notes.told == ["stream 11", "app with [10, 11]"]
+        await asyncio.sleep(1 / RATE - MOVE_FIRST / 2)
+        desk.mixer.on_event(Seen(record=stream(12)))
+        assert notes.told == ["stream 11", "app with [10, 11]"]
+        look(announcer)
+        await asyncio.sleep(2 / RATE)
+        assert notes.told == ["stream 11", "app with [10, 11]", "stream 12", "app with [10, 11, 12]"]
+
+    run()
+
+
+def moving_only(index: int, desk: Desk) -> Callable[[MixerState, tuple[Change, ...], Origin], None]:
+    """Move one stream as soon as it is there."""
+
+    def move(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        if any(c.before is None and isinstance(c.after, Stream) and c.after.index == index for c in changes):
+            desk.mixer.act([(MoveStream(key=(Kind.PLAYBACK, index), device=3), "a rule")], "rule")
+
+    return move
