@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from math import exp, hypot, log
 
 from benchmarks.figures import Line, number
+from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
 from benchmarks.record import Run
 
 PEERS = frozenset(
     {
-        *("a service in C", "libpulse in C", "sd-bus in C", "an echo in C", "python -c pass", "unmeasured"),
-        *("its program names the sink", "waybar's own pulseaudio module"),
+        *(IN_C, BESIDE_PLAIN, IN_PYTHON, "libpulse in C", "sd-bus in C", "an echo in C"),
+        *("python -c pass", "unmeasured", "its program names the sink", "waybar's own pulseaudio module"),
     }
 )
 PROGRAMS = ("pactl", "wpctl", "pamixer", "pulsemixer", "busctl", "echo |", "pulsectl")

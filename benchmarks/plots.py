@@ -8,17 +8,18 @@ from math import ceil, floor, log10
 
 from benchmarks.compare import is_ours
 from benchmarks.figures import Line, number
+from benchmarks.peers import BESIDE_PLAIN, IN_PYTHON
 from benchmarks.record import Run
 
 WIDTH, LEFT, RIGHT, BAR, GAP = 860, 270, 90, 17, 34
-OURS, IN_C, OTHERS, INK, GRID = "#2563eb", "#475569", "#b6c2d1", "#1e293b", "#e2e8f0"
+OURS, IN_C, PLAIN, OTHERS, INK, GRID = "#2563eb", "#475569", "#7c8fc4", "#b6c2d1", "#1e293b", "#e2e8f0"
 COLORS = ("#2563eb", "#059669", "#d97706", "#db2777", "#7c3aed", "#0891b2", "#65a30d", "#475569")
 HEIGHT = 430
 BY = " by "
 """In the name of a benchmark whose lines say how something grows: `SetVolume by streams`."""
 
-BESIDE = ", in C"
-"""In the name of one that is the limit of another: it has that one's colour."""
+BESIDE = {", in C": "5 4", ", in Python": "1 4"}
+"""In the name of one that is a limit of another: it has that one's colour, and dashes by which it is told."""
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -44,9 +45,10 @@ def pictures(run: Run) -> dict[str, str]:
 
 
 def _is_shown(line: Line) -> bool:
-    return BY not in line.benchmark and not line.benchmark.startswith(
+    is_shown = BY not in line.benchmark and not line.benchmark.startswith(
         ("1000 rules", "statistics", "new stream: never", "new stream: heard")
     )
+    return is_shown and line.what != BESIDE_PLAIN
 
 
 def _curves(lines: Sequence[Line]) -> Curves:
@@ -76,7 +78,7 @@ def _bars(groups: Mapping[str, Sequence[Line]], axis: _Axis) -> Iterator[str]:
         yield _text(14, y + 4, name, weight="600")
         y += BAR - 4
         for line in group:
-            color = IN_C if "C" in line.what.split() else OURS if is_ours(line) else OTHERS
+            color = _color_of(line)
             yield _text(LEFT - 8, y + 12, line.what, anchor="end")
             end = axis.at(line.p50) if line.p50 else axis.start
             yield f'<rect x="{axis.start}" y="{y + 2:.0f}" width="{max(2.0, end - axis.start):.1f}" height="{BAR - 4}" rx="2" fill="{color}"/>'
@@ -86,6 +88,12 @@ def _bars(groups: Mapping[str, Sequence[Line]], axis: _Axis) -> Iterator[str]:
             yield _text(last + 6, y + 12, number(line.p50), fill=color if color != OTHERS else INK)
             y += BAR
         y += 4
+
+
+def _color_of(line: Line) -> str:
+    if "C" in line.what.split():
+        return IN_C
+    return PLAIN if line.what == IN_PYTHON else OURS if is_ours(line) else OTHERS
 
 
 def curves(title: str, over: str, series: Curves) -> str:
@@ -105,9 +113,9 @@ def curves(title: str, over: str, series: Curves) -> str:
     places = _spread([up.at(curve[-1][1]) for curve in series.values()])
     colors: dict[str, str] = {}
     for (label, curve), place in zip(series.items(), places, strict=True):
-        what = label.replace(BESIDE, "")
-        color = colors.setdefault(what, COLORS[len(colors) % len(COLORS)])
-        parts += _curve([(across.at(x), up.at(y)) for x, y in curve], color, is_dashed=what != label)
+        limit = next((limit for limit in BESIDE if limit in label), "")
+        color = colors.setdefault(label.replace(limit, ""), COLORS[len(colors) % len(COLORS)])
+        parts += _curve([(across.at(x), up.at(y)) for x, y in curve], color, dashes=BESIDE.get(limit, ""))
         end = up.at(curve[-1][1])
         parts.append(
             f'<path d="M{across.end + 6} {end:.1f}L{across.end + 22} {place:.1f}" stroke="{color}"/>'
@@ -116,10 +124,10 @@ def curves(title: str, over: str, series: Curves) -> str:
     return _svg(WIDTH, HEIGHT, title, parts)
 
 
-def _curve(points: Sequence[tuple[float, float]], color: str, *, is_dashed: bool) -> Iterator[str]:
+def _curve(points: Sequence[tuple[float, float]], color: str, *, dashes: str) -> Iterator[str]:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dashes = ' stroke-dasharray="5 4"' if is_dashed else ""
-    yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{dashes}/>'
+    broken = f' stroke-dasharray="{dashes}"' if dashes else ""
+    yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"{broken}/>'
     yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{color}"/>' for x, y in points)
 
 

@@ -43,7 +43,9 @@ def with_row(history: dict[str, Any] | None, run: Run) -> dict[str, Any]:
     """Return the history with a row for the version of this run: what the targets are about."""
     rows = [row for row in (history or {}).get("releases", []) if row["version"] != run.version]
     lines = run.by_name()
-    names = dict.fromkeys(name for target in TARGETS for name in (target.peer, target.ours) if name in lines)
+    names = dict.fromkeys(
+        name for target in TARGETS for name in (target.peer, target.plain, target.ours) if name in lines
+    )
     row = {
         "version": run.version,
         "date": run.date,

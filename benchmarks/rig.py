@@ -6,11 +6,12 @@ import asyncio
 import compileall
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -33,7 +34,19 @@ PACKAGE = Path(__file__).resolve().parent.parent / "pwmixer_dbus"
 LIMIT = "org.pwmixer.PeerInC"
 """The name of the service in C, whose objects have the same paths but for the numbers of streams."""
 
+PLAIN = "org.pwmixer.PeerInPython"
+"""The name of the same in Python; it works only in the place of ours, see `Bench.plain_at_work`."""
+
+PLAIN_SERVICE = (sys.executable, "-m", "benchmarks.peers.plain_start")
+
+
 STREAMS, PLAYING = 50, 4
+
+BLOCK = 200
+"""Rounds after which it is another one's turn to be at work."""
+
+CAUGHT_UP = 0.15
+"""Seconds in which a service that was stopped has followed all that has happened meanwhile."""
 
 REST = 0.04
 """Least seconds between two volumes for one object: the service sends one at most 60 volumes a second and announces it at
@@ -78,13 +91,14 @@ SHORT = Length(rounds=20, starts=2, births=1, flood=0.5, idle=1.0, operations=80
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """A session with streams, the service in it and the limit beside it; `folder` has the programs in C."""
+    """A session with streams, the service in it and the limits beside it; `folder` has the programs in C."""
 
     session: Session
     folder: Path
     length: Length
     service: subprocess.Popen[bytes]
     limit: subprocess.Popen[bytes]
+    plain: subprocess.Popen[bytes]
     bus: MessageBus
     caller: Caller
     streams: Sequence[dict[str, Any]] = ()
@@ -101,6 +115,40 @@ class Bench:
         if early > 0:
             await asyncio.sleep(early)
         self.used_at[selector] = time.monotonic()
+
+    @asynccontextmanager
+    async def plain_at_work(self) -> AsyncIterator[None]:
+        """Have the limit in Python work in the place of ours, which is stopped meanwhile.
+
+        So there are always two that follow the sound server, the limit in C and one in Python, as there were before there
+        was a second one; what is stopped neither runs nor reads, and the sound server keeps one notice of each object for it.
+        """
+        try:
+            await self._change_places(self.service, self.plain, PLAIN)
+            yield
+        finally:
+            await self._change_places(self.plain, self.service, NAME)
+
+    async def _change_places(
+        self, old: subprocess.Popen[bytes], new: subprocess.Popen[bytes], name: str
+    ) -> None:
+        old.send_signal(signal.SIGSTOP)
+        new.send_signal(signal.SIGCONT)
+        # Its answer comes after all that the sound server has kept for it.
+        stream = self.streams[0]
+        await self.rested(stream["selector"])
+        await self.caller.ask("set", name, self.target(name, stream), self.level(stream["selector"]))
+        await asyncio.sleep(CAUGHT_UP)
+
+    @staticmethod
+    def target(name: str, stream: Mapping[str, Any]) -> str:
+        """Name a stream as a service does: the limits know it by the sound server's index."""
+        return stream["selector"] if name == NAME else f"stream:{stream['index']}"
+
+    @staticmethod
+    def path(name: str, stream: Mapping[str, Any]) -> str:
+        """Return the object path of a stream at a service, likewise."""
+        return f"{ROOT}/streams/{stream['number' if name == NAME else 'index']}"
 
     def level(self, selector: str) -> float:
         """Return a volume for an object that it did not have before, in whole percents, which pactl can say, too."""
@@ -253,6 +301,7 @@ async def opened(
             screen = session.spawn("screen", str(folder / "screen"))
             running = session.spawn("pwmixer", *service)
             limit = session.spawn("limit", str(folder / "mixer"), LIMIT)
+            plain = session.spawn("plain", *PLAIN_SERVICE, PLAIN)
             bus = await connected(session.env)
             caller = await Caller.start(folder, session.env)
             bench = Bench(
@@ -261,18 +310,22 @@ async def opened(
                 length=length,
                 service=running,
                 limit=limit,
+                plain=plain,
                 bus=bus,
                 caller=caller,
             )
             await _ready(bench, known or streams)
-            # Where ours is allowed to be more than others, the limit is so as well.
-            os.setpriority(os.PRIO_PROCESS, limit.pid, os.getpriority(os.PRIO_PROCESS, running.pid))
+            # Where ours is allowed to be more than others, the limits are so as well.
+            for peer in (limit, plain):
+                os.setpriority(os.PRIO_PROCESS, peer.pid, os.getpriority(os.PRIO_PROCESS, running.pid))
+            plain.send_signal(signal.SIGSTOP)
             try:
                 yield bench
             finally:
                 await caller.end()
                 bus.disconnect()
                 screen.terminate()
+                plain.send_signal(signal.SIGCONT)
 
 
 def switch_everything_on(session: Session, settings: str = "") -> None:
@@ -298,26 +351,32 @@ async def connected(env: Mapping[str, str]) -> MessageBus:
 
 
 async def _ready(bench: Bench, count: int) -> None:
-    """Wait until both services are there and ours knows all streams."""
+    """Wait until all services are there and ours knows all streams."""
     deadline = time.monotonic() + LONGEST + FOR_STREAMS * count
-    owners: list[str] = []
-    while len(bench.streams) < count or LIMIT not in owners:
+    has_looked = False
+    while len(bench.streams) < count or not has_looked:
         if time.monotonic() > deadline:
             said = bench.session.log_tail("pwmixer")
             raise SessionError(f"the service knows {len(bench.streams)} of {count} streams: {said}")
         try:
-            owners = await call(bench.bus, "/org/freedesktop/DBus", BUS, "ListNames")
+            has_looked = all([await _has_looked(bench.bus, name) for name in (LIMIT, PLAIN)])
             bench.streams = json.loads(await bench.verb("Describe", {}))["streams"]
         except SessionError:  # it does not own its name yet
             await asyncio.sleep(0.01)
 
 
-async def call(bus: MessageBus, path: str, interface: str, member: str, *body: object) -> Any:
-    """Call a method of the service, or of the bus at its path; return its first value."""
+async def _has_looked(bus: MessageBus, name: str) -> bool:
+    """Whether one of the limits knows what there is."""
+    return bool((await call(bus, ROOT, PROPERTIES, "Get", NAME, "Connected", to=name)).value)
+
+
+async def call(bus: MessageBus, path: str, interface: str, member: str, *body: object, to: str = NAME) -> Any:
+    """Call a method of a service, ours unless `to` names another, or of the bus at its path; return its first value."""
     signatures = {
         "AddMatch": "s",
         "Describe": "a{sv}",
         "SetVolume": "sda{sv}",
+        "Get": "ss",
         "Set": "ssv",
         "Trace": "a{sv}",
     }
@@ -325,10 +384,9 @@ async def call(bus: MessageBus, path: str, interface: str, member: str, *body: o
         "GetConnectionUnixProcessID": "s",
         "GetNameOwner": "s",
         "ReloadConfig": "",
-        "ListNames": "",
     }
     message = Message(
-        destination=BUS if interface == BUS else NAME,
+        destination=BUS if interface == BUS else to,
         path=path,
         interface=interface,
         member=member,
@@ -341,9 +399,9 @@ async def call(bus: MessageBus, path: str, interface: str, member: str, *body: o
     return reply.body[0] if reply.body else None
 
 
-async def delays_in_c(bus: MessageBus) -> tuple[list[float], list[float]]:
-    """Return the milliseconds from a notice to the signal and to the move, of all since this was last asked, in the service in C."""
-    asked = Message(destination=LIMIT, path=ROOT, interface=NAME, member="Delays")
+async def delays_of(name: str, bus: MessageBus) -> tuple[list[float], list[float]]:
+    """Return the milliseconds from a notice to the signal and to the move in one of the limits, of all since this was last asked."""
+    asked = Message(destination=name, path=ROOT, interface=NAME, member="Delays")
     reply = await asyncio.wait_for(bus.call(asked), LONGEST)
     if reply is None or reply.message_type is MessageType.ERROR:
         raise SessionError(f"Delays failed: {reply.body[0] if reply and reply.body else 'no answer'}")
@@ -359,6 +417,12 @@ async def listen(bus: MessageBus, rule: str) -> None:
 async def in_thread(thread: ThreadPoolExecutor, function: Callable[[], Way]) -> Way:
     """Have something done that waits, in a thread of its own."""
     return await asyncio.get_running_loop().run_in_executor(thread, function)
+
+
+def blocks(rounds: int) -> Iterator[range]:
+    """Part rounds, so that our service and the limit in Python can take turns in being at work."""
+    for start in range(0, rounds, BLOCK):
+        yield range(start, min(start + BLOCK, rounds))
 
 
 def rotated(ways: list[Way], turn: int) -> list[Way]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.figures import Line, number
+from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
 from benchmarks.record import Run
 
 CODE = "code: "
@@ -23,14 +24,15 @@ BUSY = " **The machine was busy with other things, which is what most of these d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One row: `ours` and `peer` are names of lines; the limits are for the median but for `p99` and `longest`.
+    """One row: `ours`, `peer` and `plain` are names of lines; the limits are for the median but for `p99` and `longest`.
 
-    `times` is to the peer, `faster` how many times faster than other lines.
+    `times` is to the peer, `faster` how many times faster than other lines; `plain` is the limit in Python, and not held to anything.
     """
 
     metric: str
     ours: str
     peer: str = ""
+    plain: str = ""
     times: float | None = None
     most: float | None = None
     least: float | None = None
@@ -41,7 +43,12 @@ class Target:
 
 def in_c(benchmark: str) -> str:
     """Name the line of the service in C."""
-    return f"{benchmark}: a service in C"
+    return f"{benchmark}: {IN_C}"
+
+
+def in_python(benchmark: str) -> str:
+    """Name the line of the limit in Python."""
+    return f"{benchmark}: {IN_PYTHON}"
 
 
 TARGETS = (
@@ -55,6 +62,7 @@ TARGETS = (
         metric="D-Bus SetVolume, until it is in force",
         ours="set-volume: SetVolume",
         peer=in_c("set-volume"),
+        plain=in_python("set-volume"),
         times=1.7,
         faster={"set-volume: pactl": 8, "set-volume: wpctl": 12},
     ),
@@ -62,6 +70,7 @@ TARGETS = (
         metric="the same during 1000 notices/s",
         ours="busy: SetVolume",
         peer=in_c("busy"),
+        plain=in_python("busy"),
         most=1.0,
         p99=5.0,
     ),
@@ -69,6 +78,7 @@ TARGETS = (
         metric="notice to D-Bus signal sent, at 1000/s",
         ours="notice to signal: notice to signal sent",
         peer=in_c("notice to signal"),
+        plain=in_python("notice to signal"),
         most=0.2,
         p99=1.0,
     ),
@@ -76,12 +86,14 @@ TARGETS = (
         metric="external change to PropertiesChanged at a client",
         ours="external-change: PropertiesChanged",
         peer=in_c("external-change"),
+        plain=in_python("external-change"),
         times=1.3,
     ),
     Target(
         metric="new stream: notice to move request, 100 rules",
         ours="new stream: in the service: notice to move sent",
         peer=in_c("new stream: in the service"),
+        plain=in_python("new stream: in the service"),
         most=0.5,
         longest=5.0,
     ),
@@ -89,9 +101,16 @@ TARGETS = (
         metric="new stream: connect to really on its target",
         ours=f"new stream: on its target: {FIRST}",
         peer=in_c("new stream: on its target"),
+        plain=in_python("new stream: on its target"),
         times=1.15,
     ),
-    Target(metric="D-Bus call that needs no server", ours="look: Get", peer=in_c("look"), times=1.5),
+    Target(
+        metric="D-Bus call that needs no server",
+        ours="look: Get",
+        peer=in_c("look"),
+        plain=in_python("look"),
+        times=1.5,
+    ),
     Target(
         metric="socket command that needs no server",
         ours="socket-look: GET_VOLUME",
@@ -110,12 +129,14 @@ TARGETS = (
         metric="processor at 1000 notices/s over 100 streams",
         ours="storm: notices of many streams: pwmixer",
         peer=in_c("storm: notices of many streams"),
+        plain=in_python("storm: notices of many streams"),
         times=2.5,
     ),
     Target(
         metric="processor for one slider at 1000/s",
         ours="storm: notices of one slider: pwmixer",
         peer=in_c("storm: notices of one slider"),
+        plain=in_python("storm: notices of one slider"),
         times=2.3,
     ),
     Target(
@@ -146,12 +167,14 @@ TARGETS = (
         metric="own memory (private dirty), 50 streams",
         ours="memory: own: pwmixer",
         peer=in_c("memory: own"),
+        plain=in_python("memory: own"),
         most=12.0,
     ),
     Target(
         metric="resident memory, 50 streams",
         ours="memory: resident: pwmixer",
         peer=in_c("memory: resident"),
+        plain=in_python("memory: resident"),
         most=23.0,
     ),
     Target(metric="growth per command, over 20 000", ours="growth: by a command", most=A_PAGE),
@@ -162,6 +185,7 @@ TARGETS = (
     Target(
         metric="exec to name owned and first snapshot, 50 streams",
         ours="start-up: exec to first snapshot",
+        plain=in_python("start-up"),
         most=80.0,
     ),
     Target(
@@ -198,8 +222,8 @@ def missed(target: Target, lines: Mapping[str, Line]) -> list[str]:
 def markdown(run: Run) -> str:
     """Write the table for docs/performance.md; what was not measured is left out."""
     lines = run.by_name()
-    head = ("metric", "in C", "target", "pwmixer, p50 [p99]", "to C", "met")
-    rows: list[tuple[str, ...]] = [head, ("---", "--:", "---", "--:", "--:", "---")]
+    head = ("metric", "in C", "in Python", "target", "pwmixer, p50 [p99]", "to C", "met")
+    rows: list[tuple[str, ...]] = [head, ("---", "--:", "--:", "---", "--:", "--:", "---")]
     rows += [tuple(_cells(target, lines)) for target in TARGETS if {target.ours} <= lines.keys()]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"{table}\n\nMeasured on {run.on()}.{BUSY if is_busy(run) else ''}\n"
@@ -228,11 +252,22 @@ def _cells(target: Target, lines: Mapping[str, Line]) -> Iterator[str]:
     ours, peer = lines[target.ours], lines.get(target.peer)
     yield target.metric
     yield "-" if peer is None else f"{number(peer.p50)} {peer.unit}"
+    yield _in_python(target, lines)
     yield "; ".join(_limits(target, ours.unit))
     yield f"{number(ours.p50)}{'' if ours.p99 is None else f' [{number(ours.p99)}]'} {ours.unit}"
     yield "-" if peer is None or not peer.p50 else f"{ours.p50 / peer.p50:.2f} x"
     by = missed(target, lines)
     yield f"no: {', '.join(by)}" if by else "yes"
+
+
+def _in_python(target: Target, lines: Mapping[str, Line]) -> str:
+    """Write what the limit in Python takes, and what that is to the one in C in the same rounds."""
+    plain = lines.get(target.plain)
+    if plain is None:
+        return "-"
+    beside = lines.get(f"{plain.benchmark}: {BESIDE_PLAIN}", lines.get(target.peer))
+    ratio = f", {plain.p50 / beside.p50:.2f} x" if beside is not None and beside.p50 else ""
+    return f"{number(plain.p50)} {plain.unit}{ratio}"
 
 
 def _limits(target: Target, unit: str) -> Iterator[str]:

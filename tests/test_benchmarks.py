@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import __main__ as door
-from benchmarks import compare, plots, publish, record, targets
+from benchmarks import compare, plots, publish, record, rig, targets
 from benchmarks.figures import Line, lines, table
 from benchmarks.metrics.code import by_part
 from benchmarks.metrics.signals import spans
@@ -121,17 +121,44 @@ def test_a_target_is_met_or_says_by_what_it_is_missed() -> None:
     assert targets.missed(faster, found) == ["0.5 x faster than a service in C"]
 
 
+def test_the_limit_in_python_stands_beside_the_one_in_c_of_the_same_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = targets.Target(
+        metric="a call", ours="set: pwmixer", peer="set: a service in C", plain="set: plain Python", times=3.0
+    )
+    monkeypatch.setattr(targets, "TARGETS", (target,))
+    beside = {"plain Python": [1.5], "a service in C, beside plain Python": [1.0]}
+    row = targets.markdown(run(*lines("set", "ms", DELAYS | beside))).splitlines()[2]
+    assert row == "| a call | 1.1 ms | 1.5 ms, 1.50 x | <= 3 x | 2.15 [2.3] ms | 1.95 x | yes |"
+    alone = targets.markdown(run(*lines("set", "ms", DELAYS | {"plain Python": [1.65]}))).splitlines()[2]
+    assert "| 1.65 ms, 1.50 x |" in alone
+    assert "| 1.1 ms | - |" in targets.markdown(run(*lines("set", "ms", DELAYS)))
+    assert not any(compare.is_ours(line) for line in lines("set", "ms", beside))
+
+
+def test_rounds_are_parted_into_turns_without_losing_any() -> None:
+    for rounds in (1, 20, 200, 1000, 1001):
+        assert [turn for block in rig.blocks(rounds) for turn in block] == list(range(rounds))
+
+
 def test_pictures_are_xml_and_show_what_there_is() -> None:
     found = lines("set", "ms", {**DELAYS, "<pactl> & co": [20.0]})
     found += lines("storm: one slider", "%", {"a service in C": [3.0], "pwmixer": [7.0]})
     found += lines("memory: own", "MiB", {"pwmixer": [12.0]})
-    found += lines("SetVolume by streams", "ms", {"1": [1.0], "10": [1.1], "100": [1.0]})
+    found += lines("set", "ms", {"plain Python": [1.5], "a service in C, beside plain Python": [1.0]})
+    for what, cost in (("SetVolume, in C", 0.7), ("SetVolume, in Python", 0.9), ("SetVolume", 1.0)):
+        found += lines(f"{what} by streams", "ms", {"1": [cost], "10": [cost + 0.1], "100": [cost]})
     drawn = plots.pictures(run(*found))
     assert set(drawn) == {"delays.svg", "storms.svg", "memory.svg", "streams.svg"}
     for picture in drawn.values():
         ET.fromstring(picture)  # noqa: S314 - our own
     assert "&lt;pactl&gt; &amp; co" in drawn["delays.svg"]
-    assert drawn["streams.svg"].count("<circle") == 3
+    assert "plain Python" in drawn["delays.svg"]
+    assert "beside plain Python" not in drawn["delays.svg"]
+    assert drawn["streams.svg"].count("<circle") == 9
+    assert len(set(re.findall(r'<polyline .*stroke="(.*?)"', drawn["streams.svg"]))) == 1
+    assert len(set(re.findall(r'stroke-dasharray="(.*?)"', drawn["streams.svg"]))) == 2
 
 
 def test_what_a_notice_led_to_is_read_from_the_trace() -> None:
@@ -214,6 +241,9 @@ def test_the_published_run_has_every_target_and_its_table_is_in_the_documentatio
     names = set(latest.by_name())
     for target in targets.TARGETS:
         assert {target.ours, *filter(None, (target.peer,)), *target.faster} <= names
+    plain = {target.plain for target in targets.TARGETS if target.plain}
+    # A run from before it was measured has none of it.
+    assert plain <= names or not plain & names
     page = (DOCS / "performance.md").read_text()
     assert publish.with_table(page, latest) == page
     for picture in plots.pictures(latest):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from benchmarks.figures import Line, lines
+from benchmarks.peers import IN_C, IN_PYTHON
 from benchmarks.rig import Bench
 
 MEBI = 1024 * 1024
@@ -13,9 +14,10 @@ KINDS = {"Private_Dirty": "own", "Rss": "resident", "Pss": "shared out"}
 
 
 async def memory(bench: Bench) -> list[Line]:
-    """Read what the service occupies, after all that has been measured before, beside the limit that has seen the same."""
+    """Read what the service occupies, after all that has been measured before, beside the limits that have seen the same."""
     await bench.verb("Describe", {})
-    found = {"a service in C": sizes(bench.limit.pid), "pwmixer": sizes(bench.service.pid)}
+    pids = {IN_C: bench.limit.pid, IN_PYTHON: bench.plain.pid, "pwmixer": bench.service.pid}
+    found = {what: sizes(pid) for what, pid in pids.items()}
     return [
         line
         for kind in KINDS.values()

@@ -34,7 +34,7 @@ from benchmarks.rig import (
     Length,
     call,
     connected,
-    delays_in_c,
+    delays_of,
     in_thread,
     pipe,
     rotated,
@@ -208,7 +208,7 @@ async def new_stream(length: Length) -> list[Line]:
                     delays.read(
                         json.loads(await call(bus, ROOT, NAME, "Trace", {"last": Variant("u", LAST)}))
                     )
-        delays.samples[IN_C] = (await delays_in_c(bus))[1]
+        delays.samples[IN_C] = (await delays_of(LIMIT, bus))[1]
         bus.disconnect()
     return list(summary(found, delays))
 

@@ -12,7 +12,7 @@ from session import SessionError
 
 from benchmarks.figures import Line, lines
 from benchmarks.programs import Caller
-from benchmarks.rig import LONGEST, Bench, delays_in_c
+from benchmarks.rig import LIMIT, LONGEST, Bench, delays_of
 
 BURST = 20_000
 RATE = 1000
@@ -34,14 +34,14 @@ async def notice_to_signal(bench: Bench) -> list[Line]:
         "notice to signal sent": [],
         "notice to state": [],
     }
-    await delays_in_c(bench.bus)
+    await delays_of(LIMIT, bench.bus)
     for _ in range(max(1, bench.length.starts // 6)):
         await bench.caller.ask(
             "flood", RATE, min(STORM, bench.length.flood), *bench.indexes(), longest=4 * LONGEST
         )
         for what, values in spans(json.loads(await bench.verb("Trace", {}))).items():
             samples[what] += values
-        samples["a service in C"] += (await delays_in_c(bench.bus))[0]
+        samples["a service in C"] += (await delays_of(LIMIT, bench.bus))[0]
     return lines("notice to signal", "ms", samples)
 
 

@@ -14,8 +14,19 @@ from pulsectl_asyncio import PulseAsync
 
 from benchmarks.figures import Line, lines
 from benchmarks.metrics.sockets import wpctl_numbers
+from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
 from benchmarks.programs import Caller
-from benchmarks.rig import LIMIT, LONGEST, NAME, PROPERTIES, ROOT, Bench, call, rotated
+from benchmarks.rig import (
+    LIMIT,
+    LONGEST,
+    NAME,
+    PLAIN,
+    PROPERTIES,
+    Bench,
+    blocks,
+    call,
+    rotated,
+)
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.pulse import convert, libpulse
 
@@ -29,6 +40,7 @@ NOTICES = 1000
 """A second, while the service is busy."""
 
 Stream = Mapping[str, Any]
+Ways = Mapping[str, Callable[[Stream, float], Awaitable[float]]]
 
 
 async def round_trip(bench: Bench) -> list[Line]:
@@ -81,14 +93,18 @@ async def set_volume(bench: Bench) -> list[Line]:
     """Set a stream's volume until it is in force and announced; programs only wait for the acknowledgement."""
 
     async def by_property(stream: Stream, level: float) -> float:
-        path, value = f"{ROOT}/streams/{stream['number']}", Variant("d", level)
+        path, value = bench.path(NAME, stream), Variant("d", level)
         return await _timed(call(bench.bus, path, PROPERTIES, "Set", f"{NAME}.Node", "Volume", value))
 
     numbers = wpctl_numbers(bench.session)
-    ways: dict[str, Callable[[Stream, float], Awaitable[float]]] = {
-        "a service in C": lambda s, level: _by_caller(bench.caller, LIMIT, f"stream:{s['index']}", level),
-        "SetVolume": lambda s, level: _by_caller(bench.caller, NAME, s["selector"], level),
+    ways: Ways = {
+        IN_C: partial(_by_caller, bench, LIMIT),
+        "SetVolume": partial(_by_caller, bench, NAME),
         "the property Volume, from Python": by_property,
+    }
+    beside: Ways = {
+        BESIDE_PLAIN: partial(_by_caller, bench, LIMIT),
+        IN_PYTHON: partial(_by_caller, bench, PLAIN),
     }
     programs: dict[str, Callable[[Stream, float], tuple[str, ...]]] = {
         "pactl": lambda s, level: ("pactl", "set-sink-input-volume", str(s["index"]), f"{level:.0%}"),
@@ -102,47 +118,59 @@ async def set_volume(bench: Bench) -> list[Line]:
             *("--set-volume", f"{100 * level:.0f}"),
         ),
     }
-    samples: dict[str, list[float]] = {what: [] for what in [*ways, *programs]}
+    samples: dict[str, list[float]] = {what: [] for what in [IN_C, IN_PYTHON, *ways, *programs, BESIDE_PLAIN]}
     streams = cycle(bench.streams)
-    for turn in range(bench.length.rounds):
+
+    async def once(turn: int, ways: Ways) -> None:
         for what, way in rotated(list(ways.items()), turn):
             stream = next(streams)
             await bench.rested(stream["selector"])
             samples[what].append(await way(stream, bench.level(stream["selector"])))
-        for what, command in programs.items() if turn % PROGRAMS_EACH == 0 else ():
-            stream = next(streams)
-            await bench.rested(stream["selector"])
-            samples[what].append(await bench.run(*command(stream, bench.level(stream["selector"]))))
+
+    for block in blocks(bench.length.rounds):
+        for turn in block:
+            await once(turn, ways)
+            for what, command in programs.items() if turn % PROGRAMS_EACH == 0 else ():
+                stream = next(streams)
+                await bench.rested(stream["selector"])
+                samples[what].append(await bench.run(*command(stream, bench.level(stream["selector"]))))
+        async with bench.plain_at_work():
+            for turn in block:
+                await once(turn, beside)
     return lines("set-volume", "ms", samples)
 
 
-async def _by_caller(caller: Caller, name: str, target: str, level: float) -> float:
-    return (await caller.ask("set", name, target, level))[0] / 1000
+async def _by_caller(bench: Bench, name: str, stream: Stream, level: float) -> float:
+    return (await bench.caller.ask("set", name, bench.target(name, stream), level))[0] / 1000
 
 
 async def busy(bench: Bench) -> list[Line]:
     """Set a stream's volume while others change, so that a thousand notices a second have to be followed."""
+    samples, rate = await _in_storm(bench, {IN_C: LIMIT, "SetVolume": NAME})
+    async with bench.plain_at_work():
+        beside, _ = await _in_storm(bench, {BESIDE_PLAIN: LIMIT, IN_PYTHON: PLAIN})
+    found = lines("busy", "ms", samples | beside)
+    return [*found, *lines("busy: notices", "1/s", {"volumes set meanwhile": [rate]})]
+
+
+async def _in_storm(bench: Bench, names: Mapping[str, str]) -> tuple[dict[str, list[float]], float]:
+    """Ask services by their names, in turns, during a storm; return milliseconds, and how many volumes a second were set."""
     mine, others = bench.streams[: len(bench.streams) // 2], bench.streams[len(bench.streams) // 2 :]
-    samples: dict[str, list[float]] = {"a service in C": [], "SetVolume": []}
+    samples: dict[str, list[float]] = {what: [] for what in names}
     another = await Caller.start(bench.folder, bench.session.env)
     await asyncio.sleep(REST_BEFORE)
     another.tell("flood", NOTICES, bench.length.flood, *(stream["index"] for stream in others))
     flood = asyncio.create_task(another.figures("flood", longest=bench.length.flood + 2 * LONGEST))
     streams, turn = cycle(mine), 0
     while not flood.done():
-        for what in rotated(list(samples), turn):
+        for what, name in rotated(list(names.items()), turn):
             stream = next(streams)
             await bench.rested(stream["selector"])
-            is_ours = what == "SetVolume"
-            name, target = (NAME, stream["selector"]) if is_ours else (LIMIT, f"stream:{stream['index']}")
-            samples[what].append(
-                await _by_caller(bench.caller, name, target, bench.level(stream["selector"]))
-            )
+            samples[what].append(await _by_caller(bench, name, stream, bench.level(stream["selector"])))
         turn += 1
     (sent,) = await flood
     await another.end()
-    found = lines("busy", "ms", samples)
-    return [*found, *lines("busy: notices", "1/s", {"volumes set meanwhile": [sent / bench.length.flood]})]
+    return samples, sent / bench.length.flood
 
 
 REST_BEFORE = 0.5

@@ -5,8 +5,8 @@
  * It owns NAME on the session bus, follows the streams and sinks of the sound server by its notices, fetches what a
  * notice names (one request in flight for each object), and announces a volume that differs. A call is answered when the
  * server shows the value, after its signal, as the service does it. Streams of applications whose name begins with APP are moved to SINK as soon
- * as they are there. Paths, interfaces and signatures are those of the service, but for the numbers of streams, which are
- * the server's indexes here.
+ * as they are there. `Connected` becomes true when all is listed. Paths, interfaces and signatures are those of the service, but for the
+ * numbers of streams, which are the server's indexes here. plain.py is the same in Python.
  *
  * `Delays` tells how many milliseconds passed from a notice until the signal was sent and until a stream was moved, since
  * it was last asked.
@@ -47,6 +47,7 @@ struct object {
 
 static struct object *objects[MOST];
 static int count;
+static bool listed;
 static unsigned calls;
 static sd_bus *bus;
 static pa_context *context;
@@ -218,6 +219,10 @@ static void on_stream(pa_context *c, const pa_sink_input_info *info, int end, vo
     } else if (request) {
         fetched(request->kind, request->index);
         free(request);
+    } else {
+        listed = true;
+        sd_bus_emit_properties_changed(bus, ROOT, "org.pwmixer.Mixer", "Connected", NULL);
+        flush();
     }
 }
 
@@ -322,6 +327,11 @@ static int get(sd_bus *b, const char *path, const char *interface, const char *p
     return sd_bus_message_append(reply, "u", object->index);
 }
 
+static int connected(sd_bus *b, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                     void *data, sd_bus_error *error) {
+    return sd_bus_message_append(reply, "b", listed);
+}
+
 static int object_at(sd_bus *b, const char *path, const char *interface, void *data, void **found, sd_bus_error *error) {
     return (*found = find_path(path)) != NULL;
 }
@@ -329,6 +339,7 @@ static int object_at(sd_bus *b, const char *path, const char *interface, void *d
 static const sd_bus_vtable MIXER[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD("SetVolume", "sda{sv}", "d", set_volume, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_PROPERTY("Connected", "b", connected, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
     SD_BUS_METHOD("Delays", "", "adad", delays, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_VTABLE_END,
 };

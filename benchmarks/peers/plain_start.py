@@ -1,0 +1,23 @@
+"""The program of `plain.py`: loads it by all that makes the start of the service short (`pwmixer_dbus/start.py`)."""
+
+import gc
+import os
+import sys
+
+
+def main() -> None:
+    """Start it."""
+    gc.disable()
+    sys.modules["ssl"] = None  # type: ignore[assignment]
+    from pwmixer_dbus import bundle  # noqa: PLC0415 - what comes later is loaded by it
+
+    sys.meta_path.insert(0, bundle.Finder(bundle.folder_of(os.environ)))
+    from pwmixer_dbus import later  # noqa: PLC0415 - from there
+
+    with later.put_off():
+        from benchmarks.peers import plain  # noqa: PLC0415 - likewise
+    plain.main()
+
+
+if __name__ == "__main__":
+    main()
