@@ -23,7 +23,7 @@ from pulsectl import _pulsectl as c
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, signal_message
 from pwmixer_dbus.pulse import libpulse
-from pwmixer_dbus.settled import settle
+from pwmixer_dbus.startup.settled import settle
 
 ROOT = "/org/pwmixer/Mixer"
 MIXER, NODE, PROPERTIES = "org.pwmixer.Mixer", "org.pwmixer.Mixer.Node", "org.freedesktop.DBus.Properties"

@@ -9,10 +9,10 @@ def main() -> None:
     """Start it."""
     gc.disable()
     sys.modules["ssl"] = None  # type: ignore[assignment]
-    from pwmixer_dbus import bundle  # noqa: PLC0415 - what comes later is loaded by it
+    from pwmixer_dbus.startup import bundle  # noqa: PLC0415 - what comes later is loaded by it
 
     sys.meta_path.insert(0, bundle.Finder(bundle.folder_of(os.environ)))
-    from pwmixer_dbus import later  # noqa: PLC0415 - from there
+    from pwmixer_dbus.startup import later  # noqa: PLC0415 - from there
 
     with later.put_off():
         from benchmarks.peers import plain  # noqa: PLC0415 - likewise
