@@ -71,7 +71,8 @@ MAY_IMPORT = {
     "outlets/socket": {"announcer", "core", "mixer", "outlets/socket", "system/runtime"},
     "system/journal": set[str](),
     "startup/settled": {"startup/bundle"},
-    "system/supervisor": set[str](),
+    "system/prompt": set[str](),
+    "system/supervisor": {"system/prompt"},
     "system/sandbox": set[str](),
     "system/niceness": {"outlets/bus"},
     "daemon": {

@@ -89,7 +89,7 @@ def test_only_a_watchdog_that_is_for_us_counts(
     assert Supervisor(environment(ear, **variables)).watchdog == watchdog
 
 
-def test_a_loop_that_nobody_watches_is_a_plain_one() -> None:
+def test_a_loop_that_nobody_watches_has_no_watchdog() -> None:
     loop = new_loop(Supervisor({"WATCHDOG_USEC": "1000"}))
     assert not isinstance(loop._selector, WatchedSelector)  # type: ignore[attr-defined]
     loop.close()

@@ -9,7 +9,8 @@ import logging
 import os
 import socket
 from collections.abc import MutableMapping
-from selectors import EpollSelector, SelectorKey
+
+from pwmixer_dbus.system.prompt import PromptSelector
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Supervisor:
         self.tell(f"STATUS={' '.join(text.split())}")
 
 
-class WatchedSelector(EpollSelector):
+class WatchedSelector(PromptSelector):
     """A selector for the loop that has the process watched from when something wakes it until it is quiet.
 
     `attach` comes before the loop runs. While nothing happens, there is neither a timer nor a system call.
@@ -69,15 +70,13 @@ class WatchedSelector(EpollSelector):
         self._loop = loop
         self._look_later()
 
-    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        """Wait as the loop asks for; what comes out of it is work."""
-        ready = super().select(timeout)
+    def woken(self) -> None:
+        """Have what comes now watched, which is work."""
         self._wakes += 1
         if not self._is_watched:
             self._is_watched = self._supervisor.tell(f"WATCHDOG_USEC={self._supervisor.watchdog}")
             if self._is_watched:
                 self._look_later()
-        return ready
 
     def _look_later(self) -> None:
         assert self._loop is not None  # noqa: S101 - attach comes first
@@ -95,9 +94,9 @@ class WatchedSelector(EpollSelector):
 
 
 def new_loop(supervisor: Supervisor) -> asyncio.AbstractEventLoop:
-    """Make the loop of the service: a plain one where nobody watches."""
+    """Make the loop of the service; it is watched where somebody watches."""
     if not supervisor.watchdog:
-        return asyncio.new_event_loop()
+        return asyncio.SelectorEventLoop(PromptSelector())
     selector = WatchedSelector(supervisor)
     loop = asyncio.SelectorEventLoop(selector)
     selector.attach(loop)
