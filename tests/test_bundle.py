@@ -1,5 +1,6 @@
 """A module comes from the file of byte code only where the ordinary import would find the very same, and nothing of it is missed."""
 
+import ast
 import asyncio
 import importlib.resources
 import inspect
@@ -188,6 +189,16 @@ def test_documentation_and_columns_are_left_out_and_nothing_else(place: Place) -
         == SINGLE.splitlines().index("            at /") + 1
     )
     assert {columns[2] for columns in single.fail.__code__.co_positions()} == {None}
+
+
+def test_of_our_functions_the_types_are_left_out() -> None:
+    text = b"def f(a: int = 1) -> str: pass"
+    for name, expected in {
+        "pwmixer_dbus.core.model": "def f(a=1):",
+        "pwmixer_dbus_else": "def f(a: int=1) -> str:",
+        "json": "def f(a: int=1) -> str:",
+    }.items():
+        assert ast.unparse(bundling._bare(name, text)).splitlines()[0] == expected
 
 
 @pytest.mark.parametrize("module", [bundle, bundling, traceback, inspect])

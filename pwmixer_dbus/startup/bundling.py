@@ -46,6 +46,9 @@ LATER = (
 )
 """What the service loads after its start, where it is switched on or asked for."""
 
+OURS = "pwmixer_dbus."
+"""How the names of our modules begin."""
+
 YOUNG = 2.0
 """Seconds for which a file that has changed may change again and look the same, where times are kept roughly."""
 
@@ -305,9 +308,9 @@ def _bare(name: str, source: bytes) -> ast.Module:
                 del node.body[0]
             if first and not node.body:
                 node.body.append(ast.copy_location(ast.Pass(), first))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name.startswith(f"{__package__}."):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name.startswith(OURS):
             node.returns = None
-        if isinstance(node, ast.arg) and name.startswith(f"{__package__}."):
+        if isinstance(node, ast.arg) and name.startswith(OURS):
             node.annotation = None
     return tree
 
