@@ -29,7 +29,10 @@ ROOT = "/org/pwmixer/Mixer"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
 SERVICE = (sys.executable, "-m", "pwmixer_dbus.start")
-PACKAGE = Path(__file__).resolve().parent.parent / "pwmixer_dbus"
+PACKAGES = (
+    Path(__file__).resolve().parent.parent / "pwmixer_dbus",
+    Path(__file__).resolve().parent / "peers",
+)
 
 LIMIT = "org.pwmixer.PeerInC"
 """The name of the service in C, whose objects have the same paths but for the numbers of streams."""
@@ -132,8 +135,7 @@ class Bench:
     async def _change_places(
         self, old: subprocess.Popen[bytes], new: subprocess.Popen[bytes], name: str
     ) -> None:
-        old.send_signal(signal.SIGSTOP)
-        new.send_signal(signal.SIGCONT)
+        change_places(old, new)
         # Its answer comes after all that the sound server has kept for it.
         stream = self.streams[0]
         await self.rested(stream["selector"])
@@ -290,7 +292,8 @@ async def opened(
     `beside` makes further ones before the service starts, which then are `known` in all. Where it `is_noisy`, all streams play, and not silence.
     """
     # As an installed package has it; this environment may not let Python write it.
-    compileall.compile_dir(PACKAGE, quiet=1)
+    for package in PACKAGES:
+        compileall.compile_dir(package, quiet=1)
     with built() as folder, Session() as session:
         session.add_null_sink("speakers", "Speakers")
         session.pactl("set-default-sink", "speakers")
@@ -417,6 +420,12 @@ async def listen(bus: MessageBus, rule: str) -> None:
 async def in_thread(thread: ThreadPoolExecutor, function: Callable[[], Way]) -> Way:
     """Have something done that waits, in a thread of its own."""
     return await asyncio.get_running_loop().run_in_executor(thread, function)
+
+
+def change_places(old: subprocess.Popen[bytes], new: subprocess.Popen[bytes]) -> None:
+    """Stop one service, and let another one go on, which catches up in `CAUGHT_UP`."""
+    old.send_signal(signal.SIGSTOP)
+    new.send_signal(signal.SIGCONT)
 
 
 def blocks(rounds: int) -> Iterator[range]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -12,10 +13,15 @@ from benchmarks.rig import Bench
 MEBI = 1024 * 1024
 KINDS = {"Private_Dirty": "own", "Rss": "resident", "Pss": "shared out"}
 
+CLEARED = 0.5
+"""Seconds after which a service that has listed all has given back what only its start has read."""
+
 
 async def memory(bench: Bench) -> list[Line]:
     """Read what the service occupies, after all that has been measured before, beside the limits that have seen the same."""
     await bench.verb("Describe", {})
+    async with bench.plain_at_work():
+        await asyncio.sleep(CLEARED)  # which it may not have done yet where nothing else was measured
     pids = {IN_C: bench.limit.pid, IN_PYTHON: bench.plain.pid, "pwmixer": bench.service.pid}
     found = {what: sizes(pid) for what, pid in pids.items()}
     return [

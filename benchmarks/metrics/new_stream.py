@@ -2,7 +2,8 @@
 
 When the server's notice came and when the move was sent is read from the service's own trace. What goes to the wrong sink
 is recorded from that sink's monitor. Beside it, in turns: a service in C that moves one application, a program that a rule
-has moved before, a script of pactl, and a program that names its sink itself.
+has moved before, a script of pactl, and a program that names its sink itself; and a service in plain Python, which then works in
+the place of ours.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ from dbus_fast import Variant
 from session import END_WITH_PARENT, RATE, Session, SessionError
 
 from benchmarks.figures import Line, lines
+from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
 from benchmarks.programs import built
 from benchmarks.rig import (
+    CAUGHT_UP,
     LIMIT,
     LONGEST,
     NAME,
+    PLAIN,
+    PLAIN_SERVICE,
     ROOT,
     SERVICE,
     Length,
     call,
+    change_places,
     connected,
     delays_of,
     in_thread,
@@ -50,14 +56,18 @@ LAST = 600
 
 WRONG, RIGHT = "speakers", "headset"
 LIMITED, RULED, AGAIN, SCRIPTED, BOUND = "limited", "ruled", "again", "scripted", "bound"
-IN_C = "a service in C"
+PLAINLY, BESIDE = "plainly", f"{LIMITED} beside"
 NAMES = {
     LIMITED: IN_C,
+    PLAINLY: IN_PYTHON,
     RULED: "a rule, at a program's first start",
     AGAIN: "a rule, at its next starts",
     SCRIPTED: "pactl subscribe, then pactl move",
     BOUND: "its program names the sink",
+    BESIDE: BESIDE_PLAIN,
 }
+INSTEAD = {PLAINLY: PLAIN, BESIDE: LIMIT}
+"""Who moves the newcomers that come while the limit in Python works in the place of ours."""
 PLAYER = (sys.executable, str(Path(__file__).parent.parent / "player.py"))
 
 
@@ -151,8 +161,10 @@ class Delays:
     def __init__(self) -> None:
         self.samples: dict[str, list[float]] = {
             IN_C: [],
+            IN_PYTHON: [],
             "notice to move sent": [],
             "notice to move in force": [],
+            BESIDE_PLAIN: [],
         }
         self._seen = 0
 
@@ -190,16 +202,18 @@ async def new_stream(length: Length) -> list[Line]:
         switch_everything_on(session)
         with Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml").open("a") as config:
             config.write(rules())
-        session.spawn("pwmixer", *SERVICE)
+        service = session.spawn("pwmixer", *SERVICE)
         session.spawn("limit", str(folder / "mixer"), LIMIT, LIMITED, RIGHT)
+        plain = session.spawn("plain", *PLAIN_SERVICE, PLAIN, PLAINLY, RIGHT)
         bus = await connected(session.env)
         with _player(session, crowd) as player, Monitor(session, WRONG) as monitor, Script(session) as script:
             await in_thread(thread, pipe(player.stdout).readline)
             session.wait_for(lambda: monitor.frames > 0, f"the monitor of {WRONG} to be heard")
             found, delays = {way: Heard() for way in NAMES}, Delays()
+            change_places(plain, service)
             await _born(player, monitor, f"{AGAIN} 0", Heard(), thread)
             for turn in range(length.births):
-                for way in rotated(list(found), turn):
+                for way in rotated([way for way in found if way not in INSTEAD], turn):
                     script.is_on = way == SCRIPTED
                     name = f"{way} {0 if way == AGAIN else turn}"
                     await _born(
@@ -208,7 +222,14 @@ async def new_stream(length: Length) -> list[Line]:
                     delays.read(
                         json.loads(await call(bus, ROOT, NAME, "Trace", {"last": Variant("u", LAST)}))
                     )
-        delays.samples[IN_C] = (await delays_of(LIMIT, bus))[1]
+                delays.samples[IN_C] += (await delays_of(LIMIT, bus))[1]
+                change_places(service, plain)
+                await asyncio.sleep(CAUGHT_UP)
+                for way, name in rotated(list(INSTEAD.items()), turn):
+                    await _born(player, monitor, f"{way} {turn}\t", found[way], thread)
+                    delays.samples[NAMES[way]] += (await delays_of(name, bus))[1]
+                change_places(plain, service)
+                await asyncio.sleep(CAUGHT_UP)
         bus.disconnect()
     return list(summary(found, delays))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from itertools import cycle
@@ -18,21 +18,21 @@ from typing import Any
 from session import END_WITH_PARENT, Session, SessionError
 
 from benchmarks.figures import Line, Samples, lines
+from benchmarks.metrics.changes import owners
 from benchmarks.metrics.memory import MEBI, occupied
 from benchmarks.metrics.sockets import place
 from benchmarks.metrics.starts import OWNED, TOLD
 from benchmarks.rig import (
-    BUS,
     LIMIT,
     LONGEST,
     NAME,
+    PLAIN,
     ROOT,
     SERVICE,
     Bench,
     Children,
     Length,
     News,
-    call,
     connected,
     level_of,
     listen,
@@ -55,7 +55,11 @@ RATE = 250
 """Notices a second: few enough for the session manager, whatever else there is."""
 
 STORM, SETTLED = 2.0, 0.5
-BREATH = 0.004
+
+BESIDE = ", beside it"
+OURS = {", in C": LIMIT, "": NAME}
+INSTEAD = {BESIDE: LIMIT, ", in Python": PLAIN}
+"""Who is measured together, and what that is called behind what is measured."""
 
 
 async def scaling(length: Length) -> list[Line]:
@@ -156,48 +160,37 @@ async def _dear(bench: Bench, *words: object) -> float:
 
 
 async def _in_turn(bench: Bench) -> Samples:
-    caller = bench.caller
-    senders = [
-        await call(bench.bus, "/org/freedesktop/DBus", BUS, "GetNameOwner", name) for name in (LIMIT, NAME)
-    ]
-    samples: dict[str, list[float]] = {
-        what: []
-        for what in (
-            "SetVolume, in C",
-            "SetVolume",
-            "change seen, in C",
-            "change seen",
-            "Get, in C",
-            "Get",
-            "Describe",
-        )
-    }
-    streams = cycle(bench.streams)
-    for turn in range(max(4, bench.length.rounds // ROUNDS_EACH)):
+    """Measure the services one after the other, ours and then the limit in Python in its place."""
+    whats = [f"{what}{who}" for what in ("SetVolume", "change seen", "Get") for who in (*OURS, *INSTEAD)]
+    samples: dict[str, list[float]] = {what: [] for what in (*whats, "Describe")}
+    rounds = max(4, bench.length.rounds // ROUNDS_EACH)
+    caller, senders, streams = bench.caller, await owners(bench), cycle(bench.streams)
+
+    async def once(turn: int, services: Mapping[str, str]) -> None:
+        """Set the volume of a stream by each service, have another program change it, and ask for it."""
         stream = next(streams)
-        paths = [f"{ROOT}/streams/{stream[number]}" for number in ("index", "number")]
-        awaited = [word for pair in zip(senders, paths, strict=True) for word in pair]
-        ways: dict[str, Callable[[], Awaitable[list[float]]]] = {
-            "SetVolume, in C": lambda s=stream, t=turn: caller.ask(
-                "set", LIMIT, f"stream:{s['index']}", level_of(t)
-            ),  # type: ignore[misc]
-            "SetVolume": lambda s=stream, t=turn: caller.ask("set", NAME, s["selector"], level_of(t + 1)),  # type: ignore[misc]
-        }
-        for what, way in ways.items():
+        for step, (who, name) in enumerate(services.items()):
             await bench.rested(stream["selector"])
-            samples[what] += [took / 1000 for took in await way()]
+            took = await caller.ask("set", name, bench.target(name, stream), level_of(turn + step))
+            samples[f"SetVolume{who}"].append(took[0] / 1000)
         await bench.rested(stream["selector"])
-        took = await caller.ask(
-            "change", stream["index"], (91 + turn % 9) / 100, *awaited, longest=2 * LONGEST
-        )
-        for what, microseconds in zip(("change seen, in C", "change seen"), took, strict=True):
-            samples[what].append(microseconds / 1000)
-        for what, name, path in zip(("Get, in C", "Get"), (LIMIT, NAME), paths, strict=True):
-            samples[what] += [took / 1000 for took in await caller.ask("get", name, path)]
+        awaited = [word for name in services.values() for word in (senders[name], bench.path(name, stream))]
+        level = (91 + turn % 9) / 100
+        told = await caller.ask("change", stream["index"], level, *awaited, longest=2 * LONGEST)
+        for microseconds, (who, name) in zip(told, services.items(), strict=True):
+            samples[f"change seen{who}"].append(microseconds / 1000)
+            (got,) = await caller.ask("get", name, bench.path(name, stream))
+            samples[f"Get{who}"].append(got / 1000)
+
+    for turn in range(rounds):
+        await once(turn, OURS)
         started = time.perf_counter()
         await bench.verb("Describe", {})
         samples["Describe"].append(1000 * (time.perf_counter() - started))
-    return samples
+    async with bench.plain_at_work():
+        for turn in range(rounds):
+            await once(turn, INSTEAD)
+    return {what: values for what, values in samples.items() if not what.endswith(BESIDE)}
 
 
 async def _starts(bench: Bench) -> list[float]:

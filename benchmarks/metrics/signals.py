@@ -11,8 +11,9 @@ from typing import Any
 from session import SessionError
 
 from benchmarks.figures import Line, lines
+from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
 from benchmarks.programs import Caller
-from benchmarks.rig import LIMIT, LONGEST, Bench, delays_of
+from benchmarks.rig import LIMIT, LONGEST, PLAIN, Bench, delays_of
 
 BURST = 20_000
 RATE = 1000
@@ -30,19 +31,31 @@ async def signals(bench: Bench) -> list[Line]:
 async def notice_to_signal(bench: Bench) -> list[Line]:
     """Read from each service's own notes how long its signals take at a thousand notices a second."""
     samples: dict[str, list[float]] = {
-        "a service in C": [],
+        IN_C: [],
+        IN_PYTHON: [],
         "notice to signal sent": [],
         "notice to state": [],
+        BESIDE_PLAIN: [],
     }
     await delays_of(LIMIT, bench.bus)
     for _ in range(max(1, bench.length.starts // 6)):
-        await bench.caller.ask(
-            "flood", RATE, min(STORM, bench.length.flood), *bench.indexes(), longest=4 * LONGEST
-        )
+        await _flood(bench)
         for what, values in spans(json.loads(await bench.verb("Trace", {}))).items():
             samples[what] += values
-        samples["a service in C"] += (await delays_of(LIMIT, bench.bus))[0]
+        samples[IN_C] += (await delays_of(LIMIT, bench.bus))[0]
+        async with bench.plain_at_work():
+            for name in (LIMIT, PLAIN):  # from when it came to work
+                await delays_of(name, bench.bus)
+            await _flood(bench)
+            for what, name in ((BESIDE_PLAIN, LIMIT), (IN_PYTHON, PLAIN)):
+                samples[what] += (await delays_of(name, bench.bus))[0]
+        await delays_of(LIMIT, bench.bus)
     return lines("notice to signal", "ms", samples)
+
+
+async def _flood(bench: Bench) -> None:
+    seconds = min(STORM, bench.length.flood)
+    await bench.caller.ask("flood", RATE, seconds, *bench.indexes(), longest=4 * LONGEST)
 
 
 def spans(events: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:

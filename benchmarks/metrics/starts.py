@@ -7,16 +7,21 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import quantiles
 
 from session import Session
 
 from benchmarks.figures import Line, lines
+from benchmarks.peers import IN_C, IN_PYTHON
 from benchmarks.rig import (
     BUS,
+    LIMIT,
     LONGEST,
     NAME,
+    PLAIN,
+    PLAIN_SERVICE,
     PROPERTIES,
     ROOT,
     SERVICE,
@@ -33,7 +38,7 @@ RULES = "".join(
     f'[[rules]]\nname = "Rule {i}"\nmatch.media_name = "re:^Song {i} (?:live|remix)"\nto = "headset"\n'
     for i in range(100)
 )
-OWNED = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'"
+OWNED = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0namespace='org.pwmixer'"
 TOLD = f"type='signal',path='{ROOT}',interface='{PROPERTIES}',arg0='{NAME}'"
 
 
@@ -41,10 +46,16 @@ async def start_up(bench: Bench) -> list[Line]:
     """Start the service on a bus of its own, in the same sound session: to its name, and to the first snapshot."""
     samples: dict[str, list[float]] = {
         "python -c pass": [],
+        IN_C: [],
+        IN_PYTHON: [],
         "exec to name owned": [],
         "exec to first snapshot": [],
     }
-    python, owned, snapshot = samples.values()
+    python, _, _, owned, snapshot = samples.values()
+    peers = {
+        IN_C: (LIMIT, (str(bench.folder / "mixer"), LIMIT)),
+        IN_PYTHON: (PLAIN, (*PLAIN_SERVICE, PLAIN)),
+    }
     with Session(sound=False) as other:
         switch_everything_on(other)
         env = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
@@ -54,10 +65,10 @@ async def start_up(bench: Bench) -> list[Line]:
         await listen(bus, OWNED)
         await listen(bus, TOLD)
         for turn in range(bench.length.starts):
-            name = news.of(NAME)
+            is_owned = news.of(NAME)
             started = time.perf_counter()
             process = other.spawn(f"service-{turn}", *SERVICE, env=env)
-            owned.append(1000 * (await asyncio.wait_for(name, LONGEST) - started))
+            owned.append(1000 * (await asyncio.wait_for(is_owned, LONGEST) - started))
             state = news.of(ROOT)  # not before, since the one before may have told its end
             snapshot.append(1000 * (await asyncio.wait_for(state, LONGEST) - started))
             gone = news.of(NAME)
@@ -65,8 +76,25 @@ async def start_up(bench: Bench) -> list[Line]:
             await asyncio.wait_for(gone, LONGEST)
             process.wait(LONGEST)
             python.append(await bench.run(sys.executable, "-c", "pass"))
+            for what, (name, command) in peers.items():
+                samples[what].append(await _listed(other, env, news, name, command))
         bus.disconnect()
     return lines("start-up", "ms", samples)
+
+
+async def _listed(
+    other: Session, env: Mapping[str, str], news: News, name: str, command: Sequence[str]
+) -> float:
+    """Start one of the limits; return the milliseconds until it has listed all."""
+    state = news.of(ROOT)
+    started = time.perf_counter()
+    process = other.spawn(name, *command, env=env)
+    took = 1000 * (await asyncio.wait_for(state, LONGEST) - started)
+    gone = news.of(name)
+    process.terminate()
+    await asyncio.wait_for(gone, LONGEST)
+    process.wait(LONGEST)
+    return took
 
 
 async def edit(bench: Bench) -> list[Line]:

@@ -327,9 +327,8 @@ async def serve(name: str, app: str, sink: str) -> None:
     bus = await BusConnection.open()
     plain = Plain(bus, app.encode(), sink.encode())
     bus.serve(plain.on_call, _no_name)
-    await bus.own(name)
     server = libpulse.Connection("plain", plain.on_notice, ended.set)
-    await server.connect()
+    await asyncio.gather(bus.own(name), server.connect())
     plain.follow(server)
     await ended.wait()
 

@@ -15,6 +15,7 @@ def main() -> None:
     from pwmixer_dbus.startup import later  # noqa: PLC0415 - from there
 
     with later.put_off():
+        import pwmixer_dbus.pulse  # noqa: F401, PLC0415 - names libpulse, for which pulsectl would search
         from benchmarks.peers import plain  # noqa: PLC0415 - likewise
     plain.main()
 
