@@ -27,6 +27,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from pwmixer_dbus.startup import bundle, later
+from pwmixer_dbus.startup.sharing import shared
 from pwmixer_dbus.system.runtime import private
 
 LATER = (
@@ -133,9 +134,7 @@ def write(
     Functions that are not among those `called` are put off, where anything is known of that.
     """
     index, code = _compiled(sources, path, called)
-    index["texts"] = {
-        text: marshal.dumps(without_columns(compile(text, "<string>", "exec"))) for text in texts
-    }
+    index["texts"] = {text: shared(without_columns(compile(text, "<string>", "exec"))) for text in texts}
     looked_at = {source: then for source, then, *_ in index["modules"].values()}
     looked_at |= {place: then for place, (then, *_) in index["folders"].items()}
     changed = max(map(_changed, looked_at.values()))
@@ -170,7 +169,7 @@ def _compiled(
         bare = compile(_bare(name, Path(source).read_bytes()), source, "exec", dont_inherit=True)
         whole = without_columns(bare)
         places: Bodies = {}
-        data = marshal.dumps(put_off(whole, sys.modules[name], called, code, places) if called else whole)
+        data = shared(put_off(whole, sys.modules[name], called, code, places) if called else whole)
         bodies = len(code)
         code += packed(places)
         modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data), bodies
@@ -237,7 +236,7 @@ def put_off(
 
 def packed(value: Any) -> bytes:
     """Write a value, and before it how long that is, and its digest."""
-    data = marshal.dumps(value)
+    data = shared(value)
     return len(data).to_bytes(bundle.LENGTH, "little") + source_hash(bundle.KEY, data) + data
 
 
