@@ -1,10 +1,10 @@
-"""The socket beside what it replaces: programs that are started for each change, and the limit, an echo in C."""
+"""The socket beside what it replaces: programs that are started for each change, and the limits, which answer the same line."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 from session import Session, SessionError
 
 from benchmarks.figures import Line, lines
-from benchmarks.rig import LONGEST, Bench
+from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
+from benchmarks.rig import LIMIT, LONGEST, PLAIN, Bench, blocks, rotated
 
 LINES = 34
 """Lines over the socket for each program that is started."""
@@ -24,6 +25,13 @@ PIPELINE = (
     "')\" {level}"
 )
 """What scripts do that know the name of a program: look for its number, then set it."""
+
+ECHO = "an echo in C"
+GET_VOLUME = "GET_VOLUME @sink"
+OTHER_LINES = {
+    "JSON get": '{"target":"@sink","action":"get"}',
+    "GET_VOLUME of an application": "GET_VOLUME app:program-7",
+}
 
 Samples = dict[str, list[float]]
 """Milliseconds by what was done."""
@@ -79,7 +87,7 @@ async def changed(bench: Bench) -> list[Line]:
                 text = line.format(
                     selector=stream["selector"], level=bench.level(stream["selector"])
                 ).encode()
-                samples[what].append(_timed(wire.ask, text, granted=True))
+                samples[what].append(_timed(wire, text))
         for what, shell in shells.items():
             stream, turn = next(streams), turn + 1
             await bench.rested(stream["selector"])
@@ -98,26 +106,43 @@ def _lines() -> list[tuple[str, str]]:
 
 
 async def looked(bench: Bench) -> list[Line]:
-    """Ask what needs no sound server, beside an echo in C."""
-    path = place(bench.session)
-    asked = {
-        "GET_VOLUME": (path, b"GET_VOLUME @sink\n"),
-        "JSON get": (path, b'{"target":"@sink","action":"get"}\n'),
-        "GET_VOLUME of an application": (path, b"GET_VOLUME app:program-7\n"),
-    }
-    samples: Samples = {}
+    """Ask what needs no sound server, beside the limits, and beside an echo in C, which looks nothing up."""
+    ours = place(bench.session)
+    limit, plain = (bench.session.runtime / name for name in (LIMIT, PLAIN))
+    names = (IN_C, IN_PYTHON, "GET_VOLUME", *OTHER_LINES, ECHO, BESIDE_PLAIN, "wpctl get-volume")
+    samples: Samples = {what: [] for what in names}
+
+    async def ask(turn: int, places: Mapping[str, Path]) -> None:
+        for what, path in rotated(list(places.items()), turn):
+            (took,) = await bench.caller.ask("line", path, OTHER_LINES.get(what, GET_VOLUME))
+            samples[what].append(took / 1000)
+
     with _echo(bench) as echo:
-        asked = {"an echo in C": (echo, b"GET_VOLUME @sink\n"), **asked}
-        wires = {what: Wire(end) for what, (end, _) in asked.items()}
-        for _ in range(bench.length.rounds):
-            for what, (_, line) in asked.items():
-                samples.setdefault(what, []).append(_timed(wires[what].ask, line))
-        for wire in wires.values():
-            wire.close()
-    samples["wpctl get-volume"] = []
+        others = {**dict.fromkeys(OTHER_LINES, ours), ECHO: echo}
+        for block in blocks(bench.length.rounds):
+            _agree(limit, ours)
+            for turn in block:
+                await ask(turn, {IN_C: limit, "GET_VOLUME": ours})
+            for turn in block:
+                await ask(turn, others)
+            async with bench.plain_at_work():
+                _agree(limit, plain)
+                for turn in block:
+                    await ask(turn, {BESIDE_PLAIN: limit, IN_PYTHON: plain})
     for _ in range(bench.length.starts):
         samples["wpctl get-volume"].append(await bench.run("wpctl", "get-volume", "@DEFAULT_AUDIO_SINK@"))
     return lines("socket-look", "ms", samples)
+
+
+def _agree(*places: Path) -> None:
+    """See that all do the same work; raises SessionError where they answer differently."""
+    said = set()
+    for path in places:
+        wire = Wire(path)
+        said.add(wire.ask(f"{GET_VOLUME}\n".encode()))
+        wire.close()
+    if len(said) > 1 or not all(answer.startswith(b"OK ") for answer in said):
+        raise SessionError(f"what they say over their sockets differs: {said}")
 
 
 @contextmanager
@@ -142,11 +167,11 @@ def wpctl_numbers(session: Session) -> dict[str, int]:
     return found
 
 
-def _timed(ask: Callable[[bytes], bytes], line: bytes, *, granted: bool = False) -> float:
-    """Return how many milliseconds an answer takes; `granted` refuses one that is an error."""
+def _timed(wire: Wire, line: bytes) -> float:
+    """Return how many milliseconds an answer takes; raises SessionError for one that is an error."""
     started = time.perf_counter()
-    answer = ask(line)
+    answer = wire.ask(line)
     took = 1000 * (time.perf_counter() - started)
-    if granted and not answer.startswith((b"OK", b'{"ok":true')):
+    if not answer.startswith((b"OK", b'{"ok":true')):
         raise SessionError(f"the socket said {answer.decode().strip()}")
     return took

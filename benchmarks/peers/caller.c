@@ -3,6 +3,7 @@
  *
  *   set NAME TARGET VOLUME            SetVolume of a service, until its reply
  *   get NAME PATH                     the property Volume of an object
+ *   line PATH TEXT                    a line over a Unix socket, until the line that answers it; the connection is kept
  *   server INDEX VOLUME               the sound server's own volume of a stream, until it is acknowledged
  *   change INDEX VOLUME NAME PATH...  the same, until the services, by their unique names, have announced it;
  *                                     a figure for each, at most 20 s
@@ -19,8 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-bus.h>
 #include <time.h>
+#include <unistd.h>
 
 #define ROOT "/org/pwmixer/Mixer"
 #define NODE "org.pwmixer.Mixer.Node"
@@ -43,6 +47,45 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+}
+
+/* --- sockets */
+
+static struct wire {
+    char path[108];
+    int fd;
+} wires[16];
+
+/* Return the connection to a socket, which is made when it is first asked for; -1 where there is none. */
+static int wire_to(const char *path) {
+    struct wire *wire = wires;
+    while (wire->path[0] && strcmp(wire->path, path))
+        if (++wire == wires + sizeof wires / sizeof *wires)
+            return -1;
+    if (!wire->path[0]) {
+        struct sockaddr_un place = {.sun_family = AF_UNIX};
+        strcpy(place.sun_path, path);
+        wire->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (connect(wire->fd, (struct sockaddr *)&place, sizeof place))
+            return -1;
+        strcpy(wire->path, path);
+    }
+    return wire->fd;
+}
+
+static void ask_line(const char *path, const char *text) {
+    char answer[4096];
+    ssize_t part, size = 0, length = strlen(text);
+    int fd = wire_to(path);
+    double started = now();
+    if (fd < 0 || send(fd, text, length, MSG_NOSIGNAL) != length) {
+        printf("- no such socket\n");
+        return;
+    }
+    do
+        size += part = read(fd, answer + size, sizeof answer - size);
+    while (part > 0 && answer[size - 1] != '\n' && size < (ssize_t)sizeof answer);
+    printf(part > 0 ? "%.1f\n" : "- no answer\n", now() - started);
 }
 
 /* --- the sound server */
@@ -258,6 +301,8 @@ int main(void) {
                 result = visit(name, object, number, &error);
             else if (sscanf(line, "slide %127s %lf %lf %n", name, &volume, &seconds, &words) == 3)
                 slide(name, volume, seconds, line + words);
+            else if (sscanf(line, "line %107s %n", object, &words) == 1)
+                ask_line(object, line + words);
             else if (sscanf(line, "emit %ld", &number) == 1)
                 emit(number);
             else if (sscanf(line, "receive %ld", &number) == 1)

@@ -5,7 +5,8 @@
  * It owns NAME on the session bus, follows the streams and sinks of the sound server by its notices, fetches what a
  * notice names (one request in flight for each object), and announces a volume that differs. A call is answered when the
  * server shows the value, after its signal, as the service does it. Streams of applications whose name begins with APP are moved to SINK as soon
- * as they are there. `Connected` becomes true when all is listed. Paths, interfaces and signatures are those of the service, but for the
+ * as they are there. `Connected` becomes true when all is listed. The line `GET_VOLUME @sink`, or sink:INDEX or stream:INDEX, is
+ * answered at the socket NAME in XDG_RUNTIME_DIR as the service answers it, by as many clients as there are, until they leave. Paths, interfaces and signatures are those of the service, but for the
  * numbers of streams, which are the server's indexes here. plain.py is the same in Python.
  *
  * `Delays` tells how many milliseconds passed from a notice until the signal was sent and until a stream was moved, since
@@ -13,12 +14,16 @@
  *
  *   cc -O2 -o mixer mixer.c $(pkg-config --cflags --libs libpulse libsystemd)
  */
+#include <errno.h>
 #include <pulse/pulseaudio.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-bus.h>
+#include <unistd.h>
 
 #define ROOT "/org/pwmixer/Mixer"
 #define NODE "org.pwmixer.Mixer.Node"
@@ -33,6 +38,7 @@ struct object {
     enum kind kind;
     uint32_t index;
     char path[64];
+    char *name; /* of a sink */
     pa_cvolume volume;
     bool muted, in_flight, again, seen;
     pa_usec_t noticed; /* 0: what has been said of it is told */
@@ -48,6 +54,7 @@ struct object {
 static struct object *objects[MOST];
 static int count;
 static bool listed;
+static char *default_sink;
 static unsigned calls;
 static sd_bus *bus;
 static pa_context *context;
@@ -99,6 +106,17 @@ static struct object *find_path(const char *path) {
     return NULL;
 }
 
+/* What a target means: @sink, sink:INDEX or stream:INDEX. */
+static struct object *named(const char *target) {
+    const char *index = strchr(target, ':');
+    if (index)
+        return find(strncmp(target, "sink:", 5) ? STREAM : SINK, strtoul(index + 1, NULL, 10));
+    for (int i = 0; i < count && !strcmp(target, "@sink"); i++)
+        if (objects[i]->name && default_sink && !strcmp(objects[i]->name, default_sink))
+            return objects[i];
+    return NULL;
+}
+
 static struct object *add(enum kind kind, uint32_t index) {
     if (count == MOST) {
         fprintf(stderr, "mixer: more than %d objects\n", MOST);
@@ -122,6 +140,7 @@ static void drop(struct object *object) {
     for (int i = 0; i < count; i++)
         if (objects[i] == object)
             objects[i] = objects[--count];
+    free(object->name);
     free(object);
 }
 
@@ -195,10 +214,18 @@ static void on_sink(pa_context *c, const pa_sink_info *info, int end, void *data
     struct request *request = data;
     if (!end) {
         seen(SINK, info->index, &info->volume, info->mute);
+        struct object *object = find(SINK, info->index);
+        if (!object->name)
+            object->name = strdup(info->name);
     } else if (request) {
         fetched(request->kind, request->index);
         free(request);
     }
+}
+
+static void on_server(pa_context *c, const pa_server_info *info, void *data) {
+    free(default_sink);
+    default_sink = info && info->default_sink_name ? strdup(info->default_sink_name) : NULL;
 }
 
 static void on_moved(pa_context *c, int success, void *data) {
@@ -243,6 +270,8 @@ static void look(struct object *object) {
 
 static void on_notice(pa_context *c, pa_subscription_event_type_t event, uint32_t index, void *data) {
     int facility = event & PA_SUBSCRIPTION_EVENT_FACILITY_MASK;
+    if (facility == PA_SUBSCRIPTION_EVENT_SERVER)
+        pa_operation_unref(pa_context_get_server_info(c, on_server, NULL));
     if (facility != PA_SUBSCRIPTION_EVENT_SINK && facility != PA_SUBSCRIPTION_EVENT_SINK_INPUT)
         return;
     enum kind kind = facility == PA_SUBSCRIPTION_EVENT_SINK ? SINK : STREAM;
@@ -281,8 +310,7 @@ static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
     int result = sd_bus_message_read(call, "sd", &target, &volume);
     if (result < 0)
         return result;
-    uint32_t index = strtoul(strchr(target, ':') ? strchr(target, ':') + 1 : "", NULL, 10);
-    struct object *object = find(strncmp(target, "sink:", 5) ? STREAM : SINK, index);
+    struct object *object = named(target);
     if (!object)
         return sd_bus_error_setf(error, "org.pwmixer.Error.NotFound", "There is no %s.", target);
     int place = 0;
@@ -297,6 +325,7 @@ static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
     pa_cvolume wanted;
     pa_cvolume_set(&wanted, object->volume.channels, volume * PA_VOLUME_NORM);
     struct request *request = malloc(sizeof *request);
+    uint32_t index = object->index;
     *request = (struct request){object->kind, index, object->waiting[place].number};
     pa_operation_unref(object->kind == SINK
                            ? pa_context_set_sink_volume_by_index(context, index, &wanted, on_set, request)
@@ -352,6 +381,68 @@ static const sd_bus_vtable NODES[] = {
     SD_BUS_VTABLE_END,
 };
 
+/* --- the socket */
+
+struct client {
+    size_t size;
+    char text[4096];
+};
+
+/* Write a volume as the service does: four digits, without those that say nothing. */
+static void tell_volume(int fd, double volume) {
+    char text[64];
+    int size = snprintf(text, sizeof text, "OK %.4f", volume);
+    while (text[size - 1] == '0' && text[size - 2] != '.')
+        size--;
+    text[size++] = '\n';
+    send(fd, text, size, MSG_NOSIGNAL);
+}
+
+static void answer_line(int fd, const char *line) {
+    char target[256];
+    struct object *object = sscanf(line, "GET_VOLUME %255s", target) == 1 ? named(target) : NULL;
+    if (object)
+        tell_volume(fd, level(&object->volume));
+    else
+        send(fd, "ERROR Not that.\n", 16, MSG_NOSIGNAL);
+}
+
+static void on_client(pa_mainloop_api *a, pa_io_event *event, int fd, pa_io_event_flags_t flags, void *data) {
+    struct client *client = data;
+    ssize_t size = read(fd, client->text + client->size, sizeof client->text - 1 - client->size);
+    if (size <= 0) {
+        a->io_free(event);
+        close(fd);
+        free(client);
+        return;
+    }
+    client->text[client->size += size] = 0;
+    char *line = client->text;
+    for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        answer_line(fd, line);
+    }
+    memmove(client->text, line, client->size -= line - client->text);
+}
+
+static void let_in(pa_mainloop_api *a, pa_io_event *event, int fd, pa_io_event_flags_t flags, void *data) {
+    int connection = accept(fd, NULL, NULL);
+    if (connection >= 0)
+        a->io_new(a, connection, PA_IO_EVENT_INPUT, on_client, calloc(1, sizeof(struct client)));
+}
+
+static void listen_at(const char *name) {
+    struct sockaddr_un place = {.sun_family = AF_UNIX};
+    snprintf(place.sun_path, sizeof place.sun_path, "%s/%s", getenv("XDG_RUNTIME_DIR"), name);
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unlink(place.sun_path);
+    if (bind(listening, (struct sockaddr *)&place, sizeof place) || listen(listening, 8))
+        check(-errno, place.sun_path);
+    api->io_new(api, listening, PA_IO_EVENT_INPUT, let_in, NULL);
+}
+
+/* --- */
+
 /* Once before each sleep: sd-bus has its own queue in both directions. */
 static void process(pa_mainloop_api *a, pa_defer_event *event, void *data) {
     while (sd_bus_process(bus, NULL) > 0)
@@ -373,7 +464,8 @@ static void on_state(pa_context *c, void *data) {
         return;
     pa_context_set_subscribe_callback(c, on_notice, NULL);
     pa_operation_unref(
-        pa_context_subscribe(c, PA_SUBSCRIPTION_MASK_SINK | PA_SUBSCRIPTION_MASK_SINK_INPUT, NULL, NULL));
+        pa_context_subscribe(c, PA_SUBSCRIPTION_MASK_SINK | PA_SUBSCRIPTION_MASK_SINK_INPUT | PA_SUBSCRIPTION_MASK_SERVER, NULL, NULL));
+    pa_operation_unref(pa_context_get_server_info(c, on_server, NULL));
     pa_operation_unref(pa_context_get_sink_info_list(c, on_sink, NULL));
     pa_operation_unref(pa_context_get_sink_input_info_list(c, on_stream, NULL));
 }
@@ -397,6 +489,7 @@ int main(int argc, char **argv) {
     if (pa_context_connect(context, NULL, PA_CONTEXT_NOFLAGS, NULL) < 0)
         check(-1, "no sound server");
     check(sd_bus_request_name(bus, argv[1], 0), argv[1]);
+    listen_at(argv[1]);
     api->io_new(api, sd_bus_get_fd(bus), PA_IO_EVENT_INPUT, on_bus, NULL);
     turn = api->defer_new(api, process, NULL);
     int result;

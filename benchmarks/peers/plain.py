@@ -9,10 +9,14 @@ measures and no other outlets here. What this takes is what Python, asyncio and 
 
 import asyncio
 import ctypes
+import os
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from socket import AF_UNIX, socket
 from struct import Struct, calcsize
 from time import monotonic
 from typing import Any
@@ -24,13 +28,14 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, signal_message
 from pwmixer_dbus.pulse import libpulse
 from pwmixer_dbus.startup.settled import settle
+from pwmixer_dbus.system.prompt import PromptSelector
 
 ROOT = "/org/pwmixer/Mixer"
 MIXER, NODE, PROPERTIES = "org.pwmixer.Mixer", "org.pwmixer.Mixer.Node", "org.freedesktop.DBus.Properties"
 NOT_FOUND, INVALID = "org.pwmixer.Error.NotFound", "org.pwmixer.Error.InvalidArgument"
 
-SINK, STREAM = 0, 2
-"""libpulse's facilities, which are the kinds of objects here."""
+SINK, STREAM, SERVER = 0, 2, 7
+"""libpulse's facilities; the first two are the kinds of objects here."""
 
 FOLDERS = {SINK: "sinks", STREAM: "streams"}
 KINDS = {"sink": SINK, "stream": STREAM}
@@ -39,7 +44,7 @@ SET_VOLUME = {SINK: libpulse.set_sink_volume, STREAM: libpulse.set_sink_input_vo
 FACILITY_BITS, TYPE_BITS, REMOVE = 0x0F, 0x30, 0x20
 
 NORM, CHANNELS = 0x10000, 32
-NEAR = 0.001
+NEAR, DIGITS = 0.001, 4
 SHOWN_SOON = 0.1
 SETTLED = 0.2
 KEPT = 8192
@@ -68,6 +73,7 @@ def _layout(declared: Any, **codes: str) -> Callable[[int], tuple[Any, ...]]:
 
 _CVOLUME = f"{4 + 4 * CHANNELS}s"
 _read_sink = _layout(c.PA_SINK_INFO, name="Q", index="I", volume=_CVOLUME, mute="i")
+_read_server = _layout(c.PA_SERVER_INFO, default_sink_name="Q")
 _read_stream = _layout(c.PA_SINK_INPUT_INFO, index="I", volume=_CVOLUME, mute="i", proplist="Q")
 
 Fields = tuple[int, int, bytes, int, bytes]
@@ -122,6 +128,7 @@ class Plain:
         self._nodes: dict[tuple[int, int], Node] = {}
         self._by_path: dict[str, Node] = {}
         self._sinks: dict[bytes, int] = {}
+        self._default_sink = b""
         self._is_listed = False
         self._to_signal: deque[float] = deque(maxlen=KEPT)
         self._to_move: deque[float] = deque(maxlen=KEPT)
@@ -138,8 +145,9 @@ class Plain:
     def follow(self, server: libpulse.Connection) -> None:
         """Subscribe, then list."""
         self._server = server
-        mask = c.PA_SUBSCRIPTION_MASK_SINK | c.PA_SUBSCRIPTION_MASK_SINK_INPUT
+        mask = c.PA_SUBSCRIPTION_MASK_SINK | c.PA_SUBSCRIPTION_MASK_SINK_INPUT | c.PA_SUBSCRIPTION_MASK_SERVER
         server.command(libpulse.subscribe, mask, done=_ignore)
+        self._look_at_server()
         server.fetch(libpulse.list_sinks, read=self._sink_read, seen=self._seen, done=_ignore)
         server.fetch(libpulse.list_sink_inputs, read=self._stream_read, seen=self._seen, done=self._listed)
 
@@ -151,6 +159,9 @@ class Plain:
     def on_notice(self, event: int, index: int) -> None:
         """Look at what the server names."""
         kind = event & FACILITY_BITS
+        if kind == SERVER:
+            self._look_at_server()
+            return
         node = self._nodes.get((kind, index))
         if event & TYPE_BITS == REMOVE:
             if node is not None:
@@ -161,6 +172,14 @@ class Plain:
         if not node.noticed:
             node.noticed = monotonic()
         self._look(node)
+
+    def _look_at_server(self) -> None:
+        self._server.fetch_single(
+            libpulse.get_server, read=_default_sink, seen=self._default_seen, done=_ignore
+        )
+
+    def _default_seen(self, name: bytes) -> None:
+        self._default_sink = name
 
     def _add(self, kind: int, index: int) -> Node:
         node = Node(kind, index)
@@ -277,6 +296,8 @@ class Plain:
         self._server.command(SET_VOLUME[node.kind], node.index, volumes, done=acknowledged)
 
     def _named(self, target: str) -> Node | None:
+        if target == "@sink":
+            return self._nodes.get((SINK, self._sinks.get(self._default_sink, -1)))
         kind, _, index = target.partition(":")
         return self._nodes.get((KINDS[kind], int(index))) if kind in KINDS and index.isdecimal() else None
 
@@ -312,6 +333,47 @@ class Plain:
         self._to_signal.clear()
         self._to_move.clear()
 
+    # --- the socket
+
+    def listen(self, path: Path) -> None:
+        """Answer lines at a socket."""
+        path.unlink(missing_ok=True)
+        listening = socket(AF_UNIX)
+        listening.bind(str(path))
+        listening.listen(8)
+        self._loop.add_reader(listening, self._let_in, listening)
+
+    def _let_in(self, listening: socket) -> None:
+        connection, _ = listening.accept()
+        self._loop.add_reader(connection, self._on_data, connection, bytearray())
+
+    def _on_data(self, connection: socket, text: bytearray) -> None:
+        """Answer the lines that are whole, and keep the rest in `text`."""
+        data = b""
+        with suppress(OSError):
+            data = connection.recv(4096)
+        if not data:
+            self._loop.remove_reader(connection)
+            connection.close()
+            return
+        text += data
+        while (end := text.find(b"\n")) >= 0:
+            line = text[:end].decode()
+            del text[: end + 1]
+            with suppress(OSError):
+                connection.send(self._answer_to(line))
+
+    def _answer_to(self, line: str) -> bytes:
+        command, _, target = line.partition(" ")
+        node = self._named(target.strip()) if command == "GET_VOLUME" else None
+        return b"ERROR Not that.\n" if node is None else f"OK {round(node.level, DIGITS)}\n".encode()
+
+
+def _default_sink(address: int) -> bytes:
+    """Read the name of the default sink of a `pa_server_info`."""
+    (name,) = _read_server(address)
+    return ctypes.string_at(name) if name else b""
+
 
 def _tell_moved(error: MixerError | None) -> None:
     print("moved", int(error is None))
@@ -327,6 +389,7 @@ async def serve(name: str, app: str, sink: str) -> None:
     bus = await BusConnection.open()
     plain = Plain(bus, app.encode(), sink.encode())
     bus.serve(plain.on_call, _no_name)
+    plain.listen(Path(os.environ["XDG_RUNTIME_DIR"], name))
     server = libpulse.Connection("plain", plain.on_notice, ended.set)
     await asyncio.gather(bus.own(name), server.connect())
     plain.follow(server)
@@ -340,4 +403,5 @@ def _no_name(_name: str) -> None:
 def main() -> None:
     """Serve under the name that is given."""
     name, app, sink = (*sys.argv[1:], "", "")[:3]
-    asyncio.run(serve(name, app, sink))
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(PromptSelector())) as runner:
+        runner.run(serve(name, app, sink))
