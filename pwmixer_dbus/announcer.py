@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.document import Level, level_of
-from pwmixer_dbus.core.measures import Measures, Queue
+from pwmixer_dbus.core.measures import Measures, Queue, place_of
 from pwmixer_dbus.core.model import App, Card, Device, Group, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
@@ -23,8 +23,12 @@ from pwmixer_dbus.core.subjects import (
     subject_of,
     target_of,
 )
+from pwmixer_dbus.core.tally import SIGNAL
 
 RATE = 30.0
+
+_NUMBERED = (Stream, App)
+"""What is announced under what it is counted under, too."""
 
 
 class Speaker(Protocol):
@@ -216,9 +220,13 @@ class Announcer:
             self._told(subject, target, since)
 
     def _told(self, subject: Subject, target: Target | None, since: float) -> None:
-        self._free_at[subject] = self._loop.time() + 1 / RATE
-        if self._measures is not None:
-            self._measures.announced(None if subject[1] is None else target, since)
+        if self._measures is None:
+            now = self._loop.time()
+        elif isinstance(target, _NUMBERED):
+            now = self._measures.note(SIGNAL, subject, since)
+        else:
+            now = self._measures.note(SIGNAL, place_of(None if subject[1] is None else target), since)
+        self._free_at[subject] = now + 1 / RATE
 
     def _note(self, subjects: Iterable[Subject], change: _Pending) -> None:
         for subject in subjects:
@@ -235,4 +243,4 @@ class Announcer:
     def _measure(self, target: Target) -> None:
         """Tell that an object was announced that did not have to wait."""
         if self._measures is not None:
-            self._measures.announced(target, self._measures.applied_at)
+            self._measures.note(SIGNAL, place_of(target), self._measures.applied_at)

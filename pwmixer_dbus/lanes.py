@@ -37,6 +37,7 @@ from pwmixer_dbus.core.memory import NO_WRITES, Write
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.tally import DONE, FAILED
 
 if TYPE_CHECKING:
     from pwmixer_dbus.core.succession import Asked
@@ -394,7 +395,7 @@ class Lanes:
     ) -> None:
         """End the running command; `is_shown` says whether the server shows it, where that has been looked at."""
         lane.stop_timer()
-        self._measures.finished(command, lane.sent_at, failed=error is not None)
+        self._measures.note(DONE if error is None else FAILED, command.key, lane.sent_at, type(command))
         waiters, lane.done_running = lane.done_running, []
         lane.running = lane.acknowledged_at = None
         if lane.waiting is not None:

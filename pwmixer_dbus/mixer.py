@@ -16,13 +16,14 @@ from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVol
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
-from pwmixer_dbus.core.measures import Measures
+from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, Result, apply, levelled, seen_in
 from pwmixer_dbus.core.subjects import is_unseen
+from pwmixer_dbus.core.tally import CHANGED
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
 
@@ -262,7 +263,7 @@ class Mixer:
                 log.exception("an outlet failed on a change")
         self._telling = False
         if since is not None:
-            self.measures.told(since, changes[0])
+            self.measures.note(CHANGED, place_of(changes[0].after or changes[0].before), since)
             if self._when_all_heard:
                 said, self._when_all_heard = self._when_all_heard, []
                 for do in said:

@@ -26,7 +26,7 @@ CORE = [
 ]
 CORE += ["memory", "substrings", "matching", "loops"]
 CORE += ["routing", "selectors", "verbs", "requests", "document", "subjects", "history", "suggestions"]
-CORE += ["fading", "measures", "statistics", "plain", "succession", "metering"]
+CORE += ["fading", "tally", "measures", "statistics", "plain", "succession", "metering"]
 """In the order in which they build on each other: each may import only what stands before it."""
 
 MAY_IMPORT = {

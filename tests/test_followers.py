@@ -10,7 +10,7 @@ import pytest
 from test_mixer import Desk, JumpingLoop
 
 from pwmixer_dbus.core.errors import LimitsExceededError
-from pwmixer_dbus.core.measures import KEPT
+from pwmixer_dbus.core.tally import KEPT
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
 from pwmixer_dbus.outlets.bus.followers import EVERY, FOLLOWERS, Followers
 
@@ -45,7 +45,7 @@ def followed(test: Callable[[Desk, Bus, Followers], Coroutine[Any, Any, None]]) 
 
 def test_what_happens_is_sent_in_bunches_to_each_from_when_he_asked() -> None:
     async def main(desk: Desk, bus: Bus, followers: Followers) -> None:
-        first = desk.mixer.measures.number
+        first = desk.mixer.measures.counted().number
         followers.follow(":1.1")
         desk.show(volume=0.1)
         followers.follow(":1.2")
@@ -96,7 +96,7 @@ def test_only_so_many_can_follow() -> None:
 
 def test_what_a_bus_that_does_not_read_has_missed_is_missing_in_the_numbers() -> None:
     async def main(desk: Desk, bus: Bus, followers: Followers) -> None:
-        first = desk.mixer.measures.number
+        first = desk.mixer.measures.counted().number
         followers.follow(":1.1")
         bus.backlog = BACKLOG + 1
         for step in range(KEPT + 100):

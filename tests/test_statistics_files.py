@@ -124,9 +124,9 @@ def test_where_they_cannot_be_written_is_told_at_once_and_later_only_once(
 
 def test_the_text_for_prometheus_is_whole_and_agrees_with_the_document() -> None:
     async def main(desk: Desk) -> None:
-        measures = desk.mixer.measures
+        tally = desk.mixer.measures.counted()
         for delay in (0.000001, 0.003, 0.003, 100.0):
-            measures.call_to_reply.add(delay)
+            tally.call_to_reply.add(delay)
         document = statistics(desk.mixer)
         lines = prometheus(document).splitlines()
         values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))

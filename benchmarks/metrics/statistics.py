@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from timeit import repeat
@@ -37,15 +38,15 @@ from benchmarks.rig import (
 )
 from pwmixer_dbus.core.commands import SetVolume
 from pwmixer_dbus.core.events import Seen
-from pwmixer_dbus.core.measures import Histogram, Measures
+from pwmixer_dbus.core.measures import PENDING, Measures
 from pwmixer_dbus.core.model import Kind, Stream
-from pwmixer_dbus.core.state import Change
+from pwmixer_dbus.core.tally import CHANGED, FETCHED, FETCHING, NOTICE, SIGNAL
 
 BATCH = 50
 """Calls after which it is the other's turn."""
 
 FEW = 2
-TIMED, REPEATS = 1000, 300
+REPEATS = 300
 
 UNMEASURED = (sys.executable, str(Path(__file__).parent.parent / "unmeasured.py"))
 
@@ -110,29 +111,31 @@ def message(member: str, signature: str = "", *body: Any) -> Message:
 
 
 def alone() -> dict[str, float]:
-    """Return the microseconds that each single measurement takes, without what it takes to call nothing."""
-    measures, histogram = Measures(time.monotonic), Histogram()
+    """Return the microseconds that it takes to note each thing, without what it takes to call nothing; and to count a note."""
+    measures = Measures(time.monotonic)
     key, command = (Kind.PLAYBACK, 7), SetVolume(key=(Kind.PLAYBACK, 7), channels=(0.5, 0.5))
-    stream = Stream(kind=Kind.PLAYBACK, index=7)
-    seen, change = Seen(record=stream), Change(kind=Kind.PLAYBACK, before=stream, after=stream)
-    cost, changes = measures.cost_of(*key), (change,)
+    seen = Seen(record=Stream(kind=Kind.PLAYBACK, index=7))
     ways = {
-        "a delay in a histogram": lambda: histogram.add(0.0037),
-        "a notice": lambda: measures.noticed(*key),
-        "a look": lambda: measures.fetching(*key),
-        "its end": lambda: measures.fetched(*key, failed=False),
+        "a notice": lambda: measures.note(NOTICE, key),
+        "a look": lambda: measures.note(FETCHING, key),
+        "its end": lambda: measures.note(FETCHED, key, None, False),
         "an event": lambda: measures.applied(seen, changed=True),
-        "its changes": lambda: measures.follow(changes),
-        "that all have heard of it": lambda: measures.told(1.0, change),
-        "a signal": lambda: measures.announced(stream, 1.0),
+        "that all have heard of it": lambda: measures.note(CHANGED, key, 1.0),
+        "a signal": lambda: measures.note(SIGNAL, key, 1.0),
+        "what something costs": lambda: measures.spent(key, 1.0),
         "a call": lambda: measures.called(":1.5", "SetVolume"),
-        "its answer": lambda: measures.answered("SetVolume", 1.0, failed=False),
-        "a command": lambda: measures.commanded(command, measures.clock()),
-        "its end ": lambda: measures.finished(command, 1.0, failed=False),
-        "what something costs": lambda: measures.end(measures.begin(), cost),
+        "a command": lambda: measures.commanded(command, 1.0),
     }
-    empty = min(repeat(lambda: None, number=TIMED, repeat=REPEATS))
-    return {
-        what: 1e6 * (min(repeat(way, number=TIMED, repeat=REPEATS)) - empty) / TIMED
-        for what, way in ways.items()
-    }
+
+    def timed(way: Callable[[], object], number: int, before: Callable[[], object]) -> float:
+        return 1e6 * min(repeat(way, before, number=number, repeat=REPEATS)) / number
+
+    def note_all() -> None:
+        measures.counted()
+        for _ in range(PENDING // len(ways)):
+            for way in ways.values():
+                way()
+
+    empty = timed(lambda: None, PENDING, measures.counted)
+    each = {what: timed(way, PENDING, measures.counted) - empty for what, way in ways.items()}
+    return {**each, "counting one": timed(measures.counted, 1, note_all) / (PENDING // len(ways) * len(ways))}

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import TypedDict
 
-from pwmixer_dbus.core.measures import BOUNDS, KEPT, Cost, Histogram, Measures, Traced
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
+from pwmixer_dbus.core.tally import BOUNDS, KEPT, Cost, Histogram, Tally, Traced
 
 
 class Depth(TypedDict):
@@ -121,7 +122,8 @@ _SERVER_CLIENTS = "sound_server"
 
 def describe(measures: Measures, state: MixerState, usage: Mapping[str, float]) -> Statistics:
     """Return all that is measured; `usage` is what the system says of the process, by the names that it shall have."""
-    counts = {name: getattr(measures.counts, name) for name in COUNTERS}
+    tally = measures.counted()
+    counts = {name: getattr(tally.counts, name) for name in COUNTERS}
     return {
         "uptime": round(measures.clock() - measures.started_at, 3),
         "counters": counts,
@@ -134,9 +136,9 @@ def describe(measures: Measures, state: MixerState, usage: Mapping[str, float]) 
             **{name: count() for name, count in measures.clients.items()},
         },
         "usage": dict(usage),
-        "histograms": {name: _histogram(getattr(measures, name)) for name in HISTOGRAMS},
-        "costs": list(_costs(measures, state)),
-        "trace": {"events": measures.number, "kept": min(measures.number, KEPT)},
+        "histograms": {name: _histogram(getattr(tally, name)) for name in HISTOGRAMS},
+        "costs": list(_costs(tally, state)),
+        "trace": {"events": tally.number, "kept": min(tally.number, KEPT)},
     }
 
 
@@ -157,14 +159,14 @@ def _histogram(histogram: Histogram) -> Delays:
     }
 
 
-def _costs(measures: Measures, state: MixerState) -> Iterator[Costs]:
+def _costs(tally: Tally, state: MixerState) -> Iterator[Costs]:
     owners: dict[int | None, str] = {}
     for stream in state.streams.values():
         owners.setdefault(stream.client, stream.identity.app_id)
-    for (kind, index), cost in measures.costs.items():
+    for (kind, index), cost in tally.costs.items():
         selector, called, app_id = _who(state, owners, kind, index)
         yield _cost(cost, kind.value, selector, called, app_id)
-    for name, cost in measures.callers.items():
+    for name, cost in tally.callers.items():
         yield _cost(cost, "caller", "", name, "")
 
 

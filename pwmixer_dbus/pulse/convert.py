@@ -14,7 +14,6 @@ from typing import Any
 
 from pulsectl import _pulsectl as c
 
-from pwmixer_dbus.core.measures import Counts
 from pwmixer_dbus.core.model import (
     TEXT_LIMIT,
     VOLUME_DIGITS,
@@ -32,6 +31,7 @@ from pwmixer_dbus.core.model import (
     Stream,
     clean,
 )
+from pwmixer_dbus.core.tally import Counts
 from pwmixer_dbus.pulse.libpulse import (
     INVALID,
     copy_list,

@@ -26,6 +26,7 @@ from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedE
 from pwmixer_dbus.core.events import Disconnected, Event, Gone, Seen, Snapshot
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Client, Device, Key, Kind, Process, Properties, Server, Stream
+from pwmixer_dbus.core.tally import CONNECTED, DISCONNECTED, FETCHED, FETCHING, GONE, About
 from pwmixer_dbus.pulse import convert, libpulse
 from pwmixer_dbus.pulse.process import read_process, trusted_pid
 
@@ -189,7 +190,7 @@ class SoundServer:
         except BaseException:
             connection.close()
             raise
-        self._measures.connected()
+        self._measures.note(CONNECTED)
         return connection
 
     def renew(self) -> None:
@@ -239,7 +240,7 @@ class SoundServer:
         ):
             held.clear()
         self._properties.clear()
-        self._measures.disconnected()
+        self._measures.note(DISCONNECTED)
         connection.close()
         self._emit(Disconnected(reason=reason))
         settling, self._settling = self._settling, {}
@@ -302,18 +303,17 @@ class SoundServer:
             self._held_notices.append((event, index))
             return
         what = event & _TYPE_BITS
-        self._measures.noticed(kind, 0 if kind is Kind.SERVER else index)
+        key = SERVER_KEY if kind is Kind.SERVER else (kind, index)
+        self._measures.noticed(key)
         if what == _REMOVE:
-            self._forget((kind, index))
+            self._forget(key)
             self._emit(Gone(kind=kind, index=index))
-            self._measures.gone(kind, index)
+            self._measures.note(GONE, key)
         elif kind is Kind.SERVER:
-            self._touch(SERVER_KEY)
+            self._touch(key)
         else:
-            self._stop_looking(
-                (kind, index)
-            )  # what is fetched now says whether there is anything to look for
-            self._touch((kind, index), is_new=what == _NEW)
+            self._stop_looking(key)  # what is fetched now says whether there is anything to look for
+            self._touch(key, is_new=what == _NEW)
         self._touch_dependents(kind, what)
 
     def _touch_dependents(self, kind: Kind, what: int) -> None:
@@ -391,7 +391,7 @@ class SoundServer:
             return
         self._in_flight.add(key)
         kind, index = key
-        self._measures.fetching(kind, index)
+        self._measures.note(FETCHING, key)
         self._queue.grew(self._looks())
         done = partial(self._fetched, key)
         read = self._read[kind]
@@ -400,19 +400,20 @@ class SoundServer:
         elif index == ALL:
             connection.fetch(_LIST[kind], read=read, seen=self._seen, done=done)
         else:
-            connection.fetch(_FETCH[kind], index, read=read, seen=self._named_seen, done=done)
+            connection.fetch(_FETCH[kind], index, read=read, seen=partial(self._named_seen, key), done=done)
 
     def _seen(self, record: Record) -> None:
-        measures = self._measures
-        started = measures.begin()
-        self._emit(Seen(record=record))
-        measures.end(started, measures.cost_of(*place_of(record)))
+        self._see(place_of(record), record)
 
-    def _named_seen(self, record: Record) -> None:
+    def _see(self, about: About, record: Record) -> None:
+        began_at = self._measures.clock()
+        self._emit(Seen(record=record))
+        self._measures.spent(about, began_at)
+
+    def _named_seen(self, key: Key, record: Record) -> None:
         """See an object that the server has named; a stream that is not linked yet may be linked without another word."""
-        self._seen(record)
-        key = (record.kind, record.index) if isinstance(record, Stream) and record.device is None else None
-        if key is not None and key not in self._unlinked:
+        self._see(key, record)
+        if isinstance(record, Stream) and record.device is None and key not in self._unlinked:
             self._plan_look(key, RELINKS)
 
     def _plan_look(self, key: Key, pauses: tuple[float, ...]) -> None:
@@ -431,8 +432,7 @@ class SoundServer:
 
     def _fetched(self, key: Key, error: MixerError | None) -> None:
         self._in_flight.discard(key)
-        self._measures.fetched(*key, failed=error is not None)
-        self._fetched_at[key] = self._loop.time()
+        self._fetched_at[key] = self._measures.note(FETCHED, key, detail=error is not None)
         if self._waiting and len(self._in_flight) < LOOKS:
             following = next(iter(self._waiting))
             del self._waiting[following]

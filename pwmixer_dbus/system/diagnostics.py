@@ -24,7 +24,7 @@ def trace(mixer: Mixer, since: int) -> str:
     # One after the other: thousands of dictionaries at a time would leave memory in pieces, a megabyte for good.
     events = (
         dumps(traced(event, mixer.state, offset), ensure_ascii=False)
-        for event in mixer.measures.events(since)
+        for event in mixer.measures.counted().events(since)
     )
     return f"[{', '.join(events)}]"
 

@@ -4,11 +4,12 @@ import pytest
 from build import MUSIC, card, client, playback, sink, snapshot
 
 from pwmixer_dbus.core.events import Gone
-from pwmixer_dbus.core.measures import Measures, Traced
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.statistics import COUNTERS, HISTOGRAMS, Costs, describe, traced
+from pwmixer_dbus.core.tally import CONNECTED, Traced
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def state() -> MixerState:
 def cost(state: MixerState, kind: Kind, index: int | str) -> Costs:
     """Return what is told of the costs of one object."""
     measures = Measures(lambda: 0.0)
-    measures.cost_of(kind, index).notices += 3
+    measures.counted().cost_of((kind, index)).notices += 3
     (found,) = describe(measures, state, {})["costs"]
     assert (found["kind"], found["notices"]) == (kind, 3)
     return found
@@ -92,7 +93,7 @@ def test_everything_that_is_measured_is_told(state: MixerState) -> None:
     measures.queue("calls", lambda: 2).grew(5)
     measures.clients["socket"] = lambda: 4
     measures.counts.properties_hits, measures.counts.properties_misses = 3, 1
-    measures.connected()
+    measures.note(CONNECTED)
     told = describe(measures, state, {"cpu_seconds": 1.5})
     assert set(told["counters"]) == set(measures.counts.__slots__) == set(COUNTERS)
     assert set(told["histograms"]) == set(HISTOGRAMS)

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulsectl import _pulsectl as c
 
-from pwmixer_dbus.core.measures import Counts
 from pwmixer_dbus.core.model import (
     TEXT_LIMIT,
     Availability,
@@ -24,6 +23,7 @@ from pwmixer_dbus.core.model import (
     Server,
     Stream,
 )
+from pwmixer_dbus.core.tally import Counts
 from pwmixer_dbus.pulse import convert
 from pwmixer_dbus.pulse.convert import PropertyCache, volume_struct
 

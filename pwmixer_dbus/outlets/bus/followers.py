@@ -38,7 +38,7 @@ class Followers:
         if not self._next:
             self._mixer.measures.when_active(self._plan)
             self._mixer.measures.clients["followers"] = lambda: len(self._next)
-        self._next[client] = self._mixer.measures.number
+        self._next[client] = self._mixer.measures.counted().number
         self._forget[client] = self._connection.when_gone(client, partial(self.leave, client))
 
     @property
@@ -68,7 +68,7 @@ class Followers:
         if self._connection.backlog > BACKLOG:
             return  # what is not kept until later is missing then, which the numbers say
         signal = next(s for s in MIXER.signals if s.name == "Traced")
-        number = self._mixer.measures.number
+        number = self._mixer.measures.counted().number
         for client, since in self._next.items():
             self._next[client] = number
             if since < number:

@@ -20,6 +20,7 @@ from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of
+from pwmixer_dbus.core.tally import ERROR, REPLY
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
@@ -214,9 +215,8 @@ class BusService:
         self._open[id(message)] = (method, since)
         self._queue.grew(len(self._open))
         if self._held_calls is None:
-            started = measures.begin(since)
             self._answer(message)
-            measures.end(started, measures.cost_of_caller(caller))
+            measures.spent(caller, since)
         elif len(self._held_calls) < OPEN_CALLS:
             self._held_calls.append(message)
         else:
@@ -239,7 +239,7 @@ class BusService:
         """Measure how long a call has taken."""
         method, since = self._open.pop(id(message), ("", 0.0))
         if method:
-            self._measures.answered(method, since, failed=failed)
+            self._measures.note(ERROR if failed else REPLY, None, since, method)
 
     def hold_calls(self) -> None:
         """Hold calls back from now on."""

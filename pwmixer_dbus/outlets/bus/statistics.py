@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from json import dumps
 
-from pwmixer_dbus.core.measures import KEPT
+from pwmixer_dbus.core.tally import KEPT
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.followers import Followers
@@ -34,7 +34,7 @@ class StatisticsMethods:
 
     def _trace(self, call: Call) -> None:
         last = options_of(call.arguments[0], {"last": "u"}).get("last", KEPT)
-        since = self._mixer.measures.number - last
+        since = self._mixer.measures.counted().number - last
         call.reply(trace(self._mixer, since))
 
     def _follow_trace(self, call: Call) -> None:

@@ -12,6 +12,7 @@ from socket import socket
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
+from pwmixer_dbus.core.tally import ERROR, REPLY
 from pwmixer_dbus.outlets.socket import jsonlines, text
 from pwmixer_dbus.outlets.socket.asked import (
     Answer,
@@ -228,7 +229,7 @@ class Client:
 
     def _measured(self, method: str, since: float, reply: Reply, outcome: Outcome) -> str:
         """Write an outcome, and measure how long it has taken until here."""
-        self._measures.answered(method, since, failed=isinstance(outcome, MixerError))
+        self._measures.note(ERROR if isinstance(outcome, MixerError) else REPLY, None, since, method)
         return reply(outcome)
 
     def _carry_out(self, change: Change, origin: Origin, reply: Reply) -> None:
@@ -241,7 +242,7 @@ class Client:
             if not self._is_working:
                 self._settle()
 
-        started = self._measures.begin()
+        began_at = self._measures.clock()
         try:
             self._carrier.carry_out(change, origin, done)
         except MixerError as error:
@@ -249,7 +250,7 @@ class Client:
         except Exception:
             log.exception("a request over the socket failed")
             awaited.line = reply(_inside())
-        self._measures.end(started, self._measures.cost_of_caller(self._name))
+        self._measures.spent(self._name, began_at)
 
     def _find(self, question: Question, reply: Reply, told: Writer) -> str:
         try:

@@ -1,0 +1,398 @@
+"""What has been counted of what the service does: how often, histograms of its delays, what costs what, and the last events.
+
+The rules of this file: what is kept is bounded, and of everything that is counted it is known when it happened, so that
+nothing depends on when it is counted; see `pwmixer_dbus.core.measures`. Nothing here knows a clock.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from struct import Struct
+from typing import Any, ClassVar
+
+from pwmixer_dbus.core.model import Key, Kind
+from pwmixer_dbus.core.records import dataclass
+
+BOUNDS = (
+    *(float(f"{step}e{power}") for power in range(-5, 1) for step in (1.0, 1.6, 2.5, 4.0, 6.3)),
+    10.0,
+)
+"""The upper bounds of a histogram's buckets in seconds, five a decade (Renard's numbers); one more bucket is for the rest."""
+
+KEPT = 4096
+"""How many events are kept."""
+
+COSTS = 2048
+"""Of how many objects it is kept what they cost; the one that was first seen longest ago makes room."""
+
+CALLERS = 64
+"""Of how many callers on the bus; likewise."""
+
+NESTED = 64
+"""Of how many that ended last it is kept how long they took, to be taken off what they were part of."""
+
+NEW = 5.0
+"""Seconds for which a stream is new."""
+
+WORDS, WORD = 256, 64
+"""How many different details events can have, and how long one may be; whatever comes later is `…`."""
+
+About = tuple[Kind, int | str]
+"""An object: its kind and the server's index of it, -1 for all of a kind; or an application by its id."""
+
+Note = tuple[int, float, About | str | None, float | None, Any]
+"""What happened (see below), when, about what or by which caller, since when (for what takes time), and its detail."""
+
+KINDS = ("", *(kind.value for kind in Kind))
+WHATS = (
+    *("connected", "disconnected", "notice", "fetched", "changed", "signal"),
+    *("call", "reply", "error", "command", "done", "failed", "moved"),
+)
+"""What is an event in the trace; a note names it by its place here."""
+
+(
+    CONNECTED,
+    DISCONNECTED,
+    NOTICE,
+    FETCHED,  # its detail: whether that failed
+    CHANGED,
+    SIGNAL,
+    CALL,  # by a caller; its detail: the method, as of the next two
+    REPLY,
+    ERROR,
+    COMMAND,  # its detail: the class of the command, as of the next two
+    DONE,
+    FAILED,
+    MOVED,
+) = range(len(WHATS))
+
+(
+    FETCHING,
+    APPLIED,  # about what was seen, if anything was; its detail: whether it changed anything, as of the next one
+    ENDED,
+    SPENT,  # the time since then, on an object or a caller
+    BORN,
+    DIED,  # its detail: the id of its application
+    GONE,
+) = range(len(WHATS), len(WHATS) + 7)
+"""What only counts."""
+
+_KIND_CODES: dict[str, int] = {kind: code for code, kind in enumerate(KINDS)}
+_NOTHING = ("", 0)
+
+_ENTRY = Struct("<dfIHBB")
+"""Of one event: when, how long, index, detail, what and kind; the last three by their places in tables."""
+
+_SIZE, _PACK = _ENTRY.size, _ENTRY.pack_into
+_ALL = 0xFFFFFFFF
+
+
+class Histogram:
+    """How often a delay fell into each bucket of `BOUNDS`; `total` and `largest` are seconds."""
+
+    __slots__ = ("counts", "largest", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.total = 0.0
+        self.largest = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one delay."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+        self.largest = max(self.largest, seconds)
+
+    @property
+    def count(self) -> int:
+        """How many delays were counted."""
+        return sum(self.counts)
+
+    def quantile(self, share: float) -> float:
+        """Estimate what this share of the delays did not exceed, in seconds; 0.0 where there are none.
+
+        The bound of its bucket, so it is at most 1.6 times too large and never too small.
+        """
+        seen = list(accumulate(self.counts))
+        if not seen[-1]:
+            return 0.0
+        bucket = bisect_left(seen, max(share * seen[-1], 1))
+        return min(BOUNDS[bucket], self.largest) if bucket < len(BOUNDS) else self.largest
+
+
+class Cost:
+    """What one object or caller has cost since it was first seen; `seconds` is the time spent on it alone."""
+
+    __slots__ = ("calls", "commands", "fetches", "notices", "seconds")
+
+    def __init__(self) -> None:
+        self.notices = self.fetches = self.commands = self.calls = 0
+        self.seconds = 0.0
+
+    def add(self, other: "Cost") -> None:
+        """Add what another one has cost."""
+        self.notices += other.notices
+        self.fetches += other.fetches
+        self.commands += other.commands
+        self.calls += other.calls
+        self.seconds += other.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """One event: its number, when it was (by the clock), what it was, about what, and how many seconds it took.
+
+    `kind` is a `Kind`, or "" for nothing in particular, and `index` the server's number of it, None for all of
+    a kind; `detail` says the method, the setting, or what has no number.
+    """
+
+    number: int
+    at: float
+    what: str
+    kind: str
+    index: int | None
+    detail: str
+    took: float
+
+
+class Counts:
+    """How often it happened, since the start."""
+
+    __slots__ = (
+        "asked_again",
+        "calls",
+        "coalesced",
+        "commands",
+        "commands_failed",
+        "commands_replaced",
+        "connections",
+        "errors",
+        "events",
+        "events_without_change",
+        "fetches",
+        "fetches_failed",
+        "notices",
+        "properties_hits",
+        "properties_misses",
+        "signals",
+        "signals_merged",
+    )
+
+    def __init__(self) -> None:
+        self.notices = self.coalesced = self.fetches = self.fetches_failed = 0
+        self.properties_hits = self.properties_misses = 0
+        self.events = self.events_without_change = 0
+        self.signals = self.signals_merged = 0
+        self.calls = self.errors = 0
+        self.commands = self.commands_replaced = self.commands_failed = self.asked_again = 0
+        self.connections = 0
+
+
+class Tally:
+    """All that has been counted since the start."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.notice_to_state = Histogram()
+        self.state_to_signal = Histogram()
+        self.call_to_reply = Histogram()
+        self.new_stream_to_moved = Histogram()
+        self.costs: dict[About, Cost] = {}
+        self.callers: dict[str, Cost] = {}
+        self.number = 0
+        """How many events there were; the next one gets this number."""
+        self._ended: deque[tuple[float, float]] = deque(maxlen=NESTED)
+        self._noticed: dict[Key, float] = {}
+        self._awaited: dict[Key, float] = {}
+        self._asked: dict[Key, float] = {}
+        self._born: dict[Key, float] = {}
+        self._words = {"": 0}
+        self._ring = bytearray(KEPT * _SIZE)
+
+    def add(self, notes: Iterable[Note]) -> None:
+        """Count what has happened, in its order."""
+        ways = self._WAYS
+        for what, at, about, since, detail in notes:
+            ways[what](self, what, at, about, since, detail)
+
+    def events(self, since: int = 0) -> Iterator[Traced]:
+        """List the events that are kept, from a number on."""
+        words = list(self._words)
+        for number in range(max(since, self.number - KEPT, 0), self.number):
+            at, took, index, word, what, kind = _ENTRY.unpack_from(self._ring, number % KEPT * _SIZE)
+            yield Traced(
+                number=number,
+                at=at,
+                what=WHATS[what],
+                kind=KINDS[kind],
+                index=None if index == _ALL else index,
+                detail=words[word],
+                took=took,
+            )
+
+    # --- what costs what
+
+    def cost_of(self, about: About) -> Cost:
+        """Return what an object has cost so far, to be added to."""
+        cost = self.costs.get(about)
+        if cost is None:
+            if len(self.costs) >= COSTS:
+                del self.costs[next(iter(self.costs))]
+            cost = self.costs[about] = Cost()
+        return cost
+
+    def _cost_of_caller(self, name: str) -> Cost:
+        cost = self.callers.get(name)
+        if cost is None:
+            if len(self.callers) >= CALLERS:
+                del self.callers[next(iter(self.callers))]
+            cost = self.callers[name] = Cost()
+        return cost
+
+    def _spent(self, _what: int, at: float, about: Any, since: float, _detail: None) -> None:
+        """Charge what has ended; what began and ended meanwhile is not charged twice."""
+        whole, within, ended = at - since, 0.0, self._ended
+        while ended and ended[-1][0] >= since:
+            within += ended.pop()[1]
+        ended.append((since, whole))
+        cost = self._cost_of_caller(about) if type(about) is str else self.cost_of(about)
+        cost.seconds += whole - within
+
+    # --- the sound server
+
+    def _connected(self, what: int, at: float, _about: None, _since: None, _detail: None) -> None:
+        self.counts.connections += 1
+        self._trace(what, at)
+
+    def _disconnected(self, what: int, at: float, _about: None, _since: None, _detail: None) -> None:
+        for awaited in (self._noticed, self._awaited, self._asked, self._born):
+            awaited.clear()
+        self._trace(what, at)
+
+    def _notice(self, what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+        self.counts.notices += 1
+        self._noticed.setdefault(about, at)
+        self.cost_of(about).notices += 1
+        self._trace(what, at, about)
+
+    def _fetching(self, _what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+        self.counts.fetches += 1
+        self.cost_of(about).fetches += 1
+        noticed_at = self._noticed.pop(about, None)
+        if noticed_at is not None:
+            self._awaited[about] = noticed_at
+        self._asked[about] = at
+
+    def _fetched(self, what: int, at: float, about: Key, _since: None, failed: bool) -> None:
+        self.counts.fetches_failed += failed
+        self._awaited.pop(about, None)
+        self._trace(what, at, about, at - self._asked.pop(about, at))
+
+    def _gone(self, _what: int, _at: float, about: Key, _since: None, _detail: None) -> None:
+        self.costs.pop(about, None)
+        for kept in (self._noticed, self._awaited, self._born):
+            kept.pop(about, None)
+
+    # --- the state
+
+    def _applied(self, what: int, at: float, about: Any, _since: None, changed: bool) -> None:
+        """Count an event; it ends the way of the notice that led to it."""
+        self.counts.events += 1
+        self.counts.events_without_change += not changed
+        noticed_at = (self._noticed if what == ENDED else self._awaited).pop(about, None)
+        if noticed_at is not None:
+            self.notice_to_state.add(at - noticed_at)
+
+    def _born_stream(self, _what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+        self._born[about] = at
+
+    def _dead_stream(self, _what: int, _at: float, about: Key, _since: None, app_id: str) -> None:
+        cost = self.costs.pop(about, None)
+        if cost is not None:
+            self.cost_of((Kind.APP, app_id)).add(cost)
+        self._born.pop(about, None)
+
+    def _changed(self, what: int, at: float, about: About, since: float, _detail: None) -> None:
+        self._trace(what, at, about, at - since)
+
+    # --- what the service does
+
+    def _signal(self, what: int, at: float, about: About, since: float, _detail: None) -> None:
+        self.counts.signals += 1
+        self.state_to_signal.add(at - since)
+        self._trace(what, at, about, at - since)
+
+    def _call(self, what: int, at: float, caller: str, _since: None, method: str) -> None:
+        self.counts.calls += 1
+        self._cost_of_caller(caller).calls += 1
+        self._trace(what, at, detail=method)
+
+    def _answer(self, what: int, at: float, _about: None, since: float, method: str) -> None:
+        self.counts.errors += what == ERROR
+        self.call_to_reply.add(at - since)
+        self._trace(what, at, _NOTHING, at - since, method)
+
+    def _command(self, what: int, at: float, about: Key, _since: None, command: type) -> None:
+        self.counts.commands += 1
+        self.cost_of(about).commands += 1
+        self._trace(what, at, about, 0.0, command.__name__)
+
+    def _finished(self, what: int, at: float, about: Key, since: float, command: type) -> None:
+        self.counts.commands_failed += what == FAILED
+        self._trace(what, at, about, at - since, command.__name__)
+
+    def _moved(self, what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+        born_at = self._born.pop(about, None)
+        # A rule that comes later moves old streams, too, which is no delay.
+        if born_at is not None and at - born_at < NEW:
+            self.new_stream_to_moved.add(at - born_at)
+            self._trace(what, at, about, at - born_at)
+
+    # --- the last events
+
+    def _trace(
+        self,
+        what: int,
+        at: float,
+        about: tuple[str, int | str] = _NOTHING,
+        took: float = 0.0,
+        detail: str = "",
+    ) -> None:
+        number = self.number
+        self.number = number + 1
+        kind, index = about
+        if isinstance(index, str):
+            detail, index = index, 0
+        word = self._words.get(detail)
+        if word is None:
+            word = self._new_word(detail)
+        _PACK(self._ring, number % KEPT * _SIZE, at, took, index & _ALL, word, what, _KIND_CODES[kind])
+
+    def _new_word(self, word: str) -> int:
+        word = word[:WORD] if len(self._words) < WORDS - 1 else "…"
+        return self._words.setdefault(word, len(self._words))
+
+    _WAYS: ClassVar[Mapping[int, Callable[..., None]]] = {
+        CONNECTED: _connected,
+        DISCONNECTED: _disconnected,
+        NOTICE: _notice,
+        FETCHING: _fetching,
+        FETCHED: _fetched,
+        GONE: _gone,
+        APPLIED: _applied,
+        ENDED: _applied,
+        CHANGED: _changed,
+        BORN: _born_stream,
+        DIED: _dead_stream,
+        SIGNAL: _signal,
+        CALL: _call,
+        REPLY: _answer,
+        ERROR: _answer,
+        COMMAND: _command,
+        DONE: _finished,
+        FAILED: _finished,
+        MOVED: _moved,
+        SPENT: _spent,
+    }
+    """How each note is counted."""
