@@ -115,7 +115,7 @@ def alone() -> dict[str, float]:
     measures = Measures(time.monotonic)
     key, command = (Kind.PLAYBACK, 7), SetVolume(key=(Kind.PLAYBACK, 7), channels=(0.5, 0.5))
     seen = Seen(record=Stream(kind=Kind.PLAYBACK, index=7))
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "a notice": lambda: measures.note(NOTICE, key),
         "a look": lambda: measures.note(FETCHING, key),
         "its end": lambda: measures.note(FETCHED, key, None, False),
