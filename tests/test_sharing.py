@@ -83,5 +83,5 @@ def test_what_two_functions_have_alike_is_there_once() -> None:
 
 @pytest.mark.parametrize("data", [b"?", b"(\x09\x00\x00\x00N", b"r\x05\x00\x00\x00", b""])
 def test_what_is_written_in_another_way_stays_so(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr(sharing.marshal, "dumps", lambda _: data)
+    monkeypatch.setattr(marshal, "dumps", lambda _: data)
     assert sharing.shared(()) == data

@@ -36,10 +36,10 @@ runner = asyncio.Runner()
 runner.run(asyncio.sleep(0))""",
     "and json, logging, pathlib, tomllib": "import json, logging, pathlib, tomllib",
     "and libpulse": """
-import ctypes
+import ctypes.util
 libpulse = ctypes.CDLL("libpulse.so.0")""",
     "and pulsectl-asyncio, connected": """
-import pwmixer_dbus.pulse
+ctypes.util.find_library = lambda name: None  # else pulsectl runs a compiler to find it
 from pulsectl_asyncio.pulsectl_async import PulseAsync
 async def connect():
     pulse = PulseAsync("floor")

@@ -18,12 +18,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pulsectl import _pulsectl as c
+from pulsectl_asyncio import pulsectl_async
 from pulsectl_asyncio.pulsectl_async import PulseAsync
 
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedError
 from pwmixer_dbus.pulse.mainloop import MainLoop
 
 log = logging.getLogger(__name__)
+
+pulsectl_async.PythonMainLoop = MainLoop  # PulseAsync makes itself one of these
 
 INVALID = c.PA_INVALID
 EVERYTHING = (
@@ -165,14 +168,10 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         super().__init__(name)
 
     def init(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Put our main loop in place of the one that PulseAsync makes for itself."""
+        """Make the main loop, which is ours, and the context."""
         self._asyncio = loop = loop or asyncio.get_running_loop()
         super().init(loop)
-        c.pa.context_unref(self._ctx)
-        self._loop.stop(0)
-        self._ctx = None
-        self._loop = MainLoop(loop, self._tell)
-        self._ctx_init()
+        self._loop.tell = self._tell
 
     def _ctx_init(self) -> None:
         super()._ctx_init()

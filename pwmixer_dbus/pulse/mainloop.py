@@ -82,9 +82,9 @@ class MainLoop:
     `tell` is called when libpulse has returned, and may do anything, `stop` included.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.tell: Callable[[], None] = _ignore
         self._loop = loop
-        self._tell = tell
         self._sources: dict[int, _Source] = {}
         self._freed: _Source | None = None
         self._changed = False
@@ -129,13 +129,13 @@ class MainLoop:
 
     def _run(self) -> None:
         self.call(_ignore)
-        self._tell()
+        self.tell()
 
     def _ready(self, source: _Source, events: int) -> None:
         """Let libpulse read or write, and read on what has come meanwhile."""
         for _ in range(READS):
             self.call(source.call, self._address, source.handle, source.fd, events, source.userdata)
-            self._tell()
+            self.tell()
             if not source.watched & INPUT or not source.poll(0):
                 return
             events = INPUT

@@ -70,9 +70,9 @@ LATER: Mapping[str, Mapping[str, Any]] = {
         "iscoroutinefunction": _is_coroutine_function
     },  # to look into functions; brings ast, dis and tokenize
     "linecache": {},  # asyncio: to print stacks; brings tokenize
+    "pulsectl_asyncio.pa_asyncio_mainloop": {},  # pulsectl-asyncio: a main loop of its own, for which we have another
     "shutil": {},  # ctypes: to find libraries by running programs; brings all that compresses
     "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},  # asyncio: to run programs; brings locale
-    "sysconfig": {},  # pulsectl-asyncio: how Python was compiled
     "tempfile": {},  # ctypes: to find libraries by running programs; brings random
     "traceback": {},  # logging: to tell of exceptions
     "urllib.parse": {"unquote": _unquote},  # pathlib: to write a path as an address; brings ipaddress
@@ -87,7 +87,6 @@ AT_START: Mapping[str, Mapping[str, Any]] = {
         "Parameter": _Signature,
         "get_annotations": lambda kind: dict(kind.__annotations__),  # dataclasses, from Python 3.13 on
     },
-    "sysconfig": {"get_config_var": lambda _name: 8},  # the bytes of a time in a main loop that we do not use
 }
 """What is called while libraries are loaded; the real one is there for whoever calls it afterwards."""
 

@@ -27,7 +27,8 @@ class Library:
         self.told: list[str] = []
         self.does: Callable[[int, int], None] = lambda *_: None
         self.tells: Callable[[], None] = lambda: None
-        self.loop = MainLoop(asyncio.get_running_loop(), self._tell)
+        self.loop = MainLoop(asyncio.get_running_loop())
+        self.loop.tell = self._tell
         self.api = self.loop._api
         self.turn = OnTurn(lambda _api, handle, _data: self._turn(handle))
         self.io = OnIo(lambda _api, handle, _fd, events, _data: self._io(handle, events))
