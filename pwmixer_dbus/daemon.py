@@ -355,8 +355,7 @@ class Daemon:
         self._service.release_calls()
         self._service.methods.close()
         self._fader.finish()
-        if self._remembers:
-            self._state.flush()  # who owns the name next reads it
+        self._save_now()  # who owns the name next reads it
         if self._pid_file is not None:
             self._pid_file.remove()  # who owns the name next writes its own
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
@@ -370,8 +369,7 @@ class Daemon:
             results: tuple[Any, ...] = await asyncio.gather(task, return_exceptions=True)
             if isinstance(results[0], Exception):
                 log.error("while stopping", exc_info=results[0])
-        if self._remembers:
-            self._state.flush()
+        self._save_now()
         self._keeper.close()
         self._service.publisher.close()
         self._connection.close()
@@ -447,6 +445,7 @@ class Daemon:
         """Bring to its end what has been asked, and stop; return what is left."""
         from pwmixer_dbus import succession  # noqa: PLC0415 - likewise
 
+        self._mixer.tell_levels()
         fades = self._fader.hand_over()
         self._switchboard.close_early()
         await self._mixer.settle(DRAIN)
@@ -572,10 +571,14 @@ class Daemon:
         if self._remembers and not self._replaced.is_set():
             self._state.expect(self._keeper.learn)
 
+    def _save_now(self) -> None:
+        if self._remembers:
+            self._mixer.tell_levels()
+            self._state.flush()
+
     def _name_lost(self, name: str) -> None:
         if name == BUS_NAME and not self._stopping.is_set():
-            if self._remembers:
-                self._state.flush()  # an instance of an older version reads it now
+            self._save_now()  # an instance of an older version reads it now
             self._service.heir.expect()
             self._replaced.set()
 

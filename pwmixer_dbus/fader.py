@@ -142,7 +142,8 @@ class Fader:
     # --- the way
 
     def _go_on(self) -> None:
-        """Bring all fades to where they should be by now."""
+        """Bring all fades to where they should be by now, but for those that somebody else has taken hold of."""
+        self._mixer.tell_levels()
         self._stop_timer()
         for fade in [*self._fades.values()]:
             if self._fades.get(fade.name) is fade:

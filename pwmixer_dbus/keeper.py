@@ -173,8 +173,17 @@ class Keeper:
 
     def on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
         """Learn from changes, then correct what they have brought about."""
-        if changes[0].is_level and self._follow_level(changes[0], origin):
+        if not changes[0].is_level:
+            self._follow(before, changes, origin)
             return
+        known = self._memory
+        for change in changes:
+            if not self._follow_level(change, origin):
+                self._follow(before, (change,), origin)
+        if self._memory is not known:
+            self.learn()  # what of this is put off would overtake what has been learned and is still to be told
+
+    def _follow(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
         self.learn()
         now, state = self._loop.time(), self._mixer.state
         if is_upheaval(changes):
@@ -240,7 +249,8 @@ class Keeper:
     # --- learning
 
     def learn(self) -> None:
-        """Learn what has been noted."""
+        """Learn what has been noted, and what is still to be heard of."""
+        self._mixer.tell_levels()
         if not self._noted:
             return
         noted, self._noted = self._noted, {}

@@ -143,6 +143,11 @@ class Lanes:
         """What has been submitted and is not in force yet; relative steps count from it."""
         return self._pending
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no command is on its way."""
+        return not self._lanes
+
     def writes_of(self, key: Key) -> Mapping[Slot, Write]:
         """Return the latest volume and mute that were asked of an object.
 

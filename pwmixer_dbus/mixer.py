@@ -25,6 +25,7 @@ from pwmixer_dbus.core.state import Change, MixerState, Result, apply, levelled,
 from pwmixer_dbus.core.subjects import is_unseen
 from pwmixer_dbus.core.tally import CHANGED
 from pwmixer_dbus.core.verbs import Plan
+from pwmixer_dbus.gathering import Gathering, Since
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ MOVE_FIRST = 0.001
 It runs on the same processors: as long as we go on, it often waits for the one that we are on.
 """
 
-_Told = tuple[Iterable[Listener], MixerState, tuple[Change, ...], Origin, float | None]
+_Told = tuple[Iterable[Listener], MixerState, tuple[Change, ...], Origin, tuple[Since, ...]]
 
 
 class Mixer:
@@ -61,6 +62,7 @@ class Mixer:
         self._of_levels: list[Listener] = []
         self._before_answers: list[Listener] = []
         self._untold: deque[_Told] = deque()
+        self._gathering = Gathering(self.tell_levels)
         self._when_all_heard: list[Callable[[], None]] = []
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
@@ -96,8 +98,10 @@ class Mixer:
         """Call `listener(state before, changes, origin)` after every change; it must return at once.
 
         Without `levels`, those that are but a level are not told. Of a level, those hear first that ask for it by
-        `before_answers`; then whoever has asked for that level is answered. What is returned ends it.
+        `before_answers`, of each by itself; then whoever has asked for that level is answered. The others may hear of several
+        levels together, each of another object, and a moment later. What is returned ends it; whoever leaves has heard of all.
         """
+        self.tell_levels()
         self._listeners = [*self._listeners, listener]
         if before_answers:
             self._before_answers = [*self._before_answers, listener]
@@ -129,6 +133,7 @@ class Mixer:
 
     def _catch_up(self) -> None:
         self.tell_all()
+        self._release_levels()
         # What it causes comes before whatever waits.
         waiting, self._next = self._next, deque() if not self._telling else self._next
         try:
@@ -139,6 +144,7 @@ class Mixer:
             self._next = waiting
 
     def _unsubscribe(self, listener: Listener) -> None:
+        self.tell_levels()
         # A new list, since a listener may come or go while all are being told.
         self._listeners = [other for other in self._listeners if other != listener]
         self._of_levels = [other for other in self._of_levels if other != listener]
@@ -192,6 +198,19 @@ class Mixer:
             self._later = None
             self._tell_the_rest()
 
+    def tell_levels(self) -> None:
+        """Tell of levels, too, that have been gathered for those for whom nobody waits: before anything is made of what these know."""
+        self.tell_all()
+        if self._gathering:
+            self._release_levels()
+            self._tell_the_rest()
+
+    def _release_levels(self) -> None:
+        taken = self._gathering.take()
+        if taken is not None:
+            before, changes, since = taken
+            self._untold.append((self._of_levels, before, changes, SERVER, since))
+
     def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
         """Apply an event, tell the listeners, and return what has changed; not what nobody sees."""
         before, measures = self.state, self.measures
@@ -215,12 +234,13 @@ class Mixer:
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
         self._has_acted = False
-        self._tell(self._first, before, changes, origin, None)
+        self._tell(self._first, before, changes, origin, ())
+        begun = ((since, place_of(changes[0].after or changes[0].before)),)
         if self._has_acted:
-            self._untold.append((self._listeners, before, changes, origin, since))
+            self._untold.append((self._listeners, before, changes, origin, begun))
             self._later = self._loop.call_later(MOVE_FIRST, self.tell_all)
         else:
-            self._tell(self._listeners, before, changes, origin, since)
+            self._tell(self._listeners, before, changes, origin, begun)
         return changes
 
     def _levelled(
@@ -230,11 +250,15 @@ class Mixer:
         self.state, changes = result
         if not changes:
             return ()
+        (key,) = _keys_of(changes)
         if origin is SERVER:
-            origin = self._lanes.origin_of(tuple(_keys_of(changes)))
+            origin = self._lanes.origin_of((key,))
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
-        self._tell(self._before_answers, before, changes, origin, None)
-        self._untold.append((self._of_levels, before, changes, origin, since))
+        self._tell(self._before_answers, before, changes, origin, ())
+        if not self._lanes.is_idle:  # it may be what was asked, and more may follow from that
+            self._untold.append((self._of_levels, before, changes, origin, ((since, key),)))
+        elif self._gathering.add(before, key, changes[0], since):
+            self._release_levels()
         return changes
 
     def _tell_the_rest(self) -> None:
@@ -250,9 +274,9 @@ class Mixer:
         before: MixerState,
         changes: tuple[Change, ...],
         origin: Origin,
-        since: float | None,
+        since: tuple[Since, ...],
     ) -> None:
-        """Call listeners; with the last of them, note that all have heard of what has begun at a time."""
+        """Call listeners; with the last of them, note that all have heard of what has begun some time ago."""
         if self.is_asleep:
             return
         self._telling = True
@@ -262,12 +286,12 @@ class Mixer:
             except Exception:
                 log.exception("an outlet failed on a change")
         self._telling = False
-        if since is not None:
-            self.measures.note(CHANGED, place_of(changes[0].after or changes[0].before), since)
-            if self._when_all_heard:
-                said, self._when_all_heard = self._when_all_heard, []
-                for do in said:
-                    do()
+        for begun_at, about in since:
+            self.measures.note(CHANGED, about, begun_at)
+        if since and self._when_all_heard:
+            said, self._when_all_heard = self._when_all_heard, []
+            for do in said:
+                do()
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
@@ -276,6 +300,7 @@ class Mixer:
 
     def wake(self, state: MixerState) -> Event:
         """Go on from a state; return the event that makes of it what has been seen meanwhile, for `on_event`."""
+        self.tell_levels()  # to nobody: they are of the world that was seen asleep
         seen, self.state, self.is_asleep = self.state, state, False
         return seen_in(seen)
 
@@ -314,6 +339,7 @@ class Mixer:
         for command in wanted.commands:
             self._lanes.enqueue(command, origin, partial(self._one_done, request))
         request.note()
+        self.tell_levels()
 
     def _one_done(self, request: "_Request", error: MixerError | None) -> None:
         request.remaining -= 1
@@ -374,6 +400,7 @@ class Mixer:
             self._lanes.enqueue(command, Origin(kind=kind, context=reason), told)
             log.info("%s: %s", command, reason)
             self._has_acted = True
+        self.tell_levels()
 
     def give_way(self, slot: Slot) -> bool:
         """Send nothing more of a setting that another program has taken over; see `Lanes.give_way`."""

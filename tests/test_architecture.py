@@ -32,7 +32,8 @@ CORE += ["fading", "tally", "measures", "statistics", "plain", "succession", "me
 MAY_IMPORT = {
     "core": {"core"},
     "lanes": {"core"},
-    "mixer": {"core", "lanes"},
+    "gathering": {"core"},
+    "mixer": {"core", "gathering", "lanes"},
     "announcer": {"core"},
     "router": {"core", "mixer"},
     "keeper": {"core", "mixer"},

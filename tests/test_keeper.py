@@ -29,6 +29,7 @@ from pwmixer_dbus.core.model import Kind, Server, Stream
 from pwmixer_dbus.core.rules import read_rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
+from pwmixer_dbus.gathering import TOGETHER
 from pwmixer_dbus.keeper import LATEST_START, Keeper
 from pwmixer_dbus.lanes import PACE
 from pwmixer_dbus.router import Router
@@ -742,6 +743,7 @@ async def test_a_level_is_learned_when_somebody_asks_and_is_told_to_be_saved_soo
     assert [memory.apps[MUSIC].levels[Kind.PLAYBACK].volume for memory in desk.saved[saved:]] == [0.3]
     desk.keeper.learn()
     assert len(desk.saved) == saved + 1
+    await asyncio.sleep(TOGETHER)
     desk.see(10, 0.4)
     assert desk.soon == soon + 2
 

@@ -1,4 +1,4 @@
-"""The outlet: what changes in one pass of the loop is written once, at its end, and then all is shown as it is."""
+"""The outlet: what changes in one pass of the loop is written once, at its end, levels when they are told, and then all is shown as it is."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,6 +9,7 @@ import pytest
 from core.build import STEADY, capture, client, playback, server, sink, snapshot, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_mixer import JumpingLoop
 
 from pwmixer_dbus.core.commands import MoveStream
 from pwmixer_dbus.core.events import AppWanted, Capped, Configured, Disconnected, Event, Gone, Routed, Seen
@@ -39,7 +40,8 @@ def opened(folder: Path, test: Test) -> None:
         outlet.close()
         assert not (folder / "kept").exists()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(main())
 
 
 def seen(reader: Reader) -> Snapshot:
@@ -55,13 +57,38 @@ def test_what_changes_in_one_pass_of_the_loop_is_written_once_at_its_end(folder:
         before = (folder / "kept").read_bytes()
         assert [app.volume for app in seen(reader).apps] == [0.5]
         for step in range(1, 6):
-            mixer.on_event(Seen(record=playback(volume=step / 10)))
-            mixer.on_event(Seen(record=sink(volume=step / 10)))
+            mixer.on_event(Seen(record=playback(volume=step / 10, corked=step % 2 == 1)))
+            mixer.on_event(Seen(record=sink(volume=step / 10, description=f"Speakers {step}")))
         assert (folder / "kept").read_bytes() == before
         await asyncio.sleep(0)
-        after = (folder / "kept").read_bytes()
-        assert int.from_bytes(after[SEQUENCE], "little") == int.from_bytes(before[SEQUENCE], "little") + 2
+        assert times_written(folder, before) == 1
         assert [app.volume for app in seen(reader).apps] == [0.5]
+        assert seen(reader).generation == mixer.state.generation
+
+    opened(folder, main)
+
+
+def times_written(folder: Path, before: bytes) -> int:
+    """Count how often it has been written since it was so."""
+    was, now = (int.from_bytes(data[SEQUENCE], "little") for data in (before, (folder / "kept").read_bytes()))
+    return (now - was) // 2
+
+
+def test_levels_are_written_together_when_they_are_told(folder: Path) -> None:
+    async def main(mixer: Mixer, reader: Reader) -> None:
+        mixer.on_event(snapshot(sink(), playback()))
+        await asyncio.sleep(0)
+        before = (folder / "kept").read_bytes()
+        mixer.on_event(Seen(record=playback(volume=0.7)))
+        assert times_written(folder, before) == 1
+        assert [app.volume for app in seen(reader).apps] == [0.7]
+        mixer.on_event(Seen(record=playback(volume=0.8)))
+        mixer.on_event(Seen(record=sink(volume=0.2)))
+        mixer.on_event(Seen(record=playback(volume=0.9)))
+        mixer.tell_levels()
+        assert times_written(folder, before) == 2
+        assert [app.volume for app in seen(reader).apps] == [0.9]
+        assert [device.volume for device in seen(reader).devices] == [0.2]
         assert seen(reader).generation == mixer.state.generation
 
     opened(folder, main)
@@ -79,6 +106,13 @@ def test_a_generation_is_never_shown_without_what_it_has_brought(folder: Path) -
         await asyncio.sleep(0)
         assert seen(reader).generation == mixer.state.generation
         assert [app.app_id for app in seen(reader).apps] == [*mixer.state.apps]
+        for volume in (0.6, 0.7):
+            mixer.on_event(Seen(record=sink(volume=volume)))
+        mixer.on_event(Seen(record=sink(3, "headset", description="Headset")))
+        mixer.on_event(Seen(record=sink(volume=0.8)))
+        await asyncio.sleep(0)
+        assert seen(reader).generation == mixer.state.generation
+        assert {device.name: device.volume for device in seen(reader).devices}["speakers"] == 0.8
 
     opened(folder, main)
 

@@ -63,7 +63,7 @@ class Followers:
 
     def _send(self) -> None:
         self._timer = None
-        self._mixer.tell_all()
+        self._mixer.tell_levels()
         self._mixer.measures.when_active(self._plan)
         if self._connection.backlog > BACKLOG:
             return  # what is not kept until later is missing then, which the numbers say

@@ -388,6 +388,7 @@ class Methods:
         call.reply(dumps(explained, ensure_ascii=False))
 
     def _statistics(self, call: Call) -> None:
+        self._mixer.tell_levels()  # that all have heard of one is an event of the trace
         self._measured().carry_out(call)
 
     def _measured(self) -> Any:

@@ -1,4 +1,4 @@
-"""Shows the state in shared memory: what has changed in one pass of the loop is written once, at its end."""
+"""Shows the state in shared memory: levels when they are told, what else has changed in one pass of the loop once, at its end."""
 
 import asyncio
 import os
@@ -74,11 +74,14 @@ class SharedMemory:
         self._file.remove()
 
     def _on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        if changes[0].is_level:  # then it is the only one
-            self._mark_record(changes[0].after, in_level=True)
-        else:
+        if changes[0].is_level:  # then all are
             for change in changes:
-                self._mark(before, change)
+                self._mark_record(change.after, in_level=True)
+            if self._soon is None:
+                self._publish()
+            return
+        for change in changes:
+            self._mark(before, change)
         if self._soon is None:
             self._soon = self._loop.call_soon(self._publish)
 
@@ -121,7 +124,7 @@ class SharedMemory:
         self._apps.update(dict.fromkeys(state.apps, False))
 
     def _publish(self) -> None:
-        self._mixer.tell_all()  # what there is to be shown of the state
+        self._mixer.tell_levels()  # what there is to be shown of the state
         self._soon = None
         state = self._mixer.state
         devices = {key: self._device_row(state, key, in_level) for key, in_level in self._devices.items()}
