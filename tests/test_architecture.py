@@ -22,6 +22,7 @@ CORE = [
     "identity",
     "commands",
     "events",
+    "directory",
     "state",
 ]
 CORE += ["memory", "substrings", "matching", "loops"]

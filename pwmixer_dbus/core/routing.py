@@ -30,6 +30,7 @@ from pwmixer_dbus.core.memory import device_of_key
 from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Record, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.table import with_entry, without
 
 SETTLE = 1.5
 STABLE = 2.0
@@ -176,10 +177,12 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
     if not (is_unrest or concerned or gone or noted):
         return None
     if gone or noted:
-        placements = {**routing.placements}
+        placements = routing.placements
         for key in gone:
-            placements.pop(key, None)
-        routing = replace(routing, placements=placements | noted)
+            placements = without(placements, key) if key in placements else placements
+        for key, placement in noted.items():
+            placements = with_entry(placements, key, placement)
+        routing = replace(routing, placements=placements)
     steps = decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
     return replace(steps, gone=tuple(gone)) if gone else steps
 
@@ -200,7 +203,7 @@ def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
 def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> Steps:
     """Return what brings these streams where they should be; also after the rules changed, and at `again_at`."""
     state = world.state
-    placements = dict(routing.placements)
+    placements = routing.placements
     moves, applied = [], []
     routed: list[Routed] = []
     again_at: list[float] = []
@@ -217,7 +220,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         placement = known if is_as_noted else replace(known, found_on=found_on, linked=linked)
         placement = _judged(placement, state, stream, outcome, now)
         if world.is_held(stream):
-            placements[key] = placement
+            placements = with_entry(placements, key, placement)
             again_at += _times(placement, now)
             continue
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
@@ -227,7 +230,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
             routed += _told(stream, stream.routed_by, outcome)
             continue  # it is on its way there, and its end will be a cause
         placement, step = _step(placement, stream, goal, now)
-        placements[key] = placement
+        placements = with_entry(placements, key, placement)
         again_at += _times(placement, now)
         if goal is not None and command is not None and step:
             moves.append((command, f"{goal.by or 'no rule'} wants it on {goal.device.name}"))
@@ -286,7 +289,7 @@ def failed(routing: Routing, state: MixerState, key: Key, now: float) -> tuple[R
     if placement is None or stream is None or stream.device is None:
         return routing, None
     noted = replace(placement, tries=_recent(placement.tries, now))
-    return replace(routing, placements={**routing.placements, key: noted}), now + RETRY
+    return replace(routing, placements=with_entry(routing.placements, key, noted)), now + RETRY
 
 
 def wish_of(placement: Placement, world: World, stream: Stream) -> tuple[Outcome, str]:
@@ -372,12 +375,10 @@ def restore_name(stream: Stream) -> str:
 
 
 def _with_led(led: Mapping[str, str], stream: Stream) -> Mapping[str, str]:
-    name, latest = restore_name(stream), {**led}
-    latest.pop(name, None)  # what is put in again comes last
-    latest[name] = stream.identity.app_id
-    if len(latest) > LED:
-        del latest[next(iter(latest))]
-    return latest
+    name = restore_name(stream)
+    others = without(led, name) if name in led else led
+    latest = with_entry(others, name, stream.identity.app_id)  # what is put in again comes last
+    return latest if len(latest) <= LED else without(latest, next(iter(latest)))
 
 
 def is_pinned(stream: Stream) -> bool:

@@ -69,7 +69,8 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
             devices = [d for d in state.devices.values() if d.kind == form]
             return _named(devices, name, _DEVICE_NAMES, selector)
         case "app":
-            return _named(state.apps.values(), name, _APP_NAMES, selector)
+            app = state.apps.get(name)  # an id, as programs have it, is looked for before any other name
+            return (app,) if app is not None else _named(state.apps.values(), name, _APP_NAMES, selector)
         case "card":
             return _named(state.cards.values(), name, _CARD_NAMES, selector)
         case "group":
@@ -170,6 +171,9 @@ def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
 
 
 def _groups(state: MixerState, name: str, selector: str) -> tuple[Group, ...]:
+    group = state.group_named(name)
+    if group is not None:
+        return (group,)
     groups = state.groups()
     if not groups:
         raise NotFoundError(f"Nothing is called “{clean(selector)}” now. Rules put streams into groups.")

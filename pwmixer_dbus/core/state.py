@@ -8,9 +8,10 @@ gone before them: those keep the application that they were given to.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, TypeVar, assert_never
 
+from pwmixer_dbus.core.directory import Directory, age, directory_of, entered
 from pwmixer_dbus.core.events import (
     KEEP,
     AppsWanted,
@@ -58,7 +59,7 @@ R = TypeVar("R", bound=Record)
 class MixerState:
     """Everything that is known. `generation` grows by one with every change; `connected` is False while stale.
 
-    `caps` are the highest volumes of applications and devices, by app id and by device key; `locked` are those of them
+    `directory` finds streams otherwise than by their keys. `caps` are the highest volumes of applications and devices, by app id and by device key; `locked` are those of them
     that are held where they are.
     """
 
@@ -66,6 +67,7 @@ class MixerState:
     server: Server = field(default_factory=Server)
     devices: Mapping[Key, Device] = field(default_factory=dict)
     streams: Mapping[Key, Stream] = field(default_factory=dict)
+    directory: Directory = field(default_factory=Directory)
     clients: Mapping[int, Client] = field(default_factory=dict)
     cards: Mapping[int, Card] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
@@ -84,10 +86,8 @@ class MixerState:
 
     def stream_numbered(self, number: int) -> Stream | None:
         """Find a stream by its number."""
-        for stream in self.streams.values():
-            if stream.number == number:
-                return stream
-        return None
+        key = self.directory.numbers.get(number)
+        return None if key is None else self.streams.get(key)
 
     def default(self, kind: Kind) -> Device | None:
         """Find the default sink or source; None is a state, not an error."""
@@ -104,29 +104,27 @@ class MixerState:
 
     def streams_of_client(self, index: int) -> list[Stream]:
         """List the streams of a client."""
-        return [stream for stream in self.streams.values() if stream.client == index]
+        return list(self._there(self.directory.clients.get(index, ())))
 
     def streams_of(self, owner: App | Group) -> Iterator[Stream]:
         """Go through the streams of an application or a group, oldest first."""
-        return (self.streams[key] for key in owner.streams if key in self.streams)
+        return self._there(owner.streams)
+
+    def _there(self, keys: Iterable[Key]) -> Iterator[Stream]:
+        return (self.streams[key] for key in keys if key in self.streams)
 
     def groups(self) -> list[Group]:
         """List the groups that have a stream now."""
-        members: dict[str, list[Stream]] = {}
-        for stream in self.streams.values():
-            if stream.group:
-                members.setdefault(stream.group, []).append(stream)
-        return [_group(name, streams) for name, streams in members.items()]
+        return [self._group(name, keys) for name, keys in self.directory.groups.items()]
 
     def group_named(self, name: str) -> Group | None:
         """Find a group by its name; there is none without a stream."""
-        streams = [s for s in self.streams.values() if s.group == name] if name else []
-        return _group(name, streams) if streams else None
+        keys = self.directory.groups.get(name)
+        return None if keys is None else self._group(name, keys)
 
-
-def _group(name: str, streams: Iterable[Stream]) -> Group:
-    ordered = sorted(streams, key=lambda s: s.number)
-    return Group(name=name, streams=tuple((s.kind, s.index) for s in ordered))
+    def _group(self, name: str, keys: Iterable[Key]) -> Group:
+        ordered = sorted(self._there(keys), key=lambda s: s.number)
+        return Group(name=name, streams=tuple((s.kind, s.index) for s in ordered))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +339,7 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
     after = replace(
         state,
         streams=with_entry(state.streams, (stream.kind, stream.index), stream),
+        directory=entered(state.directory, known, stream),
         next_number=max(state.next_number, number + 1),
     )
     after, app_changes = _regrouped(after, stream, known.identity if known else None)
@@ -375,7 +374,9 @@ def _stream_gone(state: MixerState, key: Key) -> Result:
     stream = state.streams.get(key)
     if stream is None:
         return state, ()
-    after = replace(state, streams=without(state.streams, key))
+    after = replace(
+        state, streams=without(state.streams, key), directory=entered(state.directory, stream, None)
+    )
     after, app_changes = _left(after, key, stream.identity)
     return after, (_change(stream, None), *app_changes)
 
@@ -414,7 +415,7 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
     known = state.apps.get(identity.app_id)
     if known is None:
         app = App(app_id=identity.app_id, name=identity.name, icon_name=identity.icon_name, streams=(key,))
-    elif known.streams and key not in known.streams and _age(key) > max(map(_age, known.streams)):
+    elif known.streams and key not in known.streams and age(key) > max(map(age, known.streams)):
         # As of nearly all: the older ones have named it, and are not gone through again.
         icon_name = known.icon_name or identity.icon_name
         app = replace(known, streams=(*known.streams, key), icon_name=icon_name)
@@ -426,15 +427,11 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
     return state, (*changes, _change(known, app), *forgotten)
 
 
-_age: Callable[[Key], tuple[int, Kind]] = itemgetter(1, 0)
-"""By what the streams of an application are ordered, oldest first."""
-
-
 def _named(state: MixerState, app: App) -> App:
     """Name an application after its oldest stream, whatever the history; a silent one keeps its name."""
     if not app.streams:
         return app
-    identities = (state.streams[key].identity for key in sorted(app.streams, key=_age))
+    identities = (state.streams[key].identity for key in sorted(app.streams, key=age))
     oldest = next(identities)
     icon_name = oldest.icon_name or next((i.icon_name for i in identities if i.icon_name), "")
     return replace(app, name=oldest.name, icon_name=icon_name)
@@ -448,7 +445,7 @@ def _left(state: MixerState, key: Key, identity: Identity) -> Result:
     rest = list(app.streams)
     rest.remove(key)
     quieter = replace(app, streams=tuple(rest))
-    if rest and (app.icon_name or _age(key) < min(map(_age, rest))):  # else it has named nothing
+    if rest and (app.icon_name or age(key) < min(map(age, rest))):  # else it has named nothing
         quieter = _named(state, quieter)
     others = without(state.apps, app.app_id)
     if not quieter.streams and app.app_id.startswith("stream:"):
@@ -511,7 +508,12 @@ def _routed(state: MixerState, event: Routed) -> Result:
     )
     if routed == stream:
         return state, ()
-    return replace(state, streams=with_entry(state.streams, key, routed)), (_change(stream, routed),)
+    after = replace(
+        state,
+        streams=with_entry(state.streams, key, routed),
+        directory=entered(state.directory, stream, routed),
+    )
+    return after, (_change(stream, routed),)
 
 
 def _known(state: MixerState, apps: tuple[App, ...]) -> Result:
@@ -591,7 +593,8 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         identity = identify(shown, after.client_of(shown), state.settings.aliases)
         streams[key] = _as_decided(shown, known, number, identity)
         members.setdefault(identity.app_id, []).append(key)
-    after = replace(after, streams=lasting(streams), next_number=next_number)
+    directory = directory_of(streams.values())
+    after = replace(after, streams=lasting(streams), directory=directory, next_number=next_number)
     return replace(after, apps=_regrouped_anew(after, members, same_life=same_life))
 
 

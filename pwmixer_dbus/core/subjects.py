@@ -102,17 +102,17 @@ def _louder_group(before: MixerState, state: MixerState, name: str) -> list[Loud
 
 def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -> Iterable[Subject]:
     """List what may look different after changes: the objects themselves, and what shows something of them."""
-    clients: set[int] = set()
+    clients: dict[int, None] = {}
     for change in changes:
         record = change.after or change.before
         if change.is_level:
             yield from [each.subject for each in louder(before, state, change)]
         elif isinstance(record, Client):
-            clients.add(record.index)
+            clients[record.index] = None
         else:
             yield from _affected(before, state, change)
-    if clients:  # all of them at once, since each may have any stream
-        yield from [subject_of(stream) for stream in state.streams.values() if stream.client in clients]
+    if clients:
+        yield from [subject_of(stream) for index in clients for stream in state.streams_of_client(index)]
 
 
 def _affected(before: MixerState, state: MixerState, change: Change) -> Iterable[Subject]:

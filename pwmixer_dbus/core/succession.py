@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import get_args
 
 from pwmixer_dbus.core.commands import Command, Origin
+from pwmixer_dbus.core.directory import Directory, directory_of
 from pwmixer_dbus.core.history import Step
 from pwmixer_dbus.core.memory import Memory, Write
 from pwmixer_dbus.core.model import Key, Kind, Stream
 from pwmixer_dbus.core.plain import plain, read
-from pwmixer_dbus.core.records import dataclass, field, fields
+from pwmixer_dbus.core.records import dataclass, field, fields, replace
 from pwmixer_dbus.core.routing import Routing
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
@@ -110,7 +111,8 @@ class Succession:
 
 
 def written(succession: Succession) -> str:
-    """Write the document."""
+    """Write the document; what follows from the rest of it is left out."""
+    succession = replace(succession, state=replace(succession.state, directory=Directory()))
     document = {
         "version": VERSION,
         "made_at": succession.made_at,
@@ -126,6 +128,8 @@ def understood(text: str, now: float) -> tuple[Succession | None, str]:
         succession, left_out = read(Succession, document, get_args(Command))
     except (ValueError, RecursionError):
         return None, "it is no document that this version can read"
+    state = replace(succession.state, directory=directory_of(succession.state.streams.values()))
+    succession = replace(succession, state=state)
     if not 0.0 <= now - succession.made_at <= LATEST:
         return None, "it is of another time"
     if not left_out:

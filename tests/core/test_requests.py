@@ -5,7 +5,7 @@ from build import after, capture, no_parents, playback, sink, source, state_of
 
 from pwmixer_dbus.core import requests, verbs
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.events import Routed, Seen
+from pwmixer_dbus.core.events import Gone, Routed, Seen
 from pwmixer_dbus.core.model import Device, Kind
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
@@ -25,7 +25,7 @@ def world() -> MixerState:
         playback(11, device=1, muted=True),
         capture(device=2),
     )
-    return replace(state, streams={k: replace(s, group="Music") for k, s in state.streams.items()})
+    return after(state, *(Routed(kind=k, index=i, by="", group="Music") for k, i in state.streams))
 
 
 def resolved(state: MixerState, selector: str) -> list[Target]:
@@ -58,7 +58,7 @@ def test_of_a_group_only_one_direction_moves() -> None:
     state = world()
     moved = requests.moves(state, MUSIC, resolved(state, MUSIC), device(state, "headset"))
     assert [s.index for _, streams in moved for s in streams] == [10, 11]
-    silent = replace(state, streams={k: s for k, s in state.streams.items() if s.kind is Kind.CAPTURE})
+    silent = after(state, *(Gone(kind=k, index=i) for k, i in state.streams if k is Kind.PLAYBACK))
     with pytest.raises(NotFoundError, match="group:Music has no stream now"):
         requests.moves(silent, MUSIC, resolved(silent, MUSIC), device(silent, "headset"))
 

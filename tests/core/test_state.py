@@ -26,6 +26,7 @@ from build import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pwmixer_dbus.core.directory import directory_of
 from pwmixer_dbus.core.events import (
     KEEP,
     AppsWanted,
@@ -607,6 +608,20 @@ def test_a_number_is_never_given_twice(history: list[Event]) -> None:
             assert number in alive or number not in owner, "a number came back"
             assert owner.setdefault(number, key) == key
         alive = set(now)
+
+
+@STEADY
+@given(HISTORIES)
+def test_the_directory_is_always_that_of_the_streams_as_they_are(history: list[Event]) -> None:
+    state = MixerState()
+    for event in history:
+        state = after(state, event)
+        assert state.directory == directory_of(state.streams.values())
+        for s in state.streams.values():
+            assert state.stream_numbered(s.number) is s
+            assert s.client is None or s in state.streams_of_client(s.client)
+            group = state.group_named(s.group)
+            assert group is None if not s.group else group is not None and s in state.streams_of(group)
 
 
 @STEADY

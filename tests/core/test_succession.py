@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pwmixer_dbus.core.commands import SetMuted, SetVolume
+from pwmixer_dbus.core.directory import directory_of
 from pwmixer_dbus.core.history import step_of
 from pwmixer_dbus.core.model import Kind, Stream
 from pwmixer_dbus.core.records import replace
@@ -22,7 +23,13 @@ NOW = 1000.0
 FEW = settings(STEADY, max_examples=30)
 """Each of them is a whole world."""
 
-WHOLE = anything(Succession).map(lambda s: replace(s, made_at=NOW))
+WHOLE = anything(Succession).map(
+    lambda s: replace(
+        s,
+        made_at=NOW,
+        state=replace(s.state, directory=directory_of(s.state.streams.values())),
+    )
+)
 JSON: SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("keep"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -1,0 +1,80 @@
+"""By what streams are found, other than by their keys: their numbers, their clients and their groups. Pure.
+
+It says nothing that the streams themselves do not say. It is kept beside them, by `core.state` alone, since to go through
+all of them at each request and each change would take the longer the more there are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
+from typing import TypeVar
+
+from pwmixer_dbus.core.model import Key, Kind, Stream
+from pwmixer_dbus.core.records import dataclass, field
+from pwmixer_dbus.core.table import lasting, with_entry, without
+
+N = TypeVar("N", bound=int | str)
+
+age: Callable[[Key], tuple[int, Kind]] = itemgetter(1, 0)
+"""By what streams are ordered, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """The key of each stream by its number; those of a client and of a group, oldest first, while there are some."""
+
+    numbers: Mapping[int, Key] = field(default_factory=dict)
+    clients: Mapping[int, tuple[Key, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
+
+
+def directory_of(streams: Iterable[Stream]) -> Directory:
+    """Return the directory of these streams."""
+    numbers: dict[int, Key] = {}
+    clients: dict[int, list[Key]] = {}
+    groups: dict[str, list[Key]] = {}
+    for stream in streams:
+        key = numbers[stream.number] = stream.kind, stream.index
+        if stream.client is not None:
+            clients.setdefault(stream.client, []).append(key)
+        if stream.group:
+            groups.setdefault(stream.group, []).append(key)
+    return Directory(numbers=lasting(numbers), clients=_in_order(clients), groups=_in_order(groups))
+
+
+def _in_order(members: Mapping[N, list[Key]]) -> Mapping[N, tuple[Key, ...]]:
+    return lasting({name: tuple(sorted(keys, key=age)) for name, keys in members.items()})
+
+
+def entered(directory: Directory, was: Stream | None, now: Stream | None) -> Directory:
+    """Return the directory after a stream has come (it was None), has become another, or has gone (it is None now)."""
+    stream = now or was
+    if stream is None or (was is not None and now is not None and _entry(was) == _entry(now)):
+        return directory
+    key = stream.kind, stream.index
+    (number, client, group), (next_number, next_client, next_group) = _entry(was), _entry(now)
+    numbers = directory.numbers
+    if number != next_number and numbers.get(number) == key:
+        numbers = without(numbers, number)
+    return Directory(
+        numbers=with_entry(numbers, next_number, key) if next_number else numbers,
+        clients=_moved(directory.clients, client, next_client, key),
+        groups=_moved(directory.groups, group, next_group, key),
+    )
+
+
+def _entry(stream: Stream | None) -> tuple[int, int | None, str | None]:
+    return (0, None, None) if stream is None else (stream.number, stream.client, stream.group or None)
+
+
+def _moved(
+    members: Mapping[N, tuple[Key, ...]], was: N | None, now: N | None, key: Key
+) -> Mapping[N, tuple[Key, ...]]:
+    """Take a key from where it stood, and put it where it belongs now."""
+    if was == now:
+        return members
+    if was is not None and was in members:
+        rest = tuple(other for other in members[was] if other != key)
+        members = with_entry(members, was, rest) if rest else without(members, was)
+    if now is not None:
+        members = with_entry(members, now, tuple(sorted((*members.get(now, ()), key), key=age)))
+    return members
