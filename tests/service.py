@@ -17,6 +17,9 @@ ALIAS = "/org/pwmixer/Default"
 CACHE = Path(__file__).resolve().parent.parent / ".pytest_cache" / "service"
 """Where a service finds its byte code, which one before it has written, as on a machine where it has been started before."""
 
+LARGEST = 25
+"""MiB that it may have in memory, most of which are what Python and libpulse bring; eighteen are usual, 27 before pages are given back."""
+
 Json = Any
 """A JSON document; what is in it is what the test says."""
 
@@ -69,6 +72,17 @@ class Service:
     def wait_connected(self, wanted: bool = True) -> None:
         """Wait until the property Connected says so."""
         self.session.wait_for(lambda: self.get("Connected") is wanted, f"Connected to be {wanted}")
+
+    def wait_settled(self) -> None:
+        """Wait until the start is over: then what only that has needed is given back."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status")
+
+        def is_small() -> bool:
+            fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            return int(fields["VmRSS"].split()[0]) // 1024 < LARGEST
+
+        self.session.wait_for(is_small, "what only the start needed to be given back")
 
     def stop(self, *, errors: bool = False) -> None:
         """End it as systemd would; it has to end cleanly, and without ever having logged a traceback.

@@ -378,17 +378,60 @@ def test_a_function_whose_code_is_damaged_comes_from_its_source(place: Place, na
     assert place.finder.problem == "it is damaged"
 
 
-def test_a_function_that_can_be_read_nowhere_is_an_error_that_says_what_to_do(place: Place) -> None:
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        lambda file: file.write_text(PUT_OFF.replace("return (first, second", "return (second, first")),
+        lambda file: file.write_text(""),
+        lambda file: file.write_text("=="),
+        lambda file: file.unlink(),
+    ],
+)
+def test_a_function_that_can_be_read_nowhere_any_more_is_an_error_that_says_what_to_do(
+    place: Place, upgrade: Callable[[Path], object]
+) -> None:
+    """What is in the place of its source by now does not belong to the rest."""
     place.single.write_text(PUT_OFF)
     place.write(called=CALLED)
     module = place.load("bundled_single")
-    place.finder._file, file = os.open(os.devnull, os.O_RDONLY), place.finder._file
-    os.close(file)
-    place.single.write_text("")
+    os.truncate(place.file, 0)
+    while place.single.stat().st_ctime_ns <= place.finder.opened_at:  # the times of files are coarse
+        place.single.touch()
+    upgrade(place.single)
     for cached in place.site.rglob("*.pyc"):
         cached.unlink()
-    with pytest.raises(ImportError, match="plain cannot be read any more; start the service again"):
+    with pytest.raises(ImportError, match="bundled_single cannot be read any more; start the service again"):
         module.plain(1, third=3)
+
+
+def test_what_is_there_when_the_start_is_over_is_loaded_whatever_becomes_of_its_source(place: Place) -> None:
+    for known in NAMES:
+        del sys.modules[known]
+    finder = bundle.Finder(str(place.cache))
+    finder.learned()
+    place.single.write_text("WHO = 'another version'\n")
+    place.file.unlink()
+    for file in place.package.iterdir():
+        file.unlink()
+    sys.meta_path.insert(0, finder)
+    try:
+        single, part = map(importlib.import_module, ("bundled_single", "bundled.part"))
+    finally:
+        sys.meta_path.remove(finder)
+        finder.close()
+    assert (single.VALUE, part.WHO) == (1111, "part")
+
+
+def test_what_has_changed_by_the_end_of_the_start_is_imported_as_it_is_then(place: Place) -> None:
+    for known in NAMES:
+        del sys.modules[known]
+    finder = bundle.Finder(str(place.cache))
+    place.single.write_text("WHO = 'another version'\n")
+    finder.learned()
+    assert "bundled_single.py is not what it was" in finder.problem
+    assert finder.find_spec("bundled_single") is None
+    assert finder.find_spec("bundled") is not None
+    finder.close()
 
 
 def test_what_has_been_loaded_when_the_start_is_over_can_still_be_asked_for_its_code(place: Place) -> None:

@@ -15,6 +15,7 @@ import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import source_hash
+from time import time_ns
 
 TYPE_CHECKING = False  # to import it would load `typing`
 if TYPE_CHECKING:
@@ -55,13 +56,14 @@ class UnusableError(Exception):
 class Finder:
     """Finds modules in the file, as an `importlib.abc.MetaPathFinder`.
 
-    problem: why none of them, or not all, come from there; "" where all is well.
+    problem: why none of them, or not all, come from there; "" where all is well. opened_at: when that was, in ns since 1970.
     """
 
     def __init__(self, folder: str) -> None:
         """Open the file in a folder; "" is none."""
         self.folder = folder
         self.problem = ""
+        self.opened_at = time_ns()
         self._file = self._start = -1
         self._modules: Mapping[str, tuple[str, Seen, bool, int, int, bytes, int]] = {}
         self._folders: Mapping[str, Folder] = {}
@@ -84,16 +86,12 @@ class Finder:
         """Find a module; None where it is not in the file, or not what it was."""
         if name not in self._modules:
             return None
-        source, then, is_package, *_, bodies = self._modules[name]
+        source, _, is_package, *_, bodies = self._modules[name]
         folder, _, _ = source.rpartition("/")
-        places = [folder] if is_package else []
-        if path is not None:
-            places.append(folder.rpartition("/")[0] if is_package else folder)
-            if list(path) != places[-1:]:
-                self._give_up(f"{name} is looked for elsewhere")
-                return None
-        if seen(source) != then or not all(map(self._is_unchanged, places)):
-            self._give_up(f"{source} is not what it was")
+        if path is not None and list(path) != [folder.rpartition("/")[0] if is_package else folder]:
+            self._give_up(f"{name} is looked for elsewhere")
+            return None
+        if self._executed is not None and not self._is_as_it_was(name):
             return None
         spec = ModuleSpec(name, Loader(name, source, self, bodies), origin=source, is_package=is_package)
         spec.has_location = True
@@ -141,14 +139,22 @@ class Finder:
     def learned(self) -> "tuple[list[str], set[str]]":
         """Return what has been executed and called up to now; the start is over, and what has been loaded or made is forgotten.
 
+        What is there now to be loaded later is found from now on whatever becomes of its source: an upgrade replaces files under
+        a service that runs, which is to go on as the one that was started.
+
         What has been called is `module:function`, of this start and of those from which the file is; where that is as it should be, of this one.
         """
+        self._modules = {
+            name: found
+            for name, found in self._modules.items()
+            if name not in sys.modules and self._is_as_it_was(name)
+        }
         if self.problem and self._called_before is not None:
             self._called.update(self._read_at(self._called_before) or ())
         learned = self._executed or [], self._called
         self._executed, self._called, self._texts = None, set(), {}
         self._end_noting()
-        self._modules = {name: found for name, found in self._modules.items() if name not in sys.modules}
+        self._folders, self._unchanged = {}, {}
         return learned
 
     def close(self) -> None:
@@ -184,6 +190,17 @@ class Finder:
             self.problem = "it is damaged"
             return None
         return marshal.loads(data)  # noqa: S302 - it is ours, see `_is_private`, and whole
+
+    def _is_as_it_was(self, name: str) -> bool:
+        source, then, is_package, *_ = self._modules[name]
+        folder, _, _ = source.rpartition("/")
+        places = [folder] if is_package else []
+        if "." in name:
+            places.append(folder.rpartition("/")[0] if is_package else folder)
+        if seen(source) == then and all(map(self._is_unchanged, places)):
+            return True
+        self._give_up(f"{source} is not what it was")
+        return False
 
     def _is_unchanged(self, folder: str) -> bool:
         if folder not in self._unchanged:
@@ -235,14 +252,14 @@ class Loader(SourceFileLoader):
         self._bodies = bodies
 
     def get_code(self, fullname: str) -> "CodeType | None":
-        """Return the code of the module, of its source where the file is damaged."""
-        return self._finder.code(fullname) or super().get_code(fullname)
+        """Return the code of the module, of its source where the file is damaged; raises ImportError where that is another by now."""
+        return self._finder.code(fullname) or self._of_source(fullname)
 
     def __call__(self, values: "tuple[Any, ...]", named: "dict[str, Any]") -> "Any":
         """Do what a function does that has been put off; only its stub calls this, and only once."""
         caller = sys._getframe(1)  # noqa: SLF001 - the stub
         stub = caller.f_code
-        code = self._finder.body(self.name, stub, self._bodies) or _within(super().get_code(self.name), stub)
+        code = self._finder.body(self.name, stub, self._bodies) or _within(self._of_source(self.name), stub)
         function = function_of(caller.f_globals, stub)
         if code is None or function is None:
             raise ImportError(
@@ -250,6 +267,12 @@ class Loader(SourceFileLoader):
             )
         function.__code__ = code
         return function(*values, **named)
+
+    def _of_source(self, name: str) -> "CodeType | None":
+        found = seen(self.path)
+        if found is None or found[1] > self._finder.opened_at:
+            raise ImportError(f"{name} cannot be read any more; start the service again", name=name)
+        return super().get_code(name)
 
     def exec_module(self, module: "ModuleType") -> None:
         """Run the code of the module."""

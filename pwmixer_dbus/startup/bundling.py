@@ -20,8 +20,10 @@ from _imp import source_hash
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import SourceFileLoader
+from importlib.util import find_spec, module_from_spec
 from itertools import groupby
 from pathlib import Path
+from pkgutil import iter_modules
 from re import _compiler, _parser  # type: ignore[attr-defined] # private, as in `core.patterns`
 from types import CodeType, ModuleType
 from typing import Any
@@ -89,7 +91,8 @@ def main() -> None:
         os.nice(19)
     import_all()
     try:
-        write(Path(bundle.folder_of(os.environ)), sources_of(sys.modules, sys.path), sys.path, texts, called)
+        sources = sources_of({**not_loaded(), **sys.modules}, sys.path)
+        write(Path(bundle.folder_of(os.environ)), sources, sys.path, texts, called)
     except OSError as error:
         sys.exit(f"the byte code could not be written into one file: {error}")
 
@@ -101,6 +104,20 @@ def import_all() -> None:
         importlib.import_module("pwmixer_dbus.daemon")
     for name in LATER:
         importlib.import_module(name)
+
+
+def not_loaded() -> dict[str, ModuleType]:
+    """Make modules of what else is in our packages, without running it: what a service loads for few may bring much."""
+    packages = [
+        m for name, m in sys.modules.items() if f"{name}.".startswith(OURS) and hasattr(m, "__path__")
+    ]
+    found = {}
+    for package in packages:
+        for _, name, is_package in iter_modules(package.__path__, f"{package.__name__}."):
+            spec = find_spec(name) if name not in sys.modules and not is_package else None
+            if spec is not None:
+                found[name] = module_from_spec(spec)
+    return found
 
 
 def sources_of(modules: Mapping[str, ModuleType], path: Sequence[str]) -> dict[str, Source]:
@@ -169,7 +186,8 @@ def _compiled(
         bare = compile(_bare(name, Path(source).read_bytes()), source, "exec", dont_inherit=True)
         whole = without_columns(bare)
         places: Bodies = {}
-        data = shared(put_off(whole, sys.modules[name], called, code, places) if called else whole)
+        module = sys.modules.get(name) if called else None
+        data = shared(put_off(whole, module, called, code, places) if module else whole)
         bodies = len(code)
         code += packed(places)
         modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data), bodies

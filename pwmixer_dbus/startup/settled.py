@@ -55,9 +55,14 @@ def write_bundle() -> None:
         loop.remove_reader(end)
         os.close(end)
         _, status = os.waitpid(process, 0)
-        log.debug(
-            "the byte code has been written into one file" if status == 0 else "it could not be written"
-        )
+        if status:
+            log.debug("it could not be written")
+            return
+        # What is loaded from now on comes from there, whatever becomes of its source.
+        written = bundle.Finder(finder.folder)
+        written.learned()
+        sys.meta_path.insert(0, written)
+        log.debug("the byte code has been written into one file")
 
     loop.add_reader(end, clear_away)
 

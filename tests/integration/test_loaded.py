@@ -35,15 +35,6 @@ BROUGHT = {"_hashlib", "ssl", "dis", "tokenize", "random", "locale", "ipaddress"
 WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.system.profiling"}
 WANTED_BY_FEW |= {"pwmixer_dbus.meters", "pwmixer_dbus.core.metering", "pwmixer_dbus.pulse.meters"}
 
-LARGEST = 25
-"""MiB that it may have in memory, most of which are what Python and libpulse bring; eighteen are usual, 27 before pages are given back."""
-
-
-def resident(pid: int) -> int:
-    """Return what a process has in memory, in MiB."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(fields["VmRSS"].split()[0]) // 1024
-
 
 def test_a_service_at_work_has_loaded_none_of_what_was_put_off(session: Session) -> None:
     place = session.runtime / "loaded.json"
@@ -55,7 +46,7 @@ def test_a_service_at_work_has_loaded_none_of_what_was_put_off(session: Session)
     service.process = process
     session.wait_for_child("lean", service.is_owner, "to own its name")
     service.wait_connected()
-    session.wait_for(lambda: resident(process.pid) < LARGEST, "what only the start needed to be given back")
+    service.wait_settled()
     service.wait_for_stream("Radio")
     film = session.play("Film")
     service.wait_for_stream("Film")
