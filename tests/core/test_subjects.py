@@ -13,9 +13,9 @@ from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.subjects import DEFAULTS, Subject, affected, is_of_level, subject_of, target_of
 from pwmixer_dbus.core.verbs import muted_of, volume_of
-from pwmixer_dbus.outlets.bus.interfaces import LEVEL, alias_values, interfaces_of, values_of
+from pwmixer_dbus.outlets.bus.interfaces import NODE, OF_LEVEL, alias_values, interfaces_of, values_of
 
-LEVELS = {p.name for p in LEVEL}
+LEVELS = {p.name for p in NODE.properties if p.key in OF_LEVEL}
 
 
 def grouped(index: int) -> Routed:

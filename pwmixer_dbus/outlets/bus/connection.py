@@ -100,10 +100,10 @@ class _Batch:
     serial = 1  # the messages in it have their own
     unix_fds = None
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray) -> None:
         self._bytes = data
 
-    def _marshall(self, _negotiate_unix_fd: bool) -> bytes:
+    def _marshall(self, _negotiate_unix_fd: bool) -> bytes | bytearray:
         return self._bytes
 
 
@@ -199,7 +199,7 @@ class BusConnection:
     @property
     def backlog(self) -> int:
         """How many messages wait for the bus daemon to read."""
-        return self._unwritten
+        return self._unwritten + len(self._gathered)
 
     def serve(self, on_call: Handler, on_name_lost: Callable[[str], None]) -> None:
         """Hand every method call to `on_call`, which says whether it was for it."""
@@ -223,15 +223,17 @@ class BusConnection:
 
     def send(self, message: Message) -> None:
         """Queue a message; it is written at the end of this pass of the loop, where the socket has room."""
-        if self._may_send():
-            message.serial = self._bus.next_serial()
-            self._gather(marshalled(message))
+        self.send_marshalled(marshalled(message))
 
     def send_marshalled(self, message: bytearray) -> None:
         """Queue a message that is complete but for its serial, as `marshalled` writes it; likewise."""
-        if self._may_send():
-            _put_word(message, _SERIAL_AT, self._bus.next_serial())
-            self._gather(message)
+        if not self._may_send():
+            return
+        _put_word(message, _SERIAL_AT, self._bus.next_serial())
+        gathered = self._gathered
+        if not (gathered or self._is_held or self._reading.is_reading):
+            self._loop.call_soon(self._write)
+        gathered.append(message)
 
     def hold(self) -> None:
         """Write nothing until `release`, which has to follow in the same pass of the loop."""
@@ -246,17 +248,11 @@ class BusConnection:
     def _may_send(self) -> bool:
         if not self._bus.connected:
             return False
-        if self._unwritten > OVERFLOW:
+        if self._unwritten + len(self._gathered) > OVERFLOW:
             log.error("the bus daemon has stopped reading; giving up the connection")
             self._bus.disconnect()
             return False
         return True
-
-    def _gather(self, message: bytearray) -> None:
-        if not self._gathered and not self._is_held and not self._reading.is_reading:
-            self._loop.call_soon(self._write)
-        self._gathered.append(message)
-        self._unwritten += 1
 
     def _send_with_descriptor(self, message: Message) -> None:
         """Write a message by itself, since descriptors belong to the first byte that they are sent with."""
@@ -278,16 +274,20 @@ class BusConnection:
                 self.on_answer(call, has_failed)
 
     def _write_gathered(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        if not gathered or not self._bus.connected:
+        gathered = self._gathered
+        if not gathered:
             return
-        data = b"".join(gathered)
+        self._gathered = []
+        if not self._bus.connected:
+            return
+        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         writer = self._writer
         if writer.buf is None and not writer.messages:
-            data = data[writer.sock.send(data) :]
-            if not data:
-                self._unwritten -= len(gathered)
+            sent = writer.sock.send(data)
+            if sent == len(data):
                 return
+            data = data[sent:]
+        self._unwritten += len(gathered)
         batch: Any = _Batch(data)
         written = self._bus.send(batch)
         if written.done():

@@ -4,15 +4,17 @@
 and PropertiesChanged are all made from these tables.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from pwmixer_dbus.core.document import (
     ABSENT_DEVICE,
     Document,
+    Level,
     describe_device,
-    describe_level,
     describe_target,
+    level_of,
 )
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Stream
 from pwmixer_dbus.core.records import dataclass
@@ -413,12 +415,12 @@ STANDARD = (PROPERTIES, INTROSPECTABLE, PEER)
 def interfaces_of(target: Target) -> tuple[Interface, ...]:
     """Return the interfaces of an object below the root."""
     match target:
-        case Device():
-            return (NODE, DEVICE)
         case Stream():
             return (NODE, STREAM)
         case App():
             return (NODE, APP)
+        case Device():
+            return (NODE, DEVICE)
         case Group():
             return (NODE, GROUP)
         case Card():
@@ -443,15 +445,21 @@ def _values(
     }
 
 
-LEVEL = tuple(p for p in NODE.properties if p.name in {"Volume", "Muted", "ChannelVolumes"})
+OF_LEVEL: Mapping[str, Callable[[Level], Any]] = {
+    "volume": attrgetter("volume"),
+    "muted": attrgetter("muted"),
+    "channel_volumes": lambda level: list(level.channels),
+}
+"""What of a level is said under keys of the document, so that whoever asks for one need not be told the rest."""
 
 
 def value_of(state: MixerState, target: Target, prop: Property) -> Any:
     """Return the value of one property of an object."""
     if prop.read is not None:
         return prop.read(state, target)
-    if prop in LEVEL and not isinstance(target, Card):
-        return describe_level(state, target)[prop.key]
+    of_level = OF_LEVEL.get(prop.key)
+    if of_level is not None:
+        return of_level(level_of(state, target))
     return describe_target(state, target)[prop.key]
 
 

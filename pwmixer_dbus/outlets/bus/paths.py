@@ -21,7 +21,7 @@ ALIASES = {Kind.SINK: "/org/pwmixer/Default/sink", Kind.SOURCE: "/org/pwmixer/De
 ALIASED = {path: kind for kind, path in ALIASES.items()}
 """Which default device is at each of them."""
 
-_BELOW = f"{ROOT}/"
+_BELOW, _STREAMS = f"{ROOT}/", f"{ROOT}/streams/"
 
 _ESCAPED = {byte: f"_{byte:02x}" for byte in range(256) if chr(byte) not in ascii_letters + digits}
 
@@ -77,6 +77,8 @@ def find(state: MixerState, path: str) -> Target | None:
 
 def below_root(state: MixerState, path: str) -> Target | None:
     """Return the object at a path below the root."""
+    if path.startswith(_STREAMS):  # as with nearly all
+        return _stream_called(state, path[len(_STREAMS) :])
     if not path.startswith(_BELOW):
         return None
     folder, _, element = path[len(_BELOW) :].partition("/")
@@ -84,9 +86,6 @@ def below_root(state: MixerState, path: str) -> Target | None:
     if not name:
         return None
     match folder:
-        case "streams":
-            is_number = name.isascii() and name.isdigit() and len(name) <= NUMBER_DIGITS and name[0] != "0"
-            return state.stream_numbered(int(name)) if is_number else None
         case "sinks":
             return state.device_named(Kind.SINK, name)
         case "sources":
@@ -98,3 +97,8 @@ def below_root(state: MixerState, path: str) -> Target | None:
         case "cards":
             return next((c for c in state.cards.values() if c.name == name), None)
     return None
+
+
+def _stream_called(state: MixerState, name: str) -> Stream | None:
+    is_number = name.isascii() and name.isdigit() and len(name) <= NUMBER_DIGITS and name[0] != "0"
+    return state.stream_numbered(int(name)) if is_number else None
