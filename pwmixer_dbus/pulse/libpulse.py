@@ -171,7 +171,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         """Make the main loop, which is ours, and the context."""
         self._asyncio = loop = loop or asyncio.get_running_loop()
         super().init(loop)
-        self._loop.tell = self._tell
+        self._loop.said, self._loop.tell = self._said, self._tell
 
     def _ctx_init(self) -> None:
         super()._ctx_init()

@@ -11,7 +11,8 @@ Everything runs on the thread of the loop. There are no events of time: libpulse
 import asyncio
 import ctypes
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from pulsectl import _pulsectl as c
@@ -61,15 +62,15 @@ class _Api(ctypes.Structure):
 
 
 class _Source:
-    """A descriptor that libpulse wants to be watched, with what it wants to be called then; `events` are what it waits for."""
+    """A descriptor that libpulse wants to be watched; `events` are what it waits for, and `run` calls it with those that are there."""
 
-    __slots__ = ("call", "events", "fd", "handle", "poll", "userdata", "watched", "who")
+    __slots__ = ("events", "fd", "handle", "poll", "run", "userdata", "watched", "who")
 
-    def __init__(self, handle: int, who: tuple[int, int, int | None]) -> None:
+    def __init__(self, loop: "MainLoop", handle: int, who: tuple[int, int, int | None]) -> None:
         self.handle = handle
         self.who = who
         self.fd, call, self.userdata = who
-        self.call = _IoCallback(call)
+        self.run = partial(loop.call, _IoCallback(call), loop.address, handle, self.fd)
         self.events = self.watched = 0
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
@@ -79,10 +80,11 @@ class _Source:
 class MainLoop:
     """Runs libpulse whenever asyncio finds one of its descriptors ready; it never blocks.
 
-    `tell` is called when libpulse has returned, and may do anything, `stop` included.
+    `tell` is called when libpulse has returned and there is something in `said`, and may do anything, `stop` included.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.said: Collection[object] = ()
         self.tell: Callable[[], None] = _ignore
         self._loop = loop
         self._sources: dict[int, _Source] = {}
@@ -100,8 +102,8 @@ class MainLoop:
             *(_DeferNew(self._defer_new), _Enable(self._defer_enable), _Free(self._defer_free), ignore_put),
             _Quit(_ignore),
         )
-        self._address = ctypes.addressof(self._api)
-        self.api_pointer = ctypes.cast(self._address, ctypes.POINTER(c.PA_MAINLOOP_API))
+        self.address = ctypes.addressof(self._api)
+        self.api_pointer = ctypes.cast(self.address, ctypes.POINTER(c.PA_MAINLOOP_API))
 
     def call(self, function: Any, *arguments: Any) -> Any:
         """Call a function of libpulse's, and have what it wants to be written on its way at once."""
@@ -113,7 +115,7 @@ class MainLoop:
             while self._due:
                 handle = next(iter(self._due))
                 call, userdata = self._deferred[handle]
-                call(self._address, handle, userdata)
+                call(self.address, handle, userdata)
         finally:
             self._is_inside = False
         if self._changed or self._freed is not None:
@@ -129,14 +131,17 @@ class MainLoop:
 
     def _run(self) -> None:
         self.call(_ignore)
-        self.tell()
+        if self.said:
+            self.tell()
 
     def _ready(self, source: _Source, events: int) -> None:
         """Let libpulse read or write, and read on what has come meanwhile."""
+        run, poll, said = source.run, source.poll, self.said
         for _ in range(READS):
-            self.call(source.call, self._address, source.handle, source.fd, events, source.userdata)
-            self.tell()
-            if not source.watched & INPUT or not source.poll(0):
+            run(events, source.userdata)
+            if said:
+                self.tell()
+            if not source.watched & INPUT or not poll(0):
                 return
             events = INPUT
 
@@ -181,7 +186,7 @@ class MainLoop:
             self._freed = None  # at each read, it gives up what it wants again when it has read
         else:
             self._let_go_of_freed()  # its descriptor may be closed by now, and this one have its number
-            source = _Source(self._new_handle(), who)
+            source = _Source(self, self._new_handle(), who)
             self._sources[source.handle] = source
         source.events = events
         if events != source.watched:

@@ -21,14 +21,15 @@ def address(callback: Any) -> int | None:
 
 
 class Library:
-    """A libpulse that notes what is called; `does` is what it does when a descriptor is ready."""
+    """A libpulse that notes what is called; `does` is what it does when a descriptor is ready. It always has `said` something."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.said = ["this"]
         self.does: Callable[[int, int], None] = lambda *_: None
         self.tells: Callable[[], None] = lambda: None
         self.loop = MainLoop(asyncio.get_running_loop())
-        self.loop.tell = self._tell
+        self.loop.said, self.loop.tell = self.said, self._tell
         self.api = self.loop._api
         self.turn = OnTurn(lambda _api, handle, _data: self._turn(handle))
         self.io = OnIo(lambda _api, handle, _fd, events, _data: self._io(handle, events))
@@ -98,6 +99,28 @@ async def test_what_is_ready_is_read_and_then_told(library: Library) -> None:
         os.write(writes, b"ab")
         await turns()
         assert library.told == ["ready 1", "a", "tell", "ready 1", "b", "tell"]
+        library.loop.stop(0)
+
+
+@on_a_loop
+async def test_where_nothing_is_said_nothing_is_told(library: Library) -> None:
+    """As after the first read of each message."""
+    with pipe() as (reads, writes):
+
+        def read(*_: int) -> None:
+            if os.read(reads, 1) == b"b":
+                library.said.append("that")
+
+        library.said.clear()
+        library.does = read
+        library.watch(reads)
+        library.defer()
+        os.write(writes, b"ab")
+        await turns()
+        assert library.told in (
+            ["turn", "ready 1", "ready 1", "tell"],
+            ["ready 1", "turn", "ready 1", "tell"],
+        )
         library.loop.stop(0)
 
 
