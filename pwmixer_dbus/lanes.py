@@ -355,10 +355,10 @@ class Lanes:
             self._finish(slot, lane, command, error, is_shown=is_shown)
             return
         lane.acknowledged_at = self._loop.time()
-        if isinstance(command, _OfLevel):
-            self._look_by(lane.due)
-        else:
+        if not isinstance(command, _OfLevel):
             lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
+        elif lane.acknowledged_at > lane.sent_at + SHOWN_SOON / 2:  # else there will be a look before
+            self._look_by(lane.due)
 
     def _ask_again(self, slot: Slot, lane: _Lane, command: Command) -> None:
         lane.timer = None

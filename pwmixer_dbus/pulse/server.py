@@ -312,7 +312,8 @@ class SoundServer:
         elif kind is Kind.SERVER:
             self._touch(key)
         else:
-            self._stop_looking(key)  # what is fetched now says whether there is anything to look for
+            if key in self._unlinked:  # what is fetched now says whether there is anything to look for
+                self._stop_looking(key)
             self._touch(key, is_new=what == _NEW)
         self._touch_dependents(kind, what)
 
@@ -392,7 +393,6 @@ class SoundServer:
         self._in_flight.add(key)
         kind, index = key
         self._measures.note(FETCHING, key)
-        self._queue.grew(self._looks())
         done = partial(self._fetched, key)
         read = self._read[kind]
         if kind is Kind.SERVER:
@@ -401,6 +401,7 @@ class SoundServer:
             connection.fetch(_LIST[kind], read=read, seen=self._seen, done=done)
         else:
             connection.fetch(_FETCH[kind], index, read=read, seen=partial(self._named_seen, key), done=done)
+        self._queue.grew(self._looks())  # afterwards, since that waits for it
 
     def _seen(self, record: Record) -> None:
         self._see(place_of(record), record)

@@ -227,10 +227,14 @@ class BusConnection:
 
     def send_marshalled(self, message: bytearray) -> None:
         """Queue a message that is complete but for its serial, as `marshalled` writes it; likewise."""
-        if not self._may_send():
+        bus, gathered = self._bus, self._gathered
+        if not bus.connected:
             return
-        _put_word(message, _SERIAL_AT, self._bus.next_serial())
-        gathered = self._gathered
+        if self._unwritten + len(gathered) > OVERFLOW:
+            log.error("the bus daemon has stopped reading; giving up the connection")
+            bus.disconnect()
+            return
+        _put_word(message, _SERIAL_AT, bus.next_serial())
         if not (gathered or self._is_held or self._reading.is_reading):
             self._loop.call_soon(self._write)
         gathered.append(message)
@@ -244,15 +248,6 @@ class BusConnection:
         if self._is_held:
             self._is_held = False
             self._write()
-
-    def _may_send(self) -> bool:
-        if not self._bus.connected:
-            return False
-        if self._unwritten + len(self._gathered) > OVERFLOW:
-            log.error("the bus daemon has stopped reading; giving up the connection")
-            self._bus.disconnect()
-            return False
-        return True
 
     def _send_with_descriptor(self, message: Message) -> None:
         """Write a message by itself, since descriptors belong to the first byte that they are sent with."""
@@ -336,7 +331,7 @@ class BusConnection:
 
     def reply_with_descriptor(self, call: Message, descriptor: int) -> None:
         """Answer a call with a file descriptor, which is closed here when it is on its way, or cannot be."""
-        if not _wants_reply(call) or not self._may_send():
+        if not _wants_reply(call) or not self._bus.connected:
             os.close(descriptor)
         else:
             answer = Message.new_method_return(call, "h", [0], unix_fds=[descriptor])
