@@ -238,10 +238,16 @@ def evidence_for(
 ) -> tuple[Evidence, ...]:
     """List every fact that counts for or against what `identify` says of the same records, strongest first.
 
-    Where a client has gone before its stream, nobody knows any more what it had said.
+    Where a client has gone before its stream, nobody knows any more what it had said: only that it did comes first then.
     """
     view = _look(stream, client)
     facts = tuple(_facts(view, every=True))
+    if is_of_the_past(stream, client, aliases):
+        said = Evidence(source="client, which has gone since", value=stream.identity.app_id, verdict=USED)
+        others = (
+            Evidence(source=f.source, value=f.value, verdict=WEAKER if f.app_id else f.refusal) for f in facts
+        )
+        return (said, *others)
     used = _strongest(facts)
     if used is None:
         title = _title(view)
@@ -253,6 +259,13 @@ def evidence_for(
         Evidence(source=fact.source, value=fact.value, verdict=_verdict(fact, used, alias)) for fact in facts
     )
     return (Evidence(source="alias", value=wanted, verdict=USED), *evidence) if alias else evidence
+
+
+def is_of_the_past(stream: Stream, client: Client | None, aliases: Mapping[str, str]) -> bool:
+    """Whether a stream belongs to its application by what its client had said, which has gone since."""
+    if client is not None or stream.client is None or not stream.identity.app_id:
+        return False
+    return identify(stream, client, aliases).app_id != stream.identity.app_id
 
 
 def _strongest(facts: Iterable[_Fact]) -> _Fact | None:

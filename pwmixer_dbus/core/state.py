@@ -28,7 +28,7 @@ from pwmixer_dbus.core.events import (
     Seen,
     Snapshot,
 )
-from pwmixer_dbus.core.identity import identify
+from pwmixer_dbus.core.identity import identify, is_of_the_past
 from pwmixer_dbus.core.model import (
     UNRESOLVED,
     App,
@@ -331,7 +331,7 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
     if known is not None and _same_evidence(known, stream):
         identity = known.identity
     else:
-        identity = identify(stream, state.client_of(stream), state.settings.aliases)
+        identity = _identity_of(state, stream, known)
     number = stream.number or (known.number if known else state.next_number)
     stream = _as_decided(stream, known or stream, number, identity)
     if stream == known:
@@ -391,6 +391,14 @@ def _client_seen(state: MixerState, client: Client) -> Result:
         after, more = _identified(after, stream)
         changes += more
     return after, tuple(changes)
+
+
+def _identity_of(state: MixerState, stream: Stream, known: Stream | None) -> Identity:
+    """Say what a stream is, which was `known` before; what its client has said counts even when that has gone."""
+    client, aliases = state.client_of(stream), state.settings.aliases
+    if known is not None and known.client == stream.client and is_of_the_past(known, client, aliases):
+        return known.identity
+    return identify(stream, client, aliases)
 
 
 def _identified(state: MixerState, stream: Stream) -> Result:
@@ -552,8 +560,9 @@ def _configured(state: MixerState, settings: Settings) -> Result:
     changes = [_change(state.server, state.server)]
     if settings.aliases != state.settings.aliases:
         for stream in state.streams.values():
-            after, more = _identified(after, stream)
-            changes += more
+            if not is_of_the_past(stream, state.client_of(stream), state.settings.aliases):
+                after, more = _identified(after, stream)
+                changes += more
     return after, tuple(changes)
 
 
@@ -590,7 +599,7 @@ def _from_snapshot(state: MixerState, snapshot: Snapshot) -> MixerState:
         known = state.streams.get(key, shown) if same_life else shown
         number = known.number or next_number
         next_number = max(next_number, number + 1)
-        identity = identify(shown, after.client_of(shown), state.settings.aliases)
+        identity = _identity_of(after, shown, known)
         streams[key] = _as_decided(shown, known, number, identity)
         members.setdefault(identity.app_id, []).append(key)
     directory = directory_of(streams.values())

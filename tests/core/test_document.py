@@ -156,6 +156,20 @@ def test_why_a_stream_is_what_it_is_can_be_asked() -> None:
     assert (explained["app_id"], explained["actual_device"]) == ("bin:music", "speakers")
 
 
+def test_of_a_stream_whose_client_has_gone_it_is_said_that_it_came_from_there() -> None:
+    state = state_of(client(5), playback(binary="", client=5, properties={"application.name": "Radio"}))
+    gone = after(state, Gone(kind=Kind.CLIENT, index=5))
+    explained: Any = explain_stream(gone, stream_of(gone))
+    assert explained["app_id"] == "bin:music"
+    assert [tuple(fact.values()) for fact in explained["evidence"]] == [
+        ("client, which has gone since", "bin:music", "used"),
+        ("stream application.name", "Radio", "weaker"),
+    ]
+    own = after(state_of(client(5), playback(client=5)), Gone(kind=Kind.CLIENT, index=5))
+    explained = explain_stream(own, stream_of(own))
+    assert [fact["source"] for fact in explained["evidence"]] == ["stream application.process.binary"]
+
+
 def test_what_rules_say_of_how_it_looks_is_shown() -> None:
     state = state_of(playback(10), playback(11))
     look: dict[str, Any] = {"display_name": "Radio", "icon_name": "radio", "hidden": True, "group": "Chat"}

@@ -184,6 +184,23 @@ def test_a_client_that_goes_before_its_stream_leaves_it_its_name() -> None:
     assert app(after(state, Gone(kind=Kind.CLIENT, index=5))).streams == ((Kind.PLAYBACK, 10),)
 
 
+def test_whatever_comes_after_its_client_has_gone_a_stream_keeps_its_application() -> None:
+    state = after(state_of(playback(binary="", client=5), client(5)), Gone(kind=Kind.CLIENT, index=5))
+    titled = playback(binary="", client=5, media_name="a song", properties={"media.title": "a song"})
+    for event in (
+        Seen(record=titled),
+        Configured(settings=Settings(aliases={"bin:other": "bin:another"})),
+        snapshot(titled),
+    ):
+        state = after(state, event)
+        assert [*state.apps] == [MUSIC]
+    state = after(state, Seen(record=client(5, "video")))
+    assert app(state, "bin:video").streams == ((Kind.PLAYBACK, 10),)
+    state = after(state, Gone(kind=Kind.CLIENT, index=5), Seen(record=playback(binary="game", client=6)))
+    assert app(state, "bin:game").streams == ((Kind.PLAYBACK, 10),)
+    assert app(after(state, snapshot(server(cookie=2), titled)), "stream:playback-10").streams
+
+
 def test_an_application_that_falls_silent_stays_known() -> None:
     state = after(state_of(playback()), wanted(0.4), Gone(kind=Kind.PLAYBACK, index=10))
     assert (app(state).streams, app(state).volume) == ((), 0.4)
