@@ -111,7 +111,8 @@ MAY_IMPORT = {
     "startup/bundle": set[str](),
     "startup/sharing": set[str](),
     "startup/bundling": {"startup/bundle", "startup/later", "startup/sharing", "system/runtime"},
-    "startup/later": set[str](),
+    "startup/typed": set[str](),
+    "startup/later": {"startup/typed"},
     "start": {"startup/bundle", "core", "daemon", "outlets/bus", "startup/later"},
     "cli": {"startup/bundle", "cli", "cli/rules", "cli/stats", "config", "system/runtime", "__init__"},
 }

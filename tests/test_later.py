@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+import typing
 from functools import partial
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from session import PATIENCE
 
 from pwmixer_dbus import __version__
-from pwmixer_dbus.startup import later
+from pwmixer_dbus.startup import later, typed
 
 WITH_STAND_INS = """
 import json, sys
@@ -45,20 +46,52 @@ main()
 """
 
 
-WITH_A_TYPE_IN_QUOTES = """
-import builtins, json, typing
+WITH_TYPES = """
+import json, sys
 from pwmixer_dbus.startup import later
-compiled, real = [], compile
-builtins.compile = lambda text, name, *more, **named: (compiled.append(name), real(text, name, *more, **named))[1]
-L = typing.TypeVar("L", bound="Later | None")
-before = compiled.count("<string>")
 with later.put_off():
-    K = typing.TypeVar("K", bound="Later | None")
-J = typing.TypeVar("J", bound="Later | None")
-class Later: ...
-found = {name: kind.__bound__ for name, kind in (("j", J), ("k", K), ("l", L))}
-kinds = typing.get_type_hints(type("Of", (), {"__annotations__": found}), globals())
-print(json.dumps([compiled.count("<string>") - before, kinds["j"] == kinds["k"] == kinds["l"] == Later | None]))
+    import typing
+    from typing import Generic, NamedTuple, Protocol, TypedDict, TypeVar, Union, cast
+    class Point(NamedTuple):
+        "A place."
+        x: int
+        y: int = 2
+        @property
+        def both(self): return self.x + self.y
+    class Known(TypedDict, total=False):
+        name: str
+    T = TypeVar("T", bound="Later | None")
+    class Box(Generic[T]):
+        __slots__ = ("held",)
+    class Opener(Protocol[T]):
+        def open(self, box: Union[Box[T], None]) -> "Later": ...
+    Pairs = tuple[T, list[T]]
+    held = [Point(1), Point(1, y=3).both, Point._fields, Point.__name__, Known(name="a"), type(Known()).__name__,
+        cast(int, "5"), Box[int].__name__, Opener.__mro__ == (Opener, object), str(Pairs[int]), hasattr(Box(), "__dict__")]
+asleep = type(sys.modules["typing"]).__name__
+ours = {"__name__": "pwmixer_dbus.outlets.late"}
+exec("from typing import Any, NamedTuple", ours)
+still = [type(sys.modules["typing"]).__name__, ours["NamedTuple"] is NamedTuple]
+from typing import NamedTuple as Real, get_type_hints
+awake = type(sys.modules["typing"]).__name__
+print(json.dumps([held, asleep, still, awake, Real is NamedTuple, get_type_hints(type("Of", (), {"__annotations__": {"a": "int"}})) == {"a": int}]))
+"""
+
+WITH_NUMBERS = """
+import json
+from pwmixer_dbus.startup import later
+import sys
+sys.modules["ssl"] = None
+with later.put_off():
+    import signal, socket
+before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+handler = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+with socket.socket(socket.AF_UNIX) as one:
+    kinds = [one.family == socket.AF_UNIX, one.type == socket.SOCK_STREAM, type(one.family).__name__]
+import enum
+WAY = 7
+enum.IntEnum._convert_("Way", "__main__", lambda name: name == "WAY")
+print(json.dumps([before == signal.SIG_DFL, handler == signal.SIG_IGN, type(signal.SIGTERM).__name__, kinds, Way(7).name, WAY]))
 """
 
 
@@ -106,8 +139,20 @@ def test_what_is_there_in_c_has_all_names(name: str) -> None:
     assert {*real.__all__} <= {*vars(in_c)}
 
 
-def test_a_type_in_quotes_is_what_it_is_without_being_compiled() -> None:
-    assert json.loads(run(WITH_A_TYPE_IN_QUOTES).stdout) == [0, True]
+def test_types_that_say_nothing_make_the_same_classes() -> None:
+    held, asleep, still, awake, *real = json.loads(run(WITH_TYPES).stdout)
+    point = [[1, 2], 4, ["x", "y"], "Point"]
+    assert held == [*point, {"name": "a"}, "dict", "5", "Box", True, "tuple[int, list[int]]", False]
+    assert (asleep, still) == ("_Later", ["_Later", True])
+    assert (awake, real) == ("module", [False, True])
+
+
+def test_types_that_say_nothing_are_asked_for_by_names_that_there_are() -> None:
+    assert {name for name in typed.NAMES if not hasattr(typing, name)} == set()
+
+
+def test_numbers_of_the_system_stay_numbers_while_the_service_is_loaded() -> None:
+    assert json.loads(run(WITH_NUMBERS).stdout) == [True, True, "int", [True, True, "int"], "WAY", 7]
 
 
 def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:

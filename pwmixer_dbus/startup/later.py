@@ -5,17 +5,21 @@ others, to encrypt, to look into functions for people who debug. A stand-in is i
 as something of it is used after the start. `pwmixer_dbus.start` begins anew without any of this where one does not fit.
 """
 
+from __future__ import annotations
+
 import re
 import sys
-import typing
 from _frozen_importlib import ModuleSpec
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import EnumType
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, cast
 
+from pwmixer_dbus.startup import typed
+
+TYPE_CHECKING = False  # to import it would load `typing`
 if TYPE_CHECKING:
-    from importlib.abc import Loader
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
 _CO_COROUTINE = 0x80
 
@@ -41,7 +45,7 @@ class _Signature:
     def __init__(self, *_of: object) -> None:
         pass
 
-    def replace(self, **_changes: object) -> "_Signature":
+    def replace(self, **_changes: object) -> _Signature:
         return self
 
 
@@ -75,6 +79,7 @@ LATER: Mapping[str, Mapping[str, Any]] = {
     "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},  # asyncio: to run programs; brings locale
     "tempfile": {},  # ctypes: to find libraries by running programs; brings random
     "traceback": {},  # logging: to tell of exceptions
+    "typing": {},  # to say what type checkers read
     "urllib.parse": {"unquote": _unquote},  # pathlib: to write a path as an address; brings ipaddress
     "xml.etree.ElementTree": {"Element": object},  # dbus-fast: to read the introspection of others
     "xml.parsers.expat": {},  # likewise
@@ -87,12 +92,24 @@ AT_START: Mapping[str, Mapping[str, Any]] = {
         "Parameter": _Signature,
         "get_annotations": lambda kind: dict(kind.__annotations__),  # dataclasses, from Python 3.13 on
     },
+    "typing": typed.NAMES,
 }
-"""What is called while libraries are loaded; the real one is there for whoever calls it afterwards."""
+"""What is used while libraries are loaded; the real one is there for whoever uses it afterwards."""
 
 
 IN_C: Mapping[str, str] = {"datetime": "_datetime"}
 """What Python has in C as well, by the same names: before Python 3.12, the other one is made first, and thrown away. For tomllib."""
+
+
+def _leave_numbers(_: EnumType, name: str, module: str, *__: object, **___: object) -> None:
+    """Leave the numbers that a module has from C as they are, where Python has enumerations made of them."""
+    vars(sys.modules[module])[name] = lambda number: number
+
+
+def _asks_for_types_only() -> bool:
+    """Whether the module that asks a stand-in is one of those that a service loads later; any other may look into types."""
+    name: str = sys._getframe(2).f_globals.get("__name__", "")  # noqa: SLF001 - modules say this in no other way
+    return name.partition(".")[0] in {"pwmixer_dbus", "tomllib"}
 
 
 class _Later(ModuleType):
@@ -103,7 +120,11 @@ class _Later(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # the import system asks for these, and does without
             raise AttributeError(name)
-        return self._when_called(name) if self.asleep else getattr(self._real(), name)
+        if self.asleep:
+            return self._when_called(name)
+        if self.__name__ == "typing" and name in typed.NAMES and _asks_for_types_only():
+            return typed.NAMES[name]
+        return getattr(self._real(), name)
 
     def _when_called(self, name: str) -> Callable[..., Any]:
         def function(*values: object, **named: object) -> Any:
@@ -131,7 +152,7 @@ class _Finder:
         self.found: list[ModuleType] = []
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        return ModuleSpec(name, cast("Loader", self)) if _Later.asleep and name in LATER else None
+        return ModuleSpec(name, self) if _Later.asleep and name in LATER else None  # type: ignore[arg-type] # by its methods
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         self.found.append(_Later(spec.name))
@@ -148,13 +169,13 @@ def put_off() -> Iterator[None]:
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     _Later.asleep = True
-    # To see whether a type in quotes can be compiled, Python makes 119 types for syntax trees; as a text it is as good.
-    # It stays so, since tomllib has some, too.
-    vars(typing)["compile"] = lambda text, *_: text
+    convert = EnumType._convert_  # type: ignore[attr-defined] # what `socket` and `signal` call, for 150 numbers
+    EnumType._convert_ = _leave_numbers  # type: ignore[attr-defined]
     try:
         yield
     finally:
         _Later.asleep = False
+        EnumType._convert_ = convert  # type: ignore[attr-defined]
         sys.meta_path.remove(finder)
         sys.modules.update({name: _Later(name) for name in IN_C if name not in sys.modules})
         for stand_in in finder.found:
