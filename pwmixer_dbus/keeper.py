@@ -339,10 +339,11 @@ class Keeper:
         ]
         if learned_of:
             self._mixer.on_event(AppsWanted(wishes=tuple(map(_wish, learned_of))), MEMORY)
-        if about is None or any(name not in known.apps and name not in known.devices for name in about):
-            self._mixer.on_event(
-                _held(memory), MEMORY
-            )  # who is new may have taken the place of one who had a cap
+        if about is None or (
+            memory.is_full and any(name not in known.apps and name not in known.devices for name in about)
+        ):
+            # Who is new may have taken the place of one who had a cap.
+            self._mixer.on_event(_held(memory), MEMORY)
 
     def _moment(self, key: Key | None) -> Moment:
         now = self._loop.time()
@@ -536,9 +537,9 @@ def _level(app: KnownApp) -> Level:
 
 
 def _held(memory: Memory) -> Capped:
-    known: dict[str, KnownApp | KnownDevice] = {**memory.apps, **memory.devices}
-    caps = {name: each.max_volume for name, each in known.items() if each.max_volume is not None}
-    return Capped(caps=caps, locked=frozenset(name for name, each in known.items() if each.locked))
+    known: list[tuple[str, KnownApp | KnownDevice]] = [*memory.apps.items(), *memory.devices.items()]
+    caps = {name: each.max_volume for name, each in known if each.max_volume is not None}
+    return Capped(caps=caps, locked=frozenset(name for name, each in known if each.locked))
 
 
 def _about(target: App | Device) -> Intent:

@@ -17,6 +17,7 @@ from pwmixer_dbus.core.events import KEEP, Keep
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.table import with_entry, without
 
 APPS, DEVICES, DEVICES_PER_APP = 1000, 200, 32
 """How many are remembered; beyond that, what has been unused longest is forgotten."""
@@ -126,6 +127,11 @@ class Memory:
     apps: Mapping[str, KnownApp] = field(default_factory=lambda: MappingProxyType({}))
     devices: Mapping[str, KnownDevice] = field(default_factory=lambda: MappingProxyType({}))
     rules_off: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever is new may have taken the place of another."""
+        return len(self.apps) >= APPS or len(self.devices) >= DEVICES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,23 +279,22 @@ def learned(memory: Memory, intent: Intent, now: float) -> Memory:
 
 
 def all_learned(memory: Memory, intents: Iterable[Intent], now: float) -> Memory:
-    """Return the memory with more intents, in their order; what is known is gone through once, however many there are."""
-    apps, devices, day = dict(memory.apps), dict(memory.devices), _day(now)
-    differs = False
+    """Return the memory with more intents, in their order."""
+    apps, devices, day = memory.apps, memory.devices, _day(now)
     for intent in intents:
-        is_new = (
-            _device_learned(devices, intent, day)
-            if isinstance(intent, DeviceIntent)
-            else _app_learned(apps, intent, day)
-        )
-        differs = differs or is_new
-    return bounded(replace(memory, apps=apps, devices=devices)) if differs else memory
+        if isinstance(intent, DeviceIntent):
+            devices = _device_learned(devices, intent, day)
+        else:
+            apps = _app_learned(apps, intent, day)
+    if apps is memory.apps and devices is memory.devices:
+        return memory
+    return bounded(replace(memory, apps=apps, devices=devices))
 
 
-def _app_learned(apps: dict[str, KnownApp], intent: AppIntent, day: int) -> bool:
+def _app_learned(apps: Mapping[str, KnownApp], intent: AppIntent, day: int) -> Mapping[str, KnownApp]:
     app_id = clean(intent.app_id)
     if not app_id or app_id.startswith(NOBODY):
-        return False
+        return apps
     known = apps.get(app_id) or KnownApp(app_id=app_id, name=app_id)
     volume = _sane(intent.volume)
     app = replace(
@@ -328,8 +333,7 @@ def met(memory: Memory, app: App, now: float, first_volume: float | None = None)
         icon_name=clean(app.icon_name) or known.icon_name,
         used=today,
     )
-    apps = {key: app for key, app in memory.apps.items() if key != app_id} | {app_id: fresh}
-    after = bounded(replace(memory, apps=apps))
+    after = bounded(replace(memory, apps=_put_last(memory.apps, app_id, known, fresh)))
     return after if app_id in after.apps else memory
 
 
@@ -339,7 +343,7 @@ def forgotten(memory: Memory, app_id: str | None) -> Memory:
         return memory if not memory.apps and not memory.devices else Memory(rules_off=memory.rules_off)
     if app_id not in memory.apps:
         return memory
-    return replace(memory, apps={k: v for k, v in memory.apps.items() if k != app_id})
+    return replace(memory, apps=without(memory.apps, app_id))
 
 
 def device_forgotten(memory: Memory, key: str) -> Memory:
@@ -362,9 +366,11 @@ def bounded(memory: Memory) -> Memory:
     )
 
 
-def _device_learned(devices: dict[str, KnownDevice], intent: DeviceIntent, day: int) -> bool:
+def _device_learned(
+    devices: Mapping[str, KnownDevice], intent: DeviceIntent, day: int
+) -> Mapping[str, KnownDevice]:
     if not is_device_key(intent.key):
-        return False
+        return devices
     known = devices.get(intent.key) or KnownDevice(key=intent.key, name=intent.key)
     device = replace(
         known,
@@ -445,9 +451,13 @@ def _without_device(app: KnownApp, key: str) -> KnownApp:
 
 def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
     """Drop what ranks lowest; within a day, what stands first has been unused longest."""
-    ranked = sorted(entries, key=lambda key: (not entries[key].is_bare, entries[key].used))
-    surplus = set(ranked[: max(len(ranked) - limit, 0)])
-    return {key: entry for key, entry in entries.items() if key not in surplus}
+    surplus = len(entries) - limit
+    if surplus <= 0:
+        return entries
+    ranked = sorted(entries.items(), key=lambda item: (not item[1].is_bare, item[1].used))
+    for key, _ in ranked[:surplus]:
+        entries = without(entries, key)
+    return entries
 
 
 def _text(said: str, known: str) -> str:
@@ -455,13 +465,11 @@ def _text(said: str, known: str) -> str:
     return known if said == known else clean(said) or known
 
 
-def _put_last(entries: dict[str, E], key: str, known: E, entry: E) -> bool:
-    """Put an entry last, where it is another one than was known; return whether it is."""
+def _put_last(entries: Mapping[str, E], key: str, known: E, entry: E) -> Mapping[str, E]:
+    """Put an entry last, where it is another one than was known."""
     if entry == known:
-        return False
-    entries.pop(key, None)
-    entries[key] = entry
-    return True
+        return entries
+    return with_entry(without(entries, key) if key in entries else entries, key, entry)
 
 
 def _day(now: float) -> int:

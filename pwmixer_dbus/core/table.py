@@ -6,11 +6,15 @@ need not know which it is; the rule of this file: but for time, nothing tells th
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain
-from typing import Any, Generic, TypeVar, overload
+from operator import itemgetter
+from typing import Generic, TypeVar, overload
 
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+
+_Entry = tuple[int, K, V]
+"""Its place in the order, its key and its value."""
 
 SMALL = 128
 """How many entries are copied at once; from here on that takes longer than what a `Table` does (docs/performance.md)."""
@@ -21,15 +25,19 @@ BUCKETS = 37
 
 def with_entry(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
     """Return the mapping with an entry: in the place of the one with its key, or behind the last."""
-    if type(mapping) is dict and len(mapping) < SMALL:
+    if type(mapping) is Table:
+        return mapping.with_entry(key, value)
+    if len(mapping) < SMALL:
         return {**mapping, key: value}
-    return (mapping if type(mapping) is Table else Table(mapping)).with_entry(key, value)
+    return Table(mapping).with_entry(key, value)
 
 
 def without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
     """Return the mapping without an entry. Raises KeyError where there is none with this key."""
     if type(mapping) is Table:
         return mapping.without(key)
+    if len(mapping) > SMALL:
+        return Table(mapping).without(key)
     rest = dict(mapping)
     del rest[key]
     return rest
@@ -50,9 +58,9 @@ class Table(Mapping[K, V], Generic[K, V]):
     __slots__ = ("_buckets", "_length", "_next_place")
 
     def __init__(self, entries: Mapping[K, V]) -> None:
-        self._buckets: list[dict[K, tuple[int, V]]] = [{} for _ in range(BUCKETS)]
+        self._buckets: list[dict[K, _Entry[K, V]]] = [{} for _ in range(BUCKETS)]
         for place, (key, value) in enumerate(entries.items()):
-            self._buckets[hash(key) % BUCKETS][key] = place, value
+            self._buckets[hash(key) % BUCKETS][key] = place, key, value
         self._length = self._next_place = len(entries)
 
     def with_entry(self, key: K, value: V) -> "Table[K, V]":
@@ -61,7 +69,7 @@ class Table(Mapping[K, V], Generic[K, V]):
         bucket = self._buckets[which]
         known = bucket.get(key)
         place = self._next_place if known is None else known[0]
-        return self._changed(which, {**bucket, key: (place, value)}, known is None)
+        return self._changed(which, {**bucket, key: (place, key, value)}, known is None)
 
     def without(self, key: K) -> Mapping[K, V]:
         """See the function of this name; what has become small is a dict."""
@@ -71,7 +79,7 @@ class Table(Mapping[K, V], Generic[K, V]):
         fewer = self._changed(which, bucket, -1)
         return fewer if fewer._length > SMALL // 2 else fewer._in_order()  # noqa: SLF001 - another one of ours
 
-    def _changed(self, which: int, bucket: dict[K, tuple[int, V]], more: int) -> "Table[K, V]":
+    def _changed(self, which: int, bucket: dict[K, _Entry[K, V]], more: int) -> "Table[K, V]":
         changed: Table[K, V] = object.__new__(Table)
         changed._buckets = self._buckets.copy()
         changed._buckets[which] = bucket
@@ -80,11 +88,11 @@ class Table(Mapping[K, V], Generic[K, V]):
         return changed
 
     def _in_order(self) -> dict[K, V]:
-        entries = chain.from_iterable(bucket.items() for bucket in self._buckets)
-        return {key: value for key, (_, value) in sorted(entries, key=_place)}
+        entries = chain.from_iterable([bucket.values() for bucket in self._buckets])
+        return {key: value for _, key, value in sorted(entries, key=itemgetter(0))}
 
     def __getitem__(self, key: K) -> V:
-        return self._buckets[hash(key) % BUCKETS][key][1]
+        return self._buckets[hash(key) % BUCKETS][key][2]
 
     @overload
     def get(self, key: K, /) -> V | None: ...
@@ -93,7 +101,7 @@ class Table(Mapping[K, V], Generic[K, V]):
     def get(self, key: K, /, default: V | D | None = None) -> V | D | None:
         """Return the value of a key, or what is given for none."""
         found = self._buckets[hash(key) % BUCKETS].get(key)
-        return default if found is None else found[1]
+        return default if found is None else found[2]
 
     def __contains__(self, key: object) -> bool:
         return key in self._buckets[hash(key) % BUCKETS]
@@ -123,7 +131,3 @@ class Table(Mapping[K, V], Generic[K, V]):
 
     def __repr__(self) -> str:
         return repr(self._in_order())
-
-
-def _place(entry: tuple[Any, tuple[int, Any]]) -> int:
-    return entry[1][0]

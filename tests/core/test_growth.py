@@ -2,15 +2,15 @@
 
 import gc
 import sys
-import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from build import after, client, playback, sink, snapshot, state_of
+from counting import Done, taken
 
 from pwmixer_dbus.core.events import Event, Gone, Seen
 from pwmixer_dbus.core.matching import Outcomes, facts, outcome, prepared
@@ -20,49 +20,12 @@ from pwmixer_dbus.core.routing import Routing, World, decide, follow
 from pwmixer_dbus.core.rules import Rule, rule_from_plain
 from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.core.subjects import affected
-from pwmixer_dbus.core.table import SMALL
+from pwmixer_dbus.core.table import SMALL, lasting
 
 FEW, FACTOR = 200, 4
 """So many streams, and so many times as many."""
 
 TEN, MANY = 10, 1000
-
-
-class Done(NamedTuple):
-    """What one operation has taken: steps of the interpreter, and bytes at most, copies that were dropped again included."""
-
-    steps: int
-    bytes: int
-
-
-def taken(do: Callable[[], object]) -> Done:
-    """Count what is done, after it has been done once, since records make their methods when they are first used."""
-    do()
-    steps = 0
-
-    def note(frame: FrameType, event: str, _about: Any) -> Any:
-        nonlocal steps
-        frame.f_trace_opcodes = True
-        steps += event == "opcode"
-        return note
-
-    before = sys.gettrace()
-    sys.settrace(note)
-    try:
-        do()
-    finally:
-        sys.settrace(before)
-    gc.disable()
-    tracemalloc.start()
-    try:
-        begun = tracemalloc.get_traced_memory()[0]
-        kept = do()
-        most = tracemalloc.get_traced_memory()[1] - begun
-        del kept
-    finally:
-        tracemalloc.stop()
-        gc.enable()
-    return Done(steps, most)
 
 
 class Calls:
@@ -121,9 +84,10 @@ def deaths(count: int) -> int:
 def intents(count: int) -> int:
     """Learn ten intents where so many applications are known."""
     known = {f"bin:a{i}": KnownApp(app_id=f"bin:a{i}") for i in range(count)}
+    memory = Memory(apps=lasting(known))
     asked = [AppIntent(app_id=f"bin:a{i}", volume=0.4) for i in range(10)]
     with counted() as calls:
-        all_learned(Memory(apps=known), asked, 0.0)
+        all_learned(memory, asked, 0.0)
     return calls.count
 
 
