@@ -7,11 +7,10 @@ need not know which it is; the rule of this file: but for time, nothing tells th
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain
 from operator import itemgetter
-from typing import Generic, TypeVar, overload
+from typing import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
-D = TypeVar("D")
 
 _Entry = tuple[int, K, V]
 """Its place in the order, its key and its value."""
@@ -48,7 +47,7 @@ def lasting(entries: dict[K, V]) -> Mapping[K, V]:
     return entries if len(entries) <= SMALL else Table(entries)
 
 
-class Table(Mapping[K, V], Generic[K, V]):
+class Table(Mapping[K, V]):
     """A frozen mapping in the order of a dict, whose entries lie in buckets, by the hashes of their keys.
 
     A change copies one bucket and the row of them. Each entry has its place in the order beside it, by which they are
@@ -94,11 +93,7 @@ class Table(Mapping[K, V], Generic[K, V]):
     def __getitem__(self, key: K) -> V:
         return self._buckets[hash(key) % BUCKETS][key][2]
 
-    @overload
-    def get(self, key: K, /) -> V | None: ...
-    @overload
-    def get(self, key: K, /, default: V | D) -> V | D: ...
-    def get(self, key: K, /, default: V | D | None = None) -> V | D | None:
+    def get(self, key: K, default: Any = None, /) -> Any:
         """Return the value of a key, or what is given for none."""
         found = self._buckets[hash(key) % BUCKETS].get(key)
         return default if found is None else found[2]

@@ -14,7 +14,7 @@ from counting import Done, taken
 
 from pwmixer_dbus.core.events import Event, Gone, Seen
 from pwmixer_dbus.core.matching import Outcomes, facts, outcome, prepared
-from pwmixer_dbus.core.memory import AppIntent, KnownApp, Memory, all_learned
+from pwmixer_dbus.core.memory import AppIntent, KnownApp, Memory, all_learned, learned
 from pwmixer_dbus.core.model import Client, Kind, Stream
 from pwmixer_dbus.core.routing import Routing, World, decide, follow
 from pwmixer_dbus.core.rules import Rule, rule_from_plain
@@ -167,6 +167,26 @@ CHANGES: dict[str, tuple[Event, ...]] = {
 @pytest.mark.parametrize("events", CHANGES.values(), ids=CHANGES)
 def test_a_change_of_one_object_costs_the_same_among_a_thousand(events: tuple[Event, ...]) -> None:
     assert_costs_the_same(crowd, lambda state: after(state, *events))
+
+
+def test_an_intent_costs_the_same_among_a_thousand_applications_that_are_known() -> None:
+    def known(count: int) -> Memory:
+        return Memory(apps=lasting({f"bin:a{i}": KnownApp(app_id=f"bin:a{i}") for i in range(count)}))
+
+    assert_costs_the_same(known, lambda memory: learned(memory, AppIntent(app_id="bin:a5", volume=0.4), 0.0))
+    assert_costs_the_same(known, lambda memory: learned(memory, AppIntent(app_id="bin:b", volume=0.4), 0.0))
+
+
+def test_where_a_stream_goes_costs_the_same_among_a_thousand_that_rules_have_sent_somewhere() -> None:
+    def sent(count: int) -> tuple[Routing, World, Change]:
+        *known, last = (playback(100 + i, device=1, media_name=f"a{i}") for i in range(count + 1))
+        state = state_of(sink(), sink(2, "headset"), *known, last)
+        ready = prepared([Rule(name="all", conditions=(), to=("headset",))])
+        world = World(state=state, wants=lambda stream: outcome(ready, facts(ready, state, stream)))
+        routing = decide(Routing(), world, [(s.kind, s.index) for s in known], 1.0).routing
+        return routing, world, Change(kind=last.kind, before=None, after=last)
+
+    assert_costs_the_same(sent, lambda crowd: follow(crowd[0], crowd[1], (crowd[2],), 2.0))
 
 
 def assert_costs_the_same(made: Callable[[int], Any], do: Callable[[Any], object]) -> None:
