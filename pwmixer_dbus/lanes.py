@@ -400,7 +400,9 @@ class Lanes:
     ) -> None:
         """End the running command; `is_shown` says whether the server shows it, where that has been looked at."""
         lane.stop_timer()
-        self._measures.note(DONE if error is None else FAILED, command.key, lane.sent_at, type(command))
+        self._measures.note(
+            DONE if error is None else FAILED, command.key, lane.sent_at, type(command).__name__
+        )
         waiters, lane.done_running = lane.done_running, []
         lane.running = lane.acknowledged_at = None
         if lane.waiting is not None:

@@ -32,7 +32,7 @@ from pwmixer_dbus.core.routing import (
 )
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.tally import MOVED
+from pwmixer_dbus.core.tally import RULED
 from pwmixer_dbus.mixer import Mixer
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class Router:
 
     def _moved(self, command: Command, error: MixerError | None) -> None:
         if error is None:
-            self._mixer.measures.note(MOVED, command.key)
+            self._mixer.measures.note(RULED, command.key)
         else:
             now, state = self._loop.time(), self._mixer.state
             self._routing, again_at = failed(self._routing, state, command.key, now)

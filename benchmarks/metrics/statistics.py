@@ -118,7 +118,7 @@ def alone() -> dict[str, float]:
     ways: dict[str, Callable[[], object]] = {
         "a notice": lambda: measures.note(NOTICE, key),
         "a look": lambda: measures.note(FETCHING, key),
-        "its end": lambda: measures.note(FETCHED, key, None, False),
+        "its end": lambda: measures.note(FETCHED, key, 1.0),
         "an event": lambda: measures.applied(seen, changed=True),
         "that all have heard of it": lambda: measures.note(CHANGED, key, 1.0),
         "a signal": lambda: measures.note(SIGNAL, key, 1.0),

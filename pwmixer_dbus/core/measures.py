@@ -19,8 +19,9 @@ from pwmixer_dbus.core.tally import (
     CALL,
     COMMAND,
     DIED,
-    ENDED,
+    GONE,
     NOTICE,
+    SEEN,
     SPENT,
     WHATS,
     About,
@@ -102,7 +103,7 @@ class Measures:
     # --- what happens
 
     def note(
-        self, what: int, about: About | None = None, since: float | None = None, detail: object = None
+        self, what: int, about: About | None = None, since: float | None = None, detail: str = ""
     ) -> float:
         """Note that something happens, as `core.tally` has it; return when."""
         now = self.clock()
@@ -113,11 +114,11 @@ class Measures:
         """Note a notice of the sound server."""
         if len(self._pending) > _MOST:
             self.counted()
-        self._add((NOTICE, self.clock(), key, None, None))
+        self._add((NOTICE, self.clock(), key, None, ""))
 
     def spent(self, about: About | str, since: float) -> None:
         """Charge the time since then to an object or a caller; what is charged meanwhile is not charged twice."""
-        self._add((SPENT, self.clock(), about, since, None))
+        self._add((SPENT, self.clock(), about, since, ""))
         if len(self._pending) > _MANY:
             self.counted()
 
@@ -131,24 +132,26 @@ class Measures:
 
     def commanded(self, command: Command, now: float) -> None:
         """Note a command that was sent to the sound server at a time."""
-        self._add((COMMAND, now, command.key, None, type(command)))
+        self._add((COMMAND, now, command.key, None, type(command).__name__))
 
     def applied(self, event: Event, *, changed: bool) -> None:
         """Note an event that has just been applied."""
         now = self.applied_at = self.clock()
+        if not changed:
+            self.counts.events_without_change += 1
         if type(event) is Seen:
-            self._add((APPLIED, now, place_of(event.record), None, changed))
+            self._add((SEEN, now, place_of(event.record), None, ""))
         elif type(event) is Gone:
-            self._add((ENDED, now, (event.kind, event.index), None, changed))
+            self._add((GONE, now, (event.kind, event.index), None, ""))
         else:
-            self._add((APPLIED, now, None, None, changed))
+            self._add((APPLIED, now, None, None, ""))
 
     def follow(self, changes: tuple[Change, ...]) -> None:
         """Note which streams are new, and which have gone."""
         for change in changes:
             before, after = change.before, change.after
             if before is None and isinstance(after, Stream):
-                self._add((BORN, self.applied_at, place_of(after), None, None))
+                self._add((BORN, self.applied_at, place_of(after), None, ""))
             elif after is None and isinstance(before, Stream):
                 self._add((DIED, self.applied_at, place_of(before), None, before.identity.app_id))
 

@@ -41,8 +41,8 @@ WORDS, WORD = 256, 64
 About = tuple[Kind, int | str]
 """An object: its kind and the server's index of it, -1 for all of a kind; or an application by its id."""
 
-Note = tuple[int, float, About | str | None, float | None, Any]
-"""What happened (see below), when, about what or by which caller, since when (for what takes time), and its detail."""
+Note = tuple[int, float, About | str | None, float | None, str]
+"""What happened (see below), when, about what or by which caller, since when (of what takes time), and a detail."""
 
 KINDS = ("", *(kind.value for kind in Kind))
 WHATS = (
@@ -55,13 +55,13 @@ WHATS = (
     CONNECTED,
     DISCONNECTED,
     NOTICE,
-    FETCHED,  # its detail: whether that failed
+    FETCHED,
     CHANGED,
     SIGNAL,
     CALL,  # by a caller; its detail: the method, as of the next two
     REPLY,
     ERROR,
-    COMMAND,  # its detail: the class of the command, as of the next two
+    COMMAND,  # its detail: the name of the command, as of the next two
     DONE,
     FAILED,
     MOVED,
@@ -69,17 +69,20 @@ WHATS = (
 
 (
     FETCHING,
-    APPLIED,  # about what was seen, if anything was; its detail: whether it changed anything, as of the next one
-    ENDED,
-    SPENT,  # the time since then, on an object or a caller
+    SEEN,
+    GONE,
+    FORGOTTEN,
+    APPLIED,  # anything else
+    SPENT,  # the time since then, on an object or by a caller
     BORN,
     DIED,  # its detail: the id of its application
-    GONE,
-) = range(len(WHATS), len(WHATS) + 7)
+    RULED,  # moved by a rule, which is an event only of what is new
+) = range(len(WHATS), len(WHATS) + 9)
 """What only counts."""
 
 _KIND_CODES: dict[str, int] = {kind: code for code, kind in enumerate(KINDS)}
 _NOTHING = ("", 0)
+_TRACED = len(WHATS)
 
 _ENTRY = Struct("<dfIHBB")
 """Of one event: when, how long, index, detail, what and kind; the last three by their places in tables."""
@@ -205,7 +208,6 @@ class Tally:
         self._ended: deque[tuple[float, float]] = deque(maxlen=NESTED)
         self._noticed: dict[Key, float] = {}
         self._awaited: dict[Key, float] = {}
-        self._asked: dict[Key, float] = {}
         self._born: dict[Key, float] = {}
         self._words = {"": 0}
         self._ring = bytearray(KEPT * _SIZE)
@@ -214,7 +216,11 @@ class Tally:
         """Count what has happened, in its order."""
         ways = self._WAYS
         for what, at, about, since, detail in notes:
-            ways[what](self, what, at, about, since, detail)
+            way = ways.get(what)
+            if way is not None:
+                way(self, at, about, since, detail)
+            if what < _TRACED:
+                self._trace(what, at, about, since, detail)
 
     def events(self, since: int = 0) -> Iterator[Traced]:
         """List the events that are kept, from a number on."""
@@ -230,6 +236,22 @@ class Tally:
                 detail=words[word],
                 took=took,
             )
+
+    def _trace(self, what: int, at: float, about: Any, since: float | None, detail: str) -> None:
+        number = self.number
+        self.number = number + 1
+        kind, index = about if type(about) is tuple else _NOTHING
+        if type(index) is str:
+            detail, index = index, 0
+        word = self._words.get(detail)
+        if word is None:
+            word = self._new_word(detail)
+        took, kind = 0.0 if since is None else at - since, _KIND_CODES[kind]
+        _PACK(self._ring, number % KEPT * _SIZE, at, took, index & _ALL, word, what, kind)
+
+    def _new_word(self, word: str) -> int:
+        word = word[:WORD] if len(self._words) < WORDS - 1 else "…"
+        return self._words.setdefault(word, len(self._words))
 
     # --- what costs what
 
@@ -250,7 +272,7 @@ class Tally:
             cost = self.callers[name] = Cost()
         return cost
 
-    def _spent(self, _what: int, at: float, about: Any, since: float, _detail: None) -> None:
+    def _spent(self, at: float, about: Any, since: float, _detail: str) -> None:
         """Charge what has ended; what began and ended meanwhile is not charged twice."""
         whole, within, ended = at - since, 0.0, self._ended
         while ended and ended[-1][0] >= since:
@@ -261,117 +283,90 @@ class Tally:
 
     # --- the sound server
 
-    def _connected(self, what: int, at: float, _about: None, _since: None, _detail: None) -> None:
+    def _connected(self, *_: object) -> None:
         self.counts.connections += 1
-        self._trace(what, at)
 
-    def _disconnected(self, what: int, at: float, _about: None, _since: None, _detail: None) -> None:
-        for awaited in (self._noticed, self._awaited, self._asked, self._born):
+    def _disconnected(self, *_: object) -> None:
+        for awaited in (self._noticed, self._awaited, self._born):
             awaited.clear()
-        self._trace(what, at)
 
-    def _notice(self, what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+    def _notice(self, at: float, about: Key, *_: object) -> None:
         self.counts.notices += 1
         self._noticed.setdefault(about, at)
         self.cost_of(about).notices += 1
-        self._trace(what, at, about)
 
-    def _fetching(self, _what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+    def _fetching(self, _at: float, about: Key, *_: object) -> None:
         self.counts.fetches += 1
         self.cost_of(about).fetches += 1
         noticed_at = self._noticed.pop(about, None)
         if noticed_at is not None:
             self._awaited[about] = noticed_at
-        self._asked[about] = at
 
-    def _fetched(self, what: int, at: float, about: Key, _since: None, failed: bool) -> None:
-        self.counts.fetches_failed += failed
+    def _fetched(self, _at: float, about: Key, *_: object) -> None:
         self._awaited.pop(about, None)
-        self._trace(what, at, about, at - self._asked.pop(about, at))
 
-    def _gone(self, _what: int, _at: float, about: Key, _since: None, _detail: None) -> None:
+    def _forgotten(self, _at: float, about: Key, *_: object) -> None:
         self.costs.pop(about, None)
         for kept in (self._noticed, self._awaited, self._born):
             kept.pop(about, None)
 
     # --- the state
 
-    def _applied(self, what: int, at: float, about: Any, _since: None, changed: bool) -> None:
-        """Count an event; it ends the way of the notice that led to it."""
+    def _seen(self, at: float, about: Key, *_: object) -> None:
+        self._show(at, self._awaited.pop(about, None))
+
+    def _gone(self, at: float, about: Key, *_: object) -> None:
+        self._show(at, self._noticed.pop(about, None))
+
+    def _applied(self, at: float, *_: object) -> None:
+        self._show(at, None)
+
+    def _show(self, at: float, noticed_at: float | None) -> None:
+        """Count an event, which ends the way of the notice that led to it."""
         self.counts.events += 1
-        self.counts.events_without_change += not changed
-        noticed_at = (self._noticed if what == ENDED else self._awaited).pop(about, None)
         if noticed_at is not None:
             self.notice_to_state.add(at - noticed_at)
 
-    def _born_stream(self, _what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+    def _stream_born(self, at: float, about: Key, *_: object) -> None:
         self._born[about] = at
 
-    def _dead_stream(self, _what: int, _at: float, about: Key, _since: None, app_id: str) -> None:
+    def _stream_died(self, _at: float, about: Key, _since: None, app_id: str) -> None:
         cost = self.costs.pop(about, None)
         if cost is not None:
             self.cost_of((Kind.APP, app_id)).add(cost)
         self._born.pop(about, None)
 
-    def _changed(self, what: int, at: float, about: About, since: float, _detail: None) -> None:
-        self._trace(what, at, about, at - since)
-
     # --- what the service does
 
-    def _signal(self, what: int, at: float, about: About, since: float, _detail: None) -> None:
+    def _signal(self, at: float, _about: About, since: float, _detail: str) -> None:
         self.counts.signals += 1
         self.state_to_signal.add(at - since)
-        self._trace(what, at, about, at - since)
 
-    def _call(self, what: int, at: float, caller: str, _since: None, method: str) -> None:
+    def _call(self, _at: float, caller: str, *_: object) -> None:
         self.counts.calls += 1
         self._cost_of_caller(caller).calls += 1
-        self._trace(what, at, detail=method)
 
-    def _answer(self, what: int, at: float, _about: None, since: float, method: str) -> None:
-        self.counts.errors += what == ERROR
+    def _reply(self, at: float, _about: None, since: float, _detail: str) -> None:
         self.call_to_reply.add(at - since)
-        self._trace(what, at, _NOTHING, at - since, method)
 
-    def _command(self, what: int, at: float, about: Key, _since: None, command: type) -> None:
+    def _error(self, at: float, _about: None, since: float, _detail: str) -> None:
+        self.counts.errors += 1
+        self.call_to_reply.add(at - since)
+
+    def _command(self, _at: float, about: Key, *_: object) -> None:
         self.counts.commands += 1
         self.cost_of(about).commands += 1
-        self._trace(what, at, about, 0.0, command.__name__)
 
-    def _finished(self, what: int, at: float, about: Key, since: float, command: type) -> None:
-        self.counts.commands_failed += what == FAILED
-        self._trace(what, at, about, at - since, command.__name__)
+    def _failed(self, *_: object) -> None:
+        self.counts.commands_failed += 1
 
-    def _moved(self, what: int, at: float, about: Key, _since: None, _detail: None) -> None:
+    def _ruled(self, at: float, about: Key, *_: object) -> None:
+        """Time a new stream's way to where a rule has moved it, the first time."""
         born_at = self._born.pop(about, None)
         # A rule that comes later moves old streams, too, which is no delay.
         if born_at is not None and at - born_at < NEW:
             self.new_stream_to_moved.add(at - born_at)
-            self._trace(what, at, about, at - born_at)
-
-    # --- the last events
-
-    def _trace(
-        self,
-        what: int,
-        at: float,
-        about: tuple[str, int | str] = _NOTHING,
-        took: float = 0.0,
-        detail: str = "",
-    ) -> None:
-        number = self.number
-        self.number = number + 1
-        kind, index = about
-        if isinstance(index, str):
-            detail, index = index, 0
-        word = self._words.get(detail)
-        if word is None:
-            word = self._new_word(detail)
-        _PACK(self._ring, number % KEPT * _SIZE, at, took, index & _ALL, word, what, _KIND_CODES[kind])
-
-    def _new_word(self, word: str) -> int:
-        word = word[:WORD] if len(self._words) < WORDS - 1 else "…"
-        return self._words.setdefault(word, len(self._words))
+            self._trace(MOVED, at, about, born_at, "")
 
     _WAYS: ClassVar[Mapping[int, Callable[..., None]]] = {
         CONNECTED: _connected,
@@ -379,20 +374,19 @@ class Tally:
         NOTICE: _notice,
         FETCHING: _fetching,
         FETCHED: _fetched,
+        FORGOTTEN: _forgotten,
+        SEEN: _seen,
         GONE: _gone,
         APPLIED: _applied,
-        ENDED: _applied,
-        CHANGED: _changed,
-        BORN: _born_stream,
-        DIED: _dead_stream,
+        BORN: _stream_born,
+        DIED: _stream_died,
         SIGNAL: _signal,
         CALL: _call,
-        REPLY: _answer,
-        ERROR: _answer,
+        REPLY: _reply,
+        ERROR: _error,
         COMMAND: _command,
-        DONE: _finished,
-        FAILED: _finished,
-        MOVED: _moved,
+        FAILED: _failed,
+        RULED: _ruled,
         SPENT: _spent,
     }
-    """How each note is counted."""
+    """How what counts is counted."""

@@ -26,7 +26,7 @@ from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedE
 from pwmixer_dbus.core.events import Disconnected, Event, Gone, Seen, Snapshot
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Client, Device, Key, Kind, Process, Properties, Server, Stream
-from pwmixer_dbus.core.tally import CONNECTED, DISCONNECTED, FETCHED, FETCHING, GONE, About
+from pwmixer_dbus.core.tally import CONNECTED, DISCONNECTED, FETCHED, FETCHING, FORGOTTEN, About
 from pwmixer_dbus.pulse import convert, libpulse
 from pwmixer_dbus.pulse.process import read_process, trusted_pid
 
@@ -308,7 +308,7 @@ class SoundServer:
         if what == _REMOVE:
             self._forget(key)
             self._emit(Gone(kind=kind, index=index))
-            self._measures.note(GONE, key)
+            self._measures.note(FORGOTTEN, key)
         elif kind is Kind.SERVER:
             self._touch(key)
         else:
@@ -392,8 +392,8 @@ class SoundServer:
             return
         self._in_flight.add(key)
         kind, index = key
-        self._measures.note(FETCHING, key)
-        done = partial(self._fetched, key)
+        asked_at = self._measures.note(FETCHING, key)
+        done = partial(self._fetched, key, asked_at)
         read = self._read[kind]
         if kind is Kind.SERVER:
             connection.fetch_single(libpulse.get_server, read=read, seen=self._seen, done=done)
@@ -431,15 +431,17 @@ class SoundServer:
         if timer is not None:
             timer.cancel()
 
-    def _fetched(self, key: Key, error: MixerError | None) -> None:
+    def _fetched(self, key: Key, asked_at: float, error: MixerError | None) -> None:
         self._in_flight.discard(key)
-        self._fetched_at[key] = self._measures.note(FETCHED, key, detail=error is not None)
+        self._fetched_at[key] = self._measures.note(FETCHED, key, asked_at)
         if self._waiting and len(self._in_flight) < LOOKS:
             following = next(iter(self._waiting))
             del self._waiting[following]
             self._fetch(following)
-        if error is not None and not _is_missing(error) and self._connection is not None:
-            log.debug("could not fetch %s %s: %s", *key, error)
+        if error is not None:
+            self._measures.counts.fetches_failed += 1
+            if not _is_missing(error) and self._connection is not None:
+                log.debug("could not fetch %s %s: %s", *key, error)
         if key in self._again:
             self._again.discard(key)
             if key in self._settling:

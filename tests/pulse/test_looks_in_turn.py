@@ -5,7 +5,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from pwmixer_dbus.core.commands import SetMuted
+from pwmixer_dbus.core.errors import AudioServerError, MixerError
 from pwmixer_dbus.core.events import Disconnected, Event, Gone
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.pulse.libpulse import Connection
 from pwmixer_dbus.pulse.server import LOOKS, SoundServer
@@ -20,13 +22,13 @@ class Slow:
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.ever: list[int] = []
-        self._ends: dict[int, Callable[[None], None]] = {}
+        self._ends: dict[int, Callable[[MixerError | None], None]] = {}
 
     def command(self, _function: Any, *_arguments: Any, done: Callable[[None], None]) -> None:
         done(None)
 
     def fetch(
-        self, _function: Any, index: int, *, read: Any, seen: Any, done: Callable[[None], None]
+        self, _function: Any, index: int, *, read: Any, seen: Any, done: Callable[[MixerError | None], None]
     ) -> None:
         del read, seen
         assert index not in self._ends, "one request in flight for each object"
@@ -34,10 +36,10 @@ class Slow:
         self.ever.append(index)
         self._ends[index] = done
 
-    def answer(self, index: int) -> None:
+    def answer(self, index: int, error: MixerError | None = None) -> None:
         """End what was asked about a stream."""
         self.asked.remove(index)
-        self._ends.pop(index)(None)
+        self._ends.pop(index)(error)
 
     def close(self) -> None:
         """Have nothing to give back."""
@@ -48,7 +50,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.slow, self.events = Slow(), list[Event]()
-        self.server = SoundServer(self.events.append)
+        self.measures = Measures(asyncio.get_running_loop().time)
+        self.server = SoundServer(self.events.append, measures=self.measures)
         self.server._connection, self.server._is_listed = cast(Connection, self.slow), True
         for index in range(10, 10 + 3 * LOOKS):
             self.server._on_notice(CHANGED, index)
@@ -87,6 +90,18 @@ async def test_what_waits_for_its_turn_is_looked_at_once_however_often_it_change
     while desk.slow.asked:
         desk.slow.answer(desk.slow.asked[0])
     assert desk.slow.ever == FIRST + REST
+
+
+@with_a_slow_server
+async def test_looks_are_counted_and_so_are_those_that_fail(desk: Desk) -> None:
+    desk.slow.answer(FIRST[0], AudioServerError("It has gone.", is_missing=True))
+    desk.slow.answer(FIRST[1])
+    tally = desk.measures.counted()
+    assert (tally.counts.notices, tally.counts.fetches) == (3 * LOOKS, LOOKS + 2)
+    assert tally.counts.fetches_failed == 1
+    looked_at = [(event.index, event.took > 0) for event in tally.events() if event.what == "fetched"]
+    assert looked_at == [(FIRST[0], True), (FIRST[1], True)]
+    assert desk.measures.queues["fetches"].peak == 3 * LOOKS
 
 
 @with_a_slow_server
