@@ -1,6 +1,10 @@
 """What is given back when the start is over are pages that can be had again, and nothing else."""
 
+import subprocess
+import sys
 from pathlib import Path
+
+from session import PATIENCE
 
 from pwmixer_dbus.startup.settled import read_only_files
 
@@ -30,3 +34,31 @@ def test_only_what_is_mapped_from_a_file_and_unchanged_is_found() -> None:
 
 def test_a_process_finds_the_programs_that_it_runs() -> None:
     assert len(list(read_only_files(Path("/proc/self/smaps").read_text(encoding="utf-8")))) > 10
+
+
+GROWING = """
+from pwmixer_dbus.startup.settled import settle
+def heap():
+    return next(line.split()[0] for line in open("/proc/self/maps") if line.endswith("[heap]\\n"))
+settle()
+before = heap()
+large = bytearray(8 << 20)
+del large
+many = [bytearray(1 << 20) for _ in range(8)]
+print(before == heap())
+"""
+
+
+def test_what_is_large_and_given_up_does_not_stay_after_a_larger_one_has_been() -> None:
+    said = [
+        subprocess.run(
+            (sys.executable, "-c", GROWING),
+            env={"PWMIXER_PLAIN": plain},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        ).stdout.strip()
+        for plain in ("0", "1")
+    ]
+    assert said == ["True", "False"]

@@ -3,7 +3,7 @@
 Keys are stable and only added to; the command line's templates and `Describe` expose them as they stand here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, assert_never
 
 from pwmixer_dbus.core import gain
@@ -47,25 +47,44 @@ class Level(NamedTuple):
 
 def describe(state: MixerState) -> Document:
     """Return the whole state."""
-    devices = sorted(state.devices.values(), key=lambda d: d.index)
-    streams = sorted(state.streams.values(), key=lambda s: s.number)
-    apps = sorted(
-        state.apps.values(), key=lambda a: (not a.streams, _app_name(state, a).casefold(), a.app_id)
-    )
-    groups = sorted(state.groups(), key=lambda g: (g.name.casefold(), g.name))
+    return {**_facts(state), **{name: [*objects] for name, objects in _objects(state)}}
+
+
+def written(state: MixerState, write: Callable[[Document], str]) -> str:
+    """Return the whole state as JSON, of which `write` writes one object.
+
+    One after the other: the dictionaries of them all at a time would leave memory in pieces, a quarter of a megabyte for good.
+    """
+    lists = (f'"{name}": [{", ".join(map(write, objects))}]' for name, objects in _objects(state))
+    return f"{write(_facts(state))[:-1]}, {', '.join(lists)}}}"
+
+
+def _facts(state: MixerState) -> Document:
+    """Return what is there once."""
     return {
         "generation": state.generation,
         "connected": state.connected,
         "server": {"name": state.server.name, "version": state.server.version},
         "defaults": {"sink": state.server.default_sink, "source": state.server.default_source},
         "settings": {"max_volume": state.settings.max_volume, "step": state.settings.step},
-        "sinks": [describe_device(state, d) for d in devices if d.kind is Kind.SINK],
-        "sources": [describe_device(state, d) for d in devices if d.kind is Kind.SOURCE],
-        "streams": [describe_stream(state, s) for s in streams],
-        "apps": [describe_app(state, a) for a in apps],
-        "groups": [describe_group(state, g) for g in groups],
-        "cards": [describe_card(c) for c in sorted(state.cards.values(), key=lambda c: c.index)],
     }
+
+
+def _objects(state: MixerState) -> Iterator[tuple[str, Iterator[Document]]]:
+    """Go through the lists of all objects, in order."""
+    devices = sorted(state.devices.values(), key=lambda d: d.index)
+    streams = sorted(state.streams.values(), key=lambda s: s.number)
+    apps = sorted(
+        state.apps.values(), key=lambda a: (not a.streams, _app_name(state, a).casefold(), a.app_id)
+    )
+    groups = sorted(state.groups(), key=lambda g: (g.name.casefold(), g.name))
+    cards = sorted(state.cards.values(), key=lambda c: c.index)
+    yield "sinks", (describe_device(state, d) for d in devices if d.kind is Kind.SINK)
+    yield "sources", (describe_device(state, d) for d in devices if d.kind is Kind.SOURCE)
+    yield "streams", (describe_stream(state, s) for s in streams)
+    yield "apps", (describe_app(state, a) for a in apps)
+    yield "groups", (describe_group(state, g) for g in groups)
+    yield "cards", (describe_card(c) for c in cards)
 
 
 def describe_target(state: MixerState, target: Target) -> Document:

@@ -16,6 +16,9 @@ from pwmixer_dbus.startup import bundle
 
 log = logging.getLogger("pwmixer")
 
+_M_MMAP_THRESHOLD, _LARGE = -3, 128 * 1024
+"""From how many bytes on what is allocated is given back as a whole; mallopt(3) has it grow with the largest, unless it is set."""
+
 _READ_ONLY_FILE = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) r-[x-]p [^\n]* /[^\n]*\n"
     r"(?:[A-Z][^\n]*\n)*?"  # a field in a line, up to the one that counts pages of our own, which are not in the file
@@ -92,6 +95,7 @@ def read_only_files(smaps: str) -> Iterator[tuple[int, int]]:
 def _give_pages_back() -> None:
     """Forget all pages that can be had again: who needs one gets it from the kernel, which has kept it."""
     libc = ctypes.PyDLL(None)
+    libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
     libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     try:
         smaps = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")

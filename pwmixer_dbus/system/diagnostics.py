@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from json import dumps
+from json import JSONEncoder
 from pathlib import Path
 
 from pwmixer_dbus.core.statistics import Statistics, describe, traced
@@ -21,12 +21,12 @@ def statistics(mixer: Mixer) -> Statistics:
 def trace(mixer: Mixer, since: int) -> str:
     """Return the events that are kept, from a number on, as a JSON array; times are by the wall clock as it is now."""
     offset = time.time() - mixer.measures.clock()
-    # One after the other: thousands of dictionaries at a time would leave memory in pieces, a megabyte for good.
-    events = (
-        dumps(traced(event, mixer.state, offset), ensure_ascii=False)
-        for event in mixer.measures.counted().events(since)
-    )
-    return f"[{', '.join(events)}]"
+    text, write = bytearray(), JSONEncoder(ensure_ascii=False).encode
+    # One after the other: thousands of dictionaries or texts at a time would leave memory in pieces, a megabyte for good.
+    for event in mixer.measures.counted().events(since):
+        text += b", " if text else b""
+        text += write(traced(event, mixer.state, offset)).encode()
+    return f"[{text.decode()}]"
 
 
 def _usage() -> dict[str, float]:

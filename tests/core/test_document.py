@@ -15,6 +15,7 @@ from pwmixer_dbus.core.document import (
     describe_device,
     describe_target,
     explain_stream,
+    written,
 )
 from pwmixer_dbus.core.events import Capped, Disconnected, Gone, Routed
 from pwmixer_dbus.core.model import Availability, Kind, Port, Profile
@@ -91,6 +92,11 @@ def test_no_key_is_ever_taken_away(kind: str) -> None:
     whole: Any = describe(world())
     found = whole if not kind else whole[kind][0] if isinstance(whole[kind], list) else whole[kind]
     assert set(found) >= KEYS[kind]
+
+
+def test_the_whole_state_is_written_as_it_is_described() -> None:
+    for state in (world(), MixerState()):
+        assert written(state, json.dumps) == json.dumps(describe(state))
 
 
 def test_sources_look_like_sinks() -> None:

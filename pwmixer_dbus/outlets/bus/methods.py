@@ -370,11 +370,11 @@ class Methods:
         call.reply([path_of(target) for target in self._resolved(call.arguments[0])])
 
     def _describe(self, call: Call) -> None:
-        from json import dumps  # noqa: PLC0415 - nobody else needs it, and many sessions never ask
+        from json import JSONEncoder  # noqa: PLC0415 - nobody else needs it, and many sessions never ask
 
         options_of(call.arguments[0], {})
         self._publisher.flush()
-        call.reply(dumps(document.describe(self._mixer.state), ensure_ascii=False))
+        call.reply(document.written(self._mixer.state, JSONEncoder(ensure_ascii=False).encode))
 
     def _explain_stream(self, call: Call) -> None:
         from json import dumps  # noqa: PLC0415 - likewise
