@@ -8,7 +8,6 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from pwmixer_dbus.core.model import Key
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.tally import About
@@ -27,7 +26,7 @@ class Gathering:
         self._loop = asyncio.get_running_loop()
         self._tell = tell
         self._before: MixerState | None = None
-        self._changes: dict[Key, Change] = {}
+        self._changes: dict[About, Change] = {}
         self._since: list[Since] = []
         self._told_at = -math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -36,12 +35,12 @@ class Gathering:
         """Whether there is anything to be told."""
         return self._before is not None
 
-    def add(self, before: MixerState, key: Key, change: Change, since: float) -> bool:
+    def add(self, before: MixerState, about: About, change: Change, since: float) -> bool:
         """Gather a level that has been another one since a time; return whether it is time to tell."""
         self._before = self._before or before
-        known = self._changes.pop(key, None)
-        self._changes[key] = change if known is None else replace(change, before=known.before)
-        self._since.append((since, key))
+        known = self._changes.pop(about, None)
+        self._changes[about] = change if known is None else replace(change, before=known.before)
+        self._since.append((since, about))
         due = self._told_at + TOGETHER
         if since >= due:
             return True

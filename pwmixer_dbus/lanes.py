@@ -153,8 +153,8 @@ class Lanes:
 
         What is pending was asked just now, and so was what a server under load has not answered in time, and may yet do.
         """
-        slots = [slot for slot in ((SetVolume, key), (SetMuted, key)) if slot in self._writes]
-        if not slots:  # as for nearly all
+        slots: tuple[Slot, ...] = (SetVolume, key), (SetMuted, key)
+        if self._writes.keys().isdisjoint(slots):  # as for nearly all
             return NO_WRITES
         now = self._loop.time()
         return {
@@ -162,6 +162,7 @@ class Lanes:
             if slot in self._pending or slot in self._unanswered
             else self._writes[slot]
             for slot in slots
+            if slot in self._writes
         }
 
     def forget_writes(self) -> None:

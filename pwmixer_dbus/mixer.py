@@ -250,14 +250,15 @@ class Mixer:
         self.state, changes = result
         if not changes:
             return ()
-        (key,) = _keys_of(changes)
-        if origin is SERVER:
-            origin = self._lanes.origin_of((key,))
+        is_ours = not self._lanes.is_idle  # it may be what was asked, and more may follow from that
+        if origin is SERVER and is_ours:
+            origin = self._lanes.origin_of(tuple(_keys_of(changes)))
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
         self._tell(self._before_answers, before, changes, origin, ())
-        if not self._lanes.is_idle:  # it may be what was asked, and more may follow from that
-            self._untold.append((self._of_levels, before, changes, origin, ((since, key),)))
-        elif self._gathering.add(before, key, changes[0], since):
+        about = place_of(changes[0].after)
+        if is_ours:
+            self._untold.append((self._of_levels, before, changes, origin, ((since, about),)))
+        elif self._gathering.add(before, about, changes[0], since):
             self._release_levels()
         return changes
 
