@@ -87,6 +87,7 @@ class Service:
         self.memory = SharedMemory(self.mixer, SharedMemorySettings(name=f"of{size}"))
         programs = (record for i in range(size) for record in player(i))
         self.mixer.on_event(snapshot(sink(), sink(3, "headset"), source(), *programs))
+        self.last = size - 1
         self.fresh = count(10_000)
 
     def send(self, _command: Command, done: Done) -> None:
@@ -107,12 +108,12 @@ class Service:
         await asyncio.sleep(0.1)
 
     async def ask(self, selector: str) -> None:
-        """Set a volume, as a person does, and back."""
+        """Set a volume of the last one, as a person does, and back."""
         for volume in (0.3, 0.5):
             (target,) = requests.targets_of(self.mixer.state, selector, no_parents)
             plan = verbs.set_volume(self.mixer.state, self.mixer.pending, target, volume)
             self.mixer.submit(plan, USER, lambda _: None)
-            await self.see(player(MINE, volume=volume)[1])
+            await self.see(player(self.last, volume=volume)[1])
 
 
 Do = Callable[[Service], Awaitable[None]]
@@ -148,12 +149,12 @@ async def a_ruled_life(service: Service) -> None:
 
 
 async def a_request_for_a_stream(service: Service) -> None:
-    number = service.mixer.state.streams[Kind.PLAYBACK, player(MINE)[1].index].number
+    number = service.mixer.state.streams[Kind.PLAYBACK, player(service.last)[1].index].number
     await service.ask(f"stream:{number}")
 
 
 async def a_request_for_an_app(service: Service) -> None:
-    await service.ask(f"app:bin:program{MINE}")
+    await service.ask(f"app:bin:program{service.last}")
 
 
 CHANGES: dict[str, Do] = {
@@ -182,13 +183,8 @@ def test_a_change_of_one_object_takes_no_more_steps_among_many(
 
         with asyncio.Runner(loop_factory=JumpingLoop) as runner:
             service = runner.run(settled())
-
-            def once() -> None:
-                service.mixer.measures.counted()  # what has happened before, is not to be counted in between
-                runner.run(cast("Any", do(service)))
-
-            once()
-            done = taken(once)
+            service.mixer.measures.counted()  # else what has happened before may be counted in between
+            done = taken(lambda: runner.run(cast("Any", do(service))))
             service.memory.close()
         return done.steps
 

@@ -5,7 +5,7 @@ all of them at each request and each change would take the longer the more there
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 from pwmixer_dbus.core.model import Key, Kind, Stream
@@ -47,23 +47,26 @@ def _in_order(members: Mapping[N, list[Key]]) -> Mapping[N, tuple[Key, ...]]:
 
 def entered(directory: Directory, was: Stream | None, now: Stream | None) -> Directory:
     """Return the directory after a stream has come (it was None), has become another, or has gone (it is None now)."""
+    before = _NOWHERE if was is None else _ENTRY(was)
+    after = _NOWHERE if now is None else _ENTRY(now)
     stream = now or was
-    if stream is None or (was is not None and now is not None and _entry(was) == _entry(now)):
+    if stream is None or before == after:  # as nearly always, when it has become another
         return directory
     key = stream.kind, stream.index
-    (number, client, group), (next_number, next_client, next_group) = _entry(was), _entry(now)
+    (number, client, group), (next_number, next_client, next_group) = before, after
     numbers = directory.numbers
     if number != next_number and numbers.get(number) == key:
         numbers = without(numbers, number)
     return Directory(
-        numbers=with_entry(numbers, next_number, key) if next_number else numbers,
+        numbers=with_entry(numbers, next_number, key) if next_number not in {0, number} else numbers,
         clients=_moved(directory.clients, client, next_client, key),
-        groups=_moved(directory.groups, group, next_group, key),
+        groups=_moved(directory.groups, group or None, next_group or None, key),
     )
 
 
-def _entry(stream: Stream | None) -> tuple[int, int | None, str | None]:
-    return (0, None, None) if stream is None else (stream.number, stream.client, stream.group or None)
+_ENTRY = attrgetter("number", "client", "group")
+_NOWHERE = 0, None, ""
+"""Where a stream stands, and where one does that is not there."""
 
 
 def _moved(
