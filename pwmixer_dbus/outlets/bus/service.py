@@ -213,7 +213,6 @@ class BusService:
         since = measures.called(caller, method)
         # By identity: the message is kept until it is answered, and it is answered exactly once.
         self._open[id(message)] = (method, since)
-        self._queue.grew(len(self._open))
         if self._held_calls is None:
             self._answer(message)
             measures.spent(caller, since)
