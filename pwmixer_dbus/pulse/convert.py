@@ -46,6 +46,8 @@ ProcessOf = Callable[[Key, int | None, Properties], Process | None]
 """Tells the process behind a stream or client: by its key, the index of a stream's client, and its properties."""
 
 _NORM = 0x10000
+_STEPS = 10**VOLUME_DIGITS
+_STEPS_OF_RAW = _STEPS / _NORM  # exactly
 _MAX_CHANNELS = 32
 _HARDWARE = 0x0004
 _STATES = {0: "running", 1: "idle", 2: "suspended"}
@@ -326,7 +328,8 @@ def _ports(ports: int, count: int, declared: Any) -> Iterator[Port]:
 
 
 def _volumes(raw: bytes) -> tuple[float, ...]:
-    return tuple([round(v / _NORM, VOLUME_DIGITS) for v in struct.unpack_from(f"={raw[0]}I", raw, 4)])
+    # As round(v / _NORM, VOLUME_DIGITS), for which Python goes by way of text.
+    return tuple([round(v * _STEPS_OF_RAW) / _STEPS for v in struct.unpack_from(f"={raw[0]}I", raw, 4)])
 
 
 @lru_cache(maxsize=64)

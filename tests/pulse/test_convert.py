@@ -324,6 +324,13 @@ def test_a_volume_comes_back_as_it_was_sent(channels: tuple[float, ...]) -> None
     assert all(abs(a - b) < 1e-4 for a, b in zip(channels, back, strict=False))
 
 
+def test_every_volume_is_rounded_as_python_rounds_it() -> None:
+    for first in (*range(0, 0x20000, 32), 0xFFFF_FFE0):
+        raw = list(range(first, first + 32))
+        volumes = convert._volumes(bytes(c.PA_CVOLUME(32, (ctypes.c_uint32 * 32)(*raw))))
+        assert volumes == tuple(round(each / 0x10000, 4) for each in raw)
+
+
 def test_a_volume_struct_is_libpulses_own() -> None:
     made = c.PA_CVOLUME.from_buffer_copy(volume_struct((0.5, 1.0)))
     assert (made.channels, list(made.values)) == (2, [0x8000, 0x10000, *[0] * 30])
