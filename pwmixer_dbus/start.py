@@ -37,7 +37,9 @@ def _main_plain() -> None:
 
     sys.modules["pwmixer_dbus.core.records"] = dataclasses
     from pwmixer_dbus.outlets.bus import plainly  # noqa: PLC0415 - after the above
+    from pwmixer_dbus.system.prompt import PromptSelector  # noqa: PLC0415 - likewise
 
+    PromptSelector.is_prompt = False
     for name in ("levels", "answers"):
         sys.modules[f"pwmixer_dbus.outlets.bus.{name}"] = plainly
     from pwmixer_dbus import daemon  # noqa: PLC0415 - likewise

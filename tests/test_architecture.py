@@ -113,7 +113,7 @@ MAY_IMPORT = {
     "startup/bundling": {"startup/bundle", "startup/later", "startup/sharing", "system/runtime"},
     "startup/typed": set[str](),
     "startup/later": {"startup/typed"},
-    "start": {"startup/bundle", "core", "daemon", "outlets/bus", "startup/later"},
+    "start": {"startup/bundle", "core", "daemon", "outlets/bus", "startup/later", "system/prompt"},
     "cli": {"startup/bundle", "cli", "cli/rules", "cli/stats", "config", "system/runtime", "__init__"},
 }
 ONLY_IN = {

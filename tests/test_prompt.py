@@ -49,6 +49,17 @@ def test_who_reads_is_called_in_what_the_loop_takes_for_waiting(pairs: list[Pair
         assert called == ["read", "first", "read"], "who waits for its turn comes first"
 
 
+def test_it_can_be_switched_off(pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PromptSelector, "is_prompt", False)
+    loop = asyncio.SelectorEventLoop(PromptSelector())
+    (ours, theirs), _ = pairs
+    with closing(loop):
+        loop.add_reader(ours, pytest.fail)
+        theirs.send(b"x")
+        ((key, _),) = loop._selector.select(1.0)  # type: ignore[attr-defined]
+        assert key.fd == ours.fileno()
+
+
 def test_all_are_called_and_what_they_put_off_comes_after(
     loop: asyncio.AbstractEventLoop, pairs: list[Pair]
 ) -> None:

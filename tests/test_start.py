@@ -19,12 +19,13 @@ try:
     main()
 except SystemExit as end:
     assert end.code == 0
-print(json.dumps([started, {name: module.__name__ for name, module in sys.modules.items() if module is not None}]))
+loaded = {name: module.__name__ for name, module in sys.modules.items() if module is not None}
+print(json.dumps([started, loaded, sys.modules["pwmixer_dbus.system.prompt"].PromptSelector.is_prompt]))
 """
 
 
-def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str]]:
-    """Return what it started, and which modules it has loaded, with what they call themselves."""
+def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str], bool]:
+    """Return what it started, which modules it has loaded, with what they call themselves, and whether its selector is prompt."""
     done = subprocess.run(
         (sys.executable, "-c", TELL),
         env={**os.environ, **environment},
@@ -33,21 +34,23 @@ def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str]
         timeout=PATIENCE,
         check=True,
     )
-    started, loaded = json.loads(done.stdout.splitlines()[-1])
-    return started, loaded
+    started, loaded, is_prompt = json.loads(done.stdout.splitlines()[-1])
+    return started, loaded, is_prompt
 
 
 def test_the_program_loads_nothing_that_few_need_and_runs_no_other() -> None:
-    started, loaded = loaded_by_the_program()
+    started, loaded, is_prompt = loaded_by_the_program()
     assert started == []
+    assert is_prompt
     assert "pwmixer_dbus.outlets.bus.service" in loaded
     assert WANTED_BY_FEW & set(loaded) == set()
     assert "ssl" not in loaded
 
 
 def test_what_makes_it_small_can_be_switched_off() -> None:
-    started, loaded = loaded_by_the_program(PWMIXER_PLAIN="1")
+    started, loaded, is_prompt = loaded_by_the_program(PWMIXER_PLAIN="1")
     assert started == []
+    assert not is_prompt
     assert "pwmixer_dbus.outlets.bus.service" in loaded
     assert loaded["pwmixer_dbus.core.records"] == "dataclasses"
     for written_by_hand in ("levels", "answers"):

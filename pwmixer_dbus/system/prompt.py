@@ -13,24 +13,23 @@ from typing import Any
 
 
 class PromptSelector(EpollSelector):
-    """For the loop; what it waits for has been called when it has been waited for."""
+    """For the loop; what it waits for has been called when it has been waited for, unless that `is_prompt` is switched off."""
 
+    is_prompt = True
     _selector: Any
     _fd_to_key: dict[int, SelectorKey]
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         """Wait as the loop asks for; return what is to be called in its turn."""
-        if timeout is None:
-            timeout = -1
-        elif timeout > 0:
-            timeout = math.ceil(timeout * 1e3) * 1e-3  # in whole milliseconds, and not too early
-        else:
+        if not self.is_prompt or (timeout is not None and timeout <= 0):
             in_turn = super().select(timeout)
             self.woken()
             return in_turn
+        # In whole milliseconds, and not too early.
+        seconds = -1 if timeout is None else math.ceil(timeout * 1e3) * 1e-3
         keys = self._fd_to_key
         try:
-            ready = self._selector.poll(timeout, len(keys) or 1)
+            ready = self._selector.poll(seconds, len(keys) or 1)
         except InterruptedError:
             return []
         self.woken()
