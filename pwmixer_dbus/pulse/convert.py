@@ -243,19 +243,19 @@ def source_output(address: int, cache: PropertyCache, process_of: ProcessOf) -> 
 def _stream(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache, process_of: ProcessOf) -> Stream:
     index, name, client, device, positions, proplist, corked, volume, mute, has_volume, writable = fields
     properties = cache.read(kind, index, proplist)
-    owner = _index(client)
+    owner = None if client == INVALID else client
     return Stream(
         kind=kind,
         index=index,
         client=owner,
-        device=_index(device),
+        device=None if device == INVALID else device,
         media_name=_string(name),
         channels=_volumes(volume),
         positions=_positions(positions),
-        muted=bool(mute),
-        corked=bool(corked),
-        has_volume=bool(has_volume),
-        volume_writable=bool(writable),
+        muted=mute != 0,
+        corked=corked != 0,
+        has_volume=has_volume != 0,
+        volume_writable=writable != 0,
         properties=properties,
         process=process_of((kind, index), owner, properties),
     )
