@@ -63,6 +63,7 @@ class Mixer:
         self._before_answers: list[Listener] = []
         self._untold: deque[_Told] = deque()
         self._gathering = Gathering(self.tell_levels)
+        self._are_levels_due = False
         self._when_all_heard: list[Callable[[], None]] = []
         self._heard_first: list[Heard] = []
         self._heard: list[Heard] = []
@@ -188,6 +189,9 @@ class Mixer:
                 do()
             if self._answered:
                 self._remember_answered()
+        if self._are_levels_due:
+            self._are_levels_due = False
+            self._release_levels()
         if self._untold and self._later is None:
             self._tell_the_rest()
 
@@ -259,7 +263,7 @@ class Mixer:
         if is_ours:
             self._untold.append((self._of_levels, before, changes, origin, ((since, about),)))
         elif self._gathering.add(before, about, changes[0], since):
-            self._release_levels()
+            self._are_levels_due = True
         return changes
 
     def _tell_the_rest(self) -> None:
