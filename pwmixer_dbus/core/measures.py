@@ -1,9 +1,9 @@
 """What the service measures of itself, always.
 
-What happens is only noted where it happens, and counted when somebody looks or many notes have come together: one after
-the other, hundreds are counted at a fraction of what each would cost by itself, amidst other work. The rules of this
-file: a note costs a fraction of a microsecond and keeps nothing alive but the few words that it is made of. The clock is
-handed in, and so is whoever measures: there is one `Measures`, made by whoever wires.
+What happens is only noted where it happens, and counted when somebody looks, or a hundred notes at a time: each by itself,
+amidst other work, would find nothing of what counting takes in the processor's caches. The rules of this file: a note costs
+a fraction of a microsecond, and keeps nothing alive but the few words that it is made of; what waits to be counted is
+bounded. The clock is handed in, and so is whoever measures: there is one `Measures`, made by whoever wires.
 """
 
 from collections.abc import Callable
@@ -30,8 +30,9 @@ from pwmixer_dbus.core.tally import (
 )
 
 PENDING = 128
-"""From how many notes on they are counted, when something has just been done and nobody waits for it; twice as many are the
-most that there ever are when the sound server says something, or somebody calls.
+"""How many notes are counted together, at the end of something that is charged to somebody: nobody waits for it any more.
+
+Where nothing ends, twice as many are counted when the sound server says something more, or somebody calls.
 """
 
 _FIELDS = 5
