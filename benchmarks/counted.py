@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import Counter, defaultdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
 
@@ -20,7 +20,7 @@ from pwmixer_dbus.start import main
 FILE = "counted"
 BEGIN, END = signal.SIGRTMIN + 7, signal.SIGRTMIN + 8
 ALL, UNTIL_MOVED = "all", "until the move is sent"
-SEND = "SoundServer.send"
+SEND = ("server.py", "send")
 
 
 class Count:
@@ -53,7 +53,9 @@ class Count:
         code = frame.f_code
         if code.co_filename == __file__:
             return None
-        if code.co_qualname == SEND and type(frame.f_locals["command"]).__name__ == "MoveStream":
+        if (PurePath(code.co_filename).name, code.co_name) == SEND and type(
+            frame.f_locals["command"]
+        ).__name__ == "MoveStream":
             self._keep(UNTIL_MOVED)
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         self._calls[code] += 1

@@ -180,6 +180,7 @@ def test_documentation_and_columns_are_left_out_and_nothing_else(place: Place) -
     single = place.load("bundled_single")
     assert (single.__doc__, single.Plain.__doc__, single.Thing.__doc__) == (None, None, None)
     assert single.Thing.half.fget.__doc__ is None
+    assert (single.Thing.__qualname__, single.Thing.half.fget.__qualname__) == ("Thing", "half")
     with pytest.raises(AssertionError, match="told"):
         _ = single.Thing().half
     with pytest.raises(ZeroDivisionError) as raised:
@@ -361,11 +362,7 @@ def test_a_function_whose_code_is_damaged_comes_from_its_source(place: Place, na
     code = of_methods(module)[name.rpartition(".")[2]].__code__
     whole, bodies = place.file.read_bytes(), place.finder._read_at(vars(module.__loader__)["_bodies"])
     at = (
-        place.finder._start
-        + bodies[code.co_qualname, code.co_firstlineno]
-        + bundle.LENGTH
-        + bundle.DIGEST
-        + 5
+        place.finder._start + bodies[code.co_name, code.co_firstlineno][1] + bundle.LENGTH + bundle.DIGEST + 5
     )
     with place.file.open("r+b") as file:
         file.seek(at)
@@ -606,7 +603,7 @@ def test_the_file_of_another_user_is_not_read(place: Place, monkeypatch: pytest.
 
 
 def test_another_python_has_another_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 4", b"bytecode 5"))
+    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT.replace(b"bytecode 5", b"bytecode 6"))
     assert sys.version.encode() in bundle.FORMAT
     assert not place.is_from_file("bundled_single")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     """A folder as it was: what in it could be one of the modules that are looked for there, and the names of these."""
 
 NAME = "bytecode"
-FORMAT = b"pwmixer bytecode 4\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
+FORMAT = b"pwmixer bytecode 5\n" + MAGIC_NUMBER + sys.version.encode() + b"\n"
 """How the file begins; that of another Python is another."""
 
 LENGTH, DIGEST = 8, 8
@@ -107,17 +107,17 @@ class Finder:
         code: CodeType | None = self._read(start, length, digest)
         return code
 
-    def body(self, name: str, stub: "CodeType", bodies: int) -> "CodeType | None":
-        """Return the code of a function of a module that has been put off; None where it is damaged.
+    def body(self, name: str, stub: "CodeType", bodies: int) -> "tuple[str, CodeType | None]":
+        """Return the full name and the code of a function of a module that has been put off; None where it is damaged.
 
         bodies: where in the file it stands where those of the module are.
         """
         places = self._read_at(bodies) or {}
-        start = places.get((stub.co_qualname, stub.co_firstlineno))
+        qualname, start = places.get((stub.co_name, stub.co_firstlineno), ("", None))
         code: CodeType | None = None if start is None else self._read_at(start)
         if code is not None and self._executed is not None:
-            self._called.add(f"{name}:{code.co_qualname}")
-        return code
+            self._called.add(f"{name}:{qualname}")
+        return qualname, code
 
     def fill(self, expressions: "Any") -> None:
         """Put all regular expressions that modules compile when they are loaded into the cache of the module `re`."""
@@ -259,11 +259,13 @@ class Loader(SourceFileLoader):
         """Do what a function does that has been put off; only its stub calls this, and only once."""
         caller = sys._getframe(1)  # noqa: SLF001 - the stub
         stub = caller.f_code
-        code = self._finder.body(self.name, stub, self._bodies) or _within(self._of_source(self.name), stub)
-        function = function_of(caller.f_globals, stub)
+        qualname, code = self._finder.body(self.name, stub, self._bodies)
+        if code is None and (code := _within(self._of_source(self.name), stub)) is not None:
+            qualname = code.co_qualname
+        function = function_of(caller.f_globals, qualname, stub)
         if code is None or function is None:
             raise ImportError(
-                f"{stub.co_qualname} cannot be read any more; start the service again", name=self.name
+                f"{stub.co_name} cannot be read any more; start the service again", name=self.name
             )
         function.__code__ = code
         return function(*values, **named)
@@ -281,10 +283,10 @@ class Loader(SourceFileLoader):
             self._finder.fill(module)
 
 
-def function_of(names: "Mapping[str, Any]", code: "CodeType") -> "FunctionType | None":
-    """Find a function by its code, or by a stub of it, among the names of its module; None where it is not where it was defined."""
+def function_of(names: "Mapping[str, Any]", qualname: str, code: "CodeType") -> "FunctionType | None":
+    """Find a function by its full name and its code, or a stub of that, among the names of its module; None where it is not there."""
     found: Any = None
-    for name in code.co_qualname.split("."):
+    for name in qualname.split("."):
         found = names.get(name)
         names = vars(found) if isinstance(found, type) else {}
     parts = (found.fget, found.fset, found.fdel) if isinstance(found, property) else (found,)
@@ -299,7 +301,7 @@ def _unwrapped(found: "Any") -> "FunctionType | None":
 
 
 def _is_same(code: "CodeType", other: "CodeType") -> bool:
-    return (code.co_qualname, code.co_firstlineno) == (other.co_qualname, other.co_firstlineno)
+    return (code.co_name, code.co_firstlineno) == (other.co_name, other.co_firstlineno)
 
 
 def _within(code: "CodeType | None", stub: "CodeType") -> "CodeType | None":

@@ -1,7 +1,7 @@
 """Writes the file of `pwmixer_dbus.startup.bundle`: a process of its own, which takes a second or more, and which nobody waits for.
 
-Sources are compiled as ever, but without what a service has no use for: documentation, and in which column each instruction is
-(`-X no_debug_ranges` keeps those away; lines stay). What it imports later than at its start is in `LATER`. Functions that have not been
+Sources are compiled as ever, but without what a service has no use for: documentation, in which column each instruction is
+(`-X no_debug_ranges` keeps those away; lines stay), and of which class a function is. What it imports later than at its start is in `LATER`. Functions that have not been
 called by when its start was over, two thirds of all, are put off: of each, there is a stub of 0.3 instead of 0.7 KiB in memory.
 """
 
@@ -74,8 +74,8 @@ _STUBS: Mapping[int, CodeType] = {
 }
 """What stands for a function, of each kind that can be told from others."""
 
-Bodies = dict[tuple[str, int], int]
-"""Where the functions of a module begin in the file, by their names and first lines."""
+Bodies = dict[tuple[str, int], tuple[str, int]]
+"""The full names of the functions of a module and where they begin in the file, by their names and first lines."""
 
 Source = tuple[str, bool]
 """The file that a module is in, and whether it is a package."""
@@ -187,7 +187,8 @@ def _compiled(
         whole = without_columns(bare)
         places: Bodies = {}
         module = sys.modules.get(name) if called else None
-        data = shared(put_off(whole, module, called, code, places) if module else whole)
+        kept = put_off(whole, module, called, code, places) if module else whole
+        data = shared(without_classes(kept))
         bodies = len(code)
         code += packed(places)
         modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data), bodies
@@ -241,13 +242,14 @@ def put_off(
             or one.co_freevars
             or "_getframe" in one.co_names
             or f"{module.__name__}:{one.co_qualname}" in called
-            or not bundle.function_of(vars(module), one)
+            or not bundle.function_of(vars(module), one.co_qualname, one)
+            or (one.co_name, one.co_firstlineno) in places
         ):
             continue
-        data = packed(one)
+        data = packed(without_classes(one))
         if len(data) >= LITTLE:
             inner[-1] = _named_as(stub, one)
-            places[one.co_qualname, one.co_firstlineno] = len(written)
+            places[one.co_name, one.co_firstlineno] = one.co_qualname, len(written)
             written += data
     return code.replace(co_consts=tuple(inner))
 
@@ -263,8 +265,14 @@ def _named_as(stub: CodeType, code: CodeType) -> CodeType:
         co_filename=code.co_filename,
         co_firstlineno=code.co_firstlineno,
         co_name=code.co_name,
-        co_qualname=code.co_qualname,
+        co_qualname=code.co_name,
     )
+
+
+def without_classes(code: CodeType) -> CodeType:
+    """Name a code, and those in it, as tracebacks do: a text for each of five thousand functions is a third of a megabyte."""
+    inner = tuple(without_classes(one) if isinstance(one, CodeType) else one for one in code.co_consts)
+    return code.replace(co_consts=inner, co_qualname=code.co_name)
 
 
 def without_columns(code: CodeType) -> CodeType:
