@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pwmixer_dbus.core.commands import Command, Origin
 from pwmixer_dbus.core.errors import MixerError
@@ -23,6 +23,7 @@ from pwmixer_dbus.core.routing import (
     Steps,
     World,
     decide,
+    due,
     failed,
     follow,
     goal_of,
@@ -155,10 +156,15 @@ class Router:
             self._timer = None
 
     def _decide_all(self) -> None:
+        self._decide(self._mixer.state.streams)
+
+    def _decide_due(self) -> None:
+        self._decide(due(self._routing))
+
+    def _decide(self, keys: Iterable[Key]) -> None:
         self._stop_timer()
-        if self._mixer.is_asleep:
-            return
-        self._carry_out(decide(self._routing, self._world(), self._mixer.state.streams, self._loop.time()))
+        if not self._mixer.is_asleep:
+            self._carry_out(decide(self._routing, self._world(), keys, self._loop.time()))
 
     def _world(self) -> World:
         return World(
@@ -203,14 +209,14 @@ class Router:
             self._look_again(again_at)
 
     def _look_again(self, when: float | None) -> None:
-        """Look at all streams at a time, or earlier if that was planned before; without a reason nothing is planned."""
+        """Look at what is due at a time, or earlier if that was planned before; without a reason nothing is planned."""
         if when is None:
             return
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._decide_all)
+        self._timer = self._loop.call_at(when, self._decide_due)
 
 
 def _nobody(_applied: Applied) -> None:

@@ -563,6 +563,15 @@ def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:
     return (*(t for t in tries if now - t < TRIES_IN), now)
 
 
+def due(routing: Routing) -> list[Key]:
+    """List what may be to be looked at at `again_at`: what others have moved, what rests, and what was moved in vain."""
+    return [
+        key
+        for key, placement in routing.placements.items()
+        if placement.foreign is not None or placement.rests or placement.tries
+    ]
+
+
 def _times(placement: Placement, now: float) -> Iterator[float]:
     """Say when a stream has to be looked at again though nothing happens: its move may be a person's then, or its rest over."""
     if placement.foreign is not None:
