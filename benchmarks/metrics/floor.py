@@ -80,6 +80,10 @@ from pwmixer_dbus.startup import settled
 settled.settle()
 """
 
+THEIR_LOOP = "from pulsectl_asyncio.pulsectl_async import PulseAsync"
+OUR_LOOP = f"import pwmixer_dbus.pulse.libpulse\n{THEIR_LOOP}"
+"""What makes `PulseAsync` run on our main loop."""
+
 WAIT = "\nprint(flush=True)\nsys.stdin.read()"
 
 LISTED = "the service, listed"
@@ -94,7 +98,9 @@ async def floor(bench: Bench) -> list[Line]:
     """Measure each step, and last of all the service when it has listed all streams and done nothing else."""
     programs = dict(zip(STEPS, accumulate(STEPS.values(), lambda done, step: f"{done}\n{step}"), strict=True))
     ours = {
-        f"{what}, as ours": f"{AS_OURS}{text}{SETTLED_DOWN}" if text != STEPS["Python"] else text
+        f"{what}, as ours": f"{AS_OURS}{text.replace(THEIR_LOOP, OUR_LOOP)}{SETTLED_DOWN}"
+        if text != STEPS["Python"]
+        else text
         for what, text in programs.items()
     }
     turns = min(TURNS, bench.length.starts)
