@@ -284,7 +284,9 @@ def test_what_is_there_before_the_first_answer_has_not_come(playing: Service, re
     assert any(announced(m, ROOT, "Connected") and changed(m)["DefaultSink"] == SPEAKERS for m in news)
     assert any(announced(m, f"{ALIAS}/sink", "Description") for m in news)
     assert {m["path"] for m in news if m.get("member") == "PropertiesChanged"} <= {ROOT, *aliases}
-    session.play("Film").terminate()
+    shown = session.play("Film")
+    playing.wait_for_stream("Film")  # or it has gone before a busy service has looked at it
+    shown.terminate()
     session.wait_for(
         lambda: about(recorder, owner, "InterfacesRemoved") == [f"{ROOT}/streams/2"], "Film to go"
     )
