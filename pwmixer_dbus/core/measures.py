@@ -79,9 +79,10 @@ class Measures:
 
     def counted(self) -> Tally:
         """Count what has been noted, and return all that has been counted."""
-        fields = iter([*self._pending])
-        self._pending.clear()
-        self._tally.add(zip(*[fields] * _FIELDS, strict=True))
+        try:
+            self._tally.add(zip(*[iter(self._pending)] * _FIELDS, strict=True))
+        finally:
+            self._pending.clear()
         return self._tally
 
     def when_active(self, tell: Callable[[], None]) -> None:
