@@ -1,4 +1,4 @@
-"""Runs the service, which counts the Python that it executes between two signals; see benchmarks/metrics/code.py.
+"""Runs the service, or with arguments the limit in Python, which counts what it executes between two signals; see metrics/code.py.
 
 Upon the second one it writes FILE in XDG_RUNTIME_DIR, a JSON object of spans by name, each of them one from functions to the
 number of their calls, of their opcodes, and of those that differ.
@@ -15,12 +15,14 @@ from pathlib import Path, PurePath
 from types import CodeType, FrameType
 from typing import Any
 
-from pwmixer_dbus.start import main
+from benchmarks.peers import plain_start
+from pwmixer_dbus import start
 
 FILE = "counted"
 BEGIN, END = signal.SIGRTMIN + 7, signal.SIGRTMIN + 8
 ALL, UNTIL_MOVED = "all", "until the move is sent"
-SEND = ("server.py", "send")
+SEND, MOVE = ("server.py", "send"), ("plain.py", "_move")
+"""By which a move is sent, in the service as every command and in the limit by itself."""
 
 
 class Count:
@@ -53,9 +55,8 @@ class Count:
         code = frame.f_code
         if code.co_filename == __file__:
             return None
-        if (PurePath(code.co_filename).name, code.co_name) == SEND and type(
-            frame.f_locals["command"]
-        ).__name__ == "MoveStream":
+        place = PurePath(code.co_filename).name, code.co_name
+        if place == MOVE or (place == SEND and type(frame.f_locals["command"]).__name__ == "MoveStream"):
             self._keep(UNTIL_MOVED)
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         self._calls[code] += 1
@@ -86,4 +87,7 @@ if __name__ == "__main__":
     count = Count(Path(os.environ["XDG_RUNTIME_DIR"], FILE))
     signal.signal(BEGIN, count.begin)
     signal.signal(END, count.end)
-    main()
+    if sys.argv[1:]:
+        plain_start.main()
+    else:
+        start.main()

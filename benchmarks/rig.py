@@ -285,6 +285,7 @@ async def opened(
     known: int = 0,
     is_noisy: bool = False,
     service: Sequence[str] = SERVICE,
+    plain_service: Sequence[str] = (*PLAIN_SERVICE, PLAIN),
     settings: str = "",
 ) -> AsyncIterator[Bench]:
     """Make the session with so many streams, the first few of them playing, and start everything in it.
@@ -304,7 +305,7 @@ async def opened(
             screen = session.spawn("screen", str(folder / "screen"))
             running = session.spawn("pwmixer", *service)
             limit = session.spawn("limit", str(folder / "mixer"), LIMIT)
-            plain = session.spawn("plain", *PLAIN_SERVICE, PLAIN)
+            plain = session.spawn("plain", *plain_service)
             bus = await connected(session.env)
             caller = await Caller.start(folder, session.env)
             bench = Bench(

@@ -11,6 +11,7 @@ from benchmarks.record import Run
 
 CODE = "code: "
 CALLS, DIFFERENT = f"{CODE}function calls", f"{CODE}different opcodes"
+PLAINLY, PLAINLY_DIFFERENT = f"{CODE}opcodes in plain Python", f"{CODE}different opcodes in plain Python"
 A_LITTLE = 0.02
 """Of the opcodes of an operation: parts below are not named."""
 
@@ -234,13 +235,15 @@ def profile(run: Run) -> str:
     """Write the table of what each operation executes, for docs/performance.md; nothing where it was not counted."""
     lines = run.by_name()
     operations = {line.what: line for line in run.lines if line.benchmark == CALLS}
-    head = ("operation", "calls", "opcodes", "different ones", "of the opcodes")
-    rows: list[tuple[str, ...]] = [head, ("---", "--:", "--:", "--:", "---")]
+    head = ("operation", "calls", "opcodes", "different ones", "in Python", "of the opcodes")
+    rows: list[tuple[str, ...]] = [head, ("---", "--:", "--:", "--:", "--:", "---")]
     for what, calls in operations.items():
         first, *parts = (line for line in run.lines if line.benchmark == f"{CODE}{what}")
         shares = (f"{part.what} {100 * part.ratio:.0f} %" for part in parts if part.ratio >= A_LITTLE)
         counts = (f"{line.p50:.0f}" for line in (calls, first, lines[f"{DIFFERENT}: {what}"]))
-        rows.append((what, *counts, ", ".join(shares)))
+        plainly = [lines.get(f"{name}: {what}") for name in (PLAINLY, PLAINLY_DIFFERENT)]
+        limit = ", ".join(f"{line.p50:.0f}" for line in plainly if line is not None) or "-"
+        rows.append((what, *counts, limit, ", ".join(shares)))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows) if operations else ""
 
 

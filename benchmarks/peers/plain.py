@@ -252,10 +252,12 @@ class Plain:
         if node.kind == SINK:
             self._sinks[name] = node.index
         elif self._app and name.startswith(self._app):
-            self._server.command(
-                libpulse.move_sink_input, node.index, self._sinks[self._sink], done=_tell_moved
-            )
-            self._to_move.append(1000 * (monotonic() - node.noticed))
+            self._move(node)
+
+    def _move(self, node: Node) -> None:
+        sink = self._sinks[self._sink]
+        self._server.command(libpulse.move_sink_input, node.index, sink, done=_tell_moved)
+        self._to_move.append(1000 * (monotonic() - node.noticed))
 
     # --- calls
 
