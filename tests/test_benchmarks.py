@@ -222,8 +222,12 @@ def test_what_an_operation_executes_is_told_by_its_parts() -> None:
     page = f"{publish.PROFILE}old{publish.END}"
     assert (
         publish.with_table(page, run(*found)).splitlines()[3]
-        == "| Get | 4 | 100 | 60 | core 60 %, asyncio 40 % |"
+        == "| Get | 4 | 100 | 60 | - | core 60 %, asyncio 40 % |"
     )
+    found += lines(targets.PLAINLY, "", {"Get": [30.0]}) + lines(
+        targets.PLAINLY_DIFFERENT, "", {"Get": [20.0]}
+    )
+    assert "| 60 | 30, 20 | core" in publish.with_table(page, run(*found))
 
 
 def test_this_version_has_its_row_in_the_history() -> None:
