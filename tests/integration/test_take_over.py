@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from dbus_fast import BusType, Message, MessageType, NameFlag
 from dbus_fast.aio import MessageBus
 from recorder import Recorder, changed
 from service import NAME, ROOT, CallError, Json, Service
-from session import Session
+from session import PATIENCE, Session
 
 pytestmark = pytest.mark.integration
 
@@ -448,4 +450,53 @@ def test_what_cannot_be_read_of_another_version_is_told_in_a_sentence(
     warnings = [line for line in new.log().splitlines() if "the instance before" in line]
     assert len(warnings) == (1 if sentence else 0)
     assert sentence in "".join(warnings)
+    new.stop()
+
+
+async def open_until(enough: threading.Event, session: Session, instance: str, answers: Counter[str]) -> None:
+    """Open one meter after the other, and read its first frame."""
+    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
+    bus = await MessageBus(bus_address=address, negotiate_unix_fd=True).connect()
+    while not (enough.is_set() or answers.keys() & GONE):
+        async with asyncio.timeout(PATIENCE):
+            reply = await bus.call(
+                Message(
+                    destination=instance,
+                    path=ROOT,
+                    interface=NAME,
+                    member="OpenMeter",
+                    signature="asa{sv}",
+                    body=[["@sink"], {}],
+                )
+            )
+        assert reply is not None
+        if reply.message_type is MessageType.ERROR:
+            answers[reply.error_name or ""] += 1
+        for reader in reply.unix_fds:
+            answers[f"{len(os.read(reader, 64))} bytes"] += 1
+            os.close(reader)
+    bus.disconnect()
+
+
+@pytest.mark.parametrize("is_by_name", [True, False])
+def test_whoever_opens_a_meter_while_another_instance_takes_over_has_one_or_an_answer(
+    service: Service, is_by_name: bool
+) -> None:
+    """By the name, each has one; who still asks the old one itself is told to ask again, and nobody waits in vain."""
+    session, answers, enough = service.session, Counter[str](), threading.Event()
+    instance = NAME if is_by_name else service.call_daemon("GetNameOwner", "s", NAME)
+    caller = threading.Thread(target=lambda: asyncio.run(open_until(enough, session, instance, answers)))
+    caller.start()
+    try:
+        session.wait_for(lambda: answers["4 bytes"] > 5, "the first meters")
+        new = taken_over(service)
+        before = answers["4 bytes"]
+        session.wait_for(lambda: not is_by_name or answers["4 bytes"] > before + 5, "meters of the new one")
+    finally:
+        enough.set()
+        caller.join(PATIENCE)
+    assert not caller.is_alive()
+    refused = "org.freedesktop.DBus.Error.NotSupported"
+    # What the old one had opened just before it left may end before its first frame.
+    assert set(answers) <= {"4 bytes", "0 bytes"} | (set() if is_by_name else {refused, *GONE})
     new.stop()
