@@ -235,7 +235,8 @@ class BusService:
             self.heir.on_call(message)
 
     def _answered(self, message: Message, failed: bool) -> None:
-        """Measure how long a call has taken."""
+        """Measure how long a call has taken, and of how many it was one: there are never more than before one is answered."""
+        self._queue.grew(len(self._open))
         method, since = self._open.pop(id(message), ("", 0.0))
         if method:
             self._measures.note(ERROR if failed else REPLY, None, since, method)
