@@ -22,6 +22,9 @@ from talk import Talk, place
 pytestmark = pytest.mark.integration
 
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
+NO_GRACE = "[memory]\ngrace = 0.0\n"
+"""What another program sets right after the service's start is taken for the player's own doing otherwise, and corrected."""
+
 MANY = 20
 PAGES = 64 * 1024
 """Bytes: memory is counted in pages, of the kernel's and of Python's."""
@@ -85,6 +88,9 @@ def costs() -> Iterator[Costs]:
     with Session() as session:
         session.add_null_sink("speakers", "Speakers")
         session.play("Radio", sink="speakers")
+        folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.toml").write_text(NO_GRACE)
         service = Service(session)
         service.process = session.spawn(service.name, *PLAIN)
         session.wait_for_child(service.name, service.is_owner, "to own its name")
