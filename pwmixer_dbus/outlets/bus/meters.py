@@ -15,8 +15,8 @@ from pwmixer_dbus.core.metering import USUAL, Resolve, rate_of
 from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.meters import Meter, Meters, OpenTaps
 from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.call import Call, options_of
 from pwmixer_dbus.outlets.bus.connection import BusConnection
-from pwmixer_dbus.outlets.bus.methods import Call, options_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES
 
 PER_CLIENT, AT_ALL = 16, 64

@@ -26,10 +26,11 @@ from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, shown_by, subject_
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.call import Call, options_of
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, signal_message
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
 from pwmixer_dbus.outlets.bus.holds import Holds
-from pwmixer_dbus.outlets.bus.interfaces import MIXER, Method, interfaces_of, values_of
+from pwmixer_dbus.outlets.bus.interfaces import MIXER, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher
 from pwmixer_dbus.outlets.bus.rules import Book, RuleMethods
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 OPEN_CALLS = 10_000
 CONTEXT_LIMIT = 128
 CHANGES_LIMIT = 1000
-ERROR_TEXT_LIMIT = 2000
 
 Write = tuple[Target, str, Variant]
 """A property of an object, and its new value."""
@@ -52,47 +52,6 @@ _TO_A_VOLUME = {**_BY_CLIENT, "limit": "d"}
 _BY_STEPS = {**_TO_A_VOLUME, "steps": "b"}
 
 _SIGNATURES = {signal.name: signal.signature for signal in MIXER.signals}
-
-
-class Call:
-    """One method call that will be answered exactly once, perhaps later."""
-
-    __slots__ = ("_connection", "_is_written", "_reply", "_signature", "arguments", "message", "name")
-
-    def __init__(self, connection: BusConnection, message: Message, method: Method) -> None:
-        self._connection = connection
-        self._signature = method.reply_signature
-        self._reply: bytearray | None = None
-        self._is_written = False
-        self.name = method.name
-        self.message = message
-        self.arguments: list[Any] = message.body
-
-    @property
-    def client(self) -> str:
-        """The unique name of the caller."""
-        return self.message.sender or ""
-
-    def write(self, *values: Any) -> None:
-        """Write the answer that `reply` with these values is going to send, if it comes to that."""
-        self._reply = self._connection.written_reply(self.message, self._signature, list(values))
-        self._is_written = True
-
-    def reply(self, *values: Any) -> None:
-        """Answer."""
-        if not self._is_written:
-            self.write(*values)
-        self._connection.send_reply(self.message, self._reply)
-
-    def fail(self, error: MixerError) -> None:
-        """Answer with an error, under its D-Bus name."""
-        fail(self._connection, self.message, error)
-
-
-def fail(connection: BusConnection, message: Message, error: MixerError) -> None:
-    """Answer a call with an error, under its D-Bus name; a sentence a line becomes sentences in a row."""
-    text = " ".join(clean(line, ERROR_TEXT_LIMIT) for line in str(error).splitlines())
-    connection.fail(message, error.dbus_name, text[:ERROR_TEXT_LIMIT])
 
 
 class Methods:
@@ -611,18 +570,3 @@ def _check_write(target: Target, name: str, value: Variant) -> None:
         raise PropertyReadOnlyError(f"{prop.name} cannot be written.")
     if value.signature != prop.signature:
         raise InvalidArgumentError(f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”.")
-
-
-def options_of(options: Mapping[str, Variant], known: Mapping[str, str]) -> Mapping[str, Any]:
-    """Check the options of a call against what it knows, name and type; return their plain values."""
-    if not options:  # as mostly
-        return options
-    for name, value in options.items():
-        if name not in known:
-            there = ", ".join(known) or "none"
-            raise InvalidArgumentError(f"There is no option “{clean(name, 80)}”; there is: {there}.")
-        if value.signature != known[name]:
-            raise InvalidArgumentError(
-                f"The option {name} has the type “{known[name]}”, not “{value.signature}”."
-            )
-    return {name: value.value for name, value in options.items()}

@@ -24,6 +24,7 @@ from pwmixer_dbus.core.tally import ERROR, REPLY
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.call import Call, fail
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import (
     PropertyReadOnlyError,
@@ -48,7 +49,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
-from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Call, Methods, fail, object_at
+from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Methods, object_at
 from pwmixer_dbus.outlets.bus.paths import ALIASED, ALIASES, FOLDERS, NOWHERE, ROOT, below_root, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
 from pwmixer_dbus.outlets.bus.rules import Book

@@ -6,9 +6,9 @@ from json import dumps
 
 from pwmixer_dbus.core.tally import KEPT
 from pwmixer_dbus.mixer import Mixer
+from pwmixer_dbus.outlets.bus.call import Call, options_of
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.followers import Followers
-from pwmixer_dbus.outlets.bus.methods import Call, options_of
 from pwmixer_dbus.system.diagnostics import statistics, trace
 
 
