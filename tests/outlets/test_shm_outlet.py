@@ -149,6 +149,30 @@ def test_what_has_changed_last_is_there_when_it_closes(folder: Path) -> None:
     opened(folder, main)
 
 
+def test_what_others_are_to_hear_of_a_moment_later_is_there_when_it_closes(folder: Path) -> None:
+    async def main(mixer: Mixer, _reader: Reader) -> None:
+        mixer.on_event(snapshot(sink(), sink(3, "headset")))
+        await asyncio.sleep(0)
+        failed: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
+        outlet = SharedMemory(mixer, SharedMemorySettings(name="other"))
+        (folder / "linked").hardlink_to(folder / "other")
+        moves = [(MoveStream(key=(Kind.PLAYBACK, 10), device=3), "a rule")]
+        mixer.subscribe_first(lambda *_: mixer.act(moves, "rule"))
+        mixer.on_event(Seen(record=playback()))
+        outlet.close()
+        data = bytearray((folder / "linked").read_bytes())
+        data[HEADER.offset("closed")] = 0
+        (folder / "linked").write_bytes(data)
+        shown = seen(Reader(str(folder / "linked")))
+        assert [app.app_id for app in shown.apps] == [*mixer.state.apps] != []
+        assert shown.generation == mixer.state.generation
+        await asyncio.sleep(0)
+        assert failed == []
+
+    opened(folder, main)
+
+
 INDEXES = st.integers(1, 3)
 VOLUMES = st.sampled_from([0.0, 0.25, 1.0])
 NAMES = st.sampled_from(["speakers", "headset"])

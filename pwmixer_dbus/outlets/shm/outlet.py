@@ -66,10 +66,10 @@ class SharedMemory:
 
     def close(self) -> None:
         """Write what is left to be written, tell readers that it was the last, and take the file away."""
+        self._unsubscribe()  # first, since whoever leaves hears of all that there is
         if self._soon is not None:
             self._soon.cancel()
             self._publish()
-        self._unsubscribe()
         self._writer.close()
         self._file.remove()
 
