@@ -58,6 +58,8 @@ with later.put_off():
         y: int = 2
         @property
         def both(self): return self.x + self.y
+    names = {"__module__": "of.another", "__qualname__": "Within.Pair", "b": 3}
+    Pair = type(NamedTuple)("Pair", (), {**names, "__annotate_func__": lambda form: {"a": int, "b": int}})
     class Known(TypedDict, total=False):
         name: str
     T = TypeVar("T", bound="Later | None")
@@ -66,7 +68,7 @@ with later.put_off():
     class Opener(Protocol[T]):
         def open(self, box: Union[Box[T], None]) -> "Later": ...
     Pairs = tuple[T, list[T]]
-    held = [Point(1), Point(1, y=3).both, Point._fields, Point.__name__, Known(name="a"), type(Known()).__name__,
+    held = [Point(1), Point(1, y=3).both, Point._fields, Point.__name__, Pair(1), Known(name="a"), type(Known()).__name__,
         cast(int, "5"), Box[int].__name__, Opener.__mro__ == (Opener, object), str(Pairs[int]), hasattr(Box(), "__dict__")]
 asleep = type(sys.modules["typing"]).__name__
 ours = {"__name__": "pwmixer_dbus.outlets.late"}
@@ -141,7 +143,7 @@ def test_what_is_there_in_c_has_all_names(name: str) -> None:
 
 def test_types_that_say_nothing_make_the_same_classes() -> None:
     held, asleep, still, awake, *real = json.loads(run(WITH_TYPES).stdout)
-    point = [[1, 2], 4, ["x", "y"], "Point"]
+    point = [[1, 2], 4, ["x", "y"], "Point", [1, 3]]  # the last one as Python 3.14 has annotations
     assert held == [*point, {"name": "a"}, "dict", "5", "Box", True, "tuple[int, list[int]]", False]
     assert (asleep, still) == ("_Later", ["_Later", True])
     assert (awake, real) == ("module", [False, True])

@@ -17,6 +17,9 @@ Any AsyncIterator Awaitable BinaryIO Callable ClassVar Concatenate Coroutine Dic
 LiteralString Mapping Never NoReturn Optional Protocol Self Sequence Set TextIO Tuple Type TypeAlias Union
 """
 
+_VALUES = 1
+"""In which form annotations are asked for: `annotationlib.Format.VALUE`."""
+
 
 class _Form:
     """A type of any form, which may be made, be given others, be one of several and be inherited from."""
@@ -57,7 +60,8 @@ class _Named(type):
     """Makes named tuples of classes with annotations."""
 
     def __new__(cls, name: str, _: object, body: dict[str, Any]) -> Any:
-        fields = [*body["__annotations__"]]
+        # From Python 3.14 on, there is a function that gives them.
+        fields = [*(body.get("__annotations__") or body["__annotate_func__"](_VALUES))]
         defaults = [body.pop(field) for field in fields if field in body]
         kind = namedtuple(name, fields, defaults=defaults, module=body["__module__"])  # type: ignore[misc] # noqa: PYI024
         for key, value in body.items():
