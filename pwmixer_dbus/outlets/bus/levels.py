@@ -4,7 +4,9 @@ dbus-fast takes three times as long for it: it checks each name, and walks the s
 these is held by a property test; every other message is left to it.
 """
 
-from struct import Struct, pack
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
 
 from pwmixer_dbus.core.document import Level
 from pwmixer_dbus.outlets.bus.interfaces import NODE, PROPERTIES
@@ -19,7 +21,10 @@ and how long the path is, which is the first of those."""
 _SIGNAL = b"l\4\0\1"
 """Little endian, a signal, no flags, version 1 of the protocol."""
 
-_double, _word = Struct("<d").pack, Struct("<I").pack
+_word = Struct("<I").pack
+
+FRAMES = 48
+"""How many are kept: more than there are lengths of paths, and things that differ, among all that plays at one time."""
 
 
 def _aligned(data: bytes) -> bytes:
@@ -65,23 +70,39 @@ _AROUND = len(_BODY) + 4 + len(_BODY_END) + len(_NOTHING_INVALID)
 """How many bytes of a body are not of its entries."""
 
 
+@lru_cache(maxsize=FRAMES)
+def _frame(
+    path: int, volume: bool, muted: bool | None, channels: int | None
+) -> tuple[Callable[..., bytes], bytes, bytes, bytes]:
+    """Return what messages of which the same differs have in common, for paths of this length.
+
+    `muted`, and `channels`, which is how many there are, are None where they do not differ. What is returned writes such a
+    message, and is what it is to begin with, what is before the volume, and what between that and the channels.
+    """
+    entries = _VOLUME + bytes(8) if volume else b""
+    before, between = entries[:-8], b"" if muted is None else _MUTED[muted]
+    if channels is not None:
+        between += bytes(-(len(entries) + len(between)) % 8) + _CHANNELS + _word(8 * channels)
+        between += bytes(-(len(entries) + len(between)) % 8)
+    doubles = channels or 0
+    length = len(entries) + len(between) + 8 * doubles
+    before = _REST + _word(length) + _BODY_END + before
+    name = path + 8 - path % 8  # at least one 0 ends a text
+    head = _head(_SIGNAL, _AROUND + length, 0, 8 + name + len(_FIELDS), _KIND, path)
+    number = "d" if volume else "0s"
+    form = f"<{len(head)}s{name}s{len(before)}s{number}{len(between)}s{doubles}d{len(_NOTHING_INVALID)}x"
+    return Struct(form).pack, head, before, between
+
+
 def level_changed(path: str, old: Level, new: Level) -> bytearray | None:
     """Write the signal that an object is as loud as it is now, without a serial; None where it was so before."""
-    volume, muted, channels = new
-    entries = b""
-    if volume != old.volume:
-        entries = _VOLUME + _double(volume)
-    if muted != old.muted:
-        entries += _MUTED[muted]
-    if channels != old.channels:
-        count = len(channels)
-        entries += bytes(-len(entries) % 8) + _CHANNELS + pack(f"<I4x{count}d", 8 * count, *channels)
-    if not entries:
+    if new == old:
         return None
-    name = path.encode()
-    end = 8 - len(name) % 8  # at least one 0 ends a text
-    fields = 8 + len(name) + end + len(_FIELDS)
-    head = _head(_SIGNAL, _AROUND + len(entries), 0, fields, _KIND, len(name))
-    return bytearray().join(
-        (head, name, bytes(end), _REST, _word(len(entries)), _BODY_END, entries, _NOTHING_INVALID)
-    )
+    volume, muted, channels = new
+    is_louder, count, name = volume != old.volume, None, path.encode()
+    if channels == old.channels:
+        channels = ()
+    else:
+        count = len(channels)
+    pack, head, before, between = _frame(len(name), is_louder, None if muted == old.muted else muted, count)
+    return bytearray(pack(head, name, before, volume if is_louder else b"", between, *channels))
