@@ -93,7 +93,7 @@ class Announcer:
         state = self._state()
         changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
         if changes[0].is_level:  # then it is the only one, and nothing comes or goes
-            self._tell_level(changes[0], _Pending(before, changed_at, in_level=True))
+            self._tell_level(before, state, changes[0], changed_at)
             return
         if not self.is_asked:
             always = dict.fromkeys(
@@ -166,17 +166,17 @@ class Announcer:
             self._speaker.gone(record)
             self._measure(record)
 
-    def _tell_level(self, change: Change, noted: _Pending) -> None:
+    def _tell_level(self, before: MixerState, state: MixerState, change: Change, since: float) -> None:
         """Announce what need not wait without noting it first, as nearly always."""
-        now, waiting = self._loop.time(), []
-        is_behind = self._speaker.is_behind()
-        for subject, target, old, new in louder(noted.before, self._state(), change):
-            if is_behind or subject in self._dirty or self._free_at.get(subject, 0.0) > now:
+        waiting, speaker = [], self._speaker
+        is_behind = speaker.is_behind()
+        for subject, target, old, new in louder(before, state, change):
+            if is_behind or subject in self._dirty or self._free_at.get(subject, 0.0) > since:
                 waiting.append(subject)
-            elif self._speaker.louder(subject, target, old, new):
-                self._told(subject, target, noted.since)
+            elif speaker.louder(subject, target, old, new):
+                self._told(subject, target, since)
         if waiting:
-            self._note(waiting, noted)
+            self._note(waiting, _Pending(before, since, in_level=True))
             self._flush_due(waiting)
 
     def _flush_due(self, subjects: Iterable[Subject], *, at_once: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Record, Stream
@@ -57,13 +57,8 @@ def shown_by(stream: Stream) -> Iterator[Subject]:
         yield Kind.GROUP, stream.group
 
 
-class Louder(NamedTuple):
-    """An object whose level is, or may be, another one than before."""
-
-    subject: Subject
-    target: Target
-    old: Level
-    new: Level
+Louder = tuple[Subject, Target, Level, Level]
+"""An object whose level is, or may be, another one than before: that one, and what it is now."""
 
 
 def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder]:
@@ -71,14 +66,14 @@ def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder
     was, record = change.before, change.after
     if isinstance(was, Stream) and isinstance(record, Stream):
         old, new = level_of(before, was), level_of(state, record)
-        found = [Louder((record.kind, record.index), record, old, new)]
+        found: list[Louder] = [((record.kind, record.index), record, old, new)]
         app = state.apps.get(record.identity.app_id)
         if app is not None:
             if len(app.streams) == 1 and record.has_volume:  # as with nearly all
                 old, new = Level(old.volume, old.muted), Level(new.volume, new.muted)
             else:
                 old, new = level_of(before, app), level_of(state, app)
-            found.append(Louder((Kind.APP, app.app_id), app, old, new))
+            found.append(((Kind.APP, app.app_id), app, old, new))
         if record.group:
             found += _louder_group(before, state, record.group)
         return found
@@ -87,9 +82,9 @@ def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder
     if state.device_named(record.kind, record.name) is not record:
         return []  # of two devices of one name, the first is the one that is told of
     old, new = level_of(before, was), level_of(state, record)
-    found = [Louder((record.kind, record.name), record, old, new)]
+    found = [((record.kind, record.name), record, old, new)]
     if state.server.default(record.kind) == record.name:
-        found.append(Louder((record.kind, None), record, old, new))
+        found.append(((record.kind, None), record, old, new))
     return found
 
 
@@ -97,7 +92,7 @@ def _louder_group(before: MixerState, state: MixerState, name: str) -> list[Loud
     was, group = before.group_named(name), state.group_named(name)
     if was is None or group is None:
         return []
-    return [Louder((Kind.GROUP, name), group, level_of(before, was), level_of(state, group))]
+    return [((Kind.GROUP, name), group, level_of(before, was), level_of(state, group))]
 
 
 def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -> Iterable[Subject]:
@@ -106,7 +101,7 @@ def affected(before: MixerState, state: MixerState, changes: Iterable[Change]) -
     for change in changes:
         record = change.after or change.before
         if change.is_level:
-            yield from [each.subject for each in louder(before, state, change)]
+            yield from [subject for subject, *_ in louder(before, state, change)]
         elif isinstance(record, Client):
             clients[record.index] = None
         else:

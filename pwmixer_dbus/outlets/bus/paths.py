@@ -3,6 +3,7 @@
 Names are escaped as systemd does: every byte that is no ASCII letter or digit becomes `_` and two hex digits.
 """
 
+from functools import lru_cache
 from string import ascii_letters, digits
 from typing import assert_never
 
@@ -25,9 +26,13 @@ _BELOW, _STREAMS = f"{ROOT}/", f"{ROOT}/streams/"
 
 _ESCAPED = {byte: f"_{byte:02x}" for byte in range(256) if chr(byte) not in ascii_letters + digits}
 
+NAMES = 128
+"""How many escaped names are kept: more than play at one time, whose levels are told of under them."""
+
 FOLDERS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
 
+@lru_cache(maxsize=NAMES)
 def escape(name: str) -> str:
     """Make one element of an object path from any text; the empty text is `_`."""
     if name.isascii() and name.isalnum():
