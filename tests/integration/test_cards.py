@@ -73,9 +73,9 @@ def wait_for_jack(service: Service, port: str, available: str, *, of: str) -> No
     """Wait until a port is said to be so: by the card, and by its sink or source."""
 
     def is_so() -> bool:
-        (card,) = service.describe()["cards"]
-        holders = (card["ports"], device(service, of).get("ports", []))
-        return all(ports(p).get(port) == available for p in holders)
+        cards = service.describe()["cards"]
+        holders = (*cards, device(service, of))
+        return bool(cards) and all(ports(h.get("ports", [])).get(port) == available for h in holders)
 
     service.session.wait_for(is_so, f"{port} to be {available}")
 
