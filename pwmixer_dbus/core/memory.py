@@ -572,8 +572,9 @@ def intent_of(
        enforcement did, nothing.
     3. What came with a user's request counts, at any time.
     4. What another program did (origin server, or in the midst of a fade, which gives way) counts as a person's doing,
-       unless it may as well be the program's own or the session manager's: within `grace` seconds of birth, within `SETTLING` seconds of an upheaval, while there is
-       no connection, together with a move, another port or other channels, or against a lock.
+       unless it may as well be the program's own or the session manager's: within `grace` seconds of birth, within
+       `SETTLING` seconds of an upheaval, while there is no connection, together with a move, another port or other
+       channels, or against a lock.
     5. Anything else does not count.
     """
     before, after = change.before, change.after

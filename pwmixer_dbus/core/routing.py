@@ -54,8 +54,8 @@ class World:
     """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
 
     `mover` says who has asked just now for a stream to be moved to where it is: what else is asked of it meanwhile, as a
-    volume is, says nothing of who moves it. `is_held` says whether some program holds a stream where it is, and `waits` whether a rule has to know first on which
-    device a new one comes up.
+    volume is, says nothing of who moves it. `is_held` says whether some program holds a stream where it is, and `waits`
+    whether a rule has to know first on which device a new one comes up.
     """
 
     state: MixerState

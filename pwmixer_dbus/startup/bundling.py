@@ -1,8 +1,9 @@
 """Writes the file of `pwmixer_dbus.startup.bundle`: a process of its own, which takes a second or more, and which nobody waits for.
 
 Sources are compiled as ever, but without what a service has no use for: documentation, in which column each instruction is
-(`-X no_debug_ranges` keeps those away; lines stay), and of which class a function is. What it imports later than at its start is in `LATER`. Functions that have not been
-called by when its start was over, two thirds of all, are put off: of each, there is a stub of 0.3 instead of 0.7 KiB in memory.
+(`-X no_debug_ranges` keeps those away; lines stay), and of which class a function is. What it imports later than at its
+start is in `LATER`. Functions that have not been called by when its start was over, two thirds of all, are put off: of
+each, there is a stub of 0.3 instead of 0.7 KiB in memory.
 """
 
 import ast
