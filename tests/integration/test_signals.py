@@ -194,7 +194,8 @@ def test_nothing_is_announced_of_a_change_that_is_none(playing: Service, recorde
 
 def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals(playing: Service) -> None:
     session = playing.session
-    streams, calls = 10, 1001
+    streams, turns, at_once = 10, 77, 13
+    calls = turns * at_once
     for i in range(streams - 1):
         session.play(f"Player {i}", tone=0)
     session.wait_for(lambda: len(playing.describe()["streams"]) == streams, "all streams")
@@ -212,9 +213,10 @@ def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals
         await call(
             bus, "AddMatch", "s", [f"type='signal',sender='{NAME}'"], destination="org.freedesktop.DBus"
         )
-        answers = [call(bus, "SetVolume", "sda{sv}", ["stream:*", 9.0, {}]) for _ in range(calls)]
-        replies = await asyncio.gather(*answers)
-        assert {reply.message_type for reply in replies} == {MessageType.METHOD_RETURN}
+        for _ in range(turns):  # all at once may be more than a busy machine answers in time
+            answers = [call(bus, "SetVolume", "sda{sv}", ["stream:*", 9.0, {}]) for _ in range(at_once)]
+            replies = await asyncio.gather(*answers)
+            assert {reply.message_type for reply in replies} == {MessageType.METHOD_RETURN}
         await asyncio.wait_for(complete.wait(), PATIENCE)
         return counted
 
