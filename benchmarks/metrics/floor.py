@@ -11,22 +11,12 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from itertools import accumulate
 
-from session import END_WITH_PARENT, Session, SessionError
+from session import END_WITH_PARENT, SessionError
 
 from benchmarks.figures import Line, lines
 from benchmarks.metrics.memory import sizes
-from benchmarks.metrics.starts import TOLD
-from benchmarks.rig import (
-    LONGEST,
-    ROOT,
-    SERVICE,
-    Bench,
-    News,
-    connected,
-    listen,
-    switch_everything_on,
-    write_bundle,
-)
+from benchmarks.metrics.starts import another_bus, ended
+from benchmarks.rig import LONGEST, NAME, ROOT, SERVICE, Bench
 
 STEPS: Mapping[str, str] = {
     "Python": "import sys",
@@ -134,19 +124,11 @@ async def _occupied(bench: Bench, text: str) -> dict[str, float]:
 
 async def _listed(bench: Bench, turns: int) -> AsyncIterator[dict[str, float]]:
     """Start the service so many times, on a bus of its own, and go through its sizes."""
-    with Session(sound=False) as other:
-        switch_everything_on(other)
-        env = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
-        write_bundle(other, env)
-        bus = await connected(env)
-        news = News(bus)
-        await listen(bus, TOLD)
+    async with another_bus(bench) as (other, env, news):
         for turn in range(turns):
             state = news.of(ROOT)
             process = other.spawn(f"service-{turn}", *SERVICE, env=env)
             await asyncio.wait_for(state, LONGEST)
             await asyncio.sleep(SETTLED)
             yield sizes(process.pid)
-            process.terminate()
-            process.wait(LONGEST)
-        bus.disconnect()
+            await ended(process, NAME, news)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
@@ -42,6 +44,31 @@ OWNED = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0namespace='
 TOLD = f"type='signal',path='{ROOT}',interface='{PROPERTIES}',arg0='{NAME}'"
 
 
+@asynccontextmanager
+async def another_bus(bench: Bench) -> AsyncIterator[tuple[Session, Mapping[str, str], News]]:
+    """Open a bus beside that of the benchmark, with the same sound server and everything switched on.
+
+    Yields its session, the environment for what is started there, and news of who owns a name and what our root tells.
+    """
+    with Session(sound=False) as other:
+        switch_everything_on(other)
+        env = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
+        write_bundle(other, env)
+        bus = await connected(env)
+        await listen(bus, OWNED)
+        await listen(bus, TOLD)
+        yield other, env, News(bus)
+        bus.disconnect()
+
+
+async def ended(process: subprocess.Popen[bytes], name: str, news: News) -> None:
+    """End a service, and wait until its name is free."""
+    gone = news.of(name)
+    process.terminate()
+    await asyncio.wait_for(gone, LONGEST)
+    process.wait(LONGEST)
+
+
 async def start_up(bench: Bench) -> list[Line]:
     """Start the service on a bus of its own, in the same sound session: to its name, and to the first snapshot."""
     samples: dict[str, list[float]] = {
@@ -56,14 +83,7 @@ async def start_up(bench: Bench) -> list[Line]:
         IN_C: (LIMIT, (str(bench.folder / "mixer"), LIMIT)),
         IN_PYTHON: (PLAIN, (*PLAIN_SERVICE, PLAIN)),
     }
-    with Session(sound=False) as other:
-        switch_everything_on(other)
-        env = {**other.env, "PULSE_SERVER": bench.session.env["PULSE_SERVER"]}
-        write_bundle(other, env)
-        bus = await connected(env)
-        news = News(bus)
-        await listen(bus, OWNED)
-        await listen(bus, TOLD)
+    async with another_bus(bench) as (other, env, news):
         for turn in range(bench.length.starts):
             is_owned = news.of(NAME)
             started = time.perf_counter()
@@ -71,14 +91,10 @@ async def start_up(bench: Bench) -> list[Line]:
             owned.append(1000 * (await asyncio.wait_for(is_owned, LONGEST) - started))
             state = news.of(ROOT)  # not before, since the one before may have told its end
             snapshot.append(1000 * (await asyncio.wait_for(state, LONGEST) - started))
-            gone = news.of(NAME)
-            process.terminate()
-            await asyncio.wait_for(gone, LONGEST)
-            process.wait(LONGEST)
+            await ended(process, NAME, news)
             python.append(await bench.run(sys.executable, "-c", "pass"))
             for what, (name, command) in peers.items():
                 samples[what].append(await _listed(other, env, news, name, command))
-        bus.disconnect()
     return lines("start-up", "ms", samples)
 
 
@@ -90,10 +106,7 @@ async def _listed(
     started = time.perf_counter()
     process = other.spawn(name, *command, env=env)
     took = 1000 * (await asyncio.wait_for(state, LONGEST) - started)
-    gone = news.of(name)
-    process.terminate()
-    await asyncio.wait_for(gone, LONGEST)
-    process.wait(LONGEST)
+    await ended(process, name, news)
     return took
 
 
@@ -119,10 +132,7 @@ async def edit(bench: Bench) -> list[Line]:
                 started = time.perf_counter()
                 file.write_text(f"[volume]\nmax = 0.{place + 1}\n{RULES}")
                 values.append(1000 * (await asyncio.wait_for(in_force, LONGEST) - started))
-            gone = news.of(NAME)
-            process.terminate()
-            await asyncio.wait_for(gone, LONGEST)
-            process.wait(LONGEST)
+            await ended(process, NAME, news)
         bus.disconnect()
     return lines("edit", "ms", samples)
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from struct import Struct
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pwmixer_dbus.core.model import Key, Kind
 from pwmixer_dbus.core.records import dataclass
@@ -89,6 +89,9 @@ _ENTRY = Struct("<dfIHBB")
 
 _SIZE, _PACK = _ENTRY.size, _ENTRY.pack_into
 _ALL = 0xFFFFFFFF
+
+
+_Owner = TypeVar("_Owner", About, str)
 
 
 class Histogram:
@@ -192,6 +195,16 @@ class Counts:
         self.connections = 0
 
 
+def _kept(costs: dict[_Owner, Cost], of: _Owner, most: int) -> Cost:
+    """Return what one has cost; of more than so many, the one that was first seen longest ago makes room."""
+    cost = costs.get(of)
+    if cost is None:
+        if len(costs) >= most:
+            del costs[next(iter(costs))]
+        cost = costs[of] = Cost()
+    return cost
+
+
 class Tally:
     """All that has been counted since the start."""
 
@@ -257,20 +270,7 @@ class Tally:
 
     def cost_of(self, about: About) -> Cost:
         """Return what an object has cost so far, to be added to."""
-        cost = self.costs.get(about)
-        if cost is None:
-            if len(self.costs) >= COSTS:
-                del self.costs[next(iter(self.costs))]
-            cost = self.costs[about] = Cost()
-        return cost
-
-    def _cost_of_caller(self, name: str) -> Cost:
-        cost = self.callers.get(name)
-        if cost is None:
-            if len(self.callers) >= CALLERS:
-                del self.callers[next(iter(self.callers))]
-            cost = self.callers[name] = Cost()
-        return cost
+        return _kept(self.costs, about, COSTS)
 
     def _spent(self, at: float, about: Any, since: float, _detail: str) -> None:
         """Charge what has ended; what began and ended meanwhile is not charged twice."""
@@ -278,7 +278,7 @@ class Tally:
         while ended and ended[-1][0] >= since:
             within += ended.pop()[1]
         ended.append((since, whole))
-        cost = self._cost_of_caller(about) if type(about) is str else self.cost_of(about)
+        cost = _kept(self.callers, about, CALLERS) if type(about) is str else self.cost_of(about)
         cost.seconds += whole - within
 
     # --- the sound server
@@ -344,7 +344,7 @@ class Tally:
 
     def _call(self, _at: float, caller: str, *_: object) -> None:
         self.counts.calls += 1
-        self._cost_of_caller(caller).calls += 1
+        _kept(self.callers, caller, CALLERS).calls += 1
 
     def _reply(self, at: float, _about: None, since: float, _detail: str) -> None:
         self.call_to_reply.add(at - since)
