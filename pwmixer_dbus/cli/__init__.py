@@ -28,6 +28,9 @@ class UnreachableError(CommandError):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused, 2 usage, 3 the service cannot be reached."""
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal that cannot show a name shall show the rest.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()

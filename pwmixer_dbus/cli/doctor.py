@@ -229,7 +229,7 @@ def _ask(*, auto_start: bool) -> Mapping[str, object]:
             }
         except CommandError as error:
             return {"refusal": str(error)}
-        owner = bus.call("GetConnectionUnixProcessID", "s", wire.NAME, name=wire.BUS_NAME, path=wire.BUS_PATH)
+        owner = bus.call("GetConnectionUnixProcessID", "s", wire.NAME, to=wire.BUS)
         return {**found, "owner": int(str(owner)) if owner is not None else 0}
 
 

@@ -155,7 +155,7 @@ def _hand_over(found: Imported) -> None:
 
 def _is_running() -> bool:
     with wire.Connection(auto_start=False) as bus:
-        return bool(bus.call("NameHasOwner", "s", wire.NAME, name=wire.BUS_NAME, path=wire.BUS_PATH))
+        return bool(bus.call("NameHasOwner", "s", wire.NAME, to=wire.BUS))
 
 
 def _tell_rest(found: Imported) -> None:

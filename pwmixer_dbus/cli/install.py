@@ -216,7 +216,7 @@ def _tell_bus(step: _Steps) -> None:
         return
     try:
         with wire.Connection() as bus:
-            bus.call("ReloadConfig", name=wire.BUS_NAME, path=wire.BUS_PATH)
+            bus.call("ReloadConfig", to=wire.BUS)
     except UnreachableError:
         print("There is no session bus here; the next one will know of it.")
 

@@ -21,9 +21,6 @@ _COLLECTIONS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
 def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
     """Run one command. Raises UsageError, and what the wire raises."""
-    if hasattr(sys.stdout, "reconfigure"):
-        # A terminal that cannot show a title shall show the rest.
-        sys.stdout.reconfigure(errors="replace")
     match name:
         case "status":
             _status(options)

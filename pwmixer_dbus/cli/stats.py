@@ -21,8 +21,6 @@ _OWNER = f"type='signal',sender='{wire.BUS_NAME}',member='NameOwnerChanged',arg0
 
 def run(name: str, options: dict[str, str]) -> int:
     """Run one command. Raises UsageError, and what the wire raises."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
     with suppress(KeyboardInterrupt) if name in _LASTING else nullcontext():  # those are meant to be ended so
         match name:
             case "stats":
@@ -61,7 +59,7 @@ def _trace(options: dict[str, str]) -> None:
         raise UsageError(f"--last takes a number of events, not '{last}'.")
     with wire.Connection() as bus:
         if follow:
-            bus.call("AddMatch", "s", _OWNER, name=wire.BUS_NAME, path=wire.BUS_PATH)
+            bus.call("AddMatch", "s", _OWNER, to=wire.BUS)
             bus.call("FollowTrace", "b", True)
         events = json.loads(str(bus.call("Trace", "a{sv}", {"last": int(last)})))
         _print(events, as_json=as_json)

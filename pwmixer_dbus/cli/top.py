@@ -71,7 +71,7 @@ class Names:
 
     def _process_behind(self, client: str) -> wire.Result | None:
         method = "GetConnectionUnixProcessID"
-        return self._bus.call(method, "s", client, name=wire.BUS_NAME, path=wire.BUS_PATH)
+        return self._bus.call(method, "s", client, to=wire.BUS)
 
 
 def _measured(bus: wire.Connection) -> Document:

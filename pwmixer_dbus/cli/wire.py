@@ -11,9 +11,10 @@ import struct
 
 from pwmixer_dbus.cli import CommandError, UnreachableError
 
-NAME, PATH = "org.pwmixer.Mixer", "/org/pwmixer/Mixer"
+NAME, PATH = SERVICE = "org.pwmixer.Mixer", "/org/pwmixer/Mixer"
 PROPERTIES = "org.freedesktop.DBus.Properties"
-BUS_NAME, BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+BUS_NAME, BUS_PATH = BUS = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+"""Whom a call is for: a name on the bus, which its interface has as well, and a path."""
 
 Value = str | float | bool
 Argument = Value | dict[str, Value] | list[str]
@@ -53,7 +54,7 @@ class Connection:
         except UnreachableError:
             self._socket.close()
             raise
-        self._unsent = b"BEGIN\r\n" + encode_call(1, "Hello", name=BUS_NAME, path=BUS_PATH)
+        self._unsent = b"BEGIN\r\n" + encode_call(1, "Hello", to=BUS)
 
     def __enter__(self) -> "Connection":  # noqa: PYI034 - Self would cost the import of typing
         return self
@@ -62,13 +63,13 @@ class Connection:
         self._socket.close()
 
     def call(
-        self, method: str, signature: str = "", *arguments: Argument, name: str = NAME, path: str = PATH
+        self, method: str, signature: str = "", *arguments: Argument, to: tuple[str, str] = SERVICE
     ) -> Result | None:
-        """Call a method of the interface that has the service's name, and return the first value of the reply.
+        """Call a method, and return the first value of the reply.
 
         Raises CommandError with the message of an error, UnreachableError where nobody is there to reply.
         """
-        return self._answer(self.post(method, signature, *arguments, name=name, path=path))
+        return self._answer(self.post(method, signature, *arguments, to=to))
 
     def get(self, prop: str) -> Result | None:
         """Read a property of the root. Raises as `call` does."""
@@ -87,21 +88,13 @@ class Connection:
         method: str,
         signature: str = "",
         *arguments: Argument,
-        name: str = NAME,
-        path: str = PATH,
+        to: tuple[str, str] = SERVICE,
         interface: str = "",
     ) -> int:
         """Send a call, and return the serial that its reply will name."""
         self._serial += 1
         call = encode_call(
-            self._serial,
-            method,
-            signature,
-            arguments,
-            name=name,
-            path=path,
-            interface=interface,
-            flags=self._flags,
+            self._serial, method, signature, arguments, to=to, interface=interface, flags=self._flags
         )
         self._send(self._unsent + call)
         self._unsent = b""
@@ -200,12 +193,12 @@ def encode_call(
     signature: str = "",
     arguments: tuple[Argument, ...] = (),
     *,
-    name: str = NAME,
-    path: str = PATH,
+    to: tuple[str, str] = SERVICE,
     interface: str = "",
     flags: int = 0,
 ) -> bytes:
-    """Write a method call; without another one, the interface is named like the service."""
+    """Write a method call; without another one, the interface is named like whom it is for."""
+    name, path = to
     body = b""
     for code, argument in zip(signature.replace("as", "A").replace("a{sv}", "a"), arguments, strict=True):
         body = _put(body, code, argument)

@@ -210,6 +210,11 @@ def test_every_command_has_help_with_an_example(ctl: Ctl) -> None:
     assert ctl("--version").stdout.startswith("pwmixerctl ")
 
 
+def test_a_terminal_that_cannot_show_a_name_shows_the_rest(ctl: Ctl) -> None:
+    done = ctl("config", "path", "--file", "/Grün/config.toml", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "/Gr?n/config.toml\n")
+
+
 def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str]) -> None:
     line = "pwmixerctl --help | true; echo ${PIPESTATUS[0]}"
     result = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, check=True)

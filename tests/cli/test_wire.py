@@ -100,18 +100,18 @@ def connection(bus_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[wi
 
 
 def test_a_real_bus_answers_several_calls(connection: wire.Connection) -> None:
-    identity = connection.call("GetId", name=wire.BUS_NAME, path=wire.BUS_PATH)
+    identity = connection.call("GetId", to=wire.BUS)
     assert isinstance(identity, str)
     assert len(identity) == 32
-    names = connection.call("ListNames", name=wire.BUS_NAME, path=wire.BUS_PATH)
+    names = connection.call("ListNames", to=wire.BUS)
     assert isinstance(names, list)
     assert wire.BUS_NAME in names
-    assert connection.call("NameHasOwner", "s", wire.NAME, name=wire.BUS_NAME, path=wire.BUS_PATH) is False
+    assert connection.call("NameHasOwner", "s", wire.NAME, to=wire.BUS) is False
 
 
 def test_an_error_reply_becomes_its_message(connection: wire.Connection) -> None:
     with pytest.raises(CommandError, match="RequestName") as caught:
-        connection.call("RequestName", "s", "org.example.Mine", name=wire.BUS_NAME, path=wire.BUS_PATH)
+        connection.call("RequestName", "s", "org.example.Mine", to=wire.BUS)
     assert caught.value.exit_code == 1
 
 

@@ -81,7 +81,7 @@ class Follower:
         poll = select.poll()
         poll.register(self._bus, select.POLLIN)
         for rule in () if self._once else _RULES:
-            self._bus.post("AddMatch", "s", rule, name=wire.BUS_NAME, path=wire.BUS_PATH)
+            self._bus.post("AddMatch", "s", rule, to=wire.BUS)
         self._look()
         while not self._once or self._rest or not self._said:
             poll.register(_STDOUT, select.POLLOUT if self._unsaid or self._rest else 0)
@@ -155,7 +155,7 @@ class Follower:
 
     def _start_service(self) -> None:
         # Nobody waits for the answer: the owner of the name is announced.
-        self._bus.post("StartServiceByName", "su", wire.NAME, 0, name=wire.BUS_NAME, path=wire.BUS_PATH)
+        self._bus.post("StartServiceByName", "su", wire.NAME, 0, to=wire.BUS)
 
     def _show_records(self, records: list[Record]) -> None:
         if not records:
