@@ -228,8 +228,6 @@ class Daemon:
         self._switchboard = Switchboard(
             Parts(
                 mixer=self._mixer,
-                keeper=self._keeper,
-                router=self._router,
                 bus=connection,
                 reload=self.reload,
                 parent_of=parent_of,

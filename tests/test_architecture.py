@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "outlets/shm/writer": {"outlets/shm/layout"},
     "outlets/shm/file": {"outlets/shm/layout"},
     "outlets/shm/outlet": {"core", "mixer", "outlets/shm/layout", "outlets/shm/writer", "outlets/shm/file"},
-    "outlets/switches": {"core", "mixer", "router", "keeper", "outlets/bus"},
+    "outlets/switches": {"core", "mixer", "outlets/bus"},
     "succession": {"core", "mixer", "router", "keeper", "fader", "config", "outlets/bus"},
     "outlets/socket": {"announcer", "core", "mixer", "outlets/socket", "system/runtime"},
     "system/journal": set[str](),

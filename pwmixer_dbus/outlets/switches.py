@@ -8,10 +8,8 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.selectors import ParentOf
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
-from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +23,6 @@ class Parts:
     """
 
     mixer: Mixer
-    keeper: Keeper
-    router: Router
     bus: BusConnection
     reload: Callable[[], None]
     parent_of: ParentOf
