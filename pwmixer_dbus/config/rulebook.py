@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
 from pwmixer_dbus.config.load import PROBLEM_LIMIT, parse, parsed, problem_line, rule_text, short_key
+from pwmixer_dbus.config.replacing import replace_file
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.records import replace
@@ -276,7 +277,7 @@ class RuleBook:
 
     def _write(self, own: Rules) -> int:
         try:
-            _replace(self.path, rules_text(own))
+            replace_file(Path(os.path.realpath(self.path)), rules_text(own))  # what is a link stays one
         except OSError as error:
             reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
             raise ConfigError(f"{self.path} cannot be written: {reason}; nothing has changed.") from error
@@ -304,22 +305,3 @@ def _told(path: Path, text: str, told: Sequence[tuple[KeyPath, str]]) -> str:
     if len(told) > len(shown):
         lines.append(problem_line(path, f"and {len(told) - len(shown)} more problems"))
     return "\n".join(lines)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put a new file, for its owner only, in the place of the old one: all of it is on the disk before it has the name."""
-    import tempfile  # noqa: PLC0415 - few write rules, and all wait for imports
-
-    path = Path(os.path.realpath(path))  # what is a link stays one
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)  # mode 0600, as mkstemp makes it
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no Path
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

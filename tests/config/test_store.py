@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from session import PATIENCE
 
-from pwmixer_dbus.config import store
+from pwmixer_dbus.config import memory_text, store
 from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.core.memory import (
     APPS,
@@ -147,12 +147,12 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
 def test_what_did_not_change_is_not_put_into_words_again(path: Path) -> None:
     lines: dict[str, tuple[KnownApp, str]] = {}
     first = memory_with(0.1)
-    store._text(first, lines)
+    memory_text.text_of(first, lines)
     second = learned(first, AppIntent(app_id="bin:other", muted=True), 1.8e9)
-    put(path, store._text(second, lines))
+    put(path, memory_text.text_of(second, lines))
     assert lines[MUSIC][0] is first.apps[MUSIC]
     assert load(path) == second
-    put(path, store._text(forgotten(second, MUSIC), lines))
+    put(path, memory_text.text_of(forgotten(second, MUSIC), lines))
     assert list(lines) == list(load(path).apps) == ["bin:other"]
 
 
@@ -183,8 +183,8 @@ def test_every_memory_survives_the_file(
     for wish in wishes:
         memory = learned(memory, wish, 1.8e9)
     path = tmp_path_factory.getbasetemp() / "round" / "state.json"
-    put(path, store._text(memory, {}))
-    assert store._read(path) == (1, memory, 0)
+    put(path, memory_text.text_of(memory, {}))
+    assert memory_text.read_memory(path) == (1, memory, 0)
 
 
 # --- damage
@@ -203,7 +203,7 @@ def test_every_memory_survives_the_file(
         ('{"version": "1"}', "is damaged: it does not say which version it is"),
         ('{"version": 0}', "is damaged: it does not say which version it is"),
         ('{"version": 1, "apps": []}', "is damaged: its tables are none"),
-        (b" " * (store.SIZE_LIMIT + 1), "is larger than 8 MiB, which no memory can be"),
+        (b" " * (memory_text.SIZE_LIMIT + 1), "is larger than 8 MiB, which no memory can be"),
     ],
 )
 def test_a_damaged_file_is_set_aside_and_the_service_goes_on(
@@ -298,7 +298,7 @@ def test_any_content_at_all_is_survived(tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.getbasetemp() / "any" / "state.json"
     put(path, json.dumps({"version": 1, "apps": {MUSIC: content}, "devices": content}))
     memory = load(path)
-    put(path, store._text(memory, {}))
+    put(path, memory_text.text_of(memory, {}))
     assert load(path) == memory
     assert bounded(memory) is memory
 
@@ -608,7 +608,7 @@ def folders(tmp_path: Path) -> list[Path]:
     for i, folder in enumerate(made):
         folder.mkdir()
         apps = {f"bin:{j}": KnownApp(app_id=f"bin:{j}", name="Somebody") for j in range(i * 50)}
-        put(folder / "state.json", store._text(Memory(apps=apps), {}))
+        put(folder / "state.json", memory_text.text_of(Memory(apps=apps), {}))
     return made
 
 
@@ -620,7 +620,7 @@ def test_two_hundred_kills_in_the_middle_of_writes_leave_a_whole_file(
     for _ in range(25):
         killed(writers, folders, 0.0, lambda: dice.uniform(0.02, 0.12))
         for i, folder in enumerate(folders):
-            version, memory, dropped = store._read(folder / "state.json")
+            version, memory, dropped = memory_text.read_memory(folder / "state.json")
             assert (version, dropped) == (1, 0)
             assert set(before[i].apps) <= set(memory.apps)
             # The last change may be saved and not yet logged; nothing older than this life is lost.

@@ -1,0 +1,37 @@
+"""Writes a file as a whole: whoever reads it, or loses power, has the old one or the new one."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put a new file, for its owner only, in the place of the old one: all of it is on the disk before it gets the name.
+
+    Folders are made where they are missing. Raises OSError, and then the old file is as it was.
+    """
+    folder = path.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # By hand: tempfile brings random and shutil, half a megabyte for a name.
+    temporary = folder / f".{path.name}.{os.urandom(8).hex()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no Path
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    # Some network file systems cannot, and the file has its name by now.
+    with contextlib.suppress(OSError):
+        _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
