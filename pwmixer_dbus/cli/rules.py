@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,7 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
-from pwmixer_dbus.cli.hot import percent
-from pwmixer_dbus.cli.render import table
+from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal
 from pwmixer_dbus.cli.wire import NAME, PATH, failure
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
@@ -33,7 +32,6 @@ Call = tuple[str, str, Sequence[Any]]
 
 RULES, PROPERTIES = f"{NAME}.Rules", "org.freedesktop.DBus.Properties"
 
-_FILES = {"config": "config.toml", "service": "rules.toml"}
 _LIST: Call = ("ListRules", "", ())
 _ENABLED: Call = (f"{PROPERTIES}.Get", "ss", (RULES, "Enabled"))
 _OFF = "Rules are switched off; 'pwmixerctl rules enable' switches them on."
@@ -268,109 +266,6 @@ _ACTIONS = {
     "enable": _switch,
     "disable": _switch,
 }
-
-
-def listing(rules: Sequence[Plain]) -> str:
-    """Write rules as a table: place, name, conditions, actions, and the file that they are in."""
-    if not rules:
-        return "There are no rules; 'pwmixerctl rules suggest' proposes some."
-    rows = [("", "RULE", "WHEN", "THEN", "FROM")]
-    for place, rule in enumerate(rules, 1):
-        off = " (off)" if rule.get("enabled") is False else ""
-        then = ", ".join(actions_in_words(rule)) or "nothing"
-        row = (
-            str(place),
-            rule["name"] + off,
-            conditions_in_words(rule["match"]),
-            then,
-            _FILES[rule["origin"]],
-        )
-        rows.append(row)
-    return table([[printable(cell) for cell in row] for row in rows])
-
-
-def conditions_in_words(match: Mapping[str, Sequence[str]]) -> str:
-    """Write conditions as a person says them."""
-    return " and ".join(_condition(field, patterns) for field, patterns in match.items())
-
-
-def _condition(field: str, patterns: Sequence[str]) -> str:
-    wanted = [_pattern(p) for p in patterns if not p.startswith("!")]
-    unwanted = [_pattern(p[1:]) for p in patterns if p.startswith("!")]
-    parts = [f"is {' or '.join(wanted)}"] if wanted else []
-    parts += [f"is not {' or '.join(unwanted)}"] if unwanted else []
-    return f"{field.removeprefix('property:')} {' but '.join(parts)}"
-
-
-def _pattern(text: str) -> str:
-    return text.removeprefix("=") or "missing"
-
-
-def actions_in_words(rule: Mapping[str, Any]) -> Iterator[str]:
-    """Write what a rule does, or what rules together do, as a person says it."""
-    if "to" in rule:
-        yield f"to {', else '.join(rule['to'])}" + (" even if pinned" if rule.get("force") else "")
-    if "volume" in rule:
-        yield f"{'held at' if rule.get('locked') else 'starts at'} {percent(rule['volume'])}"
-    if "max_volume" in rule:
-        yield f"at most {percent(rule['max_volume'])}"
-    if "muted" in rule:
-        yield "starts muted" if rule["muted"] else "starts unmuted"
-    icon = rule.get("icon") or rule.get("icon_name")
-    words = {
-        f"in group {rule.get('group')}": "group" in rule,
-        f"shown as {rule.get('display_name')}": "display_name" in rule,
-        f"with icon {icon}": icon is not None,
-        "hidden": bool(rule.get("hide")),
-        "left alone": bool(rule.get("ignore")),
-        "then the rules below": bool(rule.get("continue")),
-    }
-    yield from (text for text, holds in words.items() if holds)
-
-
-def trials(tried: Sequence[Mapping[str, Any]]) -> str:
-    """Write which rules were tried on a stream, each with the reason."""
-    rows = [("  matches" if t["matched"] else "  -", t["name"], t["reason"]) for t in tried]
-    return table([[printable(cell) for cell in row] for row in rows])
-
-
-def rehearsal(answer: Mapping[str, Any]) -> str:
-    """Write what TestProperties says: each rule, then what would happen."""
-    outcome = answer["outcome"]
-    words = ", ".join(actions_in_words(outcome)) or ("nothing" if outcome["matched"] else "")
-    lines = [trials(answer["trials"])] if answer["trials"] else []
-    names = ", ".join(outcome["matched"])
-    lines.append(printable(f"Rule {names}: {words}." if names else "No rule is for it."))
-    return "\n".join(lines)
-
-
-def forecast(results: Sequence[Sequence[str]], state: Mapping[str, Any]) -> str:
-    """Write what TestRules says: for each stream, where it is, which rule catches it, and where that sends it."""
-    if not results:
-        return "Nothing plays or records."
-    streams = {f"{PATH}/streams/{stream['number']}": stream for stream in state["streams"]}
-    devices = {
-        device["name"]: device["description"] or device["name"]
-        for k in ("sinks", "sources")
-        for device in state[k]
-    }
-    rows = [("STREAM", "WHAT", "RULE", "WHERE")]
-    for path, device, rule in results:
-        stream = streams.get(path)
-        if stream is None:
-            continue  # it has gone between the two questions
-        here = devices.get(stream["device"], "no device")
-        goal = next((d for name, d in devices.items() if device != "/" and _ends(device, name)), "")
-        where = f"{here} -> {goal}" if goal and goal != here else f"stays on {here}"
-        title = " - ".join(filter(None, (stream["app_name"], stream["media_name"])))
-        rows.append((stream["selector"], title, rule or "no rule", where))
-    return table([[printable(cell) for cell in row] for row in rows])
-
-
-def _ends(path: str, name: str) -> bool:
-    from pwmixer_dbus.cli.show import object_path  # noqa: PLC0415
-
-    return path in {object_path(f"sink:{name}"), object_path(f"source:{name}")}
 
 
 def _typed(plain: Mapping[str, object]) -> dict[str, Variant]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
 from pwmixer_dbus.cli.commands import KINDS
 from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.paths import object_path
 from pwmixer_dbus.cli.template import Record, fill
 
 if TYPE_CHECKING:
@@ -70,14 +71,6 @@ def _everything(whole: Document) -> list[Record]:
     return [record for collection in _COLLECTIONS for record in whole[collection]]
 
 
-def object_path(selector: str) -> str:
-    """Say where the object of a plain selector stands on the bus: sink:a.b is /org/pwmixer/Mixer/sinks/a_2eb."""
-    kind, _, name = selector.partition(":")
-    return f"{wire.PATH}/{kind}s/" + "".join(
-        c if c.isascii() and c.isalnum() else "".join(f"_{byte:02x}" for byte in c.encode()) for c in name
-    )
-
-
 def wants_color(options: dict[str, str]) -> bool:
     """Decide on colours: what was asked for, else the terminal, unless NO_COLOR is set (no-color.org)."""
     asked = options.get("--color", "auto")
@@ -98,14 +91,14 @@ def terminal(options: dict[str, str]) -> "Terminal":
 def explanation(found: Record) -> str:
     """Write what ExplainStream says as sentences and a table."""
     from pwmixer_dbus.cli.render import table  # noqa: PLC0415
+    from pwmixer_dbus.cli.rule_words import trials  # noqa: PLC0415
 
     lines = [f"{found['stream']} belongs to {found['app_name']} ({found['app_id']})."]
     if found["evidence"]:
         rows = [(f"  {e['source']}", str(e["value"]) or "-", e["verdict"]) for e in found["evidence"]]
         lines += ["", "Evidence, strongest first:", table([[printable(c) for c in row] for row in rows])]
     if found["rules"]:
-        tried = [("  matches" if r["matched"] else "  -", r["name"], r["reason"]) for r in found["rules"]]
-        lines += ["", "Rules, in their order:", table([[printable(c) for c in row] for row in tried])]
+        lines += ["", "Rules, in their order:", trials(found["rules"])]
     lines += ["", f"It is on {found['actual_device'] or 'no device at the moment'}."]
     if found["desired_device"] and found["desired_device"] != found["actual_device"]:
         lines.append(f"It should be on {found['desired_device']}.")

@@ -13,6 +13,7 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 
 from pwmixer_dbus.cli import DONE, UnreachableError, printable
 from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.wire import BUS_NAME, BUS_PATH, NAME, PATH
 from pwmixer_dbus.system.runtime import session_bus
 
@@ -84,16 +85,6 @@ def sentence(event: Event) -> str:
         case _:
             return ""
     return printable(text).rstrip()
-
-
-def selector_of(path: str) -> str:
-    """Name the object at a path as the command line does: .../sinks/a_2eb is sink:a.b."""
-    kind, _, escaped = path.removeprefix(f"{PATH}/").partition("/")
-    if not escaped or kind == "":
-        return ""
-    first, *rest = escaped.split("_")
-    raw = first.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)
-    return f"{kind.removesuffix('s')}:{raw.decode(errors='replace')}"
 
 
 async def _watch(*, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 from service import Service
 from session import PATIENCE
 
-from pwmixer_dbus.cli.rules import actions_in_words, conditions_in_words, forecast, listing, rehearsal
+from pwmixer_dbus.cli.rule_words import actions_in_words, conditions_in_words, forecast, listing, rehearsal
 
 PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 YOUTUBE = (

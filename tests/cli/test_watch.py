@@ -10,8 +10,7 @@ from cli_rig import FakeService, first_line, running
 from session import PATIENCE
 
 from pwmixer_dbus.cli import wire
-from pwmixer_dbus.cli.show import object_path
-from pwmixer_dbus.cli.watch import selector_of
+from pwmixer_dbus.cli.paths import object_path, selector_of
 
 GONE = "the pwmixer service is gone"
 TOLD = [
