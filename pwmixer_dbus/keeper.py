@@ -48,7 +48,7 @@ from pwmixer_dbus.core.memory import (
     recall,
     recall_device,
 )
-from pwmixer_dbus.core.model import App, Device, Identity, Key, Kind, Record, Stream
+from pwmixer_dbus.core.model import App, Device, Identity, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.verbs import Plan, audible_streams, max_volume, muted_of, volume_of
@@ -107,6 +107,7 @@ class Keeper:
         self._unrest_at = -math.inf
         self._born_at: dict[Key, float] = {}
         self._unlinked: set[Key] = set()
+        self._elder: set[Key] = set()
         self._corrected_at: dict[Key, deque[float]] = {}
         self._again_at: dict[Key, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -144,7 +145,7 @@ class Keeper:
 
         self.close()
         return Vigil(
-            born_at=dict(self._born_at),
+            born_at={key: at for key, at in self._born_at.items() if key not in self._elder},
             corrected_at={key: tuple(times) for key, times in self._corrected_at.items()},
             again_at=dict(self._again_at),
             unrest_at=self._unrest_at if math.isfinite(self._unrest_at) else None,
@@ -188,7 +189,7 @@ class Keeper:
         now, state = self._loop.time(), self._mixer.state
         if is_upheaval(changes):
             self._unrest_at = now
-        self._follow_births_and_deaths(changes, now)
+        self._follow_births_and_deaths(before, changes, now)
         self._keep(*self._after(before, changes, origin))
         if (before.settings, before.caps) != (state.settings, state.caps):
             self._look_again()
@@ -353,10 +354,12 @@ class Keeper:
             born_at=now if key in self._unlinked and now - born_at < LATEST_START else born_at,
             unrest_at=self._unrest_at,
             writes=NO_WRITES if key is None else self._mixer.writes_of(key),
-            grace=self._mixer.state.settings.grace,
+            grace=0.0 if key in self._elder else self._mixer.state.settings.grace,
         )
 
-    def _follow_births_and_deaths(self, changes: Iterable[Change], now: float) -> None:
+    def _follow_births_and_deaths(self, since: MixerState, changes: Iterable[Change], now: float) -> None:
+        """Date births. What was there before us is not new: it is set once, and once more where a rule sends it at our start."""
+        is_elder = not since.connected and since.server == Server()
         for change in changes:
             record = change.after or change.before
             if not isinstance(record, Device | Stream):
@@ -367,13 +370,25 @@ class Keeper:
                 self._corrected_at.pop(key, None)
                 self._again_at.pop(key, None)
                 self._unlinked.discard(key)
+                self._elder.discard(key)
             elif change.before is None:
                 self._born_at[key] = now
                 if isinstance(record, Stream) and _is_to_be_linked(record):
                     self._unlinked.add(key)
+                elif is_elder:
+                    self._elder.add(key)
             elif key in self._unlinked and isinstance(record, Stream) and _has_begun(record):
                 self._unlinked.discard(key)
                 self._born_at[key] = now
+            elif key in self._elder and self._is_sent_elsewhere(change, now):
+                self._born_at[key] = now
+
+    def _is_sent_elsewhere(self, change: Change, now: float) -> bool:
+        """Whether a stream is moved while it would be in its grace if it was new."""
+        before, after = change.before, change.after
+        if not (isinstance(before, Stream) and isinstance(after, Stream)) or before.device == after.device:
+            return False
+        return now - self._born_at[after.kind, after.index] < self._mixer.state.settings.grace
 
     # --- correcting
 

@@ -237,6 +237,97 @@ async def test_a_server_that_starts_again_with_the_same_indexes_is_another_birth
 
 
 @with_memory(remembered())
+async def test_what_plays_before_the_service_may_be_set_otherwise_at_once(desk: Memorising) -> None:
+    desk.connect(stream(volume=0.4, device=1))
+    await asyncio.sleep(SETTLING)
+    desk.see(10, 0.9)
+    assert (desk.volumes, desk.level().volume) == ([], 0.9)
+
+
+@with_memory(remembered())
+async def test_what_plays_before_the_service_is_set_just_once(desk: Memorising) -> None:
+    desk.connect(stream(volume=1.0, device=1))
+    await desk.do()
+    await asyncio.sleep(SETTLING / 2)
+    desk.see(10, 0.9)
+    assert desk.volumes == [0.4]
+    assert (
+        desk.level().volume == 0.4
+    )  # it is not long since the service came, so it may be the session manager's
+
+
+@with_memory(
+    learned(
+        remembered(0.7, devices=("sink:sink3",)),
+        AppIntent(app_id=MUSIC, volume=0.4, devices=("sink:sink1",)),
+        0.0,
+    )
+)
+async def test_what_plays_before_the_service_is_set_where_it_is_sent_then(desk: Memorising) -> None:
+    desk.connect(stream(volume=1.0, device=1))
+    await desk.do()
+    await asyncio.sleep(SETTLING / 2)
+    desk.see(10, 0.4, device=3)
+    await desk.do()
+    await asyncio.sleep(SETTLING / 2)
+    desk.see(10, 0.9, device=3)
+    await asyncio.sleep(GRACE)
+    desk.see(10, 0.9, device=1)
+    assert desk.volumes == [0.4, 0.7]
+
+
+@with_memory(remembered())
+async def test_to_whoever_takes_over_what_was_there_before_is_not_new_either(desk: Memorising) -> None:
+    desk.connect(stream(volume=0.4, device=1))
+    desk.see()
+    assert list(desk.keeper.hand_over().born_at) == [NEW]
+
+
+@with_memory(remembered())
+async def test_what_was_not_linked_when_the_service_came_has_its_grace_then(desk: Memorising) -> None:
+    desk.connect(linked_stream(0.0, None))
+    desk.answer()
+    await desk.quiet()
+    desk.mixer.on_event(linked(1.0))
+    desk.answer()
+    await asyncio.sleep(GRACE / 2)
+    desk.mixer.on_event(linked(0.9))
+    assert desk.volumes == [0.4, 0.4, 0.4]
+
+
+@with_memory(remembered())
+async def test_what_plays_on_over_a_reconnect_may_be_set_otherwise_at_once(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(10, 0.4)
+    await desk.quiet()
+    desk.mixer.on_event(Disconnected(reason="it is tried again"))
+    desk.connect(stream(volume=0.4, device=1))
+    await asyncio.sleep(SETTLING)
+    desk.see(10, 0.9)
+    assert (desk.volumes, desk.level().volume) == ([], 0.9)
+
+
+@with_memory(remembered())
+async def test_what_comes_with_another_life_of_the_server_is_new(desk: Memorising) -> None:
+    desk.connect(stream(volume=0.4, device=1))
+    await desk.quiet()
+    desk.mixer.on_event(Disconnected(reason="a restart"))
+    desk.mixer.on_event(snapshot(cookie=2))
+    await desk.do()
+    await asyncio.sleep(GRACE / 2)
+    desk.see(10, 0.9)
+    assert desk.volumes == [0.4, 0.4]
+
+
+@with_memory()
+async def test_a_device_that_is_there_before_the_service_is_set_by_people_at_once(desk: Memorising) -> None:
+    desk.connect()
+    await asyncio.sleep(SETTLING)
+    desk.show(volume=0.9)
+    assert desk.keeper.memory.devices["sink:sink1"].level.volume == 0.9
+
+
+@with_memory(remembered())
 async def test_two_hundred_streams_at_once_all_get_their_volume(desk: Memorising) -> None:
     desk.connect()
     for index in range(200):
@@ -257,8 +348,12 @@ async def test_a_write_that_comes_back_with_another_digit_is_not_corrected(desk:
 
 def linked(volume: float, device: int | None = 1) -> Seen:
     """Show a stream of `music` that the session manager links to a device."""
+    return Seen(record=linked_stream(volume, device))
+
+
+def linked_stream(volume: float, device: int | None) -> Stream:
     properties = {"application.process.binary": "music", "node.autoconnect": "true"}
-    return Seen(record=stream(11, volume, properties=properties, device=device))
+    return stream(11, volume, properties=properties, device=device)
 
 
 def unlinked(volume: float = 0.0) -> Seen:

@@ -280,6 +280,7 @@ class SoundServer:
             )
             self._lost.set()
             return
+        self._is_listed = True  # already, since what is found may lead to commands
         self._emit(
             Snapshot(
                 server=servers[0],
@@ -289,7 +290,6 @@ class SoundServer:
                 cards=tuple(r for r in gathered if isinstance(r, Card)),
             )
         )
-        self._is_listed = True
         self.has_looked.set()
         held, self._held_notices = self._held_notices, []
         for event, index in held:

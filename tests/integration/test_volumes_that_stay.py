@@ -142,6 +142,28 @@ def test_my_volumes_are_gone_after_a_restart_of_the_mixer(again: Callable[[], Se
     service.wait_for_stream("Game", volume=0.3)
 
 
+def test_what_plays_on_over_a_restart_of_the_mixer_may_be_set_otherwise_at_once(
+    again: Callable[[], Service], session: Session
+) -> None:
+    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    config.parent.mkdir(parents=True)
+    config.write_text("[memory]\ngrace = 10.0\n")
+    service = again()
+    once_set(service, 0.3)
+    session.play("Game")
+    game = service.wait_for_stream("Game", volume=0.3)
+    service.stop()
+    session.pactl("set-sink-input-volume", str(game["index"]), "50%")
+    service = again()
+    service.wait_for_stream("Game", volume=0.3)
+    after(session, time.monotonic(), SETTLING + 0.2)
+    set_by_hand(service, "80%")
+    service.wait_for_stream("Game", volume=0.8)
+    session.wait_for(
+        lambda: saved(session).get("levels", {}).get("playback") == {"volume": 0.8}, "it to be learned"
+    )
+
+
 def test_rules_that_were_switched_off_are_back_after_a_restart(again: Callable[[], Service]) -> None:
     again().set("Enabled", "b", False, path=ROOT, interface="Rules")
     service = again()
