@@ -37,7 +37,7 @@ from pwmixer_dbus.core.memory import NO_WRITES, Write
 from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.tally import DONE, FAILED
+from pwmixer_dbus.core.tally import DONE, FAILED, About
 
 if TYPE_CHECKING:
     from pwmixer_dbus.core.succession import Asked
@@ -96,12 +96,12 @@ class _Lane:
         "waiting_origin",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, command: Command, origin: Origin, done: Done) -> None:
         self.running: Command | None = None
-        self.waiting: Command | None = None
-        self.origin = self.waiting_origin = SERVER
+        self.waiting: Command | None = command
+        self.origin = self.waiting_origin = origin
         self.done_running: list[Done] = []
-        self.done_waiting: list[Done] = []
+        self.done_waiting = [done]
         self.sent_at = 0.0
         self.acknowledged_at: float | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -121,7 +121,7 @@ class _Lane:
 
 
 class Lanes:
-    """All commands that are not in force yet. `state` tells what the server shows now."""
+    """All commands that are not in force yet, `pending`. `state` tells what the server shows now."""
 
     def __init__(self, state: Callable[[], MixerState], measures: Measures) -> None:
         self.server: SoundServer | None = None
@@ -129,6 +129,7 @@ class Lanes:
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[Slot, _Lane] = {}
         self._pending: dict[Slot, Command] = {}
+        self.pending: Mapping[Slot, Command] = self._pending
         self._lingering: dict[Slot, float] = {}
         self._sent_at: dict[Slot, float] = {}
         self._writes: dict[Slot, Write] = {}
@@ -137,11 +138,6 @@ class Lanes:
         self._look: asyncio.TimerHandle | None = None
         self._measures = measures
         self._queue = measures.queue("commands", lambda: len(self._lanes))
-
-    @property
-    def pending(self) -> Mapping[Slot, Command]:
-        """What has been submitted and is not in force yet; relative steps count from it."""
-        return self._pending
 
     @property
     def is_idle(self) -> bool:
@@ -181,30 +177,33 @@ class Lanes:
         """Go on with what was asked through another instance."""
         self._writes = {slot_of(write.command): write for write in asked.writes}
         self._lingering = {slot_of(command): since for command, since in asked.lingering}
-        self._pending = {slot_of(command): command for command, _ in asked.lingering}
+        self._pending.update((slot_of(command), command) for command, _ in asked.lingering)
 
     def enqueue(self, command: Command, origin: Origin, done: Done) -> None:
         """Send a command as soon as its lane is free; `done` is called once."""
-        slot = slot_of(command)
-        lane = self._lanes.get(slot)
-        if lane is None:
-            lane = self._lanes[slot] = _Lane()
-            self._queue.grew(len(self._lanes))
-        now = self._loop.time()
+        slot, now = slot_of(command), self._loop.time()
         self._pending[slot] = command
         self._lingering.pop(slot, None)
         self._unanswered.pop(slot, None)
-        if isinstance(command, _OfLevel):
-            self._writes[slot] = Write(command=command, origin=origin, at=now)
+        lane = self._lanes.get(slot)
+        if lane is None:
+            lane = self._lanes[slot] = _Lane(command, origin, done)
+            self._advance(slot, lane, now)
+            # It is on its way, and does not wait for the rest.
+            self._queue.grew(len(self._lanes))
+            self._written(slot, command, origin, now)
+            return
+        self._written(slot, command, origin, now)
         if lane.waiting is not None:
             self._measures.counts.commands_replaced += 1
         lane.waiting, lane.waiting_origin = command, origin
         lane.done_waiting.append(done)
-        if lane.running is None:
-            if lane.timer is None:
-                self._advance(slot, lane, now)
-        elif lane.acknowledged_at is not None:
+        if lane.running is not None and lane.acknowledged_at is not None:
             self._finish(slot, lane, lane.running, None)  # nobody waits for what is overruled to happen
+
+    def _written(self, slot: Slot, command: Command, origin: Origin, now: float) -> None:
+        if isinstance(command, _OfLevel):
+            self._writes[slot] = Write(command=command, origin=origin, at=now)
 
     def on_change(self, changes: Iterable[Change]) -> None:
         """Finish what the server shows by now, and stop counting on what somebody else has overruled."""
@@ -223,6 +222,12 @@ class Lanes:
             command = lane.running
             if command is not None and lane.acknowledged_at is not None and _is_shown(state, command):
                 self._finish(slot, lane, command, None, is_shown=True)
+
+    def rest(self) -> None:
+        """Leave no timer behind where no command is on its way any more; whoever waits for an answer need not wait for that."""
+        if self._look is not None and not self._lanes:
+            self._look.cancel()
+            self._look = None
 
     def give_way(self, slot: Slot) -> bool:
         """Give up what waits, and what was asked, of a setting that somebody else has taken over.
@@ -262,6 +267,7 @@ class Lanes:
             is_level = isinstance(lane.running, _OfLevel)
             if lane.acknowledged_at is not None and lane.running is not None and is_level:
                 self._finish(slot, lane, lane.running, None)
+        self.rest()
         if self._lanes:
             self._drained = asyncio.Event()
             with suppress(TimeoutError):
@@ -279,7 +285,7 @@ class Lanes:
             waiters = (*lane.done_running, *lane.done_waiting)
             _tell(waiters, NotConnectedError("The service is ending; it is not known whether that was done."))
 
-    def origin_of(self, keys: Collection[Key]) -> Origin:
+    def origin_of(self, keys: Collection[About]) -> Origin:
         """Say who is behind a change of these objects: whoever has a command for one with the server now."""
         for (_, key), lane in self._lanes.items():
             if key in keys and lane.running is not None:
@@ -308,12 +314,12 @@ class Lanes:
         lane.running, lane.origin, lane.done_running = command, lane.waiting_origin, lane.done_waiting
         lane.waiting, lane.done_waiting, lane.acknowledged_at = None, [], None
         self._sent_at[slot] = lane.sent_at = now
-        write = self._writes.get(slot)
-        if write is not None and write.at != now:
-            self._writes[slot] = replace(write, at=now)
         server.send(command, partial(self._acknowledged, slot, lane, command))
         # It is on its way, and does not wait for the rest.
         self._measures.commanded(command, now)
+        write = self._writes.get(slot)
+        if write is not None and write.command is command:  # it has waited
+            self._writes[slot] = replace(write, at=now)
         if lane.running is command:
             self._look_by(now + SHOWN_SOON)
 
@@ -354,6 +360,7 @@ class Lanes:
         is_shown = _is_shown(self._state(), command)
         if error is not None or lane.waiting is not None or is_shown:
             self._finish(slot, lane, command, error, is_shown=is_shown)
+            self.rest()
             return
         lane.acknowledged_at = self._loop.time()
         if not isinstance(command, _OfLevel):
@@ -417,9 +424,6 @@ class Lanes:
             else:
                 del self._pending[slot]
         _tell(waiters, error)
-        if self._look is not None and not self._lanes:
-            self._look.cancel()
-            self._look = None
 
     def _forget_write(self, slot: Slot) -> None:
         self._writes.pop(slot, None)

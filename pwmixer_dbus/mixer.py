@@ -50,7 +50,7 @@ class Mixer:
     """State, commands and listeners. All calls are made on the thread of the loop that runs now.
 
     `server` has to be set before anything is submitted. What is measured goes to `measures`. `history` is what people did,
-    oldest first.
+    oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it.
     """
 
     def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
@@ -58,6 +58,7 @@ class Mixer:
         self._loop = asyncio.get_running_loop()
         self.measures = measures or Measures(self._loop.time)
         self._lanes = Lanes(lambda: self.state, self.measures)
+        self.pending = self._lanes.pending
         self._listeners: list[Listener] = []
         self._of_levels: list[Listener] = []
         self._before_answers: list[Listener] = []
@@ -87,11 +88,6 @@ class Mixer:
     @server.setter
     def server(self, server: SoundServer) -> None:
         self._lanes.server = server
-
-    @property
-    def pending(self) -> Mapping[Slot, Command]:
-        """What has been submitted and is not in force yet; relative steps count from it."""
-        return self._lanes.pending
 
     def subscribe(
         self, listener: Listener, *, levels: bool = True, before_answers: bool = False
@@ -177,23 +173,30 @@ class Mixer:
             return
         if self._later is not None:
             self.tell_all()
-        told = [*self._take(event, origin)]
+        told = self._take(event, origin)
         # One after the other: a change of all streams causes one event for each.
         while self._next and self._later is None:
             told += self._take(*self._next.popleft())
         if told:
-            self._is_answering = True
-            self._lanes.on_change(told)
-            self._is_answering = False
-            for do in self._when_told:
-                do()
-            if self._answered:
-                self._remember_answered()
+            self._answer(told)
         if self._are_levels_due:
             self._are_levels_due = False
             self._release_levels()
         if self._untold and self._later is None:
             self._tell_the_rest()
+
+    def _answer(self, told: tuple[Change, ...]) -> None:
+        """Answer whoever has asked for what has changed, have that written, and then see to what nobody waits for."""
+        was_idle = self._lanes.is_idle
+        self._is_answering = True
+        self._lanes.on_change(told)
+        self._is_answering = False
+        for do in self._when_told:
+            do()
+        if not was_idle:
+            self._lanes.rest()
+        if self._answered:
+            self._remember_answered()
 
     def tell_all(self) -> None:
         """Tell of a change now of which only those have heard yet who come first: before whoever asks for something is answered."""
@@ -221,8 +224,7 @@ class Mixer:
         since = measures.clock()
         result = levelled(before, event)
         if result is not None:
-            measures.applied(event, changed=result[0] is not before)
-            return self._levelled(before, result, origin, since)
+            return self._levelled(event, result, origin, since)
         self._catch_up()
         before = self.state
         self.state, changes = apply(before, event)
@@ -247,19 +249,19 @@ class Mixer:
             self._tell(self._listeners, before, changes, origin, begun)
         return changes
 
-    def _levelled(
-        self, before: MixerState, result: Result, origin: Origin, since: float
-    ) -> tuple[Change, ...]:
+    def _levelled(self, event: Event, result: Result, origin: Origin, since: float) -> tuple[Change, ...]:
         """Go the short way with a change that is but a level: nothing comes, goes or moves."""
+        before = self.state
         self.state, changes = result
+        self.measures.applied(event, changed=bool(changes))
         if not changes:
             return ()
+        about = place_of(changes[0].after)
         is_ours = not self._lanes.is_idle  # it may be what was asked, and more may follow from that
         if origin is SERVER and is_ours:
-            origin = self._lanes.origin_of(tuple(_keys_of(changes)))
+            origin = self._lanes.origin_of((about,))
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
         self._tell(self._before_answers, before, changes, origin, ())
-        about = place_of(changes[0].after)
         if is_ours:
             self._untold.append((self._of_levels, before, changes, origin, ((since, about),)))
         elif self._gathering.add(before, about, changes[0], since):

@@ -4,6 +4,7 @@ Whatever may refuse a call raises before anything is submitted. A reply follows 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -132,11 +133,13 @@ class Methods:
         chosen: Mapping[str, Any],
     ) -> None:
         limit, mixer = _limit(chosen), self._mixer
-        planned = [
-            (target, verb(mixer.state, mixer.pending, target, number, limit))
-            for target in self._resolved(selector)
-        ]
-        self._set_all(call, "Volume", planned, chosen)
+        plans: list[verbs.Plan] = []
+        writes: list[Write] = []
+        for target in self._resolved(selector):
+            plan = verb(mixer.state, mixer.pending, target, number, limit)
+            plans.append(plan)
+            writes.append((target, "Volume", Variant("d", plan.volume)))
+        self._set_all(call, plans, writes, plans[-1].volume, chosen)
 
     def _fade_volume(self, call: Call) -> None:
         selector, volume, milliseconds, options = call.arguments
@@ -156,27 +159,23 @@ class Methods:
     def _set_muted(self, call: Call) -> None:
         selector, mode, options = call.arguments
         chosen = options_of(options, _BY_CLIENT)
-        planned = [
-            (target, verbs.set_muted(self._mixer.state, self._mixer.pending, target, mode))
-            for target in self._resolved(selector)
+        targets = self._resolved(selector)
+        plans = [verbs.set_muted(self._mixer.state, self._mixer.pending, t, mode) for t in targets]
+        writes: list[Write] = [
+            (target, "Muted", Variant("b", plan.muted)) for target, plan in zip(targets, plans, strict=True)
         ]
-        self._set_all(call, "Muted", planned, chosen)
+        self._set_all(call, plans, writes, plans[-1].muted, chosen)
 
     def _set_all(
         self,
         call: Call,
-        name: str,
-        planned: list[tuple[Target, verbs.Plan]],
+        plans: list[verbs.Plan],
+        writes: list[Write],
+        answer: float | bool,
         options: Mapping[str, Any],
     ) -> None:
         """Carry out one plan for each target, and answer with the value in force for the last."""
-        plan = verbs.joined([plan for _, plan in planned])
-        answer: float | bool = plan.volume if name == "Volume" else plan.muted
-        writes: list[Write] = []
-        for target, part in planned:
-            value = Variant("d", part.volume) if name == "Volume" else Variant("b", part.muted)
-            writes.append((target, name, value))
-        if self._run(call, plan, writes, lambda: call.reply(answer), options):
+        if self._run(call, verbs.joined(plans), writes, partial(call.reply, answer), options):
             call.write(answer)
 
     def _set_default(self, call: Call) -> None:
@@ -411,7 +410,8 @@ class Methods:
             )
         self._open_calls += 1
         origin = _origin(call, options)
-        is_open, told = True, list[_Told]()
+        is_open = True
+        told: list[_Told] = []
 
         def done(error: MixerError | None) -> None:
             nonlocal is_open
