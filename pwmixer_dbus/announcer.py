@@ -90,11 +90,7 @@ class Announcer:
 
         In this order, and apps before their streams, so that nothing ever names an object that was not told of.
         """
-        state = self._state()
-        changed_at = self._loop.time() if self._measures is None else self._measures.applied_at
-        if changes[0].is_level:  # then it is the only one, and nothing comes or goes
-            self._tell_level(before, state, changes[0], changed_at)
-            return
+        state, changed_at = self._state(), self._changed_at
         if not self.is_asked:
             always = dict.fromkeys(
                 subject for subject in affected(before, state, changes) if subject[1] is None
@@ -117,6 +113,23 @@ class Announcer:
         self._flush_due(self._dirty if gone else changed, at_once=bool(gone))
         for change in sorted(gone, key=first_apps, reverse=True):
             self._gone(change)
+
+    def on_level(self, before: MixerState, state: MixerState, change: Change) -> None:
+        """Announce a change that is but a level; what need not wait is not noted first, as nearly always."""
+        waiting, speaker, since = [], self._speaker, self._changed_at
+        is_behind = speaker.is_behind()
+        for subject, target, old, new in louder(before, state, change):
+            if is_behind or subject in self._dirty or self._free_at.get(subject, 0.0) > since:
+                waiting.append(subject)
+            elif speaker.louder(subject, target, old, new):
+                self._told(subject, target, since)
+        if waiting:
+            self._note(waiting, _Pending(before, since, in_level=True))
+            self._flush_due(waiting)
+
+    @property
+    def _changed_at(self) -> float:
+        return self._loop.time() if self._measures is None else self._measures.applied_at
 
     @property
     def pending(self) -> Collection[Subject]:
@@ -165,19 +178,6 @@ class Announcer:
             self._free_at.pop(subject, None)
             self._speaker.gone(record)
             self._measure(record)
-
-    def _tell_level(self, before: MixerState, state: MixerState, change: Change, since: float) -> None:
-        """Announce what need not wait without noting it first, as nearly always."""
-        waiting, speaker = [], self._speaker
-        is_behind = speaker.is_behind()
-        for subject, target, old, new in louder(before, state, change):
-            if is_behind or subject in self._dirty or self._free_at.get(subject, 0.0) > since:
-                waiting.append(subject)
-            elif speaker.louder(subject, target, old, new):
-                self._told(subject, target, since)
-        if waiting:
-            self._note(waiting, _Pending(before, since, in_level=True))
-            self._flush_due(waiting)
 
     def _flush_due(self, subjects: Iterable[Subject], *, at_once: bool = False) -> None:
         """Announce what of these may be announced now, or all `at_once`; see to it that the rest is later."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.core.events import Configured, Event
+from pwmixer_dbus.core.events import Configured, Event, Seen
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.memory import Write
@@ -23,7 +23,7 @@ from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, Result, apply, levelled, seen_in
 from pwmixer_dbus.core.subjects import is_unseen
-from pwmixer_dbus.core.tally import CHANGED
+from pwmixer_dbus.core.tally import CHANGED, About
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.gathering import Gathering, Since
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Listener = Callable[[MixerState, tuple[Change, ...], Origin], None]
+OfLevel = Callable[[MixerState, MixerState, Change], None]
 Heard = Callable[[Plan, Origin], None]
 _OfLevel = SetVolume | SetMuted
 
@@ -61,7 +62,7 @@ class Mixer:
         self.pending = self._lanes.pending
         self._listeners: list[Listener] = []
         self._of_levels: list[Listener] = []
-        self._before_answers: list[Listener] = []
+        self._before_answers: list[OfLevel] = []
         self._untold: deque[_Told] = deque()
         self._gathering = Gathering(self.tell_levels)
         self._are_levels_due = False
@@ -90,21 +91,22 @@ class Mixer:
         self._lanes.server = server
 
     def subscribe(
-        self, listener: Listener, *, levels: bool = True, before_answers: bool = False
+        self, listener: Listener, *, levels: bool = True, before_answers: OfLevel | None = None
     ) -> Callable[[], None]:
         """Call `listener(state before, changes, origin)` after every change; it must return at once.
 
-        Without `levels`, those that are but a level are not told. Of a level, those hear first that ask for it by
-        `before_answers`, of each by itself; then whoever has asked for that level is answered. The others may hear of several
-        levels together, each of another object, and a moment later. What is returned ends it; whoever leaves has heard of all.
+        Without `levels`, those that are but a level are not told. Of a level, those hear first that have given
+        `before_answers(state before, state, change)`, by that and of each by itself; then whoever has asked for that level is
+        answered. The others may hear of several levels together, each of another object, and a moment later. What is returned
+        ends it; whoever leaves has heard of all.
         """
         self.tell_levels()
         self._listeners = [*self._listeners, listener]
-        if before_answers:
-            self._before_answers = [*self._before_answers, listener]
+        if before_answers is not None:
+            self._before_answers = [*self._before_answers, before_answers]
         elif levels:
             self._of_levels = [*self._of_levels, listener]
-        return partial(self._unsubscribe, listener)
+        return partial(self._unsubscribe, listener, before_answers)
 
     def subscribe_first(self, listener: Listener) -> None:
         """Call a listener before all others; what it asks for is on its way before they are called.
@@ -140,12 +142,12 @@ class Mixer:
         finally:
             self._next = waiting
 
-    def _unsubscribe(self, listener: Listener) -> None:
+    def _unsubscribe(self, listener: Listener, before_answers: OfLevel | None) -> None:
         self.tell_levels()
         # A new list, since a listener may come or go while all are being told.
         self._listeners = [other for other in self._listeners if other != listener]
         self._of_levels = [other for other in self._of_levels if other != listener]
-        self._before_answers = [other for other in self._before_answers if other != listener]
+        self._before_answers = [other for other in self._before_answers if other != before_answers]
 
     def hear(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` when a request is in force, also where it changed nothing, and has been answered."""
@@ -220,13 +222,13 @@ class Mixer:
 
     def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
         """Apply an event, tell the listeners, and return what has changed; not what nobody sees."""
-        before, measures = self.state, self.measures
-        since = measures.clock()
-        result = levelled(before, event)
-        if result is not None:
-            return self._levelled(event, result, origin, since)
+        since = self.measures.clock()
+        if type(event) is Seen:
+            result = levelled(self.state, event.record)
+            if result is not None:
+                return self._levelled(place_of(event.record), result, origin, since)
         self._catch_up()
-        before = self.state
+        before, measures = self.state, self.measures
         self.state, changes = apply(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
@@ -249,20 +251,24 @@ class Mixer:
             self._tell(self._listeners, before, changes, origin, begun)
         return changes
 
-    def _levelled(self, event: Event, result: Result, origin: Origin, since: float) -> tuple[Change, ...]:
+    def _levelled(self, about: About, result: Result, origin: Origin, since: float) -> tuple[Change, ...]:
         """Go the short way with a change that is but a level: nothing comes, goes or moves."""
         before = self.state
-        self.state, changes = result
-        self.measures.applied(event, changed=bool(changes))
+        self.state, changes = state, _ = result
+        self.measures.seen(about, changed=bool(changes))
         if not changes:
             return ()
-        about = place_of(changes[0].after)
-        is_ours = not self._lanes.is_idle  # it may be what was asked, and more may follow from that
-        if origin is SERVER and is_ours:
-            origin = self._lanes.origin_of((about,))
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
-        self._tell(self._before_answers, before, changes, origin, ())
-        if is_ours:
+        self._telling = not self.is_asleep
+        for hear in self._before_answers if self._telling else ():
+            try:
+                hear(before, state, changes[0])
+            except Exception:
+                log.exception("an outlet failed on a level")
+        self._telling = False
+        if not self._lanes.is_idle:  # it may be what was asked, and more may follow from that
+            if origin is SERVER:
+                origin = self._lanes.origin_of((about,))
             self._untold.append((self._of_levels, before, changes, origin, ((since, about),)))
         elif self._gathering.add(before, about, changes[0], since):
             self._are_levels_due = True

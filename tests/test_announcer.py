@@ -62,7 +62,7 @@ def test_what_has_to_wait_names_no_stream_that_is_yet_to_be_told(look: Callable[
     async def run(desk: Desk) -> None:
         notes = Notes()
         announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, notes)
-        desk.mixer.subscribe(announcer.on_change, before_answers=True)
+        desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
         desk.mixer.subscribe_first(moving_only(12, desk))
         desk.mixer.on_event(Seen(record=stream(11)))  # after that, the application has to wait
         desk.mixer.on_event(Seen(record=stream(11, corked=True)))

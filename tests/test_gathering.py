@@ -40,12 +40,14 @@ class Crowd(Desk):
                 server=found, devices=(sink(), sink(3)), streams=tuple(stream(i, device=1) for i in MANY)
             )
         )
-        self.mixer.subscribe(self._on_wire, before_answers=True)
+        self.mixer.subscribe(lambda *_: None, before_answers=self._on_wire)
         self.mixer.subscribe(self._on_change)
         self.mixer.subscribe(lambda _before, changes, _origin: self.order.append(f"second {len(changes)}"))
 
-    def _on_wire(self, _before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        self.wire += [level for change in changes if (level := shown(change)) is not None]
+    def _on_wire(self, _before: MixerState, _state: MixerState, change: Change) -> None:
+        level = shown(change)
+        assert level is not None
+        self.wire.append(level)
         self.order.append("wire")
 
     def _on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:

@@ -83,7 +83,7 @@ class Service:
         )
         keeper.start(Memory())
         publisher = Publisher(cast("BusConnection", Bus()), self.mixer, lambda _: defaultdict(int))
-        self.mixer.subscribe(publisher.on_change, before_answers=True)
+        self.mixer.subscribe(publisher.on_change, before_answers=publisher.on_level)
         self.memory = SharedMemory(self.mixer, SharedMemorySettings(name=f"of{size}"))
         programs = (record for i in range(size) for record in player(i))
         self.mixer.on_event(snapshot(sink(), sink(3, "headset"), source(), *programs))

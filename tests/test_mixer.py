@@ -500,7 +500,7 @@ async def test_what_has_been_put_off_is_done_also_when_a_listener_asks_for_somet
 async def test_whoever_has_asked_is_answered_before_those_hear_for_whom_nobody_waits(desk: Desk) -> None:
     order: list[str] = []
     desk.mixer.subscribe(lambda *_: order.append("anybody"))
-    desk.mixer.subscribe(lambda *_: order.append("first"), before_answers=True)
+    desk.mixer.subscribe(lambda *_: None, before_answers=lambda *_: order.append("first"))
     desk.mixer.hear(lambda *_: order.append("heard"))
     plan = verbs.set_volume(desk.mixer.state, {}, desk.mixer.state.devices[SINK], 0.8)
     desk.mixer.submit(plan, USER, lambda _: order.append("answered"))
@@ -515,7 +515,7 @@ async def test_whoever_has_asked_is_answered_before_those_hear_for_whom_nobody_w
 async def test_what_goes_over_a_wire_goes_as_soon_as_whoever_has_asked_is_answered(desk: Desk) -> None:
     order: list[str] = []
     desk.mixer.subscribe(lambda *_: order.append("anybody"))
-    desk.mixer.subscribe(lambda *_: order.append("first"), before_answers=True)
+    desk.mixer.subscribe(lambda *_: None, before_answers=lambda *_: order.append("first"))
     desk.mixer.when_told(lambda: order.append("written"))
     plan = verbs.set_volume(desk.mixer.state, {}, desk.mixer.state.devices[SINK], 0.8)
     desk.mixer.submit(plan, USER, lambda _: order.append("answered"))

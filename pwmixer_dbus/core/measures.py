@@ -138,15 +138,22 @@ class Measures:
 
     def applied(self, event: Event, *, changed: bool) -> None:
         """Note an event that has just been applied."""
+        if type(event) is Seen:
+            self.seen(place_of(event.record), changed=changed)
+        elif type(event) is Gone:
+            self._applied(GONE, (event.kind, event.index), changed=changed)
+        else:
+            self._applied(APPLIED, None, changed=changed)
+
+    def seen(self, about: About, *, changed: bool) -> None:
+        """Note that the state has just been shown an object, as `applied` does."""
+        self._applied(SEEN, about, changed=changed)
+
+    def _applied(self, what: int, about: About | None, *, changed: bool) -> None:
         now = self.applied_at = self.clock()
         if not changed:
             self.counts.events_without_change += 1
-        if type(event) is Seen:
-            self._add((SEEN, now, place_of(event.record), None, ""))
-        elif type(event) is Gone:
-            self._add((GONE, now, (event.kind, event.index), None, ""))
-        else:
-            self._add((APPLIED, now, None, None, ""))
+        self._add((what, now, about, None, ""))
 
     def follow(self, changes: tuple[Change, ...]) -> None:
         """Note which streams are new, and which have gone."""

@@ -146,17 +146,15 @@ Result = tuple[MixerState, tuple[Change, ...]]
 
 def apply(state: MixerState, event: Event) -> Result:
     """Return the state after an event, and what differs from before."""
-    return levelled(state, event) or _applied_and_counted(state, event)
+    known = levelled(state, event.record) if isinstance(event, Seen) else None
+    return known or _applied_and_counted(state, event)
 
 
-def levelled(state: MixerState, event: Event) -> Result | None:
-    """Return what `apply` does with an event that shows nothing new but how loud something is; None for any other.
+def levelled(state: MixerState, shown: Record) -> Result | None:
+    """Return what `apply` does where nothing new is seen of an object but how loud it is; None where there is more to it.
 
     Of a thousand events in a storm all are such: what a stream belongs to need not be looked at again.
     """
-    if type(event) is not Seen:
-        return None
-    shown = event.record
     if type(shown) is Stream:
         return _stream_levelled(state, shown)
     return _device_levelled(state, shown) if type(shown) is Device else None

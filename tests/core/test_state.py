@@ -607,7 +607,7 @@ def test_the_short_way_of_a_level_ends_where_the_long_one_does(
     for known in records:
         for shown in (known, undecided(known) if isinstance(known, Stream) else known):
             seen = Seen(record=replace(shown, channels=channels[: len(known.channels)], muted=muted))
-            short = levelled(state, seen)
+            short = levelled(state, seen.record)
             assert short is not None
             assert short[0] == _applied_and_counted(state, seen)[0]
 

@@ -45,6 +45,7 @@ class Publisher:
         self._announcer = Announcer(lambda: mixer.state, mixer.tell_all, self, mixer.measures)
         self.pending = self._announcer.pending
         self.on_change = self._announcer.on_change
+        self.on_level = self._announcer.on_level
         self.flush = self._announcer.flush
         self.close = self._announcer.close
 

@@ -13,7 +13,6 @@ from dbus_fast import Message, Variant
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
-from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.routing import Applied
@@ -133,7 +132,7 @@ class BusService:
         self.heir = Heir(connection)
         self.passes_on = False
         self.predecessor = ""
-        mixer.subscribe(self._on_change, before_answers=True)
+        mixer.subscribe(self.publisher.on_change, before_answers=self._on_level)
         mixer.when_told(connection.release)
         mixer.hear(self.methods.on_request)
         self._held_calls: list[Message] | None = []
@@ -165,10 +164,9 @@ class BusService:
             "holds": self.methods.holds.listed(),
         }
 
-    def _on_change(self, before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
-        if changes[0].is_level:  # more often than not, somebody is answered next
-            self._connection.hold()
-        self.publisher.on_change(before, changes, origin)
+    def _on_level(self, before: MixerState, state: MixerState, change: Change) -> None:
+        self._connection.hold()  # more often than not, somebody is answered next
+        self.publisher.on_level(before, state, change)
 
     def _when_told(self, applied: Applied) -> None:
         """Tell what becomes of a rule's wish when the stream that it is about has been told of."""

@@ -36,7 +36,9 @@ class Feed:
         self._watchers[watcher] = writer
         if self._announcer is None:
             self._announcer = Announcer(lambda: self._mixer.state, self._mixer.tell_all, self)
-            self._unsubscribe = self._mixer.subscribe(self._announcer.on_change, before_answers=True)
+            self._unsubscribe = self._mixer.subscribe(
+                self._announcer.on_change, before_answers=self._announcer.on_level
+            )
 
     def remove(self, watcher: Watcher) -> None:
         """Tell a watcher no more; with the last one, nothing is left that listens or waits."""
