@@ -422,7 +422,8 @@ CHECKS = (
 
 def main() -> int:
     """Run all checks, or those that are named; 1 where one fails."""
-    print(run("systemctl", "--version").splitlines()[0])
+    bus = run("systemctl", "--user", "show", "--value", "-p", "Id", "dbus.service").strip()
+    print(f"{run('systemctl', '--version').splitlines()[0]}, {bus}, Python {sys.version.split()[0]}")
     failed = 0
     for check in CHECKS:
         if len(sys.argv) > 1 and check.__name__ not in sys.argv[1:]:

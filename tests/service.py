@@ -17,8 +17,8 @@ ALIAS = "/org/pwmixer/Default"
 CACHE = Path(__file__).resolve().parent.parent / ".pytest_cache" / "service"
 """Where a service finds its byte code, which one before it has written, as on a machine where it has been started before."""
 
-LARGEST = 25
-"""MiB that it may have in memory, most of which are what Python and libpulse bring; eighteen are usual, 27 before pages are given back."""
+SETTLED = 0.92
+"""Of the most that it has had in memory, what it may have when the start is over: pages that only that has read are given back then."""
 
 Json = Any
 """A JSON document; what is in it is what the test says."""
@@ -80,7 +80,7 @@ class Service:
 
         def is_small() -> bool:
             fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-            return int(fields["VmRSS"].split()[0]) // 1024 < LARGEST
+            return int(fields["VmRSS"].split()[0]) < SETTLED * int(fields["VmHWM"].split()[0])
 
         self.session.wait_for(is_small, "what only the start needed to be given back")
 

@@ -164,7 +164,12 @@ def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["subprocess", "asyncio.streams", "asyncio.subprocess"])
+NAMED = ["subprocess", "asyncio.streams", "asyncio.subprocess"]
+if sys.version_info >= (3, 14):
+    NAMED.append("asyncio.graph")
+
+
+@pytest.mark.parametrize("name", NAMED)
 def test_the_values_that_are_there_before_are_those_of_the_real_one(name: str) -> None:
     real = importlib.import_module(name)
     for known, value in later.LATER[name].items():

@@ -68,7 +68,8 @@ def test_a_module_is_what_it_was(module: ModuleType) -> None:
     code = code_of(module)
     assert told(loaded(sharing.shared(code))) == told(code)
     slim = without_columns(code)
-    assert len(sharing.shared(slim)) < len(marshal.dumps(slim))
+    # From Python 3.14 on, the compiler has done so itself.
+    assert len(sharing.shared(slim)) <= len(marshal.dumps(slim))
 
 
 def test_what_two_functions_have_alike_is_there_once() -> None:

@@ -59,9 +59,18 @@ _STREAMS = (
     "start_unix_server",
 )
 
+_GRAPH = (
+    "capture_call_graph",
+    "format_call_graph",
+    "print_call_graph",
+    "FrameCallGraphEntry",
+    "FutureCallGraph",
+)
+
 LATER: Mapping[str, Mapping[str, Any]] = {
     "ast": {},  # dbus-fast: to read annotations of methods
     "asyncio.base_subprocess": {"BaseSubprocessTransport": object},  # asyncio: to run programs
+    "asyncio.graph": {"__all__": _GRAPH},  # asyncio 3.14: to show who waits for whom; brings inspect
     "asyncio.sslproto": {},  # asyncio: where Python has ssl
     "asyncio.staggered": {},  # asyncio: to connect to one of many addresses
     "asyncio.streams": {"__all__": _STREAMS},  # asyncio: for whoever wants them

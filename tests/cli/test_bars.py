@@ -188,8 +188,9 @@ def sleeps_for_good(pid: int) -> bool:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         number, *arguments = Path("/proc", str(pid), "syscall").read_text().split()  # or "running"
-        # The third argument of poll is its timeout in milliseconds; where there is only ppoll, it is a pointer.
-        if (number, *arguments[2:3]) in {("7", "0xffffffff"), ("73", "0x0")}:
+        # The third argument of poll is its timeout in milliseconds, of which 32 bits count; where there is only ppoll, it is a pointer.
+        wait = int(arguments[2], 16) & 0xFFFFFFFF if arguments else None
+        if (number, wait) in {("7", 0xFFFFFFFF), ("73", 0)}:
             return True
         time.sleep(0.01)
     return False

@@ -16,6 +16,8 @@ from pwmixer_dbus.core.memory import AppIntent, learned
 
 APP = "bin:counter"
 EVERY = 0.004
+DISK = 0.002
+"""Seconds that a disk takes at least, where that is but memory: many kills shall be in the middle of a write."""
 
 
 async def write(folder: Path, delay: float, life: float) -> None:
@@ -40,6 +42,13 @@ async def write(folder: Path, delay: float, life: float) -> None:
 def main() -> None:
     """Fork a writer for each line, until there are no more."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed leave no zombies
+    fsync = os.fsync
+
+    def slow_fsync(descriptor: int) -> None:
+        time.sleep(DISK)
+        fsync(descriptor)
+
+    os.fsync = slow_fsync
     for line in sys.stdin:
         folder, delay, life = line.rsplit(" ", 2)
         pid = os.fork()

@@ -53,7 +53,7 @@ class Costs:
 
     def counted(self, act: Act) -> Counter[str]:
         """Return what the service counts while something is done `MANY` times."""
-        before = self._counters()
+        before = self._quiet_counters()
         for _ in range(MANY):
             act()
         after = self._counters()
@@ -78,6 +78,17 @@ class Costs:
         before = open_files(self.pid), own_memory(self.pid)
         act()
         return open_files(self.pid) - before[0], own_memory(self.pid) - before[1]
+
+    def _quiet_counters(self) -> Counter[str]:
+        """Return what is counted when what came before is over: of a program that has just come, there may be one more look."""
+        counted = [self._counters()]
+
+        def is_quiet() -> bool:
+            counted.append(self._counters())
+            return all(counted[-1][name] == counted[-2][name] for name in ("notices", "fetches"))
+
+        self.service.session.wait_for(is_quiet, "the service to be quiet")
+        return counted[-1]
 
     def _counters(self) -> Counter[str]:
         return Counter(json.loads(self.service.call("Stats"))["counters"])
