@@ -63,7 +63,7 @@ Command = SetVolume | SetMuted | MoveStream | SetDefault | SetPort | SetProfile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who wanted something and why: `kind` is user, undo, fade, rule, memory, duck, scene or server.
+    """Who wanted something and why: `kind` is user, undo, fade, rule, memory or server.
 
     `fade` is a step of a fade, on its way to what a user wants. `client` is a bus name or program.
     """

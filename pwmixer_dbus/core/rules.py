@@ -140,9 +140,6 @@ def _targets(value: object) -> tuple[str, ...]:
     return tuple(_text(target, TEXT_LIMIT) for target in targets)
 
 
-_SWITCH: Final = "true or false"
-_LEVEL: Final = f'a number from 0.0 to {HIGHEST_VOLUME} or a percentage such as "50%"'
-_NAME: Final = f"text in quotes, 1 to {NAME_LIMIT} printable characters"
 _MATCH: Final = "a table of conditions"
 _PATTERN: Final = f"a pattern in quotes, or a list of 1 to {PATTERNS_LIMIT}"
 
@@ -158,113 +155,47 @@ class RuleKey:
     read: Callable[[object], object] | None = None
 
 
+_Form = tuple[str, Callable[[object], object] | None]
+"""What is allowed in words, and what reads it."""
+
+_SWITCH: Final[_Form] = "true or false", _switch
+_LEVEL: Final[_Form] = f'a number from 0.0 to {HIGHEST_VOLUME} or a percentage such as "50%"', _level
+_NAME: Final[_Form] = f"text in quotes, 1 to {NAME_LIMIT} printable characters", _name
+_TARGETS: Final[_Form] = f"a device in quotes, or a list of 1 to {TARGETS_LIMIT}", _targets
+
+
+def _key(key: str, form: _Form, description: str, *, field: str = "") -> RuleKey:
+    allowed, read = form
+    return RuleKey(key=key, field=field or key, allowed=allowed, description=description, read=read)
+
+
 KEYS: Final = (
-    RuleKey(
-        key="name",
-        field="name",
-        allowed=_NAME,
-        description="What the rule is called; needed, and each name once.",
-        read=_name,
-    ),
-    RuleKey(
-        key="match",
+    _key("name", _NAME, "What the rule is called; needed, and each name once."),
+    _key(
+        "match",
+        (_MATCH, None),
+        "Which streams the rule is for; needed. All conditions must hold.",
         field="conditions",
-        allowed=_MATCH,
-        description="Which streams the rule is for; needed. All conditions must hold.",
     ),
-    RuleKey(
-        key="to",
-        field="to",
-        allowed=f"a device in quotes, or a list of 1 to {TARGETS_LIMIT}",
-        description=(
-            "Where the streams go: a device's name, description, glob or selector. Of a list, the first that is there."
-        ),
-        read=_targets,
+    _key(
+        "to",
+        _TARGETS,
+        "Where the streams go: a device's name, description, glob or selector. Of a list, the first that is there.",
     ),
-    RuleKey(
-        key="volume",
-        field="volume",
-        allowed=_LEVEL,
-        description="The volume that a stream starts with.",
-        read=_level,
+    _key("volume", _LEVEL, "The volume that a stream starts with."),
+    _key("locked", _SWITCH, "Whether `volume` is held against everybody, not only set at the start."),
+    _key("max_volume", _LEVEL, "The highest volume that a stream can be set to."),
+    _key("muted", _SWITCH, "Whether a stream starts muted or unmuted."),
+    _key("group", _NAME, "The group that the streams join, unless they are in one already."),
+    _key("display_name", _NAME, "What is shown instead of the application's name."),
+    _key(
+        "icon", _NAME, "The name of the icon that is shown instead of the application's.", field="icon_name"
     ),
-    RuleKey(
-        key="locked",
-        field="locked",
-        allowed=_SWITCH,
-        description="Whether `volume` is held against everybody, not only set at the start.",
-        read=_switch,
-    ),
-    RuleKey(
-        key="max_volume",
-        field="max_volume",
-        allowed=_LEVEL,
-        description="The highest volume that a stream can be set to.",
-        read=_level,
-    ),
-    RuleKey(
-        key="muted",
-        field="muted",
-        allowed=_SWITCH,
-        description="Whether a stream starts muted or unmuted.",
-        read=_switch,
-    ),
-    RuleKey(
-        key="group",
-        field="group",
-        allowed=_NAME,
-        description="The group that the streams join, unless they are in one already.",
-        read=_name,
-    ),
-    RuleKey(
-        key="display_name",
-        field="display_name",
-        allowed=_NAME,
-        description="What is shown instead of the application's name.",
-        read=_name,
-    ),
-    RuleKey(
-        key="icon",
-        field="icon_name",
-        allowed=_NAME,
-        description="The name of the icon that is shown instead of the application's.",
-        read=_name,
-    ),
-    RuleKey(
-        key="hide",
-        field="hide",
-        allowed=_SWITCH,
-        description="Whether lists leave the streams out.",
-        read=_switch,
-    ),
-    RuleKey(
-        key="ignore",
-        field="ignore",
-        allowed=_SWITCH,
-        description="Whether pwmixer leaves the streams entirely alone.",
-        read=_switch,
-    ),
-    RuleKey(
-        key="force",
-        field="force",
-        allowed=_SWITCH,
-        description="Whether `to` also moves streams that their own program has pinned to a device.",
-        read=_switch,
-    ),
-    RuleKey(
-        key="continue",
-        field="goes_on",
-        allowed=_SWITCH,
-        description="Whether rules below may add what this one leaves open.",
-        read=_switch,
-    ),
-    RuleKey(
-        key="enabled",
-        field="enabled",
-        allowed=_SWITCH,
-        description="Whether the rule is in use.",
-        read=_switch,
-    ),
+    _key("hide", _SWITCH, "Whether lists leave the streams out."),
+    _key("ignore", _SWITCH, "Whether pwmixer leaves the streams entirely alone."),
+    _key("force", _SWITCH, "Whether `to` also moves streams that their own program has pinned to a device."),
+    _key("continue", _SWITCH, "Whether rules below may add what this one leaves open.", field="goes_on"),
+    _key("enabled", _SWITCH, "Whether the rule is in use."),
 )
 """Every key of a rule, in the order in which rules are written."""
 
@@ -336,9 +267,9 @@ def read_rule(
     if "name" not in plain:
         problems.append(RuleProblem(path=(), sentence='needs a name, such as name = "Music"'))
     conditions = _read_match(plain.get("match"), problems)
-    for key_text, needed in (("locked", "volume"), ("force", "to")):
-        if fields.get(key_text) is True and needed not in plain:
-            problems.append(RuleProblem(path=(key_text,), sentence=f'means nothing without "{needed}"'))
+    for name, needed in (("locked", "volume"), ("force", "to")):
+        if fields.get(name) is True and needed not in plain:
+            problems.append(RuleProblem(path=(name,), sentence=f'means nothing without "{needed}"'))
     if "group" in fields and _needs_a_group(conditions):
         sentence = "means nothing beside match.group: a stream is in one group, and the first that it gets is its own"
         problems.append(RuleProblem(path=("group",), sentence=sentence))
