@@ -131,6 +131,14 @@ def test_what_is_not_there_is_told_and_an_application_hides_its_module(
     assert line["tooltip"].endswith(".")
 
 
+def test_i3status_rust_is_warned_of_mute_and_of_what_is_missing_all_the_more() -> None:
+    sink = device("sink", "dac")
+    missing = [absent(state, "@sink") for state in (NO_SERVICE, NO_SERVER, ABSENT)]
+    shown = [of(sink), of({**sink, "muted": True}), absent(ABSENT, "app:spotify"), *missing]
+    states = [json.loads(MAKERS["i3status-rust"](status, FORMAT))["state"] for status in shown]
+    assert states == ["Idle", "Warning", "Idle", "Critical", "Critical", "Critical"]
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_state_is_one_line_for_every_bar(name: str) -> None:
     states = [absent(state, f"app:{HOSTILE}") for state in (NO_SERVICE, NO_SERVER, ABSENT)]

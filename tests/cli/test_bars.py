@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cli_rig import Ctl, FakeService, first_line, running
@@ -17,6 +17,7 @@ from documents import DOCUMENT
 from session import PATIENCE
 
 from pwmixer_dbus.cli import wire
+from pwmixer_dbus.cli.bars.follow import Follower
 
 Process = subprocess.Popen[str]
 Become = Callable[..., None]
@@ -73,6 +74,22 @@ def test_it_comes_back_by_itself_with_the_service(
             assert first_line(following) == "60%"
             service.terminate()
             assert first_line(following) == NOT_RUNNING
+
+
+def test_the_service_is_started_at_the_start_and_never_again() -> None:
+    asked: list[str] = []
+
+    class Bus:
+        def post(self, method: str, *_: object, **__: object) -> int:
+            asked.append(method)
+            return len(asked)
+
+    follower = Follower(cast("wire.Connection", Bus()), "@sink", lambda status: status.state, once=False)
+    for _ in range(2):
+        follower._look()
+        serial = follower._asked
+        follower._on((wire.ERROR, serial, "org.freedesktop.DBus.Error.ServiceUnknown", ["Nobody."]))
+    assert asked == ["Describe", "StartServiceByName", "Describe"]
 
 
 def test_it_sleeps_without_a_timer_while_nothing_changes(

@@ -185,8 +185,10 @@ def test_files_are_kept_while_the_configuration_asks_for_them_and_cost_nothing_w
     assert kept_files(session) == set()
 
 
-def test_a_profile_is_written_for_the_user_alone(service: Service) -> None:
+def test_a_profile_is_written_for_the_user_alone_and_the_last_five_are_kept(service: Service) -> None:
     taken: list[str] = []
+    for day in range(1, 8):
+        (ours(service.session) / f"profile-2000010{day}-000000.pstats").touch()
 
     def is_taken() -> bool:
         # A start that finds other byte code than it has left notes what is called until it is over, by the same means.
@@ -202,6 +204,11 @@ def test_a_profile_is_written_for_the_user_alone(service: Service) -> None:
     service.session.wait_for(file.exists, "the profile")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.parent == ours(service.session)
+    profiles = file.parent.glob
+    service.session.wait_for(lambda: len([*profiles("profile-*")]) == 5, "old profiles to go")  # noqa: PLR2004
+    assert [p.name[8:16] for p in sorted(profiles("profile-*"))[:4]] == [
+        f"2000010{day}" for day in (4, 5, 6, 7)
+    ]
     assert pstats.Stats(str(file)).total_calls > 0  # type: ignore[attr-defined]
     for seconds in (0, 601):
         with pytest.raises(CallError, match="1 to 600 seconds"):
