@@ -7,9 +7,11 @@ import sys
 import pytest
 from cli_rig import Ctl, FakeService
 
+from pwmixer_dbus import cli
 from pwmixer_dbus.cli import UsageError, printable
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_amount, parse_change
+from pwmixer_dbus.cli.show import wants_color
 
 HEAVY = {
     "re",
@@ -213,6 +215,38 @@ def test_every_command_has_help_with_an_example(ctl: Ctl) -> None:
 def test_a_terminal_that_cannot_show_a_name_shows_the_rest(ctl: Ctl) -> None:
     done = ctl("config", "path", "--file", "/Grün/config.toml", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout) == (0, "/Gr?n/config.toml\n")
+
+
+def test_a_command_that_is_interrupted_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_argv: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_dispatch", interrupted)
+    assert cli.main(["reload"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "is_coloured"),
+    [
+        ({}, {}, True),
+        ({}, {"NO_COLOR": "1"}, False),
+        ({}, {"NO_COLOR": ""}, True),  # as no-color.org has it
+        ({}, {"TERM": "dumb"}, False),
+        ({"--color": "always"}, {"NO_COLOR": "1"}, True),
+        ({"--color": "never"}, {}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_nobody_wants_without(
+    options: dict[str, str],
+    environment: dict[str, str],
+    is_coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.environ", environment)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert wants_color(options) == is_coloured
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    assert wants_color(options) == ("always" in options.values())
 
 
 def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str]) -> None:

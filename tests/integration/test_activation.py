@@ -77,6 +77,19 @@ def test_what_rules_do_at_the_start_is_told_when_whoever_has_started_it_is_answe
     recorder.assert_nothing_is_named_before_it_is_announced()
 
 
+def test_a_key_at_a_prompt_starts_nothing(activatable: Service) -> None:
+    complete = "from pwmixer_dbus.cli import main; main(['complete-words', '--', 'set', ''])"
+    done = subprocess.run(
+        (sys.executable, "-c", complete),
+        env=activatable.session.env,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert not activatable.call_daemon("NameHasOwner", "s", NAME)
+
+
 def owner(service: Service) -> int:
     """Start the service by a call if need be; return its process id."""
     service.get("Version")

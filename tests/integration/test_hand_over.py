@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from dbus_fast import BusType, Message, MessageType, Variant
@@ -18,48 +19,18 @@ pytestmark = pytest.mark.integration
 
 
 def test_no_call_is_lost_while_one_instance_hands_over_to_another(service: Service) -> None:
-    session = service.session
-    answers: Counter[str] = Counter()
-    enough = threading.Event()
-    caller = threading.Thread(target=lambda: asyncio.run(call_until(enough, session, answers)))
-    caller.start()
-    try:
-        session.wait_for(lambda: answers["answered"] > 100, "the first answers")
-        new = Service(session, "--replace", name="new").start()
-        assert service.process is not None
-        assert service.process.wait(PATIENCE) == 0
-        before = answers["answered"]
-        session.wait_for(lambda: answers["answered"] > before + 100, "answers of the new one")
-    finally:
-        enough.set()
-        caller.join(PATIENCE)
-    assert not caller.is_alive(), "each call is answered"
+    answers = asked_over_a_hand_over(
+        service, lambda *asked: asyncio.run(call_until(*asked)), is_fine="answered"
+    )
     # Until it knows the mixer, the new one has nothing to set; and what the old one had asked for is not waited for.
     assert set(answers) <= {"answered", "org.pwmixer.Error.NotFound", "org.pwmixer.Error.NotConnected"}
-    new.stop()
 
 
 def test_the_socket_is_there_all_the_while_and_whoever_has_asked_is_answered(service: Service) -> None:
-    session = service.session
-    answers: Counter[str] = Counter()
-    enough = threading.Event()
-    caller = threading.Thread(target=say_until, args=(enough, session, answers))
-    caller.start()
-    try:
-        session.wait_for(lambda: answers["OK"] > 100, "the first answers")
-        new = Service(session, "--replace", name="new").start()
-        assert service.process is not None
-        assert service.process.wait(PATIENCE) == 0
-        before = answers["OK"]
-        session.wait_for(lambda: answers["OK"] > before + 100, "answers of the new one")
-    finally:
-        enough.set()
-        caller.join(PATIENCE)
-    assert not caller.is_alive()
+    answers = asked_over_a_hand_over(service, say_until, is_fine="OK")
     # Who has connected in the last instant of the old one, and said nothing yet, is hung up upon.
     assert set(answers) <= {"OK", "hung up"}
     assert answers["hung up"] <= 1
-    new.stop()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -81,6 +52,30 @@ def test_the_first_call_is_answered_with_what_there_is(session: Session) -> None
         assert described["defaults"]["sink"] == "speakers"
         process.terminate()
         assert process.wait(PATIENCE) == 0
+
+
+def asked_over_a_hand_over(
+    service: Service, ask: Callable[[threading.Event, Session, Counter[str]], None], *, is_fine: str
+) -> Counter[str]:
+    """Let a thread ask until another instance has taken over, and some time longer; return its answers, all of them."""
+    session = service.session
+    answers: Counter[str] = Counter()
+    enough = threading.Event()
+    caller = threading.Thread(target=ask, args=(enough, session, answers))
+    caller.start()
+    try:
+        session.wait_for(lambda: answers[is_fine] > 100, "the first answers")
+        new = Service(session, "--replace", name="new").start()
+        assert service.process is not None
+        assert service.process.wait(PATIENCE) == 0
+        before = answers[is_fine]
+        session.wait_for(lambda: answers[is_fine] > before + 100, "answers of the new one")
+    finally:
+        enough.set()
+        caller.join(PATIENCE)
+    assert not caller.is_alive(), "each is answered"
+    new.stop()
+    return answers
 
 
 async def started(session: Session, name: str) -> subprocess.Popen[bytes]:

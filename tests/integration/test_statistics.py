@@ -205,7 +205,7 @@ def test_a_profile_is_written_for_the_user_alone_and_the_last_five_are_kept(serv
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.parent == ours(service.session)
     profiles = file.parent.glob
-    service.session.wait_for(lambda: len([*profiles("profile-*")]) == 5, "old profiles to go")  # noqa: PLR2004
+    service.session.wait_for(lambda: len([*profiles("profile-*")]) == 5, "old profiles to go")
     assert [p.name[8:16] for p in sorted(profiles("profile-*"))[:4]] == [
         f"2000010{day}" for day in (4, 5, 6, 7)
     ]
