@@ -154,6 +154,21 @@ async def test_answers_come_in_the_order_of_the_lines_and_when_it_is_done(office
 
 
 @in_an_office
+async def test_several_are_as_loud_as_the_loudest_muted_if_all_are_and_answered_as_the_last(
+    office: Office,
+) -> None:
+    devices = sink(1, 0.7), sink(3, 0.3, muted=True)
+    office.mixer.on_event(replace(snapshot(), devices=devices))
+    caller = office.call()
+    await caller.say("GET_VOLUME sink:*", "GET_MUTE sink:*")
+    assert await caller.hear() == ["OK 0.7", "OK false"]
+    await caller.say("VOLUME_DOWN sink:* 0.1")
+    while office.unanswered:
+        office.follow()
+    assert await caller.hear() == ["OK 0.2"]
+
+
+@in_an_office
 async def test_one_client_does_not_wait_for_another(office: Office) -> None:
     one, other = office.call(), office.call()
     await one.say("SET_VOLUME sink1 0.3")
