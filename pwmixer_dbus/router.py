@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 
 from pwmixer_dbus.core.commands import Command, Origin
@@ -29,6 +30,7 @@ from pwmixer_dbus.core.routing import (
     goal_of,
     is_settling,
     obstacle,
+    speaks_against_default,
     wish_of,
 )
 from pwmixer_dbus.core.rules import Rule
@@ -37,6 +39,11 @@ from pwmixer_dbus.core.tally import RULED
 from pwmixer_dbus.mixer import Mixer
 
 log = logging.getLogger(__name__)
+
+FIRST_DOUBT, DOUBTS = 0.1, 1.0
+"""Seconds after which a default that is in doubt is looked for anew, since it is mostly told of a moment later; and those
+between two such looks, which are sooner than what another program has moved is taken for a person's wish.
+"""
 
 
 class Router:
@@ -52,6 +59,9 @@ class Router:
         self._held = frozenset[str](), frozenset[Key]()
         self._routing = Routing()
         self._timer: asyncio.TimerHandle | None = None
+        self._doubtful = set[Key]()
+        self._doubt: asyncio.TimerHandle | None = None
+        self._looked_at = -math.inf
         mixer.subscribe_first(self._on_change)
 
     @property
@@ -79,6 +89,8 @@ class Router:
     def hand_over(self) -> Routing:
         """Return how streams came to be where they are, for another instance."""
         self._stop_timer()
+        if self._doubt is not None:
+            self._doubt.cancel()
         return self._routing
 
     def take_over(self, routing: Routing, *, enabled: bool) -> None:
@@ -188,6 +200,11 @@ class Router:
         # heard there.
         self._mixer.act(steps.moves, "rule", self._moved)
         self._look_again(steps.again_at)
+        if steps.doubtful:
+            self._doubtful.update(steps.doubtful)
+            if self._doubt is None:
+                when = max(self._loop.time() + FIRST_DOUBT, self._looked_at + DOUBTS)
+                self._doubt = self._loop.call_at(when, self._look_for_default)
         self._outcomes.forget(steps.gone)
         for told in steps.applied:
             if told.outcome == "suspended":
@@ -207,6 +224,15 @@ class Router:
             now, state = self._loop.time(), self._mixer.state
             self._routing, again_at = failed(self._routing, state, command.key, now)
             self._look_again(again_at)
+
+    def _look_for_default(self) -> None:
+        state, server = self._mixer.state, self._mixer.server
+        self._doubt = None
+        doubtful, self._doubtful = self._doubtful, set()
+        streams = [state.streams[key] for key in doubtful if key in state.streams]
+        if server is not None and any(speaks_against_default(state, stream) for stream in streams):
+            self._looked_at = self._loop.time()
+            server.renew()
 
     def _look_again(self, when: float | None) -> None:
         """Look at what is due at a time, or earlier if that was planned before; without a reason nothing is planned."""

@@ -2,15 +2,17 @@
 
 import asyncio
 
-from test_mixer import Desk, on_a_desk, stream
+from test_mixer import USER, Desk, on_a_desk, stream
 
 from pwmixer_dbus.core.commands import MoveStream
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.model import Kind, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import SETTLE, STABLE
 from pwmixer_dbus.core.rules import rule_from_plain
-from pwmixer_dbus.router import Router
+from pwmixer_dbus.core.verbs import Plan
+from pwmixer_dbus.router import DOUBTS, FIRST_DOUBT, Router
 
 MUSIC = rule_from_plain({"name": "music", "match": {"app": "music"}, "to": "sink3"})
 
@@ -59,3 +61,100 @@ async def test_rules_that_are_set_anew_count_at_once_for_streams_that_were_match
     router.enabled = True
     desk.mixer.on_event(Disconnected(reason="test"))
     assert router.outcome_of(music).to == ("sink3",)
+
+
+# --- a default that may be another than we know
+
+
+def following(index: int, device: int, **said: str) -> Stream:
+    """Make a stream that its program leaves to the session manager; sink1 is the default."""
+    properties = {"application.process.binary": "video", "node.autoconnect": "true", **said}
+    return stream(index, device=device, properties=properties)
+
+
+@on_a_desk
+async def test_for_streams_that_go_elsewhere_without_a_reason_the_default_is_looked_for_once(
+    desk: Desk,
+) -> None:
+    Router(desk.mixer)
+    for index in range(100, 150):
+        desk.mixer.on_event(Seen(record=following(index, 1)))
+    await asyncio.sleep(2 * SETTLE)
+    assert desk.renewals == 0
+    for index in range(100, 150):
+        desk.mixer.on_event(Seen(record=following(index, 3)))
+    await asyncio.sleep(FIRST_DOUBT + 0.01)
+    assert desk.renewals == 1
+    await asyncio.sleep(10 * DOUBTS)
+    assert desk.renewals == 1
+
+
+@on_a_desk
+async def test_so_it_is_for_one_that_comes_up_there_and_however_many_do_not_too_often(desk: Desk) -> None:
+    Router(desk.mixer)
+    for index in range(100, 140):
+        desk.mixer.on_event(Seen(record=following(index, 3)))
+        await asyncio.sleep(DOUBTS / 10)
+    assert 4 <= desk.renewals <= 5
+    await asyncio.sleep(10 * DOUBTS)
+    assert desk.renewals <= 5
+
+
+@on_a_desk
+async def test_what_has_a_reason_to_be_elsewhere_speaks_against_no_default(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    router.set_rules((MUSIC,))
+    mixer = desk.mixer
+    music = {"application.process.binary": "music"}
+    mixer.on_event(Seen(record=following(100, 3, **music)))  # where its rule would send it
+    mixer.on_event(Seen(record=following(101, 3, **{"target.object": "sink3"})))  # by its own program
+    mixer.on_event(
+        Seen(record=following(102, 3, **{"node.autoconnect": "false"}))
+    )  # linked by its own program
+    mixer.on_event(Seen(record=following(103, 1)))
+    mixer.on_event(Seen(record=following(104, 3)))  # which has gone when it is looked
+    mixer.on_event(Gone(kind=Kind.PLAYBACK, index=104))
+    await asyncio.sleep(2 * SETTLE)
+    plan = Plan(commands=(MoveStream(key=(Kind.PLAYBACK, 103), device=3),))
+    mixer.submit(plan, USER, desk.answers.append)  # by a person
+    mixer.on_event(Seen(record=following(103, 3)))
+    await asyncio.sleep(2 * STABLE)
+    assert desk.renewals == 0
+
+
+@on_a_desk
+async def test_a_default_that_is_told_in_a_moment_is_not_looked_for(desk: Desk) -> None:
+    Router(desk.mixer)
+    desk.mixer.on_event(Seen(record=following(100, 1)))
+    await asyncio.sleep(2 * SETTLE)
+    desk.mixer.on_event(Seen(record=following(100, 3)))
+    desk.mixer.on_event(Seen(record=replace(desk.mixer.state.server, default_sink="sink3")))
+    await asyncio.sleep(10 * DOUBTS)
+    assert desk.renewals == 0
+
+
+@on_a_desk
+async def test_what_went_ahead_of_the_default_is_nobodys_wish(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    desk.mixer.on_event(Seen(record=following(100, 1)))
+    await asyncio.sleep(2 * SETTLE)
+    desk.mixer.on_event(Seen(record=following(100, 3)))
+    assert "another program" in moved_by(router, desk)
+    await asyncio.sleep(FIRST_DOUBT + 0.01)
+    desk.mixer.on_event(Seen(record=replace(desk.mixer.state.server, default_sink="sink3")))
+    await asyncio.sleep(2 * STABLE)
+    assert moved_by(router, desk) == "the session manager"
+
+
+@on_a_desk
+async def test_who_hands_over_does_not_look_any_more(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    desk.mixer.on_event(Seen(record=following(100, 3)))
+    router.hand_over()
+    await asyncio.sleep(10 * DOUBTS)
+    assert desk.renewals == 0
+
+
+def moved_by(router: Router, desk: Desk) -> str:
+    """Say who has moved stream 100."""
+    return str(router.explain(desk.mixer.state.streams[Kind.PLAYBACK, 100])["moved_by"])

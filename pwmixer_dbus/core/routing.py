@@ -15,6 +15,9 @@ The cases, strongest first, for a stream that may be moved at all:
 A move by somebody else is a person's when it has stood for `STABLE` seconds and nothing explains it: no device came or
 went, no default changed, no server or session manager restarted, nobody moved it with us within `SETTLE` seconds before. What
 is explained so is put right at once. Between two devices a stream may be seen on none, whoever moves it.
+
+The default may have changed without a word (docs/pipewire-versions.md). What speaks for that is a stream that goes, or
+comes up, where it has no other reason to be; if the default is found to be there, that explains it.
 """
 
 import math
@@ -27,7 +30,7 @@ from pwmixer_dbus.core.events import Routed
 from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import device_of_key
-from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Record, Stream
+from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Record, Server, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.table import with_entry, without
@@ -44,6 +47,9 @@ LED = 1000
 """How many names of WirePlumber's are kept; the oldest go first."""
 
 _GLOB_SIGNS = frozenset("*?[")
+
+_SESSION_MANAGER, _ANOTHER_PROGRAM = "the session manager", "another program"
+_OTHERS = frozenset((_SESSION_MANAGER, _ANOTHER_PROGRAM))
 
 RETRY = 1.0
 """Seconds after which a move that failed is tried again."""
@@ -89,7 +95,7 @@ class Placement:
     override: str = ""
     chosen_at: float = -math.inf
     foreign: tuple[str, float] | None = None
-    moved_by: str = "the session manager"
+    moved_by: str = _SESSION_MANAGER
     tries: tuple[float, ...] = ()
     rests: int = 0
     rest_until: float = -math.inf
@@ -122,7 +128,8 @@ class Steps:
     """What to do: moves with their reasons, what to say of them, and when to look at all again without a cause.
 
     `again_at` is about the streams that were looked at, None where none of them needs it: what was planned of others
-    stands. `gone` are streams of which nothing need be kept.
+    stands. `gone` are streams of which nothing need be kept. `doubtful` are streams that have come to where only
+    another default than we know would lead them.
     """
 
     routing: Routing
@@ -131,6 +138,7 @@ class Steps:
     routed: tuple[Routed, ...] = ()
     applied: tuple[Applied, ...] = ()
     again_at: float | None = None
+    doubtful: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +157,7 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
     state = world.state
     is_unrest = any(map(_is_unrest, changes))
     routing = replace(routing, unrest_at=now) if is_unrest else routing
-    noted: dict[Key, Placement] = {}
+    noted = dict(_ahead_of_default(routing, changes)) if is_unrest else {}
     gone: list[Key] = []
     concerned: list[Key] = []
     for change in changes:
@@ -176,15 +184,48 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
             noted[key] = now_at
     if not (is_unrest or concerned or gone or noted):
         return None
-    if gone or noted:
-        placements = routing.placements
-        for key in gone:
-            placements = without(placements, key) if key in placements else placements
-        for key, placement in noted.items():
-            placements = with_entry(placements, key, placement)
-        routing = replace(routing, placements=placements)
+    routing = _with_placements(routing, noted, gone)
     steps = decide(routing, world, state.streams if is_unrest else _with_other_ends(state, concerned), now)
-    return replace(steps, gone=tuple(gone)) if gone else steps
+    doubtful = () if is_unrest else tuple(_doubtful(state, noted))
+    return replace(steps, gone=tuple(gone), doubtful=doubtful) if gone or doubtful else steps
+
+
+def _with_placements(routing: Routing, noted: Mapping[Key, Placement], gone: Iterable[Key]) -> Routing:
+    if not noted and not gone:
+        return routing
+    placements = routing.placements
+    for key in gone:
+        placements = without(placements, key) if key in placements else placements
+    for key, placement in noted.items():
+        placements = with_entry(placements, key, placement)
+    return replace(routing, placements=placements)
+
+
+def _ahead_of_default(routing: Routing, changes: Iterable[Change]) -> Iterable[tuple[Key, Placement]]:
+    """Name the streams that another program seemed to move, and that were only seen to follow the default before it was."""
+    for change in changes:
+        before, server = change.before, change.after
+        if not (isinstance(before, Server) and isinstance(server, Server)):
+            continue
+        for key, placement in routing.placements.items():
+            kind = key[0].devices
+            default = server.default(kind)
+            if placement.foreign is not None and before.default(kind) != default == placement.foreign[0]:
+                yield key, replace(placement, foreign=None, moved_by=_SESSION_MANAGER)
+
+
+def _doubtful(state: MixerState, noted: Mapping[Key, Placement]) -> Iterable[Key]:
+    for key, placement in noted.items():
+        if placement.moved_by in _OTHERS and speaks_against_default(state, state.streams[key]):
+            yield key
+
+
+def speaks_against_default(state: MixerState, stream: Stream) -> bool:
+    """Whether a stream has no reason that we know to be where it is, and is not where the default would lead it."""
+    default = state.default(stream.kind.devices)
+    if default is None or stream.device is None or stream.device == default.index or stream.routed_by:
+        return False
+    return stream.is_linked_for_it and not is_pinned(stream)
 
 
 def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
@@ -509,8 +550,8 @@ def _after_move(
     if is_explained or not is_by_somebody:
         # However late it is linked first, that is when it begins.
         born_at = placement.born_at if placement.linked else now
-        return replace(placement, moved_by="the session manager", foreign=None, left="", born_at=born_at)
-    return replace(placement, moved_by="another program", foreign=(name, now), left="")
+        return replace(placement, moved_by=_SESSION_MANAGER, foreign=None, left="", born_at=born_at)
+    return replace(placement, moved_by=_ANOTHER_PROGRAM, foreign=(name, now), left="")
 
 
 def _is_there(state: MixerState, stream: Stream, name: str) -> bool:

@@ -173,6 +173,18 @@ def test_a_person_wins_with_any_program_after_two_seconds() -> None:
     assert (desk.moves, desk.routed_by) == ([], "person")
 
 
+def test_where_a_person_moves_it_just_before_another_device_becomes_the_default_it_counts_all_the_same() -> (
+    None
+):
+    desk = Desk(devices=(SPEAKERS, HEADSET, sink(5, "hdmi")))
+    desk.is_on(1)
+    desk.waits(10)
+    desk.is_on(3)
+    desk.does(Seen(record=Server(default_sink="hdmi", cookie=1)))
+    desk.waits(2.1)
+    assert desk.routed_by == "person"
+
+
 def test_a_person_wins_also_where_the_stream_is_seen_between_the_two_devices() -> None:
     desk = settled(rule())
     desk.is_on(None)

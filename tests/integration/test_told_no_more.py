@@ -90,3 +90,21 @@ def test_what_is_asked_meanwhile_is_done(deaf: Service) -> None:
         deaf.call("SetVolume", "sda{sv}", "sink:speakers", round(0.3 + 0.1 * (volumes % 5), 1), 0)
     assert setting.returncode == 0, session.log_tail("setting")
     assert volumes > 0
+
+
+def test_a_default_that_another_program_sets_is_shown_when_what_plays_follows_it(deaf: Service) -> None:
+    """The stream is said to be elsewhere, and so the default may be; and nobody is taken to have moved the stream."""
+    session = deaf.session
+    session.play("Radio")
+    for name in ("speakers", "headset"):
+        session.pactl("set-default-sink", name)
+        session.wait_for(lambda: deaf.describe()["defaults"]["sink"] == name, "the default to be shown")  # noqa: B023
+        stream = deaf.wait_for_stream("Radio", device=name)
+        assert stream["routed_by"] == ""
+
+
+def test_a_default_that_another_program_sets_is_shown_when_something_plays_at_last(deaf: Service) -> None:
+    session = deaf.session
+    assert session.pactl("get-default-sink").strip() == "headset"
+    session.play("Radio")
+    session.wait_for(lambda: deaf.describe()["defaults"]["sink"] == "headset", "the default to be shown")
