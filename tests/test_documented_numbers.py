@@ -51,7 +51,7 @@ WORDS = {3: "three", 5: "five"}
             f"After {WORDS[memory.CORRECTIONS]} corrections of one stream within {memory.CORRECTIONS_IN:.0f} seconds",
         ),
         ("memory", f"after {FIRST_PAUSE:.0f} s, {2 * FIRST_PAUSE:.0f} s, and so on up to every five minutes"),
-        ("memory", f"up to every {WORDS[LONGEST_PAUSE // 60]} minutes"),
+        ("memory", f"up to every {WORDS[int(LONGEST_PAUSE) // 60]} minutes"),
         ("meters", f"by default {metering.USUAL:.0f}, at most {metering.FASTEST:.0f}"),
         (
             "meters",

@@ -10,9 +10,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pwmixer_dbus.config.store import StateFile
 from pwmixer_dbus.core.memory import AppIntent, learned
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 APP = "bin:counter"
 EVERY = 0.004
@@ -44,9 +48,9 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed leave no zombies
     fsync = os.fsync
 
-    def slow_fsync(descriptor: int) -> None:
+    def slow_fsync(fd: "int | HasFileno") -> None:
         time.sleep(DISK)
-        fsync(descriptor)
+        fsync(fd)
 
     os.fsync = slow_fsync
     for line in sys.stdin:
