@@ -304,7 +304,10 @@ class Mixer:
         if since and self._when_all_heard:
             said, self._when_all_heard = self._when_all_heard, []
             for do in said:
-                do()
+                try:
+                    do()
+                except Exception:
+                    log.exception("what had come of a change could not be said")
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""

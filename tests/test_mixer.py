@@ -748,6 +748,23 @@ async def test_what_is_said_of_a_stream_is_said_when_all_have_heard_of_it(desk: 
 
 
 @on_a_desk
+async def test_what_cannot_be_said_keeps_nobody_else_waiting(desk: Desk) -> None:
+    heard: list[str] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    moving(desk, heard)
+    desk.mixer.on_event(Seen(record=stream(11)))
+    desk.mixer.when_all_heard(fail)
+    desk.mixer.when_all_heard(lambda: heard.append("said"))
+    desk.mixer.on_event(Seen(record=stream(12)))
+    assert heard == ["11 0.5", "said"]
+    await asyncio.sleep(MOVE_FIRST)
+    assert heard == ["11 0.5", "said", "12 0.5"]
+
+
+@on_a_desk
 async def test_whoever_is_answered_has_heard_before_what_came_of_his_request(desk: Desk) -> None:
     heard: list[str] = []
 
