@@ -21,7 +21,7 @@ from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.core.state import Change, MixerState, Result, apply, levelled, seen_in
+from pwmixer_dbus.core.state import Change, MixerState, Result, levelled, more_than_levelled, seen_in
 from pwmixer_dbus.core.subjects import is_unseen
 from pwmixer_dbus.core.tally import CHANGED, About
 from pwmixer_dbus.core.verbs import Plan
@@ -229,14 +229,14 @@ class Mixer:
                 return self._levelled(place_of(event.record), result, origin, since)
         self._catch_up()
         before, measures = self.state, self.measures
-        self.state, changes = apply(before, event)
+        self.state, changes = more_than_levelled(before, event)
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
             self.history = ()  # its indexes mean other objects in another life of the server
             self._lanes.forget_writes()
         if not changes or (origin.kind == "memory" and is_unseen(self.state, changes)):
             return ()
-        if origin is SERVER:
+        if origin is SERVER and not self._lanes.is_idle:
             origin = self._lanes.origin_of(set(_keys_of(changes)))
         measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.

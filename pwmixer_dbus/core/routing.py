@@ -507,9 +507,13 @@ def _concerned_by(change: Change, state: MixerState) -> Iterable[Key]:
         return [(stream.kind, stream.index) for stream in state.streams_of_client(after.index)]
     if not isinstance(after, App):
         return ()
-    known = before if isinstance(before, App) else App(app_id="", name="")
+    known = before if isinstance(before, App) else _NOBODY
     is_same = (known.preferred_sink, known.preferred_source) == (after.preferred_sink, after.preferred_source)
     return () if is_same else after.streams
+
+
+_NOBODY = App(app_id="", name="")
+"""What an application was before it came: it prefers no device."""
 
 
 def _is_cause(change: Change) -> bool:

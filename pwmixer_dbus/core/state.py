@@ -147,7 +147,7 @@ Result = tuple[MixerState, tuple[Change, ...]]
 def apply(state: MixerState, event: Event) -> Result:
     """Return the state after an event, and what differs from before."""
     known = levelled(state, event.record) if isinstance(event, Seen) else None
-    return known or _applied_and_counted(state, event)
+    return known or more_than_levelled(state, event)
 
 
 def levelled(state: MixerState, shown: Record) -> Result | None:
@@ -209,7 +209,8 @@ _STEADY_OF_STREAMS = _all_but(Stream, "channels", "muted", *_DECIDED)
 _STEADY_OF_DEVICES = _all_but(Device, "channels", "muted")
 
 
-def _applied_and_counted(state: MixerState, event: Event) -> Result:
+def more_than_levelled(state: MixerState, event: Event) -> Result:
+    """Return what `apply` does with an event of which `levelled` says nothing, or with any other."""
     after, changes = _applied(state, event)
     if not changes:
         return state, ()
@@ -332,7 +333,7 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
         identity = _identity_of(state, stream, known)
     number = stream.number or (known.number if known else state.next_number)
     stream = _as_decided(stream, known or stream, number, identity)
-    if stream == known:
+    if known is not None and stream == known:
         return state, ()
     after = replace(
         state,

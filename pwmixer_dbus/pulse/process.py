@@ -37,23 +37,19 @@ STEAM_VARIABLES: Final = (b"SteamAppId", b"SteamGameId")
 UNIT_SUFFIXES: Final = (b".scope", b".service")
 
 
-def read_process(pid: int, proc: Path = PROC, *, known: Process | None = None) -> Process | None:
+def read_process(pid: int, proc: Path = PROC) -> Process | None:
     """Read /proc/PID: comm, the unit of its cgroup (v2), the Steam game of its environment, and what it runs.
 
     `command` is the program and its first argument that is no option, base names only; of a browser's child process it is
-    the browser's. None if there is no such process or it cannot be read. `known` is what was read before of a process
-    that still runs: where that is this one, and it still calls itself so, there is nothing more to read.
+    the browser's. None if there is no such process or it cannot be read.
     """
     line = _read(proc, pid, "comm")
     if not line:
         return None
-    comm = _text(line.rstrip(b"\n"))
-    if known is not None and (known.pid, known.comm) == (pid, comm):
-        return known
     environ = _read(proc, pid, "environ", ENVIRON_LIMIT)
     return Process(
         pid=pid,
-        comm=comm,
+        comm=_text(line.rstrip(b"\n")),
         unit=_unit(_read(proc, pid, "cgroup")),
         steam_app=_steam_app(environ) if environ else _steam_launch(pid, proc),
         command=_command(_own_arguments(pid, proc)),

@@ -470,7 +470,10 @@ class SoundServer:
             waiter()
 
     def _process_behind(self, key: Key, client: int | None, properties: Properties) -> Process | None:
-        """Tell what process an object belongs to; /proc is read once in the life of an object, at its first sight."""
+        """Tell what process an object belongs to; /proc is read once in the life of a client, at its first sight.
+
+        The streams of one that is there are of the process that has been read: it runs, or its client would have gone.
+        """
         if key not in self._processes:
             of_client = None if client is None else self._processes.get((Kind.CLIENT, client))
             self._processes[key] = self._process_of(properties, of_client)
@@ -478,7 +481,9 @@ class SoundServer:
 
     def _process_of(self, properties: Properties, of_client: Process | None) -> Process | None:
         pid = trusted_pid(properties, self._machine_id)
-        return None if pid is None else read_process(pid, known=of_client)
+        if of_client is not None and of_client.pid == pid:
+            return of_client
+        return None if pid is None else read_process(pid)
 
     def send(self, command: Command, done: Done) -> None:
         """Carry out a command. `done` is called once: with what went wrong, or with None.

@@ -47,9 +47,9 @@ from pwmixer_dbus.core.state import (
     KNOWN_APPS,
     Change,
     MixerState,
-    _applied_and_counted,
     apply,
     levelled,
+    more_than_levelled,
 )
 
 # --- what each event does
@@ -609,7 +609,7 @@ def test_the_short_way_of_a_level_ends_where_the_long_one_does(
             seen = Seen(record=replace(shown, channels=channels[: len(known.channels)], muted=muted))
             short = levelled(state, seen.record)
             assert short is not None
-            assert short[0] == _applied_and_counted(state, seen)[0]
+            assert short[0] == more_than_levelled(state, seen)[0]
 
 
 @STEADY

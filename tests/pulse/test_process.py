@@ -235,15 +235,3 @@ PULSE = {"client.api": "pipewire-pulse", "pipewire.sec.pid": "143", "application
 )
 def test_a_pid_is_trusted_only_if_it_is_of_this_machine(properties: dict[str, str], pid: int | None) -> None:
     assert trusted_pid(properties, OURS) == pid
-
-
-def test_a_process_that_is_known_and_has_its_name_still_is_not_read_again(tmp_path: Path) -> None:
-    make(tmp_path, comm="mpv", command=("mpv", "new.ogg"))
-    known = Process(pid=42, comm="mpv", command=("mpv", "old.ogg"))
-    assert read_process(42, tmp_path, known=known) is known
-
-
-@pytest.mark.parametrize("known", [Process(pid=42, comm="python3"), Process(pid=7, comm="mpv")])
-def test_a_process_that_calls_itself_otherwise_now_is_read_again(tmp_path: Path, known: Process) -> None:
-    make(tmp_path, comm="mpv", command=("mpv",))
-    assert read_process(42, tmp_path, known=known) == Process(pid=42, comm="mpv", command=("mpv",))
