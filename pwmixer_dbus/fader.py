@@ -217,7 +217,7 @@ class Fader:
             return
         commands = tuple(command for command in plan.commands if command.key not in fade.left)
         done = partial(self._arrived, fade, target, plan)
-        self._mixer.submit(replace(plan, commands=commands), fade.origin, done, noted=True)
+        self._mixer.submit(plan._replace(commands=commands), fade.origin, done, noted=True)
 
     def _arrived(self, fade: _Fade, target: Target, plan: verbs.Plan, error: MixerError | None) -> None:
         if error is None:

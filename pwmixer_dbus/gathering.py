@@ -8,7 +8,6 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.tally import About
 
@@ -39,7 +38,7 @@ class Gathering:
         """Gather a level that has been another one since a time; return whether it is time to tell."""
         self._before = self._before or before
         known = self._changes.pop(about, None)
-        self._changes[about] = change if known is None else replace(change, before=known.before)
+        self._changes[about] = change if known is None else change._replace(before=known.before)
         self._since.append((since, about))
         due = self._told_at + TOGETHER
         if since >= due:

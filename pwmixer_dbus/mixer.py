@@ -7,7 +7,7 @@ nothing here waits for any of them.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event, Seen
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures, place_of
-from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
@@ -51,7 +50,8 @@ class Mixer:
     """State, commands and listeners. All calls are made on the thread of the loop that runs now.
 
     `server` has to be set before anything is submitted. What is measured goes to `measures`. `history` is what people did,
-    oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it.
+    oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it. `writes_of` is
+    that of `Lanes`.
     """
 
     def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
@@ -60,6 +60,7 @@ class Mixer:
         self.measures = measures or Measures(self._loop.time)
         self._lanes = Lanes(lambda: self.state, self.measures)
         self.pending = self._lanes.pending
+        self.writes_of = self._lanes.writes_of
         self._listeners: list[Listener] = []
         self._of_levels: list[Listener] = []
         self._before_answers: list[OfLevel] = []
@@ -156,10 +157,6 @@ class Mixer:
     def hear_first(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` before the commands of every request."""
         self._heard_first.append(heard)
-
-    def writes_of(self, key: Key) -> Mapping[Slot, Write]:
-        """Return the latest volume and mute that were asked of an object through us."""
-        return self._lanes.writes_of(key)
 
     def mover_of(self, stream: Stream) -> Origin:
         """Say who has asked the server to move a stream to where it is now."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fader import LATENCY, Stage
 from test_keeper import Memorising
-from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, stream
+from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, stream, timers
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetMuted
@@ -86,11 +86,6 @@ def in_a_crowd(test: Callable[[Crowd], Coroutine[Any, Any, None]]) -> Callable[[
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
-
-
-def timers(desk: Desk) -> list[asyncio.TimerHandle]:
-    """List what the loop still waits for."""
-    return [timer for timer in desk.loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
 
 
 @in_a_crowd

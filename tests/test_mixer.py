@@ -124,6 +124,11 @@ def snapshot(**server: Any) -> Snapshot:
     return Snapshot(server=found, devices=(sink(), sink(3)), streams=(stream(device=1),))
 
 
+def timers(desk: Desk) -> list[asyncio.TimerHandle]:
+    """List what the loop still waits for."""
+    return [timer for timer in desk.loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
 def on_a_desk(test: Callable[[Desk], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Run a test on a desk of its own; nothing may be left over on the loop, and no time passes for people."""
 
@@ -509,6 +514,27 @@ async def test_whoever_has_asked_is_answered_before_those_hear_for_whom_nobody_w
     assert order == ["first", "answered", "heard", "anybody"]
     desk.show(volume=0.3)
     assert order[4:] == ["first", "anybody"]
+
+
+@on_a_desk
+async def test_no_timer_is_left_and_no_answer_waits_for_its_end(desk: Desk) -> None:
+    left: list[int] = []
+    desk.mixer.when_told(lambda: left.append(len(timers(desk))))
+    desk.set_volume(0.8)
+    desk.answer()
+    desk.show(volume=0.8)
+    assert left == [1]
+    assert timers(desk) == []
+    await asyncio.sleep(PACE)
+    desk.set_volume(0.7)
+    desk.show(volume=0.7)
+    desk.answer()
+    assert timers(desk) == []
+    await asyncio.sleep(PACE)
+    desk.set_volume(0.6)
+    desk.answer()
+    await desk.mixer.settle(1.0)
+    assert timers(desk) == []
 
 
 @on_a_desk

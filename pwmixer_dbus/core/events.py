@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Server, Stream
 from pwmixer_dbus.core.records import dataclass
@@ -19,8 +20,7 @@ class Snapshot:
     cards: tuple[Card, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(NamedTuple):
     """One object as the server shows it now; new or changed."""
 
     record: Device | Stream | Client | Card | Server

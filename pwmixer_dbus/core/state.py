@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import attrgetter
-from typing import Any, TypeVar, assert_never
+from typing import Any, NamedTuple, TypeVar, assert_never
 
 from pwmixer_dbus.core.directory import Directory, age, directory_of, entered
 from pwmixer_dbus.core.events import (
@@ -127,8 +127,7 @@ class MixerState:
         return Group(name=name, streams=tuple((s.kind, s.index) for s in ordered))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """One record that is new (no `before`), different, or gone (no `after`).
 
     For the kind SERVER, connection, defaults or settings may be what differs. `is_level` says that nothing differs but how

@@ -6,6 +6,7 @@ volume; a step keeps their proportions. Of an application, either is kept as its
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
@@ -55,8 +56,7 @@ class Clamp:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """Commands to submit, wishes to keep, clamps to tell of, groups that are set as one, and the value that will be in force."""
 
     commands: tuple[Command, ...] = ()

@@ -56,7 +56,10 @@ _SIGNATURES = {signal.name: signal.signature for signal in MIXER.signals}
 
 
 class Methods:
-    """Carries out the methods of the root by name; see BusService for the parameters."""
+    """Carries out the methods of the root, `by_name`, which raise MixerError for what is refused at once.
+
+    See BusService for the parameters.
+    """
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Methods:
         fader.on_arrived = self._fade_arrived
         self.holds = Holds(mixer, router, connection, lambda: publisher.heal(ROOT_SUBJECT, ["Holds"]))
         self._open_calls = 0
-        self._by_name: Mapping[str, Callable[[Call], None]] = {
+        self.by_name: Mapping[str, Callable[[Call], None]] = {
             "SetVolume": self._set_volume,
             "AdjustVolume": self._adjust_volume,
             "FadeVolume": self._fade_volume,
@@ -109,10 +112,6 @@ class Methods:
         self._statistics_methods: Any = None
         self._open_taps = open_taps
         self._meters: MeterMethods | None = None
-
-    def carry_out(self, name: str, call: Call) -> None:
-        """Carry out a method; raises MixerError for what is refused at once."""
-        self._by_name[name](call)
 
     def _set_volume(self, call: Call) -> None:
         selector, volume, options = call.arguments

@@ -293,15 +293,17 @@ class BusService:
 
     def _dispatch(self, message: Message) -> None:
         path, name, member = message.path or "", message.interface or "", message.member or ""
-        found = MIXER.method(member) if path == ROOT and name == MIXER.name else None
-        place = _ROOT if found is not None else self._place_at(path)
-        interface, method = (MIXER, found) if found is not None else _member(place, name, member)
+        place, interface = _ROOT, MIXER
+        method = interface.method(member) if path == ROOT and name == interface.name else None
+        if method is None:
+            place = self._place_at(path)
+            interface, method = _member(place, name, member)
         if message.signature != method.signature:
             takes = f"the signature “{method.signature}”" if method.signature else "no arguments"
             raise InvalidArgumentError(f"{method.name} takes {takes}, not “{message.signature}”.")
         call = Call(self._connection, message, method)
         if interface is MIXER:
-            self.methods.carry_out(method.name, call)
+            self.methods.by_name[member](call)
         elif interface is RULES:
             call.reply(*self.methods.rules.carry_out(method.name, call.arguments))
         elif interface is PROPERTIES:
