@@ -65,3 +65,14 @@ def test_what_is_held_stays_until_it_is_released_or_its_holder_leaves(service: S
 def test_only_what_is_routed_can_be_held(service: Service) -> None:
     with pytest.raises(CallError, match="is not routed anywhere"):
         service.call("HoldRouting", "sss", "@sink", "", "")
+
+
+def test_the_hundred_and_first_hold_is_refused_and_what_is_said_of_them_is_bounded(service: Service) -> None:
+    service.session.play("Radio")
+    service.wait_for_stream("Radio")
+    with Client.gjs(service.session, "holder.js") as holder:
+        for _ in range(100):
+            assert holder.ask(method="HoldRouting", values=["app:radio", "x" * 1000, "y" * 1000])["values"]
+        refused = holder.ask(method="HoldRouting", values=["app:radio", "", ""])
+        assert refused["error"] == "org.freedesktop.DBus.Error.LimitsExceeded"
+        assert {(hold["reason"], hold["app_id"]) for hold in service.get("Holds")} == {("x" * 128, "y" * 128)}
