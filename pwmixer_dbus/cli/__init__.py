@@ -3,6 +3,7 @@
 A key binding starts this program at each press, so nothing is imported here but what every command needs.
 """
 
+import os
 import sys
 
 DONE, REFUSED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -28,6 +29,8 @@ class UnreachableError(CommandError):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused, 2 usage, 3 the service cannot be reached."""
+    # Whoever has closed the output wants none.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as we run
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal that cannot show a name shall show the rest.
         sys.stdout.reconfigure(errors="replace")
@@ -39,14 +42,16 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`pwmixerctl list | head -1`). Python would flush once more at its end and complain.
-        import os  # noqa: PLC0415
-
+    except OSError as error:
+        # Python would flush once more at its end and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return DONE  # the reader has seen enough (`pwmixerctl list | head -1`)
+        about = f"{error.filename}: " if error.filename else ""
+        print(f"pwmixerctl: {printable(about)}{error.strerror}", file=sys.stderr)
+        return REFUSED
     else:
         return code
-    return DONE
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ from pwmixer_dbus.cli import DONE, UsageError, wire
 _LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely meant as percent
 _MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
 _CLAMPED = 0.001
-_STEPS_DIGITS = 9
+_DIGITS = 9
 _LONGEST = 2**32 - 1  # milliseconds, of which the service says how many are too many
 
 Answer = tuple[list[str], str]
@@ -43,6 +43,13 @@ def parse_change(text: str) -> tuple[float, bool]:
             )
             return (-amount if sign == "-" else amount), True
     return parse_amount(text), False
+
+
+def parse_count(text: str, what: str) -> int:
+    """Read a whole number; `what` it is, such as a number of steps, is for the message. Raises UsageError."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        raise UsageError(f"'{text}' is no {what}; write it as 1 or 3.")
+    return int(text)
 
 
 def percent(volume: float) -> str:
@@ -120,15 +127,13 @@ def _fade(options: dict[str, str], arguments: list[str]) -> list[str]:
     text = options.get("--seconds", "1")
     if text.strip("0123456789.") or text.count(".") > 1 or text in {"", "."}:
         raise UsageError(f"'{text}' is no number of seconds; write it as 0.5 or 30.")
-    milliseconds = min(round(float(text) * 1000), _LONGEST)
+    milliseconds = round(min(float(text) * 1000, _LONGEST))
     wire.call("FadeVolume", "sdua{sv}", target, volume, milliseconds, _call_options(options))
     return []
 
 
 def _undo(steps: str) -> list[str]:
-    if not (steps.isascii() and steps.isdecimal() and len(steps) <= _STEPS_DIGITS):
-        raise UsageError(f"'{steps}' is no number of steps; write it as 1 or 3.")
-    undone = wire.call("Undo", "u", int(steps))
+    undone = wire.call("Undo", "u", parse_count(steps, "number of steps"))
     return [f"{undone} undone" if undone else "nothing to undo"]
 
 

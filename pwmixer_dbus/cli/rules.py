@@ -18,6 +18,7 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
+from pwmixer_dbus.cli.hot import parse_count
 from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal
 from pwmixer_dbus.cli.wire import NAME, PATH, failure
 from pwmixer_dbus.config.errors import ConfigError
@@ -39,6 +40,8 @@ _OFF = "Rules are switched off; 'pwmixerctl rules enable' switches them on."
 
 def run(name: str, words: list[str]) -> int:
     """Run `rules` or `remember` with its words; return the exit code. Raises CommandError."""
+    # What is no text can be no name either, and the bus would not take it.
+    words = [word.encode(errors="replace").decode() for word in words]
     if name == "remember":
         (remembered,) = _asked(("Remember", "s", [_target(words)]))
         print(printable(f"added {remembered[0]}"))
@@ -76,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     removed.add_argument("name", metavar="NAME")
     moved = actions.add_parser("move", help="put a rule elsewhere in the order")
     moved.add_argument("name", metavar="NAME")
-    moved.add_argument("place", metavar="PLACE", type=int, help="as 'list' counts, from 1")
+    moved.add_argument("place", metavar="PLACE", type=_place, help="as 'list' counts, from 1")
     tested = actions.add_parser("test", help="show what the rules would do, and do nothing")
     tested.add_argument("--on", metavar="FIELD=TEXT,...", help="on a stream that need not be there")
     tested.add_argument("--file", type=Path, help="try the rules of this file in place of those in force")
@@ -86,6 +89,13 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("enable", help="use rules")
     actions.add_parser("disable", help="use no rules until 'enable'")
     return parser
+
+
+def _place(text: str) -> int:
+    place = parse_count(text, "place")
+    if place < 1:
+        raise UsageError("Places count from 1.")
+    return place
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +123,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore", action="store_true", help="leave the streams entirely alone")
     parser.add_argument("--force", action="store_true", help="move streams that are pinned, too")
     parser.add_argument("--continue", action="store_true", help="let rules below add to it")
-    parser.add_argument("--place", type=int, default=0, help="as 'list' counts, from 1; the last without it")
+    parser.add_argument(
+        "--place", type=_place, default=0, help="as 'list' counts, from 1; the last without it"
+    )
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -135,7 +147,7 @@ def _add(options: argparse.Namespace) -> None:
     elif sys.stdin.isatty():
         raise UsageError("'rules add' needs --name and --match, or rules as TOML on its standard input.")
     else:
-        tables = plain_rules(Path("stdin"), sys.stdin.read())
+        tables = plain_rules(Path("stdin"), sys.stdin.buffer.read())
     if len(tables) == 1:
         _asked(("AddRule", "a{sv}i", [_typed(tables[0]), place - 1 if place > 0 else -1]))
     else:
@@ -170,19 +182,18 @@ def _level(text: str) -> str | float:
 def _edit(_options: argparse.Namespace) -> None:
     path = rules_path(config_path())
     ((revision, _),) = _asked(_LIST)
-    before = path.read_text(encoding="utf-8") if path.exists() else rules_text(())
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="pwmixer-rules-", suffix=".toml", encoding="utf-8", delete=False
-    ) as file:
+    before = path.read_bytes() if path.exists() else rules_text(()).encode()
+    with tempfile.NamedTemporaryFile(prefix="pwmixer-rules-", suffix=".toml", delete=False) as file:
         file.write(before)
     kept = Path(file.name)
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
         status = subprocess.run([*shlex.split(editor), file.name], check=False).returncode
-    except OSError as error:
+    except (OSError, ValueError) as error:
         kept.unlink()
-        raise CommandError(f"The editor '{editor}' does not start: {error.strerror}; set EDITOR.") from error
-    after = kept.read_text(encoding="utf-8")
+        why = error.strerror if isinstance(error, OSError) else error
+        raise CommandError(f"The editor '{editor}' does not start: {why}; set EDITOR.") from error
+    after = kept.read_bytes()
     if status or after == before:
         kept.unlink()
         print("nothing has changed")
@@ -202,8 +213,6 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _move(options: argparse.Namespace) -> None:
-    if options.place < 1:
-        raise UsageError("Places count from 1.")
     _asked(("MoveRule", "su", [options.name, options.place - 1]))
 
 
@@ -211,10 +220,10 @@ def _test(options: argparse.Namespace) -> None:
     rules = []
     if options.file:
         try:
-            text = options.file.read_text(encoding="utf-8")
+            data = options.file.read_bytes()
         except OSError as error:
             raise CommandError(f"{options.file} cannot be read: {error.strerror}") from error
-        rules = [_typed(rule) for rule in plain_rules(options.file, text)]
+        rules = [_typed(rule) for rule in plain_rules(options.file, data)]
     if options.on is not None:
         ((answer,),) = _asked(("TestProperties", "aa{sv}a{ss}", [rules, _facts(options.on)]))
         print(rehearsal(json.loads(answer)))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, wire
 from pwmixer_dbus.cli.figures import Document, event_line, plots, summary
+from pwmixer_dbus.cli.hot import parse_count
 from pwmixer_dbus.cli.show import terminal
 
 _LONGEST_WAIT = 5.0
-_LARGEST = 0xFFFFFFFF
 _STDOUT = 1
 _VIEWS = {"--json", "--prometheus", "--plot", "--profile"}
 _LASTING = ("trace", "top")
@@ -38,7 +38,7 @@ def _stats(options: dict[str, str]) -> None:
     if len(options.keys() & _VIEWS) > 1:
         raise UsageError(f"'stats' takes one of {', '.join(sorted(_VIEWS))}.")
     if "--profile" in options:
-        _profile(options["--profile"])
+        _profile(parse_count(options["--profile"], "number of seconds"))
         return
     text = str(wire.call("Stats"))
     measured: Document = json.loads(text)
@@ -54,14 +54,12 @@ def _stats(options: dict[str, str]) -> None:
 
 def _trace(options: dict[str, str]) -> None:
     as_json, follow = "--json" in options, "--follow" in options
-    last = options.get("--last", "10" if follow else "4096")
-    if not last.isdecimal() or int(last) > _LARGEST:
-        raise UsageError(f"--last takes a number of events, not '{last}'.")
+    last = parse_count(options.get("--last", "10" if follow else "4096"), "number of events")
     with wire.Connection() as bus:
         if follow:
             bus.call("AddMatch", "s", _OWNER, to=wire.BUS)
             bus.call("FollowTrace", "b", True)
-        events = json.loads(str(bus.call("Trace", "a{sv}", {"last": int(last)})))
+        events = json.loads(str(bus.call("Trace", "a{sv}", {"last": last})))
         _print(events, as_json=as_json)
         if follow:
             _follow(bus, events[-1]["number"] + 1 if events else None, as_json=as_json)
@@ -100,11 +98,9 @@ def _print(events: list[Document], *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _profile(seconds: str) -> None:
-    if not seconds.isdecimal():
-        raise UsageError(f"--profile takes a number of seconds, not '{seconds}'.")
-    path = Path(str(wire.call("Profile", "u", int(seconds))))
-    deadline = time.monotonic() + int(seconds) + _LONGEST_WAIT
+def _profile(seconds: int) -> None:
+    path = Path(str(wire.call("Profile", "u", seconds)))
+    deadline = time.monotonic() + seconds + _LONGEST_WAIT
     while not path.exists():
         if time.monotonic() > deadline:
             raise CommandError(f"The profile has not been written to {path}; the journal says why.")

@@ -112,7 +112,7 @@ def parse(path: Path) -> tuple[str, Mapping[str, object]] | None:
     data = _read(path)
     if data is None:
         return None
-    text = _decoded(path, data)
+    text = decoded(path, data)
     return text, parsed(path, text)
 
 
@@ -201,7 +201,8 @@ def _read(path: Path) -> bytes | None:
     return data
 
 
-def _decoded(path: Path, data: bytes) -> str:
+def decoded(path: Path, data: bytes) -> str:
+    """Read bytes as UTF-8; raises ConfigError, which names the path."""
     if data.startswith(_BOM):
         raise _problem(path, "starts with a byte order mark; save it as UTF-8 without one")
     try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
-from pwmixer_dbus.config.load import PROBLEM_LIMIT, parse, parsed, problem_line, rule_text, short_key
+from pwmixer_dbus.config.load import PROBLEM_LIMIT, decoded, parse, parsed, problem_line, rule_text, short_key
 from pwmixer_dbus.config.replacing import replace_file
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
 from pwmixer_dbus.core.model import clean
@@ -44,7 +44,7 @@ Rules = tuple[Rule, ...]
 
 def rules_path(config: Path) -> Path:
     """Name the file of the service's rules that belongs to a configuration."""
-    return config.with_name("rules.toml")
+    return config.parent / "rules.toml"
 
 
 def read_rules(path: Path) -> Rules:
@@ -59,8 +59,9 @@ def read_rules(path: Path) -> Rules:
     return parsed_rules(path, text, document)
 
 
-def plain_rules(path: Path, text: str) -> list[dict[str, object]]:
+def plain_rules(path: Path, data: bytes) -> list[dict[str, object]]:
     """Read rules as a person hands them over: as in the file, or one alone without its header. Raises ConfigError."""
+    text = decoded(path, data)
     document = parsed(path, text)
     tables = document if "rules" in document or not document else {"rules": [document]}
     return [rule_to_plain(rule) for rule in parsed_rules(path, text, tables)]

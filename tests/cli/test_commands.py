@@ -83,6 +83,7 @@ def test_control_characters_never_reach_the_terminal() -> None:
         (["fade", "20%"], ["FadeVolume", "@sink", 0.2, 1000, CONTEXT], ""),
         (["fade", "app:firefox", "0", "-s", "2.5"], ["FadeVolume", "app:firefox", 0.0, 2500, CONTEXT], ""),
         (["fade", "1", "--seconds=9999999"], ["FadeVolume", "@sink", 1.0, 2**32 - 1, CONTEXT], ""),
+        (["fade", "1", "--seconds", "9" * 400], ["FadeVolume", "@sink", 1.0, 2**32 - 1, CONTEXT], ""),
         (["undo"], ["Undo", 1], "1 undone\n"),
         (["undo", "3", "-q"], ["Undo", 3], ""),
         (["mute"], ["SetMuted", "@sink", "on", CONTEXT], "muted\n"),
@@ -160,6 +161,13 @@ def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
         ["move", "app:x"],
         ["fade"],
         ["undo", "-1"],
+        ["undo", "٣"],
+        ["stats", "--profile", "99999999999"],
+        ["stats", "--profile", "9" * 5000],
+        ["trace", "--last", "9" * 5000],
+        ["rules", "move", "a", "0"],
+        ["rules", "move", "a", "99999999999"],
+        ["rules", "add", "--place", "-5"],
         ["fade", "+5%"],
         ["fade", "app:x", "50%", "--seconds", "soon"],
         ["list", "things"],
@@ -247,6 +255,19 @@ def test_colours_are_for_terminals_that_nobody_wants_without(
     assert wants_color(options) == is_coloured
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
     assert wants_color(options) == ("always" in options.values())
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [("> /dev/full", 1, "pwmixerctl: No space left on device\n"), (">&-", 0, "")],
+)
+def test_an_output_that_cannot_be_written_or_is_closed_is_no_traceback(
+    redirection: str, code: int, told: str, environment: dict[str, str]
+) -> None:
+    for words in ("help", "completion zsh", "config path"):
+        command = ["sh", "-c", f"pwmixerctl {words} {redirection}"]
+        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (code, told)
 
 
 def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str]) -> None:

@@ -52,6 +52,11 @@ def test_check_takes_another_file(file: Path, tmp_path: Path, capsys: Printed) -
     assert capsys.readouterr().out == f"{other}: fine\n"
 
 
+def test_check_of_a_folder_says_so(capsys: Printed) -> None:
+    assert run(["check", "--file", "/"]) == 1
+    assert capsys.readouterr().err == "/: is a folder, where a file should be\n"
+
+
 def test_show_prints_the_defaults_where_there_is_no_file(file: Path, capsys: Printed) -> None:
     assert not file.exists()
     assert run(["show"]) == 0

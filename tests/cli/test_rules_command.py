@@ -181,9 +181,15 @@ def test_what_is_wrong_is_one_sentence(service: Service) -> None:
         service, "rules", "add", *YOUTUBE, "--volume", "50"
     )
     assert "no rule called “zzz”" in refused(service, "rules", "remove", "zzz")
-    for words in (("add", "--match", "x"), ("move", "a", "0"), ("nonsense",), (), ("test", "--on", "x")):
+    for words in (("add", "--match", "x"), ("nonsense",), (), ("test", "--on", "x")):
         assert ctl(service, "rules", *words).returncode == 2
     assert ctl(service, "remember").returncode == 2
+    assert "“?”" in refused(service, "rules", "remove", "\udcff")
+    assert "“?”" in refused(service, "remember", "\udcff")
+    binary = service.session.runtime / "binary.toml"
+    binary.write_bytes(b"name = '\xff'\n")
+    assert f"{binary}:1: this line is not UTF-8" in refused(service, "rules", "test", "--file", str(binary))
+    assert "No closing quotation; set EDITOR" in refused(service, "rules", "edit", EDITOR='"ed')
 
 
 @pytest.mark.integration

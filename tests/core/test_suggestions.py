@@ -61,6 +61,13 @@ def test_a_device_that_has_gone_is_not_suggested_and_one_that_is_back_is() -> No
     assert [rule.to for rule in evening.suggested()] == [("headset",)]
 
 
+def test_one_site_alone_is_not_told_apart() -> None:
+    evening = Evening()
+    for index in (10, 11):
+        evening.plays(playback(index, "browser", device=SPEAKERS, media_name=f"Song {index} - YouTube"))
+    assert evening.suggested() == []
+
+
 def test_two_sites_need_not_play_at_one_time() -> None:
     evening = Evening()
     for index, title in enumerate(("A song - YouTube", "A game - Twitch"), 10):
