@@ -638,7 +638,7 @@ def machine_id() -> str:
     """Return the machine's id, by which a stream's process is known to be a local one; "" where there is none."""
     for place in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
-            return Path(place).read_text(encoding="ascii").strip()
+            return Path(place).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             continue
     return ""

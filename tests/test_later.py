@@ -97,6 +97,28 @@ print(json.dumps([before == signal.SIG_DFL, handler == signal.SIG_IGN, type(sign
 """
 
 
+WITH_EXPRESSIONS = """
+import sys
+assert "re" not in sys.modules
+from pwmixer_dbus.startup import later
+with later.put_off():
+    import re
+    asleep = [type(sys.modules[name]).__name__ for name in ("re._compiler", "re._parser")]
+    if sys.argv[1:]:
+        re.compile("a|b")
+still = type(sys.modules["re._compiler"]).__name__
+said = [isinstance(re.compile("(a)"), re.Pattern), isinstance(re.match(b"A", b"a", re.I), re.Match), re.sub("(a)", r"<\\1>", "ab")]
+try:
+    re.compile("(")
+except re.error:
+    said.append("refused")
+awake = type(sys.modules["re._compiler"]).__name__
+import json
+from re import _compiler, _parser
+print(json.dumps([asleep, still, said, awake, re._compiler is _compiler, re._parser is _parser]))
+"""
+
+
 WITH_TIMES = """
 import json, sys
 from pwmixer_dbus.startup import later
@@ -111,9 +133,13 @@ print(json.dumps([before, at.isoformat(), at.tzinfo is datetime.UTC, datetime.ti
 """
 
 
-def run(program: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        (sys.executable, "-c", program), capture_output=True, text=True, timeout=PATIENCE, check=True
+        (sys.executable, "-c", program, *arguments),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
 
 
@@ -122,6 +148,20 @@ def test_a_stand_in_becomes_the_real_one_when_it_is_used() -> None:
     assert asleep == ["_Later"] * 4
     assert said == ["2d71", "c", [1], subprocess.PIPE, "refused"]
     assert awake == ["module", "module", "module", "_Later"]
+
+
+@pytest.mark.parametrize(("arguments", "still"), [((), "_Later"), (("at once",), "module")])
+def test_what_compiles_expressions_comes_with_the_first_that_is_new(
+    arguments: tuple[str, ...], still: str
+) -> None:
+    assert json.loads(run(WITH_EXPRESSIONS, *arguments).stdout) == [
+        ["_Later"] * 2,
+        still,
+        [True, True, "<a>b", "refused"],
+        "module",
+        True,
+        True,
+    ]
 
 
 def test_what_is_there_in_c_is_not_made_in_python_before() -> None:
@@ -164,7 +204,7 @@ def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:
     assert "Traceback" not in done.stderr
 
 
-NAMED = ["subprocess", "asyncio.streams", "asyncio.subprocess"]
+NAMED = ["subprocess", "asyncio.queues", "asyncio.streams", "asyncio.subprocess"]
 if sys.version_info >= (3, 14):
     NAMED.append("asyncio.graph")
 

@@ -15,6 +15,7 @@ import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
 from _imp import source_hash
+from _sre import compile as compiled  # type: ignore[import-not-found] # private, as in `bundling`
 from time import time_ns
 
 TYPE_CHECKING = False  # to import it would load `typing`
@@ -123,8 +124,8 @@ class Finder:
         """Put all regular expressions that modules compile when they are loaded into the cache of the module `re`."""
         try:
             for pattern, flags, parts in self._patterns:
-                made = expressions._compiler._sre.compile(pattern, *parts)  # noqa: SLF001 - what `re` itself does
-                expressions._cache[type(pattern), pattern, flags] = made  # noqa: SLF001 - likewise
+                made = compiled(pattern, *parts)
+                expressions._cache[type(pattern), pattern, flags] = made  # noqa: SLF001 - what `re` itself does
         except AttributeError:  # another Python may keep them in another place
             self.problem = "regular expressions cannot be made"
         self._patterns = ()

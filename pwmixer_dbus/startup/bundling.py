@@ -35,7 +35,6 @@ from pwmixer_dbus.system.runtime import private
 
 LATER = (
     "concurrent.futures.thread",
-    "encodings.ascii",
     "pwmixer_dbus.outlets.barsignal",
     "pwmixer_dbus.outlets.bus.notifications",
     "pwmixer_dbus.outlets.bus.rtkit",
@@ -59,11 +58,19 @@ YOUNG = 2.0
 LITTLE = 300
 """Bytes of a code, as it is written, below which a stub would hardly be smaller."""
 
+UNNAMED = "a variable"
+"""How all variables of a function are called, but for its arguments and what it shares with functions within."""
+
+_LOOKING_AT_THEM = frozenset({"locals", "vars", "dir", "eval", "exec"})
+
 _PR_SET_PDEATHSIG = 1
 _LINE_ONLY, _NO_LINE = 13, 15
 _SIX_BITS, _MORE = 0x3F, 0x40
 
 _CO_OPTIMIZED, _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x1, 0x20, 0x80, 0x200
+_CO_MORE = 0x4 | 0x8
+"""That a function takes more by `*` and by `**`."""
+
 _KINDS = _CO_GENERATOR | _CO_COROUTINE | _CO_ASYNC_GENERATOR
 _STUBS: Mapping[int, CodeType] = {
     kind: compile(text, "", "exec").co_consts[0]
@@ -84,13 +91,15 @@ Source = tuple[str, bool]
 
 def main() -> None:
     """Write the file for the service that has started this process, and for those that are started like it."""
-    texts, called = marshal.load(sys.stdin.buffer)  # noqa: S302 - of the service that has started us
+    texts, called, expressions = marshal.load(sys.stdin.buffer)  # noqa: S302 - of the service that has started us
     ctypes.CDLL(None).prctl(
         _PR_SET_PDEATHSIG, signal.SIGTERM
     )  # whoever removes all of a session has ended the service
     with contextlib.suppress(OSError):  # a sandbox may have something against it
         os.nice(19)
     import_all()
+    for pattern, flags in expressions:
+        re.compile(pattern, flags)
     try:
         sources = sources_of({**not_loaded(), **sys.modules}, sys.path)
         write(Path(bundle.folder_of(os.environ)), sources, sys.path, texts, called)
@@ -184,12 +193,12 @@ def _compiled(
         if above:
             within[folder.rpartition("/")[0] if is_package else folder].add(last)
         then = bundle.seen(source)
-        bare = compile(_bare(name, Path(source).read_bytes()), source, "exec", dont_inherit=True)
+        bare = compile(_bare(Path(source).read_bytes()), source, "exec", dont_inherit=True)
         whole = without_columns(bare)
         places: Bodies = {}
         module = sys.modules.get(name) if called else None
         kept = put_off(whole, module, called, code, places) if module else whole
-        data = shared(without_classes(kept))
+        data = shared(without_names(kept))
         bodies = len(code)
         code += packed(places)
         modules[name] = source, then, is_package, len(code), len(data), source_hash(bundle.KEY, data), bodies
@@ -247,7 +256,7 @@ def put_off(
             or (one.co_name, one.co_firstlineno) in places
         ):
             continue
-        data = packed(without_classes(one))
+        data = packed(without_names(one))
         if len(data) >= LITTLE:
             inner[-1] = _named_as(stub, one)
             places[one.co_name, one.co_firstlineno] = one.co_qualname, len(written)
@@ -270,10 +279,20 @@ def _named_as(stub: CodeType, code: CodeType) -> CodeType:
     )
 
 
-def without_classes(code: CodeType) -> CodeType:
-    """Name a code, and those in it, as tracebacks do: a text for each of five thousand functions is a third of a megabyte."""
-    inner = tuple(without_classes(one) if isinstance(one, CodeType) else one for one in code.co_consts)
-    return code.replace(co_consts=inner, co_qualname=code.co_name)
+def without_names(code: CodeType) -> CodeType:
+    """Name a code, and those in it, as tracebacks do, and no variable that is but its own.
+
+    The names of functions with their classes are a third of a megabyte; the others take the table of all names over a size at which Python
+    makes it 0.2 MiB larger.
+    """
+    inner = tuple(without_names(one) if isinstance(one, CodeType) else one for one in code.co_consts)
+    names = code.co_varnames
+    if code.co_flags & _CO_OPTIMIZED and _LOOKING_AT_THEM.isdisjoint(code.co_names):
+        arguments = code.co_argcount + code.co_kwonlyargcount + (code.co_flags & _CO_MORE).bit_count()
+        names = names[:arguments] + tuple(
+            name if name in code.co_cellvars else UNNAMED for name in names[arguments:]
+        )
+    return code.replace(co_consts=inner, co_qualname=code.co_name, co_varnames=names)
 
 
 def without_columns(code: CodeType) -> CodeType:
@@ -319,11 +338,8 @@ def _looked_into(folders: Mapping[str, Iterable[str]]) -> "dict[str, bundle.Fold
     }
 
 
-def _bare(name: str, source: bytes) -> ast.Module:
-    """Parse a module and leave out its documentation, but for classes that somebody looks at while they are made.
-
-    Of ours, the types of functions are left out, too: nobody looks at these.
-    """
+def _bare(source: bytes) -> ast.Module:
+    """Parse a module and leave out the types of functions and its documentation, but for classes that somebody looks at while they are made."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.decorator_list:
@@ -334,9 +350,9 @@ def _bare(name: str, source: bytes) -> ast.Module:
                 del node.body[0]
             if first and not node.body:
                 node.body.append(ast.copy_location(ast.Pass(), first))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name.startswith(OURS):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
-        if isinstance(node, ast.arg) and name.startswith(OURS):
+        if isinstance(node, ast.arg):
             node.annotation = None
     return tree
 

@@ -7,9 +7,9 @@ as something of it is used after the start. `pwmixer_dbus.start` begins anew wit
 
 from __future__ import annotations
 
-import re
 import sys
 from _frozen_importlib import ModuleSpec
+from _sre import compile as compiled  # type: ignore[import-not-found] # private, as in `bundling`
 from contextlib import contextmanager
 from enum import EnumType
 from types import CodeType, ModuleType
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _CO_COROUTINE = 0x80
 
+_DIGITS = b"0123456789ABCDEFabcdef"
+
+_SUCCESS, _UNICODE = 1, 32
+"""What an expression ends with when it is compiled, and the flag of one for texts."""
+
 
 def _is_coroutine_function(function: object) -> bool:
     """Say what the `inspect` function does of functions, methods, and what else signals are handled by."""
@@ -32,8 +37,24 @@ def _is_coroutine_function(function: object) -> bool:
 
 def _unquote(text: str) -> str:
     """Do what the `urllib.parse` function does, which the address of the bus has gone through."""
-    plain = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
-    return plain.decode("utf-8", "replace")
+    plain, *quoted = text.encode().split(b"%")
+    return b"".join((plain, *map(_after_sign, quoted))).decode("utf-8", "replace")
+
+
+def _after_sign(quoted: bytes) -> bytes:
+    digits = quoted[:2]
+    if digits.strip(_DIGITS) or len(digits) < len("FF"):
+        return b"%" + quoted
+    return bytes.fromhex(digits.decode()) + quoted[2:]
+
+
+def _compile(pattern: str | bytes, flags: int) -> Any:
+    """Compile what `re` finds its types by, which is empty; any other that is not in the file of `bundle` needs what compiles."""
+    if not pattern:
+        return compiled(pattern, _UNICODE, [_SUCCESS], 0, {}, (None,))
+    for name in "re._parser", "re._compiler":
+        sys.modules[name]._real()  # noqa: SLF001 - it is one of ours
+    return sys.modules["re._compiler"].compile(pattern, flags)
 
 
 class _Signature:
@@ -49,6 +70,7 @@ class _Signature:
         return self
 
 
+_QUEUES = ("Queue", "PriorityQueue", "LifoQueue", "QueueFull", "QueueEmpty")
 _STREAMS = (
     "StreamReader",
     "StreamWriter",
@@ -71,19 +93,23 @@ LATER: Mapping[str, Mapping[str, Any]] = {
     "ast": {},  # dbus-fast: to read annotations of methods
     "asyncio.base_subprocess": {"BaseSubprocessTransport": object},  # asyncio: to run programs
     "asyncio.graph": {"__all__": _GRAPH},  # asyncio 3.14: to show who waits for whom; brings inspect
+    "asyncio.queues": {"__all__": _QUEUES},  # asyncio: for whoever wants them
     "asyncio.sslproto": {},  # asyncio: where Python has ssl
     "asyncio.staggered": {},  # asyncio: to connect to one of many addresses
-    "asyncio.streams": {"__all__": _STREAMS},  # asyncio: for whoever wants them
+    "asyncio.streams": {"__all__": _STREAMS},  # likewise
     "asyncio.subprocess": {"__all__": ("create_subprocess_exec", "create_subprocess_shell")},  # likewise
-    "dbus_fast.aio.proxy_object": {},  # likewise
+    "ctypes._endian": {},  # ctypes: structures in which bytes are the other way round
+    "dbus_fast.aio.proxy_object": {},  # dbus-fast: for those who call by its proxies
     "dbus_fast.annotations": {},  # dbus-fast: to read annotations of methods; brings dataclasses
-    "dbus_fast.proxy_object": {},  # dbus-fast: for those who call by its proxies
+    "dbus_fast.proxy_object": {},  # likewise
     "hashlib": {},  # dbus-fast: to remember introspections by their digests; brings OpenSSL
     "inspect": {
         "iscoroutinefunction": _is_coroutine_function
     },  # to look into functions; brings ast, dis and tokenize
     "linecache": {},  # asyncio: to print stacks; brings tokenize
     "pulsectl_asyncio.pa_asyncio_mainloop": {},  # pulsectl-asyncio: a main loop of its own, for which we have another
+    "re._compiler": {},  # re: for expressions that are not compiled yet
+    "re._parser": {},  # likewise
     "shutil": {},  # ctypes: to find libraries by running programs; brings all that compresses
     "subprocess": {"PIPE": -1, "STDOUT": -2, "DEVNULL": -3},  # asyncio: to run programs; brings locale
     "tempfile": {},  # ctypes: to find libraries by running programs; brings random
@@ -101,6 +127,7 @@ AT_START: Mapping[str, Mapping[str, Any]] = {
         "Parameter": _Signature,
         "get_annotations": lambda kind: dict(kind.__annotations__),  # dataclasses, from Python 3.13 on
     },
+    "re._compiler": {"compile": _compile},
     "typing": typed.NAMES,
 }
 """What is used while libraries are loaded; the real one is there for whoever uses it afterwards."""
@@ -108,6 +135,17 @@ AT_START: Mapping[str, Mapping[str, Any]] = {
 
 IN_C: Mapping[str, str] = {"datetime": "_datetime"}
 """What Python has in C as well, by the same names: before Python 3.12, the other one is made first, and thrown away. For tomllib."""
+
+
+def _of_expressions() -> dict[str, object]:
+    """Return the flags and errors of regular expressions, which `re` takes from the module that compiles."""
+    from re import _constants  # type: ignore[attr-defined] # noqa: PLC0415 - it begins to load this
+
+    return {
+        name: value
+        for name, value in vars(_constants).items()
+        if name.startswith("SRE_FLAG_") or isinstance(value, type)
+    }
 
 
 def _leave_numbers(_: EnumType, name: str, module: str, *__: object, **___: object) -> None:
@@ -170,6 +208,8 @@ class _Finder:
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
         module.__dict__.update({**LATER[name], **AT_START.get(name, {})})
+        if name == "re._compiler":
+            module.__dict__.update(_of_expressions())
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def write_bundle() -> None:
     if not finder.folder or not _is_writable(Path(finder.folder)):
         return
     try:
-        end = os.pidfd_open(process := _writer(marshal.dumps(learned)))
+        end = os.pidfd_open(process := _writer(marshal.dumps((*learned, _expressions()))))
     except OSError as error:
         log.debug("it cannot be written: %s", error)
         return
@@ -68,6 +68,11 @@ def write_bundle() -> None:
         log.debug("the byte code has been written into one file")
 
     loop.add_reader(end, clear_away)
+
+
+def _expressions() -> list[tuple[str | bytes, int]]:
+    """List the regular expressions that have been compiled up to now, each with its flags."""
+    return [(pattern, flags) for _, pattern, flags in getattr(re, "_cache", ())]
 
 
 def _writer(learned: bytes) -> int:

@@ -33,7 +33,7 @@ def _usage() -> dict[str, float]:
     """Return processor time in seconds and memory in bytes, 0 where the kernel does not tell; costs half a millisecond."""
     text = ""
     with contextlib.suppress(OSError):
-        text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
+        text = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
     sizes = {name: 1024 * int(size) for name, size in _LINE.findall(text)}
     return {
         "cpu_seconds": round(time.process_time(), 6),
