@@ -92,7 +92,7 @@ def test_what_one_run_has_written_into_one_file_the_next_one_loads_all_of_its_mo
     assert (
         b"def __init__(self, *, kind, index, client=" in written
     )  # what it has executed: the methods of streams
-    assert b"pwmixer_dbus.core.state:apply" in written  # what it has called
+    assert b"pwmixer_dbus.core.state:more_than_levelled" in written  # what it has called
     assert written.count(b"__loader__") > 100  # in each module, what has been put off
 
 
