@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pwmixer_dbus.pulse.mainloop import INPUT, OUTPUT, READS, MainLoop
+from pwmixer_dbus.pulse.mainloop import INPUT, OUTPUT, READS, TURN, MainLoop
 
 OnIo = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 OnTurn = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -238,4 +238,38 @@ async def test_others_have_their_turn_however_much_there_is_to_read(library: Lib
         asyncio.get_running_loop().call_later(0, library.told.append, "another")
         await turns(9)
         assert library.told.index("another") <= 3 * READS < 15 * READS == len(library.told) - 1
+        library.loop.stop(0)
+
+
+@on_a_loop
+async def test_of_what_takes_long_no_more_is_done_than_fits_into_a_turn(library: Library) -> None:
+    """Each second read says something for which as much is done as for a new stream: most of a turn."""
+    with pipe() as (reads, writes):
+        now, messages = 0.0, 20
+        between: list[int] = []
+
+        def tell() -> None:
+            nonlocal now
+            now += 0.7 * TURN
+            library.said.clear()
+            between[-1] += 1
+
+        def read(*_: int) -> None:
+            if os.read(reads, 1) == b"b":
+                library.said.append("a new stream")
+
+        def take_turns() -> None:
+            between.append(0)
+            if sum(between) < messages:
+                asyncio.get_running_loop().call_soon(take_turns)
+
+        library.loop.clock = lambda: now
+        library.said.clear()
+        library.does, library.tells = read, tell
+        library.watch(reads)
+        os.write(writes, b"ab" * messages)
+        take_turns()
+        await turns(4 * messages)
+        assert sum(between) == messages
+        assert max(between) == 2 < READS / 2
         library.loop.stop(0)
