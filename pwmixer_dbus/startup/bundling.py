@@ -30,6 +30,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from pwmixer_dbus.startup import bundle, later
+from pwmixer_dbus.startup.at_once import AT_ONCE
 from pwmixer_dbus.startup.sharing import shared
 from pwmixer_dbus.system.runtime import private
 
@@ -158,7 +159,7 @@ def write(
 ) -> None:
     """Write the file into a folder; raises OSError where that cannot be. `young` is as above.
 
-    Functions that are not among those `called` are put off, where anything is known of that.
+    Functions that are not among those `called`, nor `AT_ONCE`, are put off, where anything is known of that.
     """
     index, code = _compiled(sources, path, called)
     index["texts"] = {text: shared(without_columns(compile(text, "<string>", "exec"))) for text in texts}
@@ -185,7 +186,7 @@ def _compiled(
     """Compile everything; return the index, as `bundle.Finder` reads it, and all codes."""
     top = tuple(name for name in sources if "." not in name)
     within: defaultdict[str, set[str]] = defaultdict(set)
-    modules, code = {}, bytearray()
+    modules, code, at_once = {}, bytearray(), AT_ONCE.union(called)
     for name, (source, is_package) in sources.items():
         (folder, _, _), (above, _, last) = source.rpartition("/"), name.rpartition(".")
         if is_package:
@@ -197,7 +198,7 @@ def _compiled(
         whole = without_columns(bare)
         places: Bodies = {}
         module = sys.modules.get(name) if called else None
-        kept = put_off(whole, module, called, code, places) if module else whole
+        kept = put_off(whole, module, at_once, code, places) if module else whole
         data = shared(without_names(kept))
         bodies = len(code)
         code += packed(places)
