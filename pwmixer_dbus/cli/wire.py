@@ -276,8 +276,12 @@ def _connect(addresses: list[str]) -> _socket.socket:
 
 
 def _unescape(text: str) -> str:
+    """Read a value of an address; "", where no bus is, for one that is not written as the specification has it."""
     first, *rest = text.split("%")
-    return first + os.fsdecode(b"".join(bytes.fromhex(part[:2]) + os.fsencode(part[2:]) for part in rest))
+    try:
+        return first + os.fsdecode(b"".join(bytes.fromhex(part[:2]) + os.fsencode(part[2:]) for part in rest))
+    except ValueError:
+        return ""
 
 
 def _pad(data: bytes, alignment: int) -> bytes:

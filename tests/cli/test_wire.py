@@ -83,6 +83,7 @@ def test_a_list_of_texts_is_read_by_another_library(words: list[str]) -> None:
         ("unix:abstract=/tmp/dbus-x,guid=1;unix:path=/b", ["\0/tmp/dbus-x", "/b"]),
         ("unix:path=/run/a%20b%c3%a9", ["/run/a bé"]),
         ("unix:runtime=yes", ["/run/user/7/bus"]),
+        ("unix:path=/run/%zz;unix:path=/b", ["", "/b"]),
         ("tcp:host=localhost,port=1", ["/run/user/7/bus"]),
         ("", ["/run/user/7/bus"]),
     ],
