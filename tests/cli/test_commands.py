@@ -6,12 +6,13 @@ import sys
 
 import pytest
 from cli_rig import Ctl, FakeService
+from documents import EXPLANATION
 
 from pwmixer_dbus import cli
 from pwmixer_dbus.cli import UsageError, printable
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_amount, parse_change
-from pwmixer_dbus.cli.show import wants_color
+from pwmixer_dbus.cli.show import _print_json, explanation, wants_color
 
 HEAVY = {
     "re",
@@ -148,6 +149,10 @@ def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
     told = ctl("explain", "stream:5").stdout
     assert "stream:5 belongs to Firefox (bin:firefox)." in told
     assert "It is on speakers.\nIt should be on usb.dac." in told
+    assert "prefers" not in told
+    assert "It is the device that its application prefers." in explanation(
+        {**EXPLANATION, "desired_by": "preference"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,23 @@ def test_colours_are_for_terminals_that_nobody_wants_without(
     assert wants_color(options) == is_coloured
     monkeypatch.setattr("sys.stdout.isatty", lambda: False)
     assert wants_color(options) == ("always" in options.values())
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_a_terminal_without_utf_8_gets_ascii(ctl: Ctl) -> None:
+    drawn = ctl("status", PYTHONIOENCODING="ascii").stdout
+    assert drawn.isascii()
+    assert "####" in drawn
+    assert "####" not in ctl("status").stdout
+
+
+def test_json_is_escaped_where_a_terminal_could_obey_it(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("\u202e\x9b2J", "é"):
+        _print_json({"name": name})
+        printed = capsys.readouterr().out
+        assert printed.replace("\n", "").isprintable()
+        assert json.loads(printed) == {"name": name}
+    assert "é" in printed
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,10 @@ def names(service: Service) -> list[str]:
     return [rule["name"] for rule in json.loads(said(service, "rules", "list", "--json"))]
 
 
-def editor(service: Service, script: str) -> str:
-    """Make an editor that does what a line of sed says."""
+def editor(service: Service, script: str, *, first: str = "") -> str:
+    """Make an editor that does what a line of sed says, and something else before."""
     program = service.session.runtime / "editor"
-    program.write_text(f'#!/bin/sh\nexec sed -i "{script}" "$1"\n')
+    program.write_text(f'#!/bin/sh\n{first}\nexec sed -i "{script}" "$1"\n')
     program.chmod(0o755)
     return str(program)
 
@@ -204,6 +204,11 @@ def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -
     kept = Path(sentence.rpartition("kept in ")[2].removesuffix("."))
     assert "match.ap " in kept.read_text()
     kept.unlink()
+    other = f"{sys.executable} -c '{PROGRAM}' rules add --name Other --match app=x >/dev/null"
+    sentence = refused(service, "rules", "edit", EDITOR=editor(service, "s/Tube/Late/", first=other))
+    assert "The rules have changed since revision" in sentence
+    Path(sentence.rpartition("kept in ")[2].removesuffix(".")).unlink()
+    said(service, "rules", "remove", "Other")
     assert "does not start" in refused(service, "rules", "edit", EDITOR="/nowhere/ed")
     assert names(service) == ["Tube"]
 

@@ -85,10 +85,10 @@ def names(path: Path) -> list[str]:
 
 
 @contextmanager
-def full_disk(size: int = 0) -> Iterator[None]:
-    """Let no file grow beyond a size; the kernel then fails writes as on a full disk, with another number."""
+def full_disk() -> Iterator[None]:
+    """Let no file grow; the kernel then fails writes as on a full disk, with another number."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         yield
     finally:

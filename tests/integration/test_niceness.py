@@ -45,6 +45,7 @@ def test_what_it_may_not_take_realtime_kit_is_asked_for(bare_session: Session) -
 def test_without_realtime_kit_it_says_so_and_serves(bare_session: Session) -> None:
     service = Service(bare_session, under=under).start()
     bare_session.wait_for(lambda: "nice -11 is not to be had: " in service.log(), "the sentence")
+    assert "INFO on a busy machine others have their turn first" in service.log()
     assert service.get("Connected") is True
     service.stop()
 
