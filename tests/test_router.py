@@ -123,6 +123,20 @@ async def test_what_has_a_reason_to_be_elsewhere_speaks_against_no_default(desk:
 
 
 @on_a_desk
+async def test_for_what_a_rule_has_moved_nothing_is_even_planned(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    router.set_rules((MUSIC,))
+    music = {"application.process.binary": "music"}
+    desk.mixer.on_event(Seen(record=following(100, 1, **music)))
+    assert desk.sent[-1][1] == MoveStream(key=(Kind.PLAYBACK, 100), device=3)
+    desk.mixer.on_event(Seen(record=following(100, 3, **music)))
+    assert not is_look_planned(router)
+    desk.mixer.on_event(Seen(record=following(101, 3)))
+    assert is_look_planned(router)
+    router.hand_over()
+
+
+@on_a_desk
 async def test_a_default_that_is_told_in_a_moment_is_not_looked_for(desk: Desk) -> None:
     Router(desk.mixer)
     desk.mixer.on_event(Seen(record=following(100, 1)))
@@ -158,3 +172,8 @@ async def test_who_hands_over_does_not_look_any_more(desk: Desk) -> None:
 def moved_by(router: Router, desk: Desk) -> str:
     """Say who has moved stream 100."""
     return str(router.explain(desk.mixer.state.streams[Kind.PLAYBACK, 100])["moved_by"])
+
+
+def is_look_planned(router: Router) -> bool:
+    """Say whether the default is about to be looked for."""
+    return router._doubt is not None
