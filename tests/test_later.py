@@ -204,7 +204,7 @@ def test_where_a_stand_in_does_not_fit_the_program_starts_without() -> None:
     assert "Traceback" not in done.stderr
 
 
-NAMED = ["subprocess", "asyncio.queues", "asyncio.streams", "asyncio.subprocess"]
+NAMED = ["subprocess", "concurrent.futures", "asyncio.queues", "asyncio.streams", "asyncio.subprocess"]
 if sys.version_info >= (3, 14):
     NAMED.append("asyncio.graph")
 

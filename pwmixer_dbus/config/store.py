@@ -1,12 +1,14 @@
 """The state file: when what is remembered is written. Whole at any moment, or set aside; never silently lost."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pwmixer_dbus.config.memory_text import VERSION, DamagedError, Lines, read_memory, text_of
 from pwmixer_dbus.config.paths import state_home
@@ -142,18 +144,28 @@ class StateFile:
 
     def _write_aside(self) -> None:
         """Write in a thread: to sync 300 kB to a disk takes 15 ms and more, and nobody's slider waits for that."""
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not needed before there is something to save
-
         try:
             self._hear()  # while there is a timer still, so that what is scheduled now does not set another one
         finally:
             self._timer = self._changed_at = None
         if self._latest is self._saved:
             return
-        thread = ThreadPoolExecutor(max_workers=1)
-        self._writing = asyncio.get_running_loop().run_in_executor(thread, self._write_latest)
-        thread.shutdown(wait=False)  # it ends with the write, so that nothing is left that waits
-        self._writing.add_done_callback(self._written)
+        loop = asyncio.get_running_loop()
+        writing: asyncio.Future[str] = loop.create_future()
+        writing.add_done_callback(self._written)
+        threading.Thread(target=self._write_for, args=(loop, writing)).start()
+        self._writing = writing
+
+    def _write_for(self, loop: asyncio.AbstractEventLoop, writing: "asyncio.Future[str]") -> None:
+        """Write, in a thread that ends with that. By hand: an executor brings 0.1 MiB."""
+        tell: Callable[[Any], None] = writing.set_result
+        said: str | Exception
+        try:
+            said = self._write_latest()
+        except Exception as error:  # noqa: BLE001 - it is for whoever waits
+            tell, said = writing.set_exception, error
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and `flush` has the last word
+            loop.call_soon_threadsafe(lambda: None if writing.done() else tell(said))
 
     def _written(self, writing: "asyncio.Future[str]") -> None:
         self._writing = None

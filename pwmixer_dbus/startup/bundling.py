@@ -35,7 +35,6 @@ from pwmixer_dbus.startup.sharing import shared
 from pwmixer_dbus.system.runtime import private
 
 LATER = (
-    "concurrent.futures.thread",
     "pwmixer_dbus.outlets.barsignal",
     "pwmixer_dbus.outlets.bus.notifications",
     "pwmixer_dbus.outlets.bus.rtkit",

@@ -70,6 +70,7 @@ class _Signature:
         return self
 
 
+_ONE_OR_ALL = ("FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED")
 _QUEUES = ("Queue", "PriorityQueue", "LifoQueue", "QueueFull", "QueueEmpty")
 _STREAMS = (
     "StreamReader",
@@ -98,6 +99,7 @@ LATER: Mapping[str, Mapping[str, Any]] = {
     "asyncio.staggered": {},  # asyncio: to connect to one of many addresses
     "asyncio.streams": {"__all__": _STREAMS},  # likewise
     "asyncio.subprocess": {"__all__": ("create_subprocess_exec", "create_subprocess_shell")},  # likewise
+    "concurrent.futures": {name: name for name in _ONE_OR_ALL},  # asyncio: for what runs in threads
     "ctypes._endian": {},  # ctypes: structures in which bytes are the other way round
     "dbus_fast.aio.proxy_object": {},  # dbus-fast: for those who call by its proxies
     "dbus_fast.annotations": {},  # dbus-fast: to read annotations of methods; brings dataclasses
@@ -107,6 +109,7 @@ LATER: Mapping[str, Mapping[str, Any]] = {
         "iscoroutinefunction": _is_coroutine_function
     },  # to look into functions; brings ast, dis and tokenize
     "linecache": {},  # asyncio: to print stacks; brings tokenize
+    "ntpath": {},  # pathlib: for paths of Windows
     "pulsectl_asyncio.pa_asyncio_mainloop": {},  # pulsectl-asyncio: a main loop of its own, for which we have another
     "re._compiler": {},  # re: for expressions that are not compiled yet
     "re._parser": {},  # likewise

@@ -520,6 +520,50 @@ def test_what_changes_during_a_write_is_written_next(path: Path) -> None:
     assert load(path) == memory_with(0.2)
 
 
+def test_a_write_that_fails_in_a_way_that_nobody_thought_of_does_not_end_all_writing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[object] = []
+
+    async def change_twice() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: said.append(about["exception"]))
+        file, write = StateFile(path, delay=0.0), StateFile._write_latest
+        file.load()
+        error = ValueError("nobody thought of this")
+        with monkeypatch.context() as failing:
+            failing.setattr(StateFile, "_write_latest", lambda _: raised(error))
+            file.schedule(memory_with(0.1))
+            await settled(file)
+        assert (said, StateFile._write_latest) == ([error], write)
+        file.schedule(memory_with(0.2))
+        await settled(file)
+
+    asyncio.run(change_twice())
+    assert load(path) == memory_with(0.2)
+
+
+def test_a_write_ends_after_the_loop_has(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, replace = threading.Event(), StateFile._replace
+    monkeypatch.setattr(StateFile, "_replace", lambda *a: goes_on.wait(PATIENCE) and replace(*a))
+    before = {*threading.enumerate()}
+
+    async def change() -> None:
+        file = StateFile(path, delay=60.0)
+        file.load()
+        file.schedule(memory_with(0.1))
+        file._write_aside()
+
+    asyncio.run(change())
+    (thread,) = {*threading.enumerate()} - before
+    goes_on.set()
+    thread.join(PATIENCE)
+    assert load(path) == memory_with(0.1)
+
+
+def raised(error: Exception) -> str:
+    raise error
+
+
 def test_the_time_of_a_write_counts_for_what_changes_during_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
