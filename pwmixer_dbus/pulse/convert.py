@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -58,11 +59,12 @@ _COPIES = 128
 
 
 def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
-    """Return a function that reads fields of a struct, named in their order: pointers as numbers, structs as bytes."""
+    """Return a function that reads fields of a struct, as they are named: pointers as numbers, structs as bytes."""
     codes = {ctypes.c_uint32: "I", ctypes.c_int: "i", ctypes.c_uint8: "B"}
     pieces, position = ["="], 0
     types = dict(declared._fields_)
-    for name in names:
+    lie = sorted(names, key=lambda name: getattr(declared, name).offset)
+    for name in lie:
         field = getattr(declared, name)
         pieces.append(f"{field.offset - position}x")
         is_struct = isinstance(types[name], type) and issubclass(types[name], ctypes.Structure)
@@ -70,38 +72,23 @@ def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
         pieces.append(f"{field.size}s" if is_struct else codes.get(types[name], word))
         position = field.offset + field.size
     reader = struct.Struct("".join(pieces))
-    return lambda address: reader.unpack(ctypes.string_at(address, reader.size))
+    as_named = itemgetter(*map(lie.index, names))
+    return lambda address: as_named(reader.unpack(ctypes.string_at(address, reader.size)))
 
 
-_read_sink_input = _layout(
-    c.PA_SINK_INPUT_INFO,
-    *("index", "name", "client", "sink", "channel_map", "volume"),
-    *("mute", "proplist", "corked", "has_volume", "volume_writable"),
+_STREAM_FIELDS = (
+    *("index", "name", "client", "channel_map", "volume", "mute"),
+    *("proplist", "corked", "has_volume", "volume_writable"),
 )
-_read_source_output = _layout(
-    c.PA_SOURCE_OUTPUT_INFO,
-    *("index", "name", "client", "source", "channel_map"),
-    *("proplist", "corked", "volume", "mute", "has_volume", "volume_writable"),
-)
+_read_sink_input = _layout(c.PA_SINK_INPUT_INFO, *_STREAM_FIELDS, "sink")
+_read_source_output = _layout(c.PA_SOURCE_OUTPUT_INFO, *_STREAM_FIELDS, "source")
 _read_client = _layout(c.PA_CLIENT_INFO, "index", "name", "proplist")
-_DEVICE_FIELDS = ("flags", "proplist", "state", "card", "n_ports", "ports", "active_port")
-_read_sink = _layout(
-    c.PA_SINK_INFO, "name", "index", "description", "channel_map", "volume", "mute", *_DEVICE_FIELDS
+_DEVICE_FIELDS = (
+    *("name", "index", "description", "channel_map", "volume", "mute", "flags", "proplist"),
+    *("state", "card", "n_ports", "ports", "active_port"),
 )
-_read_source = _layout(
-    c.PA_SOURCE_INFO,
-    *(
-        "name",
-        "index",
-        "description",
-        "channel_map",
-        "volume",
-        "mute",
-        "monitor_of_sink",
-        "monitor_of_sink_name",
-    ),
-    *_DEVICE_FIELDS,
-)
+_read_sink = _layout(c.PA_SINK_INFO, *_DEVICE_FIELDS)
+_read_source = _layout(c.PA_SOURCE_INFO, *_DEVICE_FIELDS, "monitor_of_sink", "monitor_of_sink_name")
 
 
 class PropertyCache:
@@ -193,20 +180,17 @@ def _cut(raw: bytes) -> str:
 
 def sink(address: int, cache: PropertyCache) -> Device:
     """Read a `pa_sink_info`."""
-    return _device(Kind.SINK, _read_sink(address), (INVALID, 0), cache)
+    return _device(Kind.SINK, (*_read_sink(address), INVALID, 0), cache)
 
 
 def source(address: int, cache: PropertyCache) -> Device:
     """Read a `pa_source_info`; a sink's monitor says so."""
-    fields = _read_source(address)
-    at = len(fields) - len(_DEVICE_FIELDS)
-    monitored, monitored_name = fields[at - 2 : at]
-    return _device(Kind.SOURCE, fields[: at - 2] + fields[at:], (monitored, monitored_name), cache)
+    return _device(Kind.SOURCE, _read_source(address), cache)
 
 
-def _device(kind: Kind, fields: tuple[Any, ...], monitored: tuple[int, int], cache: PropertyCache) -> Device:
-    name, index, description, positions, volume, mute, *rest = fields
-    flags, proplist, state, card, port_count, ports, active_port = rest
+def _device(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache) -> Device:
+    name, index, description, positions, volume, mute, flags, proplist, *rest = fields
+    state, card, port_count, ports, active_port, monitored, monitored_name = rest
     return Device(
         kind=kind,
         index=index,
@@ -217,8 +201,8 @@ def _device(kind: Kind, fields: tuple[Any, ...], monitored: tuple[int, int], cac
         muted=bool(mute),
         state=_STATES.get(state, "unknown"),
         card=_index(card),
-        monitor_of=_index(monitored[0]),
-        monitor_name=_string(monitored[1]),
+        monitor_of=_index(monitored),
+        monitor_name=_string(monitored_name),
         virtual=not flags & _HARDWARE,
         ports=tuple(_ports(ports, port_count, c.PA_PORT_INFO)) if port_count else (),
         active_port=_string(_dereference(active_port)) if active_port else "",
@@ -228,11 +212,7 @@ def _device(kind: Kind, fields: tuple[Any, ...], monitored: tuple[int, int], cac
 
 def sink_input(address: int, cache: PropertyCache, process_of: ProcessOf) -> Stream:
     """Read a `pa_sink_input_info`."""
-    index, name, client, device, positions, volume, mute, proplist, corked, has_volume, writable = (
-        _read_sink_input(address)
-    )
-    fields = index, name, client, device, positions, proplist, corked, volume, mute, has_volume, writable
-    return _stream(Kind.PLAYBACK, fields, cache, process_of)
+    return _stream(Kind.PLAYBACK, _read_sink_input(address), cache, process_of)
 
 
 def source_output(address: int, cache: PropertyCache, process_of: ProcessOf) -> Stream:
@@ -241,7 +221,7 @@ def source_output(address: int, cache: PropertyCache, process_of: ProcessOf) -> 
 
 
 def _stream(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache, process_of: ProcessOf) -> Stream:
-    index, name, client, device, positions, proplist, corked, volume, mute, has_volume, writable = fields
+    index, name, client, positions, volume, mute, proplist, corked, has_volume, writable, device = fields
     properties = cache.read(kind, index, proplist)
     owner = None if client == INVALID else client
     return Stream(

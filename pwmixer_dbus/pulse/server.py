@@ -57,6 +57,9 @@ _FACILITIES = {
     7: Kind.SERVER,
     9: Kind.CARD,
 }
+_LEADING = frozenset((Kind.SINK, Kind.SOURCE, Kind.SERVER, Kind.CARD))
+"""Kinds whose notices tell of others, too."""
+
 _FACILITY_BITS, _TYPE_BITS = 0x0F, 0x30
 _NEW, _REMOVE = 0x00, 0x20
 
@@ -315,7 +318,8 @@ class SoundServer:
             if key in self._unlinked:  # what is fetched now says whether there is anything to look for
                 self._stop_looking(key)
             self._touch(key, is_new=what == _NEW)
-        self._touch_dependents(kind, what)
+        if kind in _LEADING:
+            self._touch_dependents(kind, what)
 
     def _touch_dependents(self, kind: Kind, what: int) -> None:
         """Follow what the server changes without a notice: links after a change of devices, ports after a profile's."""

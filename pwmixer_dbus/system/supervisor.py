@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import MutableMapping
+from time import monotonic
 
 from pwmixer_dbus.system.prompt import PromptSelector
 
@@ -93,11 +94,17 @@ class WatchedSelector(PromptSelector):
                 self._look_later()
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """asyncio's, with its clock at first hand: a level that another program sets is measured and limited by ten looks at it."""
+
+    time = staticmethod(monotonic)
+
+
 def new_loop(supervisor: Supervisor) -> asyncio.AbstractEventLoop:
     """Make the loop of the service; it is watched where somebody watches."""
     if not supervisor.watchdog:
-        return asyncio.SelectorEventLoop(PromptSelector())
+        return _Loop(PromptSelector())
     selector = WatchedSelector(supervisor)
-    loop = asyncio.SelectorEventLoop(selector)
+    loop = _Loop(selector)
     selector.attach(loop)
     return loop
