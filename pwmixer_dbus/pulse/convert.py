@@ -63,8 +63,8 @@ def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
     codes = {ctypes.c_uint32: "I", ctypes.c_int: "i", ctypes.c_uint8: "B"}
     pieces, position = ["="], 0
     types = dict(declared._fields_)
-    lie = sorted(names, key=lambda name: getattr(declared, name).offset)
-    for name in lie:
+    placed = sorted(names, key=lambda name: getattr(declared, name).offset)
+    for name in placed:
         field = getattr(declared, name)
         pieces.append(f"{field.offset - position}x")
         is_struct = isinstance(types[name], type) and issubclass(types[name], ctypes.Structure)
@@ -72,8 +72,9 @@ def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
         pieces.append(f"{field.size}s" if is_struct else codes.get(types[name], word))
         position = field.offset + field.size
     reader = struct.Struct("".join(pieces))
-    as_named = itemgetter(*map(lie.index, names))
-    return lambda address: as_named(reader.unpack(ctypes.string_at(address, reader.size)))
+    as_named = itemgetter(*map(placed.index, names))
+    at = (ctypes.c_char * reader.size).from_address
+    return lambda address: as_named(reader.unpack_from(at(address)))
 
 
 _STREAM_FIELDS = (
