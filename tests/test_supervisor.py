@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,13 @@ def test_only_a_watchdog_that_is_for_us_counts(
 def test_a_loop_that_nobody_watches_has_no_watchdog() -> None:
     loop = new_loop(Supervisor({"WATCHDOG_USEC": "1000"}))
     assert not isinstance(loop._selector, WatchedSelector)  # type: ignore[attr-defined]
+    loop.close()
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_the_clock_of_the_loop_is_the_systems_at_first_hand(ear: socket.socket, *, is_watched: bool) -> None:
+    loop = new_loop(watched(ear) if is_watched else Supervisor({}))
+    assert loop.time is time.monotonic
     loop.close()
 
 

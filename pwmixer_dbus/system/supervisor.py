@@ -95,7 +95,7 @@ class WatchedSelector(PromptSelector):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """asyncio's, with its clock at first hand: a level that another program sets is measured and limited by ten looks at it."""
+    """asyncio's, but its clock is no function of Python's: a SetVolume looks at it 22 times."""
 
     time = staticmethod(monotonic)
 
