@@ -21,7 +21,7 @@ from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.config.watch import Watch
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.core.events import Configured, Event
+from pwmixer_dbus.core.events import Configured, Event, Seen
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
 from pwmixer_dbus.core.records import dataclass, fields, is_dataclass
@@ -627,6 +627,8 @@ def plain(value: Any) -> Any:
     """Turn records into dictionaries, lists and scalars."""
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Seen):  # a named tuple
+        return plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
