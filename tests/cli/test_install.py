@@ -188,6 +188,19 @@ def test_a_file_of_somebody_else_is_not_replaced(home: Home) -> None:
     assert "/opt/mixer" in theirs.read_text()
 
 
+def test_a_link_of_somebody_is_neither_replaced_nor_written_through(home: Home) -> None:
+    unit, theirs = home.share / "systemd" / "user" / "pwmixer-dbus.service", home.folder / "theirs"
+    unit.parent.mkdir(parents=True)
+    theirs.touch()
+    for target in (theirs, home.folder / "nowhere"):
+        unit.symlink_to(target)
+        assert f"{unit} is not as we have written it" in home.run("install", expect=1)
+        home.run("uninstall")
+        assert unit.readlink() == target
+        unit.unlink()
+    assert theirs.read_bytes() == b""
+
+
 PACKAGED = ("lib/systemd/user/pwmixer-dbus.service", "share/dbus-1/services/org.pwmixer.Mixer.service")
 
 

@@ -164,6 +164,25 @@ def test_what_plays_on_over_a_restart_of_the_mixer_may_be_set_otherwise_at_once(
     )
 
 
+def test_without_memory_nothing_is_read_or_written_and_all_is_known_until_the_end(
+    again: Callable[[], Service], session: Session
+) -> None:
+    service = again()
+    once_set(service, 0.3)
+    service.stop()
+    before = state_of(session).read_bytes()
+    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    config.parent.mkdir(parents=True)
+    config.write_text("[memory]\nenabled = false\n")
+    service = again()
+    assert known(service) is None
+    once_set(service, 0.6)
+    session.play("Game")
+    service.wait_for_stream("Game", volume=0.6)
+    service.stop()
+    assert state_of(session).read_bytes() == before
+
+
 def test_rules_that_were_switched_off_are_back_after_a_restart(again: Callable[[], Service]) -> None:
     again().set("Enabled", "b", False, path=ROOT, interface="Rules")
     service = again()
