@@ -209,7 +209,7 @@ def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -
     assert "The rules have changed since revision" in sentence
     Path(sentence.rpartition("kept in ")[2].removesuffix(".")).unlink()
     said(service, "rules", "remove", "Other")
-    assert "does not start" in refused(service, "rules", "edit", EDITOR="/nowhere/ed")
+    assert "does not start" in refused(service, "rules", "edit", VISUAL="/nowhere/ed", EDITOR="true")
     assert names(service) == ["Tube"]
 
 

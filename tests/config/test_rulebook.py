@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pwmixer_dbus.config.errors import ConfigError
-from pwmixer_dbus.config.rulebook import LAST, RuleBook, Rules, rules_text
+from pwmixer_dbus.config.rulebook import LAST, RuleBook, Rules, merged, rules_text
 from pwmixer_dbus.core.errors import (
     InvalidArgumentError,
     LimitsExceededError,
@@ -310,3 +310,8 @@ def test_the_rules_of_a_bad_file_stay_in_force_from_one_instance_to_the_next(fil
     book.take_over(persons("A", "B"), before.rules, 7)
     assert (names(book), book.revision) == ("A B c d e", 7)
     assert "rules.toml" in book.problem
+
+
+def test_of_both_files_the_first_thousand_rules_count() -> None:
+    config, own = persons(*(f"mine {n}" for n in range(RULE_LIMIT - 2))), (rule("a"), rule("b"), rule("c"))
+    assert merged(config, own) == (*config, *own[:2])

@@ -407,13 +407,14 @@ async def test_there_is_a_most_of_clients_and_who_has_gone_makes_room(office: Of
 
 @in_an_office
 async def test_strangers_are_not_let_in(office: Office) -> None:
-    for uid, welcome in ((4711, False), (0, True)):
+    for uid, clients in ((4711, 0), (0, 1), (1000, 2)):
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "geteuid", lambda: 1000)
             patch.setattr(listener_module, "peer_of", lambda _, uid=uid: (1, uid))
             caller = office.call()
             await settled()
-        assert office.has_clients == int(welcome)
-        assert await caller.hear() == ([] if welcome else ["(end)"])
+        assert office.has_clients == clients
+        assert await caller.hear() == ([] if clients else ["(end)"])
 
 
 @in_an_office
