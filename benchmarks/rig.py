@@ -88,7 +88,7 @@ class Length:
     most_streams: int
 
 
-FULL = Length(rounds=1000, starts=20, births=30, flood=10.0, idle=60.0, operations=20_000, most_streams=1000)
+FULL = Length(rounds=1000, starts=20, births=60, flood=10.0, idle=60.0, operations=20_000, most_streams=1000)
 SHORT = Length(rounds=20, starts=2, births=1, flood=0.5, idle=1.0, operations=800, most_streams=10)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from defaults import set_default
 from service import Service
 from session import Session
 
@@ -20,8 +21,7 @@ def session(bare_session: Session) -> Session:
     bare_session.add_null_sink("speakers", "Speakers")
     bare_session.add_null_sink("headset", "Headset")
     bare_session.add_null_source("microphone", "Microphone")
-    bare_session.pactl("set-default-sink", "speakers")
-    bare_session.pactl("set-default-source", "microphone")
+    set_default(bare_session, sink="speakers", source="microphone")
     return bare_session
 
 

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import IO, Any, Self
 
 from dbus_fast import Variant
@@ -260,11 +261,12 @@ async def _born(
 
 
 def summary(found: Mapping[str, Heard], delays: Delays) -> Iterator[Line]:
-    """Summarise."""
+    """Summarise. A stream that WirePlumber links elsewhere first takes twice as long, and near one half the median is either."""
     yield from lines("new stream: in the service", "ms", delays.samples)
-    yield from lines(
-        "new stream: on its target", "ms", {NAMES[way]: heard.there for way, heard in found.items()}
-    )
+    there = {NAMES[way]: heard.there for way, heard in found.items()}
+    yield from lines("new stream: on its target", "ms", there)
+    means = {what: [fmean(values)] for what, values in there.items() if values}
+    yield from lines("new stream: on its target, mean", "ms", means)
     yield from lines(
         "new stream: heard elsewhere", "ms", {NAMES[way]: h.elsewhere for way, h in found.items()}
     )

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-import pulsectl
 import pytest
 from client import Client, with_speakers_running
 from compare import wait_until_equal
+from defaults import set_default
 from recorder import Recorder
 from service import ALIAS, NAME, ROOT, Json, Service
 from session import Session
 
 pytestmark = pytest.mark.integration
 
-SPEAKERS, HEADSET = (f"{ROOT}/sinks/{name}" for name in ("speakers", "headset"))
+SPEAKERS = f"{ROOT}/sinks/speakers"
 NODE, DEVICE, STREAM, APP = (f"{NAME}.{name}" for name in ("Node", "Device", "Stream", "App"))
 Watching = Callable[[Session], Client]
 
@@ -36,11 +36,6 @@ def watching(request: pytest.FixtureRequest) -> Watching:
     if request.param == "gjs":
         return lambda session: Client.gjs(session, "manager.js")
     return lambda session: Client.python(session, "manager.py")
-
-
-def another_mixer(session: Session) -> pulsectl.Pulse:
-    """Return a program that stays: of a default that a pactl sets, PipeWire may tell nobody (see test_told_no_more.py)."""
-    return pulsectl.Pulse("another mixer", server=session.env["PULSE_SERVER"])
 
 
 def now_has(name: str, value: object) -> Callable[[Json], bool]:
@@ -158,13 +153,11 @@ def test_gjs_calls_the_verbs_with_options_and_gets_values_and_errors(playing: Se
 def test_the_alias_of_the_default_sink_follows_it_in_gjs(playing: Service) -> None:
     session = playing.session
     session.play("Film", sink="headset")
-    with another_mixer(session) as mixer, Client.gjs(session, "proxy.js", f"{ALIAS}/sink", NODE) as alias:
-        mixer.mute(mixer.get_sink_by_name("headset"))
-        session.wait_for(
-            lambda: playing.get("Muted", path=HEADSET, interface="Node"), "the headset to be muted"
-        )
+    session.pactl("set-sink-mute", "headset", "1")
+    wait_until_equal(playing)
+    with Client.gjs(session, "proxy.js", f"{ALIAS}/sink", NODE) as alias:
         assert alias.ask(do="read", name="Description")["value"] == "Speakers"
-        mixer.sink_default_set("headset")
+        set_default(session, sink="headset")
         alias.wait("changed", now_has("Description", "Headset"))
         assert alias.ask(do="read", name="Muted")["value"] is True
         alias.ask(do="write", name="Muted", value=False)
@@ -174,10 +167,9 @@ def test_the_alias_of_the_default_sink_follows_it_in_gjs(playing: Service) -> No
 
 
 def test_the_alias_announces_also_the_name_of_another_default(playing: Service) -> None:
-    session = playing.session
-    with another_mixer(session) as mixer, Client.gjs(session, "proxy.js", f"{ALIAS}/sink", NODE) as alias:
+    with Client.gjs(playing.session, "proxy.js", f"{ALIAS}/sink", NODE) as alias:
         assert alias.ask(do="read", name="Name")["value"] == "speakers"
-        mixer.sink_default_set("headset")
+        set_default(playing.session, sink="headset")
         alias.wait("changed", lambda event: event["changed"].get("Description") == "Headset")
         assert alias.ask(do="read", name="Name")["value"] == "headset"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from client import PYTHON, Client
+from defaults import set_default
 from service import ALIAS, CallError, Json, Service
 from session import END_WITH_PARENT, PATIENCE, Session
 
@@ -100,7 +101,7 @@ def test_targets_are_followed_through_what_becomes_of_them(service: Service, rea
     shows(reader, meter, 0, None, 0, 0, 0)
     tone("Radio", service, sink="headset")
     shows(reader, meter, TONE, None, 0, 0, TONE)
-    session.pactl("set-default-sink", "headset")
+    set_default(session, sink="headset")
     shows(reader, meter, TONE, None, TONE, TONE, TONE)
     wait_until_recorded(session, "", "headset.monitor")
 

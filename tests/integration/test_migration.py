@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from defaults import set_default
 from service import Service
 from session import Session
 from talk import Talk, place
@@ -33,8 +34,7 @@ def desk() -> Iterator[Service]:
         session.add_null_sink("speakers")
         session.add_null_sink("headset")
         session.add_null_source("microphone")
-        session.pactl("set-default-sink", "speakers")
-        session.pactl("set-default-source", "microphone")
+        set_default(session, sink="speakers", source="microphone")
         session.play("Radio", sink="speakers")
         session.play("Film", sink="headset")
         session.record("Recorder", source="microphone")

@@ -14,6 +14,7 @@ from pathlib import Path
 import corked
 import pulsectl
 import pytest
+from defaults import set_default
 from service import Service
 from session import Session
 from test_streams import move_with_pactl
@@ -39,7 +40,7 @@ def radio(service: Service, request: pytest.FixtureRequest) -> Service:
 
 def test_a_stream_follows_the_default(radio: Service) -> None:
     for name in ("headset", "speakers"):
-        radio.session.pactl("set-default-sink", name)
+        set_default(radio.session, sink=name)
         radio.wait_for_stream("Radio", device=name)
 
 
@@ -51,7 +52,7 @@ def test_a_recording_follows_the_default(service: Service, does: str) -> None:
     else:
         service.session.record("Recorder")
     for name in ("microphone", "second"):
-        service.session.pactl("set-default-source", name)
+        set_default(service.session, source=name)
         service.wait_for_stream("Recorder", device=name)
 
 

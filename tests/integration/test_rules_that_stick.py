@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from defaults import set_default
 from recorder import Recorder
 from service import ROOT, Json, Service
 from session import Session
@@ -49,7 +50,7 @@ def test_the_rule_holds_when_the_default_changes(with_rules: Started) -> None:
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
     # To move a stream to the default erases its pin, so it would follow the next one.
     for default in ("headset", "speakers", "headset", "speakers"):
-        session.pactl("set-default-sink", default)
+        set_default(session, sink=default)
         wait_for_default(service, default)
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
@@ -75,7 +76,7 @@ def test_the_rule_holds_over_a_restart_of_the_sound_server(with_rules: Started) 
     service.wait_connected()
     session.add_null_sink("speakers", "Speakers")
     session.add_null_sink("headset", "Headset")
-    session.pactl("set-default-sink", "speakers")
+    set_default(session, sink="speakers")
     session.play("Radio")
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
@@ -108,7 +109,7 @@ def test_a_person_with_pactl_wins_and_keeps_winning(with_rules: Started) -> None
         lambda: is_moved(service, stream["index"], "speakers"), "WirePlumber to carry out the move"
     )
     service.wait_for_stream("Radio", device="speakers", routed_by="person")
-    session.pactl("set-default-sink", "headset")
+    set_default(session, sink="headset")
     wait_for_default(service, "headset")
     service.wait_for_stream("Radio", device="speakers", routed_by="person")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from defaults import set_default
 from outlets import shm_dump
 from service import Json, Service
 from session import PATIENCE, Session
@@ -127,7 +128,7 @@ def test_it_follows_every_change_without_being_asked(service: Service) -> None:
 
     session.pactl("set-sink-input-volume", str(stream["index"]), "40%")
     session.wait_for(lambda: level() == 0.4, "a change by another program")
-    session.pactl("set-default-sink", "headset")
+    set_default(session, sink="headset")
 
     def default() -> str:
         device = seen(reader).device(seen(reader).default_sink)

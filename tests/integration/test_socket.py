@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from compare import wait_until_equal
+from defaults import set_default
 from recorder import Recorder
 from service import ROOT, Json, Service
 from session import PATIENCE, Session
@@ -26,7 +27,7 @@ def shared() -> Iterator[Service]:
         for name in ("speakers", "headset"):
             session.add_null_sink(name, name.title())
             session.play("Silence", tone=0, sink=name)
-        session.pactl("set-default-sink", "speakers")
+        set_default(session, sink="speakers")
         service = Service(session).start()
         yield service
         service.stop()

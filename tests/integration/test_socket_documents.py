@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from defaults import set_default
 from service import Service
 from session import PATIENCE, Session
 from talk import Talk, place
@@ -30,8 +31,7 @@ def desk() -> Iterator[Service]:
         session.add_null_sink("speakers", "Speakers")
         session.add_null_sink("headset", "Headset")
         session.add_null_source("microphone", "Microphone")
-        session.pactl("set-default-sink", "speakers")
-        session.pactl("set-default-source", "microphone")
+        set_default(session, sink="speakers", source="microphone")
         config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
         config.parent.mkdir()
         config.write_text("".join(blocks("toml")))

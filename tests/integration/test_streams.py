@@ -1,6 +1,7 @@
 """A stream's life, with a real server and programs that nobody here wrote."""
 
 import pytest
+from defaults import set_default
 from service import Service
 from session import PATIENCE, Session
 
@@ -84,7 +85,7 @@ def test_the_default_changes_and_its_alias_follows(service: Service) -> None:
     session = service.session
     alias = "/org/pwmixer/Default/sink"
     assert service.get("Name", path=alias, interface="Node") == "speakers"
-    session.pactl("set-default-sink", "headset")
+    set_default(session, sink="headset")
     session.wait_for(lambda: service.describe()["defaults"]["sink"] == "headset", "the default to change")
     assert service.get("Name", path=alias, interface="Node") == "headset"
     assert service.get("DefaultSink") == "/org/pwmixer/Mixer/sinks/headset"
