@@ -1,12 +1,15 @@
 """What is given back when the start is over are pages that can be had again, and nothing else."""
 
+import marshal
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from session import PATIENCE
 
-from pwmixer_dbus.startup.settled import read_only_files
+from pwmixer_dbus.startup.settled import _expressions, read_only_files
 
 FIELDS = "Size: 8 kB\nRss: 8 kB\nPrivate_Dirty: 0 kB\nAnonymous: {} kB\nVmFlags: rd mr\n"
 SMAPS = "".join(
@@ -62,3 +65,29 @@ def test_what_is_large_and_given_up_does_not_stay_after_a_larger_one_has_been() 
         for plain in ("0", "1")
     ]
     assert said == ["True", "False"]
+
+
+class Number(int):
+    """A number of a kind of its own."""
+
+
+class Text(str):
+    """A text of a kind of its own."""
+
+    __slots__ = ()
+
+
+def test_what_the_writer_is_told_of_expressions_can_be_told_whatever_is_among_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the flags that Python has from 3.13 on where there are none, nothing was written, and the journal had a traceback."""
+    text = Text("b")
+    cache = {(str, "a", Number(0)): None, (bytes, b"a", 8): None, (Text, text, 0): None}
+    monkeypatch.setattr(re, "_cache", cache, raising=False)
+    assert marshal.loads(marshal.dumps(_expressions())) == [("a", 0), (b"a", 8)]  # noqa: S302 - our own
+
+
+def test_split_without_flags_can_be_told() -> None:
+    assert re.split("an/expression/of/no/other", "") == [""]
+    told = marshal.loads(marshal.dumps(_expressions()))  # noqa: S302 - our own
+    assert ("an/expression/of/no/other", 0) in told

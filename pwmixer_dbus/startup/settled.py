@@ -9,7 +9,7 @@ import mmap
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pwmixer_dbus.startup import bundle
@@ -71,8 +71,12 @@ def write_bundle() -> None:
 
 
 def _expressions() -> list[tuple[str | bytes, int]]:
-    """List the regular expressions that have been compiled up to now, each with its flags."""
-    return [(pattern, flags) for _, pattern, flags in getattr(re, "_cache", ())]
+    """List the regular expressions that have been compiled up to now, each with its flags.
+
+    From Python 3.13 on, no flags are a number of a kind of its own, which `marshal` does not take.
+    """
+    cache: Iterable[tuple[type, str | bytes, int]] = getattr(re, "_cache", ())
+    return [(pattern, int(flags)) for kind, pattern, flags in cache if kind in (str, bytes)]
 
 
 def _writer(learned: bytes) -> int:
