@@ -21,7 +21,7 @@ from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.config.watch import Watch
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.core.events import Configured, Event, Seen
+from pwmixer_dbus.core.events import Configured, Event, Levelled, Seen
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
 from pwmixer_dbus.core.records import dataclass, fields, is_dataclass
@@ -382,7 +382,8 @@ class Daemon:
         following = asyncio.create_task(self._server.run())
         await self._has_looked(FIRST_LOOK_BESIDE)
         log.info("%s", sandbox.describe(Path.home()))
-        settle()
+        settle(asyncio.get_running_loop().call_soon)
+        await asyncio.sleep(0)  # all of it, before anybody waits for us
         return following
 
     async def _take_over(self) -> None:
@@ -480,8 +481,9 @@ class Daemon:
         self._switchboard.follow(self._configuration.settings, early=True)
         await self._has_looked(FIRST_LOOK)
         self._answer()
-        asyncio.get_running_loop().call_later(SETTLED, write_bundle)
-        asyncio.get_running_loop().call_later(SETTLED, settle)
+        loop = asyncio.get_running_loop()
+        loop.call_later(SETTLED, write_bundle)
+        loop.call_later(SETTLED, settle, loop.call_soon)
 
     async def _has_looked(self, longest: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -627,7 +629,7 @@ def plain(value: Any) -> Any:
     """Turn records into dictionaries, lists and scalars."""
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Seen):  # a named tuple
+    if isinstance(value, Seen | Levelled):  # named tuples
         return plain(value._asdict())
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.core.events import Configured, Event, Seen
+from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
@@ -22,7 +22,7 @@ from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, Result, levelled, more_than_levelled, seen_in
 from pwmixer_dbus.core.subjects import is_unseen
-from pwmixer_dbus.core.tally import CHANGED, About
+from pwmixer_dbus.core.tally import CHANGED
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.gathering import Gathering, Since
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
@@ -133,13 +133,17 @@ class Mixer:
 
     def _catch_up(self) -> None:
         self.tell_all()
-        self._release_levels()
+        if self._gathering:
+            self._release_levels()
         # What it causes comes before whatever waits.
         waiting, self._next = self._next, deque() if not self._telling else self._next
         try:
             self._tell_the_rest()
             for do in self._put_off:
-                do()
+                try:
+                    do()
+                except Exception:
+                    log.exception("what had been put off failed")
         finally:
             self._next = waiting
 
@@ -188,10 +192,15 @@ class Mixer:
         """Answer whoever has asked for what has changed, have that written, and then see to what nobody waits for."""
         was_idle = self._lanes.is_idle
         self._is_answering = True
-        self._lanes.on_change(told)
-        self._is_answering = False
+        try:
+            self._lanes.on_change(told)
+        finally:
+            self._is_answering = False
         for do in self._when_told:
-            do()
+            try:
+                do()
+            except Exception:
+                log.exception("an outlet failed on having told a change")
         if not was_idle:
             self._lanes.rest()
         if self._answered:
@@ -220,10 +229,10 @@ class Mixer:
     def _take(self, event: Event, origin: Origin) -> tuple[Change, ...]:
         """Apply an event, tell the listeners, and return what has changed; not what nobody sees."""
         since = self.measures.clock()
-        if type(event) is Seen:
-            result = levelled(self.state, event.record)
-            if result is not None:
-                return self._levelled(place_of(event.record), result, origin, since)
+        result = levelled(self.state, event)
+        if result is not None:
+            self.measures.applied(event, changed=bool(result[1]))
+            return self._levelled(result, origin, since)
         self._catch_up()
         before, measures = self.state, self.measures
         self.state, changes = more_than_levelled(before, event)
@@ -235,11 +244,11 @@ class Mixer:
             return ()
         if origin is SERVER and not self._lanes.is_idle:
             origin = self._lanes.origin_of(set(_keys_of(changes)))
-        measures.follow(changes)
         # First, since a listener may ask something of a stream that has the index of one that has just gone.
         self._forget_the_dead(changes)
         self._has_acted = False
         self._tell(self._first, before, changes, origin, ())
+        measures.follow(changes)  # when a move is on its way, which need not wait for it
         begun = ((since, place_of(changes[0].after or changes[0].before)),)
         if self._has_acted:
             self._untold.append((self._listeners, before, changes, origin, begun))
@@ -248,13 +257,13 @@ class Mixer:
             self._tell(self._listeners, before, changes, origin, begun)
         return changes
 
-    def _levelled(self, about: About, result: Result, origin: Origin, since: float) -> tuple[Change, ...]:
+    def _levelled(self, result: Result, origin: Origin, since: float) -> tuple[Change, ...]:
         """Go the short way with a change that is but a level: nothing comes, goes or moves."""
         before = self.state
         self.state, changes = state, _ = result
-        self.measures.seen(about, changed=bool(changes))
         if not changes:
             return ()
+        about = place_of(changes[0].after)
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
         self._telling = not self.is_asleep
         for hear in self._before_answers if self._telling else ():
@@ -342,7 +351,10 @@ class Mixer:
         else:
             self._catch_up()
         for heard in self._heard_first:
-            heard(wanted, origin)
+            try:
+                heard(wanted, origin)
+            except Exception:
+                log.exception("an outlet failed on a request")
         step: Callable[[], Step] | None = None
         if origin.kind == "user" and not noted:
             step = partial(step_of, self.state, dict(self.pending), wanted, origin.client, self._loop.time())
@@ -381,7 +393,10 @@ class Mixer:
             if step is not None:
                 self.history = recorded(self.history, step)
             for heard in self._heard:
-                heard(request.wanted, request.origin)
+                try:
+                    heard(request.wanted, request.origin)
+                except Exception:
+                    log.exception("an outlet failed on an answered request")
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""

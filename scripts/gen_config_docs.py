@@ -3,9 +3,10 @@
 
 from pathlib import Path
 
-from pwmixer_dbus.config.errors import key_text, value_text
+from pwmixer_dbus.config.errors import key_text
 from pwmixer_dbus.config.schema import keys
 from pwmixer_dbus.core import rules
+from pwmixer_dbus.core.words import value_text
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 BEGIN = "<!-- begin: {} written by scripts/gen_config_docs.py -->\n"

@@ -1,11 +1,37 @@
-"""Fixtures of all integration tests: a private session, and the real service in it. Nothing may be skipped."""
+"""Fixtures of all tests: mistakes that are only logged fail, too. A private session, and the real service. Nothing is skipped."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
 from defaults import set_default
 from service import Service
 from session import Session
+
+
+class _Mistakes(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.made: list[BaseException | None] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.made.append(record.exc_info[1])
+
+
+@pytest.fixture(autouse=True)
+def no_mistakes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail where code of ours raises what is logged and gone on from, in a test that is not marked as one that means it."""
+    log, mistakes = logging.getLogger("pwmixer_dbus"), _Mistakes()
+    log.addHandler(mistakes)
+    try:
+        yield
+    finally:
+        log.removeHandler(mistakes)
+    if request.node.get_closest_marker("mistakes") is None:
+        assert mistakes.made == []
+    else:
+        assert mistakes.made
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ CORE = [
     "records",
     "table",
     "model",
+    "words",
     "patterns",
     "rules",
     "settings",

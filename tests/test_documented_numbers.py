@@ -8,13 +8,14 @@ from pwmixer_dbus.announcer import RATE
 from pwmixer_dbus.config.load import PROBLEM_LIMIT
 from pwmixer_dbus.config.store import FIRST_PAUSE, LONGEST_PAUSE
 from pwmixer_dbus.core import memory, metering, rules, tally
+from pwmixer_dbus.core.commands import CONTEXT_LIMIT
 from pwmixer_dbus.core.fading import STEP
 from pwmixer_dbus.core.measures import PENDING
 from pwmixer_dbus.core.model import TEXT_LIMIT
+from pwmixer_dbus.core.words import ERROR_TEXT_LIMIT
 from pwmixer_dbus.lanes import GIVE_UP, PACE
 from pwmixer_dbus.outlets import barsignal, stats
 from pwmixer_dbus.outlets.bus import holds, meters, methods
-from pwmixer_dbus.outlets.bus.call import ERROR_TEXT_LIMIT
 from pwmixer_dbus.outlets.bus.followers import FOLLOWERS
 from pwmixer_dbus.outlets.socket import link
 from pwmixer_dbus.outlets.socket.lines import LINE_LIMIT
@@ -37,7 +38,7 @@ WORDS = {3: "three", 5: "five"}
         ("dbus-api", f"At most {methods.OPEN_CALLS:_} calls may wait".replace("_", " ")),
         ("dbus-api", f"Text from programs has at most {TEXT_LIMIT} characters"),
         ("dbus-api", f"an error's message has at most {ERROR_TEXT_LIMIT}."),
-        ("dbus-api", f"cut after {methods.CONTEXT_LIMIT} characters"),
+        ("dbus-api", f"cut after {CONTEXT_LIMIT} characters"),
         ("dbus-api", f"at most {1 / STEP:.0f} times a second, and in steps of"),
         ("dbus-api", f"Writes many properties of up to {methods.CHANGES_LIMIT} objects"),
         ("dbus-api", f"most {holds.HOLDS} holds"),

@@ -617,6 +617,7 @@ async def test_a_listener_hears_what_was_and_what_has_changed(desk: Desk) -> Non
     assert origin.kind == "server"
 
 
+@pytest.mark.mistakes
 @on_a_desk
 async def test_a_listener_that_fails_does_not_stop_the_others(desk: Desk) -> None:
     heard: list[Any] = []
@@ -773,6 +774,7 @@ async def test_what_is_said_of_a_stream_is_said_when_all_have_heard_of_it(desk: 
     assert heard[4:] == ["11 0.5", "said"]
 
 
+@pytest.mark.mistakes
 @on_a_desk
 async def test_what_cannot_be_said_keeps_nobody_else_waiting(desk: Desk) -> None:
     heard: list[str] = []

@@ -20,16 +20,16 @@ def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
     return DONE
 
 
-def parse_amount(text: str) -> float:
-    """Read a volume such as 50% or 0.5 as a number, 1.0 = 100 %. Raises UsageError."""
+def parse_amount(text: str, around: str = "{}") -> float:
+    """Read a volume such as 50% or 0.5 as a number, 1.0 = 100 %. Raises UsageError, with the sign `around` it."""
     number = text.removesuffix("%")
     if not number or number.strip("0123456789.") or number.count(".") > 1 or number == ".":
-        raise UsageError(f"'{text}' is not a volume; write it as 50% or 0.5.")
+        raise UsageError(f"'{around.format(text)}' is not a volume; write it as 50% or 0.5.")
     if text.endswith("%"):
         return round(float(number) / 100, 4)
     if float(number) > _LOUDEST_BARE:
         raise UsageError(
-            f"'{text}' could be percent or a factor; write {text}% or a number up to {_LOUDEST_BARE}."
+            f"'{around.format(text)}' could be percent or a factor; write {around.format(text + '%')} or a number up to {_LOUDEST_BARE}."
         )
     return round(float(number), 4)
 
@@ -37,11 +37,13 @@ def parse_amount(text: str) -> float:
 def parse_change(text: str) -> tuple[float, bool]:
     """Read a volume or a step (+5%, 5%-), and say whether it is a step. Raises UsageError."""
     for sign in "+-":
-        if text.startswith(sign) or text.endswith(sign):
-            amount = parse_amount(
-                text.removeprefix(sign) if text.startswith(sign) else text.removesuffix(sign)
-            )
-            return (-amount if sign == "-" else amount), True
+        if text.startswith(sign):
+            amount = parse_amount(text.removeprefix(sign), f"{sign}{{}}")
+        elif text.endswith(sign):
+            amount = parse_amount(text.removesuffix(sign), f"{{}}{sign}")
+        else:
+            continue
+        return (-amount if sign == "-" else amount), True
     return parse_amount(text), False
 
 
@@ -78,8 +80,7 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
         wire.call("SetLock", "sb", arguments[0], name == "lock")
         return []
     if name == "cap":
-        cap = -1.0 if arguments[1] == "off" else parse_amount(arguments[1])
-        wire.call("SetCap", "sd", arguments[0], cap)
+        wire.call("SetCap", "sd", arguments[0], _cap(arguments[1]))
         return []
     method, signature = {
         "default": ("SetDefault", "s"),
@@ -90,6 +91,15 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
     }[name]
     wire.call(method, signature, *arguments)
     return []
+
+
+def _cap(word: str) -> float:
+    if word == "off":
+        return -1.0
+    try:
+        return parse_amount(word)
+    except UsageError as error:
+        raise UsageError(f"{error} 'off' takes a cap away.") from error
 
 
 def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[str]:

@@ -148,7 +148,9 @@ def _add(options: argparse.Namespace) -> None:
         raise UsageError("'rules add' needs --name and --match, or rules as TOML on its standard input.")
     else:
         tables = plain_rules(Path("stdin"), sys.stdin.buffer.read())
-    if len(tables) == 1:
+    if not tables:  # as where nothing was suggested
+        print("there is no rule to add")
+    elif len(tables) == 1:
         _asked(("AddRule", "a{sv}i", [_typed(tables[0]), place - 1 if place > 0 else -1]))
     else:
         ((revision, rules),) = _asked(_LIST)
@@ -204,7 +206,7 @@ def _edit(_options: argparse.Namespace) -> None:
     except (CommandError, ConfigError) as error:
         raise CommandError(f"{error} Nothing has changed; your text is kept in {kept}.") from error
     kept.unlink()
-    print(f"{len(rules)} rules of the service are in force")
+    print(f"the service has {len(rules)} {'rule' if len(rules) == 1 else 'rules'} now")
 
 
 def _remove(options: argparse.Namespace) -> None:

@@ -185,10 +185,8 @@ def _change(selector: str, name: str, value: Any) -> str:
             if len(set(value)) <= 1:
                 return ""
             words = f"channels {' '.join(percent(level) for level in value)}"
-        case "Device", str():
-            words = f"device {selector_of(value) or value or 'none'}"
-        case (("DefaultSink" | "DefaultSource"), str()):
-            words = f"{_kebab(name)} {selector_of(value) or value or 'none'}"
+        case (("Device" | "DefaultSink" | "DefaultSource"), str()):
+            words = f"{_kebab(name)} {selector_of(value) or value.strip('/') or 'none'}"
         case _, bool():
             words = f"{_kebab(name)} {'yes' if value else 'no'}"
         case _, (str() | int() | float()):

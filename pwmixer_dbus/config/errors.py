@@ -12,7 +12,6 @@ from pwmixer_dbus.core.records import dataclass
 
 KeyPath = tuple[str | int, ...]
 
-_SHOWN = 40  # characters of a wrong value or key that a message repeats
 _TOKEN = re.compile(
     r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}'''  # strings that may run over lines
     r"""|"(?:\\.|[^"\\])*"|'[^']*'|\#[^\n]*|[\[\]{}\n]""",
@@ -36,33 +35,6 @@ def key_text(path: KeyPath) -> str:
             is_bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
             text += f"{'.' if text else ''}{part if is_bare else json.dumps(part, ensure_ascii=False)}"
     return text
-
-
-def literal(value: object) -> str:
-    """Write text, a number or a boolean as TOML does."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value).lower()  # also 1e-05, inf and nan are TOML
-
-
-def value_text(value: object) -> str:
-    """Repeat a value of the file in a message: as TOML writes it where that is short, else say what it is."""
-    match value:
-        case int() if value.bit_length() > 64:  # noqa: PLR2004 - Python refuses to print very long ones
-            return "a number of more than 64 bits"
-        case str():
-            return literal(shortened(value))
-        case Mapping():
-            return "a table"
-        case list():
-            return "an array"
-        case _:
-            return literal(value)
-
-
-def shortened(text: str) -> str:
-    """Cut text that is too long to be repeated in a message."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def lines_of(text: str, paths: Iterable[KeyPath]) -> list[int | None]:

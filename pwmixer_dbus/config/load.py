@@ -12,11 +12,12 @@ from itertools import groupby
 from pathlib import Path
 
 from pwmixer_dbus.config import quick
-from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of, literal, shortened
+from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of
 from pwmixer_dbus.config.paths import config_home
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.rules import Rule, rule_to_plain
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.words import literal, shortened
 
 _SIZE_LIMIT = 1024 * 1024
 PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
@@ -243,10 +244,16 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
     settings = quick.settings_of(document)
     if settings is not None:
         return settings
-    from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
+    try:
+        from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
 
-    from pwmixer_dbus.config.schema import Document, problems  # noqa: PLC0415 - likewise
-
+        from pwmixer_dbus.config.schema import Document, problems  # noqa: PLC0415 - likewise
+    except Exception as error:  # an upgrade, or half of one, may raise anything
+        sentence = (
+            "something in it is wrong; pydantic, which would say what, cannot be loaded "
+            f"({_first_line(error)}): install it again, and restart the service if it has been upgraded"
+        )
+        raise _problem(path, sentence) from error
     try:
         return Document.model_validate(document).to_settings()
     except ValidationError as error:
@@ -259,6 +266,10 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
         if error.error_count() > len(found):
             lines.append(problem_line(path, f"and {error.error_count() - len(found)} more problems"))
         raise ConfigError("\n".join(lines)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return shortened((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def short_key(path: KeyPath) -> str:

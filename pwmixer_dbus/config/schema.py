@@ -13,11 +13,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from pwmixer_dbus.config import quick
-from pwmixer_dbus.config.errors import KeyPath, key_text, shortened, value_text
+from pwmixer_dbus.config.errors import KeyPath, key_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.words import shortened, value_text
 
 _DEFAULTS = Settings()
 _RULES = ("rules",)

@@ -61,11 +61,15 @@ Slot = tuple[type, Key]
 Command = SetVolume | SetMuted | MoveStream | SetDefault | SetPort | SetProfile
 
 
+CONTEXT_LIMIT = 128
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who wanted something and why: `kind` is user, undo, fade, rule, memory or server.
 
-    `fade` is a step of a fade, on its way to what a user wants. `client` is a bus name or program.
+    `fade` is a step of a fade, on its way to what a user wants. `client` is a bus name or program; `context` is at most
+    CONTEXT_LIMIT characters where a client gives it.
     """
 
     kind: str

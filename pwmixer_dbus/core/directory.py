@@ -20,20 +20,20 @@ age: Callable[[Key], tuple[int, Kind]] = itemgetter(1, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """The key of each stream by its number; those of a client and of a group, oldest first, while there are some."""
+    """The key of each stream by its number, as it is written; those of a client and of a group, oldest first, while there are some."""
 
-    numbers: Mapping[int, Key] = field(default_factory=dict)
+    numbers: Mapping[str, Key] = field(default_factory=dict)
     clients: Mapping[int, tuple[Key, ...]] = field(default_factory=dict)
     groups: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
 
 
 def directory_of(streams: Iterable[Stream]) -> Directory:
     """Return the directory of these streams."""
-    numbers: dict[int, Key] = {}
+    numbers: dict[str, Key] = {}
     clients: dict[int, list[Key]] = {}
     groups: dict[str, list[Key]] = {}
     for stream in streams:
-        key = numbers[stream.number] = stream.kind, stream.index
+        key = numbers[str(stream.number)] = stream.kind, stream.index
         if stream.client is not None:
             clients.setdefault(stream.client, []).append(key)
         if stream.group:
@@ -55,10 +55,10 @@ def entered(directory: Directory, was: Stream | None, now: Stream | None) -> Dir
     key = stream.kind, stream.index
     (number, client, group), (next_number, next_client, next_group) = before, after
     numbers = directory.numbers
-    if number != next_number and numbers.get(number) == key:
-        numbers = without(numbers, number)
+    if number != next_number and numbers.get(str(number)) == key:
+        numbers = without(numbers, str(number))
     return Directory(
-        numbers=with_entry(numbers, next_number, key) if next_number not in {0, number} else numbers,
+        numbers=with_entry(numbers, str(next_number), key) if next_number not in {0, number} else numbers,
         clients=_moved(directory.clients, client, next_client, key),
         groups=_moved(directory.groups, group or None, next_group or None, key),
     )

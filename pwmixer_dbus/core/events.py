@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Server, Stream
+from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import Settings
 
@@ -24,6 +24,14 @@ class Seen(NamedTuple):
     """One object as the server shows it now; new or changed."""
 
     record: Device | Stream | Client | Card | Server
+
+
+class Levelled(NamedTuple):
+    """How loud a stream is that shows nothing else than when it was seen last, which may be as loud."""
+
+    key: Key
+    channels: tuple[float, ...]
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +125,7 @@ class Capped:
 Event = (
     Snapshot
     | Seen
+    | Levelled
     | Gone
     | Disconnected
     | AppWanted

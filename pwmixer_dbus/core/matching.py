@@ -6,8 +6,7 @@ is looked at but what rules ask for, and each text is folded at most once. Reaso
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pwmixer_dbus.core.model import NO_PROPERTIES, Key, Stream, clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, is_sure, literals_of, pattern_text
@@ -69,6 +68,7 @@ class Outcome:
 class Prepared:
     """Rules made ready. `tests` has for each rule its conditions' fields and tests, cheap ones first.
 
+    `actions` has for each rule what it sets: each action, with its value and that of its companion.
     `by_text` has for a field and a folded text the places of the rules that ask for just that; `by_part` for a field what
     finds the places of those that ask for a part of its text, and of which of them that is only so where the text is sure;
     `always` the places of all others. `by_device` are those that ask for a device, and `by_title` is whether any asks for
@@ -78,6 +78,7 @@ class Prepared:
 
     rules: tuple[Rule, ...]
     tests: tuple[tuple[tuple[str, Callable[[Texts], bool]], ...], ...]
+    actions: tuple[tuple[tuple[str, Mapping[str, object]], ...], ...]
     by_text: Mapping[str, Mapping[str, frozenset[int]]]
     by_part: Mapping[str, tuple[Callable[[str], frozenset[int]], frozenset[int]]]
     always: tuple[int, ...]
@@ -99,8 +100,6 @@ _ACTIONS: Final = (
     "hide",
     "ignore",
 )
-_DECISIONS: Final = attrgetter(*_ACTIONS)
-_OPEN: Final = tuple(zip(_ACTIONS, _DECISIONS(_DEFAULTS), strict=True))
 _COMPANIONS: Final = {"to": "force", "volume": "locked"}
 _PROPERTIES: Final = {"binary": "application.process.binary", "role": "media.role"}
 
@@ -111,7 +110,7 @@ def facts(ready: Prepared, state: MixerState, stream: Stream) -> dict[str, str]:
     Where it is the same as before, so is what the rules want.
     """
     identity = stream.identity
-    known = {"app_id": identity.app_id, "app_name": identity.name, "direction": stream.kind.value}
+    known: dict[str, str] = {"app_id": identity.app_id, "app_name": identity.name, "direction": stream.kind}
     if ready.by_title:
         known["media_name"] = stream.media_name
     if ready.properties:
@@ -150,6 +149,7 @@ def prepared(rules: Sequence[Rule]) -> Prepared:
         tests=tuple(
             tuple((c.field, _test(c)) for c in sorted(rule.conditions, key=_dearness)) for rule in rules
         ),
+        actions=tuple(_actions(rule) for rule in rules),
         by_text=by_text,
         by_part={name: (finder(of), unsure.get(name, frozenset())) for name, of in by_part.items()},
         always=tuple(always),
@@ -169,11 +169,11 @@ def outcome(ready: Prepared, known: Facts) -> Outcome:
                 break
         else:
             rule = ready.rules[place]
-            matched.append(rule)
+            matched.append(place)
             subject.join(rule.group)
             if not rule.goes_on:
                 break
-    return _merged(matched) if matched else NOTHING
+    return _merged(ready, matched) if matched else NOTHING
 
 
 class Outcomes:
@@ -389,15 +389,22 @@ def _verdict(condition: Condition, texts: Texts) -> tuple[bool, str]:
     return False, f"{subject}, not {' or '.join(wanted)}"
 
 
-def _merged(matched: Sequence[Rule]) -> Outcome:
+def _actions(rule: Rule) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """List the actions that a rule sets, each with its value and that of its companion."""
+    return tuple(
+        (action, {each: getattr(rule, each) for each in (action, _COMPANIONS.get(action, action))})
+        for action in _ACTIONS
+        if getattr(rule, action) != getattr(_DEFAULTS, action)
+    )
+
+
+def _merged(ready: Prepared, matched: Sequence[int]) -> Outcome:
     """Take each action from the first rule that sets it."""
     decided_by: dict[str, Rule] = {}
-    values: dict[str, object] = {}
-    for rule in matched:
-        for (action, nothing), value in zip(_OPEN, _DECISIONS(rule), strict=True):
-            if value != nothing and action not in decided_by:
-                decided_by[action] = rule
-                values[action] = value
-                if companion := _COMPANIONS.get(action):
-                    values[companion] = getattr(rule, companion)
-    return Outcome(matched=tuple(matched), decided_by=decided_by, **values)  # type: ignore[arg-type]  # each is a field of Rule by its name
+    values: dict[str, Any] = {}
+    for place in matched:
+        for action, said in ready.actions[place]:
+            if action not in decided_by:
+                decided_by[action] = ready.rules[place]
+                values |= said
+    return Outcome(matched=tuple([ready.rules[place] for place in matched]), decided_by=decided_by, **values)

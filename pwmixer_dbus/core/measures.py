@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pwmixer_dbus.core.commands import Command
-from pwmixer_dbus.core.events import Event, Gone, Seen
+from pwmixer_dbus.core.events import Event, Gone, Levelled, Seen
 from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Record, Stream
 from pwmixer_dbus.core.state import Change
 from pwmixer_dbus.core.tally import (
@@ -138,16 +138,14 @@ class Measures:
 
     def applied(self, event: Event, *, changed: bool) -> None:
         """Note an event that has just been applied."""
-        if type(event) is Seen:
-            self.seen(place_of(event.record), changed=changed)
+        if type(event) is Levelled:
+            self._applied(SEEN, event.key, changed=changed)
+        elif type(event) is Seen:
+            self._applied(SEEN, place_of(event.record), changed=changed)
         elif type(event) is Gone:
             self._applied(GONE, (event.kind, event.index), changed=changed)
         else:
             self._applied(APPLIED, None, changed=changed)
-
-    def seen(self, about: About, *, changed: bool) -> None:
-        """Note that the state has just been shown an object, as `applied` does."""
-        self._applied(SEEN, about, changed=changed)
 
     def _applied(self, what: int, about: About | None, *, changed: bool) -> None:
         now = self.applied_at = self.clock()

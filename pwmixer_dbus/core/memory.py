@@ -568,8 +568,8 @@ def intent_of(
     1. Only a volume or mute of what was there before and still is, and the wish for an application, can be an intent.
        A move is none: it lasts as long as the stream, until the person has it remembered.
     2. A setting that we wrote ourselves within `ECHO` seconds: if a user asked for that, it is what the user *asked*,
-       which may differ from what a device makes of it; if a rule, a duck, a scene, a step of a fade or our own
-       enforcement did, nothing.
+       which may differ from what a device makes of it; if a rule, a step of a fade or our own enforcement did,
+       nothing.
     3. What came with a user's request counts, at any time.
     4. What another program did (origin server, or in the midst of a fade, which gives way) counts as a person's doing,
        unless it may as well be the program's own or the session manager's: within `grace` seconds of birth, within

@@ -41,6 +41,26 @@ def device_of(state: MixerState, selector: str, resolved: Callable[[str], Sequen
     return target
 
 
+def stream_of(state: MixerState, selector: str, targets: Iterable[Target]) -> Stream:
+    """Return the one stream that a selector's targets are or have.
+
+    Raises InvalidArgumentError for what has no streams by its nature, NotFoundError where nothing plays or records now, and
+    AmbiguousError, which names them, where several do.
+    """
+    streams: dict[Key, Stream] = {}
+    for target in targets:
+        match target:
+            case Stream():
+                streams[target.kind, target.index] = target
+            case App() | Group():
+                streams.update(((s.kind, s.index), s) for s in state.streams_of(target))
+            case _:
+                raise InvalidArgumentError(f"{selector_of(target)} is no stream; use stream:N.")
+    if not streams:
+        raise NotFoundError(f"“{clean(selector)}” has no stream now.")
+    return only(selector, tuple(streams.values()))
+
+
 def moves(
     state: MixerState, selector: str, targets: Iterable[Target], device: Device
 ) -> list[tuple[Plan, tuple[Stream, ...]]]:

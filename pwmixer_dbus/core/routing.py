@@ -23,7 +23,10 @@ comes up, where it has no other reason to be; if the default is found to be ther
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 from operator import attrgetter
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pwmixer_dbus.core.commands import SERVER, Command, MoveStream, Origin, Slot
 from pwmixer_dbus.core.events import Routed
@@ -55,8 +58,7 @@ RETRY = 1.0
 """Seconds after which a move that failed is tried again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(NamedTuple):
     """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
 
     `mover` says who has asked just now for a stream to be moved to where it is: what else is asked of it meanwhile, as a
@@ -66,7 +68,7 @@ class World:
 
     state: MixerState
     wants: Callable[[Stream], Outcome]
-    pending: Mapping[Slot, Command] = field(default_factory=dict)
+    pending: Mapping[Slot, Command] = MappingProxyType({})
     mover: Callable[[Stream], Origin] = lambda _: SERVER
     is_held: Callable[[Stream], bool] = lambda _: False
     waits: Callable[[Stream], bool] = lambda _: False
@@ -124,29 +126,71 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
-    """What to do: moves with their reasons, what to say of them, and when to look at all again without a cause.
-
-    `again_at` is about the streams that were looked at, None where none of them needs it: what was planned of others
-    stands. `gone` are streams of which nothing need be kept. `doubtful` are streams that have come to where only
-    another default than we know would lead them.
-    """
-
-    routing: Routing
-    gone: tuple[Key, ...] = ()
-    moves: tuple[tuple[MoveStream, str], ...] = ()
-    routed: tuple[Routed, ...] = ()
-    applied: tuple[Applied, ...] = ()
-    again_at: float | None = None
-    doubtful: tuple[Key, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """Where a stream should be, and by whose wish: `person`, `rule NAME`, `preference`, or "" for the default after those."""
 
     device: Device
     by: str
+
+
+class Decided(NamedTuple):
+    """What was decided of one stream: its `placement`, None while it is on its way, and where it should be.
+
+    `step` is True for a move, False where it is suspended just now, None where nothing is done. `by` is what keeps it
+    where it is, None where that is not to be told.
+    """
+
+    stream: Stream
+    outcome: Outcome
+    placement: Placement | None
+    goal: Goal | None = None
+    step: bool | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What to do: moves with their reasons; and what to say of them, made when it is asked for, since a move does not wait for it.
+
+    `gone` are streams of which nothing need be kept. `doubtful` are streams that have come to where only another default
+    than we know would lead them. `decided` is of the streams that were looked at, at a time.
+    """
+
+    routing: Routing
+    gone: tuple[Key, ...] = ()
+    moves: tuple[tuple[MoveStream, str], ...] = ()
+    doubtful: tuple[Key, ...] = ()
+    decided: tuple[Decided, ...] = ()
+    at: float
+
+    @property
+    def routed(self) -> tuple[Routed, ...]:
+        """What is decided of the streams that were looked at, where they do not say so already."""
+        told = (_told(each.stream, each.by, each.outcome) for each in self.decided if each.by is not None)
+        return tuple(chain.from_iterable(told))
+
+    @property
+    def applied(self) -> tuple[Applied, ...]:
+        """What has become of the wishes of rules."""
+        return tuple(
+            Applied(
+                rule=each.placement.rule,
+                stream=(each.stream.kind, each.stream.index),
+                device=each.goal.device,
+                outcome="moving" if each.step else "suspended",
+            )
+            for each in self.decided
+            if each.placement is not None
+            and each.goal is not None
+            and each.placement.rule
+            and each.step is not None
+        )
+
+    @property
+    def again_at(self) -> float | None:
+        """When to look at these streams again without a cause, None where none of them needs it: what was planned of others stands."""
+        times = (_times(each.placement, self.at) for each in self.decided if each.placement is not None)
+        return min(chain.from_iterable(times), default=None)
 
 
 def follow(routing: Routing, world: World, changes: Sequence[Change], now: float) -> Steps | None:
@@ -172,14 +216,11 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
         if _is_cause(change):
             concerned.append(key)
         known = routing.placements.get(key)
-        now_at = _after_move(
-            known or Placement(born_at=now),
-            state,
-            change,
-            world.mover(record),
-            now=now,
-            unrest_at=routing.unrest_at,
-        )
+        now_at = known or Placement(born_at=now)
+        before = change.before
+        if isinstance(before, Stream) and record.device != before.device:
+            origin = world.mover(record)
+            now_at = _after_move(now_at, state, before, record, origin, now=now, unrest_at=routing.unrest_at)
         if now_at is not known:
             noted[key] = now_at
     if not (is_unrest or concerned or gone or noted):
@@ -222,10 +263,10 @@ def _doubtful(state: MixerState, noted: Mapping[Key, Placement]) -> Iterable[Key
 
 def speaks_against_default(state: MixerState, stream: Stream) -> bool:
     """Whether a stream has no reason that we know to be where it is, and is not where the default would lead it."""
-    default = state.default(stream.kind.devices)
-    if default is None or stream.device is None or stream.device == default.index or stream.routed_by:
+    if stream.device is None or stream.routed_by or not stream.is_linked_for_it or is_pinned(stream):
         return False
-    return stream.is_linked_for_it and not is_pinned(stream)
+    default = state.default(stream.kind.devices)
+    return default is not None and stream.device != default.index
 
 
 def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
@@ -244,10 +285,9 @@ def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
 def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> Steps:
     """Return what brings these streams where they should be; also after the rules changed, and at `again_at`."""
     state = world.state
-    placements = routing.placements
-    moves, applied = [], []
-    routed: list[Routed] = []
-    again_at: list[float] = []
+    placements, led = routing.placements, routing.led
+    moves: list[tuple[MoveStream, str]] = []
+    decided: list[Decided] = []
     for key in keys:
         stream = state.streams.get(key)
         if stream is None:
@@ -262,36 +302,33 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         placement = _judged(placement, state, stream, outcome, now)
         if world.is_held(stream):
             placements = with_entry(placements, key, placement)
-            again_at += _times(placement, now)
+            decided.append(Decided(stream, outcome, placement))
             continue
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
-        command = None if goal is None else MoveStream(key=key, device=goal.device.index)
         is_there = goal is not None and goal.device.index == stream.device
-        if command is not None and not is_there and world.pending.get((MoveStream, key)) == command:
-            routed += _told(stream, stream.routed_by, outcome)
-            continue  # it is on its way there, and its end will be a cause
+        if goal is not None and not is_there:
+            pending = world.pending.get((MoveStream, key))
+            if pending is not None and pending == MoveStream(key=key, device=goal.device.index):
+                decided.append(Decided(stream, outcome, None, by=stream.routed_by))
+                continue  # it is on its way there, and its end will be a cause
         placement, step = _step(placement, stream, goal, now)
         placements = with_entry(placements, key, placement)
-        again_at += _times(placement, now)
-        if goal is not None and command is not None and step:
-            moves.append((command, f"{goal.by or 'no rule'} wants it on {goal.device.name}"))
+        if goal is not None and step:
+            reason = f"{goal.by or 'no rule'} wants it on {goal.device.name}"
+            moves.append((MoveStream(key=key, device=goal.device.index), reason))
             if goal.by not in {"", "person"}:
-                routing = replace(routing, led=_with_led(routing.led, stream))
-        if goal is not None and placement.rule and step is not None:
-            became = "moving" if step else "suspended"
-            applied.append(Applied(rule=placement.rule, stream=key, device=goal.device, outcome=became))
-        routed += _told(stream, goal.by if goal is not None and is_there else "", outcome)
-    routing = replace(routing, placements=placements)
+                led = _with_led(led, stream)
+        by = goal.by if goal is not None and is_there else ""
+        decided.append(Decided(stream, outcome, placement, goal, step, by))
     return Steps(
-        routing=routing,
+        routing=replace(routing, placements=placements, led=led),
         moves=tuple(moves),
-        routed=tuple(routed),
-        applied=tuple(applied),
-        again_at=min(again_at, default=None),
+        decided=tuple(decided),
+        at=now,
     )
 
 
-def _told(stream: Stream, by: str, outcome: Outcome) -> Iterable[Routed]:
+def _told(stream: Stream, by: str, outcome: Outcome) -> tuple[Routed, ...]:
     """Say what is decided of a stream, where that is not what it says already."""
     max_volume = None if outcome.ignore else outcome.max_volume
     decided = (
@@ -341,12 +378,13 @@ def wish_of(placement: Placement, world: World, stream: Stream) -> tuple[Outcome
     """
     outcome = world.wants(stream)
     here = world.state.device_of(stream)
-    found = world.state.device_named(stream.kind.devices, placement.found_on)
-    if placement.rule and found is not here and (found is not None or not placement.found_on):
-        before = world.wants(replace(stream, device=None if found is None else found.index))
-        if before.to:
-            by = {**outcome.decided_by, "to": before.decided_by["to"]}
-            return replace(outcome, to=before.to, force=before.force, decided_by=by), placement.found_on
+    if placement.rule:
+        found = world.state.device_named(stream.kind.devices, placement.found_on)
+        if found is not here and (found is not None or not placement.found_on):
+            before = world.wants(replace(stream, device=None if found is None else found.index))
+            if before.to:
+                by = {**outcome.decided_by, "to": before.decided_by["to"]}
+                return replace(outcome, to=before.to, force=before.force, decided_by=by), placement.found_on
     return outcome, "" if here is None else here.name
 
 
@@ -530,12 +568,16 @@ def _is_cause(change: Change) -> bool:
 
 
 def _after_move(
-    placement: Placement, state: MixerState, change: Change, origin: Origin, *, now: float, unrest_at: float
+    placement: Placement,
+    state: MixerState,
+    before: Stream,
+    after: Stream,
+    origin: Origin,
+    *,
+    now: float,
+    unrest_at: float,
 ) -> Placement:
-    """Note who has moved a stream, if it has been moved."""
-    before, after = change.before, change.after
-    if not (isinstance(before, Stream) and isinstance(after, Stream)) or after.device == before.device:
-        return placement
+    """Note who has moved a stream that is on another device than before."""
     device = state.device_of(after)
     name = "" if device is None else device.name
     is_explained = is_settling(placement, unrest_at, now)
@@ -589,11 +631,11 @@ def _step(
     if goal.device.index == stream.device:
         there = goal.device.name
         return replace(placement, rule=rule, preferred=preferred, placed_on=there, arrived=False), None
-    if now < placement.rest_until:
-        return placement, None
     # To bring it back is a correction, and so is to send it on at its arrival, without any other cause; else it goes to
     # another device because there is a better one, or no other.
     is_correction = placement.placed_on == goal.device.name or placement.arrived
+    if now < placement.rest_until and (placement.rests or is_correction):
+        return placement, None
     tries = _recent(placement.tries, now) if is_correction else placement.tries
     if len(tries) > TRIES:
         rest = min(FIRST_REST * 2**placement.rests, LAST_REST)
@@ -601,7 +643,14 @@ def _step(
         return replace(
             placement, rule=rule, preferred=preferred, tries=(), rests=rests, rest_until=until
         ), False
+    if tries and not placement.tries and _is_being_linked(placement, now):
+        return replace(placement, tries=tries, rest_until=now + RETRY), None
     return replace(placement, rule=rule, preferred=preferred, tries=tries, arrived=False), True
+
+
+def _is_being_linked(placement: Placement, now: float) -> bool:
+    """Whether the session manager had begun to link a new stream when we sent it elsewhere: then it leads it there next, by itself."""
+    return placement.linked and not placement.found_on and now - placement.born_at < SETTLE
 
 
 def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:

@@ -3,7 +3,6 @@
 `KEYS` and `FIELDS` are the one description of the form; what reads it, its messages and the documentation follow them.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -12,6 +11,7 @@ from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, parse_pattern, pattern_text
 from pwmixer_dbus.core.records import dataclass
+from pwmixer_dbus.core.words import value_text
 
 RULE_LIMIT: Final = 1000
 PATTERNS_LIMIT: Final = 64
@@ -222,7 +222,7 @@ def rule_from_plain(plain: Mapping[str, object]) -> Rule:
     """
     origin = plain.get("origin", "service")
     if origin not in ORIGINS:
-        raise InvalidArgumentError(f"origin: must be one of {_listed(ORIGINS)}, not {_shown(origin)}.")
+        raise InvalidArgumentError(f"origin: must be one of {_listed(ORIGINS)}, not {value_text(origin)}.")
     rule, problems = read_rule({k: v for k, v in plain.items() if k != "origin"}, origin=str(origin))
     if rule is None:
         told = [f"{_path_text(problem.path)}: {problem.sentence}" for problem in problems[:PROBLEM_LIMIT]]
@@ -262,7 +262,7 @@ def read_rule(
         try:
             fields[key.field] = key.read(value)
         except _WrongError:
-            sentence = f"must be {key.allowed}, not {_shown(value)}"
+            sentence = f"must be {key.allowed}, not {value_text(value)}"
             problems.append(RuleProblem(path=(key.key,), sentence=sentence))
     if "name" not in plain:
         problems.append(RuleProblem(path=(), sentence='needs a name, such as name = "Music"'))
@@ -293,7 +293,7 @@ def _read_match(match: object, problems: list[RuleProblem]) -> tuple[Condition, 
     if not isinstance(match, Mapping) or not match:
         sentence = 'needs a condition, such as match.app = "firefox"; match.direction = "playback" is for all that plays'
         if match is not None and not isinstance(match, Mapping):
-            sentence = f'must be {_MATCH}, such as match.app = "firefox", not {_shown(match)}'
+            sentence = f'must be {_MATCH}, such as match.app = "firefox", not {value_text(match)}'
         problems.append(RuleProblem(path=() if match is None else ("match",), sentence=sentence))
         return ()
     written: list[tuple[Path, str, object]] = []
@@ -304,9 +304,7 @@ def _read_match(match: object, problems: list[RuleProblem]) -> tuple[Condition, 
         elif name == "properties" and isinstance(value, Mapping):
             written += [((*path, str(key)), f"{PROPERTY}{key}", entry) for key, entry in value.items()]
         elif name == "properties":
-            sentence = (
-                f'must be a table, such as properties."media.role" = "game" under match, not {_shown(value)}'
-            )
+            sentence = f'must be a table, such as properties."media.role" = "game" under match, not {value_text(value)}'
             problems.append(RuleProblem(path=path, sentence=sentence))
         else:
             problems.append(
@@ -349,13 +347,15 @@ def _is_property(field: object) -> bool:
 def _read_patterns(path: Path, field: str, value: object, problems: list[RuleProblem]) -> tuple[Pattern, ...]:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not 1 <= len(texts) <= PATTERNS_LIMIT:
-        problems.append(RuleProblem(path=path, sentence=f"must be {_PATTERN}, not {_shown(value)}"))
+        problems.append(RuleProblem(path=path, sentence=f"must be {_PATTERN}, not {value_text(value)}"))
         return ()
     patterns = []
     for place, text in enumerate(texts):
         at: Path = path if isinstance(value, str) else (*path, place)
         if not isinstance(text, str):
-            problems.append(RuleProblem(path=at, sentence=f"must be a pattern in quotes, not {_shown(text)}"))
+            problems.append(
+                RuleProblem(path=at, sentence=f"must be a pattern in quotes, not {value_text(text)}")
+            )
             continue
         try:
             pattern = parse_pattern(text)
@@ -367,7 +367,7 @@ def _read_patterns(path: Path, field: str, value: object, problems: list[RulePro
             and pattern.kind is PatternKind.EXACT
             and pattern.text.casefold() not in DIRECTIONS
         ):
-            sentence = f"must be one of {_listed(DIRECTIONS)}, not {_shown(text)}"
+            sentence = f"must be one of {_listed(DIRECTIONS)}, not {value_text(text)}"
             problems.append(RuleProblem(path=at, sentence=sentence))
         patterns.append(pattern)
     return tuple(patterns)
@@ -397,23 +397,3 @@ def _path_text(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{clean(part, NAME_LIMIT)}"
     return text or "rule"
-
-
-def _shown(value: object) -> str:
-    """Repeat a value in a message where it is short, else say what it is."""
-    match value:
-        case str():
-            cut = value if len(value) <= 40 else f"{value[:40]}…"  # noqa: PLR2004 - enough to recognise it
-            return json.dumps(cut, ensure_ascii=False)
-        case bool():
-            return str(value).lower()
-        case int() if value.bit_length() > 64:  # noqa: PLR2004 - Python refuses to print very long ones
-            return "a number of more than 64 bits"
-        case int() | float():
-            return str(value)
-        case Mapping():
-            return "a table"
-        case list() | tuple():
-            return f"a list of {len(value)}"
-        case _:
-            return "something else"

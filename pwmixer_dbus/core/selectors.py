@@ -20,6 +20,7 @@ from pwmixer_dbus.core.state import MixerState
 
 Target = Device | Stream | App | Group | Card
 Named = TypeVar("Named", Device, App, Group, Card)
+Some = TypeVar("Some", bound=Target)
 Names = tuple[Callable[[Named], tuple[str, ...]], ...]
 """What something may be called by, better names first; what comes later is only looked at where nothing has an earlier one."""
 
@@ -80,10 +81,10 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
     raise InvalidArgumentError(f"“{clean(form)}:” is no kind of target; use {FORMS}.{_hint(state, selector)}")
 
 
-def only(selector: str, targets: Sequence[Target]) -> Target:
+def only(selector: str, targets: Sequence[Some]) -> Some:
     """Return the only one of the targets that a selector means; raises AmbiguousError for several."""
     if len(targets) > 1:
-        raise _ambiguous(selector, targets)
+        raise _ambiguous(selector, targets, "Only one can be meant here: name it.")
     return targets[0]
 
 
@@ -113,7 +114,7 @@ def _named(candidates: Iterable[Named], name: str, names: Names[Named], selector
         if len(exact) > 1:  # names that differ in case only are told apart by it
             exact = [c for c in known if name in names_of(c)] or exact
         if len(exact) > 1:
-            raise _ambiguous(selector, exact)
+            raise _ambiguous(selector, exact, "Name one of them, or use a glob for all.")
         if exact:
             return tuple(exact)
     if _is_glob(folded):
@@ -159,12 +160,14 @@ def _number(text: str, selector: str) -> int:
 
 
 def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
-    found: tuple[Stream, ...]
+    stream = state.stream_numbered(name)
+    if stream is not None:
+        return (stream,)
+    found: tuple[Stream, ...] = ()
     if not name.isdigit() and _is_glob(name):
         found = tuple(s for s in state.streams.values() if fnmatchcase(str(s.number), name))
-    else:
-        stream = state.stream_numbered(_number(name, selector))
-        found = () if stream is None else (stream,)
+    elif (stream := state.stream_numbered(str(_number(name, selector)))) is not None:  # as of stream:007
+        found = (stream,)
     if not found:
         raise NotFoundError(f"There is no “{clean(selector)}” now; streams come and go with what is playing.")
     return found
@@ -204,8 +207,6 @@ def _line_of(pid: int, parent_of: ParentOf) -> list[int]:
     return line
 
 
-def _ambiguous(selector: str, targets: Iterable[Target]) -> AmbiguousError:
+def _ambiguous(selector: str, targets: Iterable[Target], advice: str) -> AmbiguousError:
     named = ", ".join(selector_of(t) for t in targets)
-    return AmbiguousError(
-        f"“{clean(selector)}” fits several: {clean(named)}. Name one of them, or use a glob for all."
-    )
+    return AmbiguousError(f"“{clean(selector)}” fits several: {clean(named)}. {advice}")

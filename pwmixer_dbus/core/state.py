@@ -24,6 +24,7 @@ from pwmixer_dbus.core.events import (
     Gone,
     Keep,
     Known,
+    Levelled,
     Routed,
     Seen,
     Snapshot,
@@ -84,8 +85,8 @@ class MixerState:
                 return device
         return None
 
-    def stream_numbered(self, number: int) -> Stream | None:
-        """Find a stream by its number."""
+    def stream_numbered(self, number: str) -> Stream | None:
+        """Find a stream by its number, as it is written in a selector or a path."""
         key = self.directory.numbers.get(number)
         return None if key is None else self.streams.get(key)
 
@@ -145,15 +146,19 @@ Result = tuple[MixerState, tuple[Change, ...]]
 
 def apply(state: MixerState, event: Event) -> Result:
     """Return the state after an event, and what differs from before."""
-    known = levelled(state, event.record) if isinstance(event, Seen) else None
-    return known or more_than_levelled(state, event)
+    return levelled(state, event) or more_than_levelled(state, event)
 
 
-def levelled(state: MixerState, shown: Record) -> Result | None:
+def levelled(state: MixerState, event: Event) -> Result | None:
     """Return what `apply` does where nothing new is seen of an object but how loud it is; None where there is more to it.
 
     Of a thousand events in a storm all are such: what a stream belongs to need not be looked at again.
     """
+    if type(event) is Levelled:
+        return _louder(state, event, state.streams.get(event.key))
+    if type(event) is not Seen:
+        return None
+    shown = event.record
     if type(shown) is Stream:
         return _stream_levelled(state, shown)
     return _device_levelled(state, shown) if type(shown) is Device else None
@@ -168,11 +173,15 @@ def _stream_levelled(state: MixerState, shown: Stream) -> Result | None:
         or _STEADY_OF_STREAMS(known) != _STEADY_OF_STREAMS(shown)
     ):
         return None
-    channels, muted = shown.channels, shown.muted
+    return _louder(state, Levelled(key, shown.channels, shown.muted), known)
+
+
+def _louder(state: MixerState, event: Levelled, known: Stream | None) -> Result | None:
+    key, channels, muted = event
+    if known is None or len(channels) != len(known.channels):
+        return None
     if channels == known.channels and muted == known.muted:
         return state, ()
-    if len(channels) != len(known.channels):
-        return None
     stream = replace(known, channels=channels, muted=muted)
     streams = with_entry(state.streams, key, stream)
     change = Change(kind=key[0], before=known, after=stream, is_level=True)
@@ -214,7 +223,9 @@ def more_than_levelled(state: MixerState, event: Event) -> Result:
     if not changes:
         return state, ()
     changes = _with_groups(state, after, changes)
-    return replace(after, generation=state.generation + 1), changes
+    if after.generation == state.generation:
+        after = replace(after, generation=state.generation + 1)
+    return after, changes
 
 
 def _with_groups(before: MixerState, after: MixerState, changes: tuple[Change, ...]) -> tuple[Change, ...]:
@@ -256,6 +267,8 @@ def _applied(state: MixerState, event: Event) -> Result:
         case Snapshot():
             after = _from_snapshot(state, event)
             return after, tuple(_differences(state, after))
+        case Levelled():
+            return state, ()  # of a stream that is not known, or is another one
         case Disconnected():
             return _server_changed(state, replace(state, connected=False))
         case _:
@@ -289,7 +302,7 @@ def _seen(state: MixerState, record: Device | Stream | Client | Card | Server) -
         case Device(is_placeholder=True) | Stream(is_meter=True):
             return _gone(state, record.kind, record.index)  # its name or properties may have come late
         case Stream():
-            return _stream_seen(state, record, state.streams.get((record.kind, record.index)))
+            return _stream_seen(state, record)
         case Device():
             key = (record.kind, record.index)
             before = state.devices.get(key)
@@ -325,14 +338,14 @@ def _gone(state: MixerState, kind: Kind, index: int) -> Result:
     return state, ()
 
 
-def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Result:
-    if known is not None and _same_evidence(known, stream):
-        identity = known.identity
-    else:
-        identity = _identity_of(state, stream, known)
-    number = stream.number or (known.number if known else state.next_number)
-    stream = _as_decided(stream, known or stream, number, identity)
-    if known is not None and stream == known:
+def _stream_seen(state: MixerState, stream: Stream) -> Result:
+    known = state.streams.get((stream.kind, stream.index))
+    if known is None:
+        return _stream_born(state, stream)
+    identity = known.identity if _same_evidence(known, stream) else _identity_of(state, stream, known)
+    number = stream.number or known.number
+    stream = _as_decided(stream, known, number, identity)
+    if stream == known:
         return state, ()
     after = replace(
         state,
@@ -340,8 +353,32 @@ def _stream_seen(state: MixerState, stream: Stream, known: Stream | None) -> Res
         directory=entered(state.directory, known, stream),
         next_number=max(state.next_number, number + 1),
     )
-    after, app_changes = _regrouped(after, stream, known.identity if known else None)
+    after, app_changes = _regrouped(after, stream, known.identity)
     return after, (_change(known, stream), *app_changes)
+
+
+def _stream_born(state: MixerState, stream: Stream) -> Result:
+    """Give a new stream its number and application, in as few steps as can be: a rule's move waits for that."""
+    number = stream.number or state.next_number
+    identity = identify(stream, state.client_of(stream), state.settings.aliases)
+    stream = replace(stream, number=number, identity=identity)
+    key = (stream.kind, stream.index)
+    streams = with_entry(state.streams, key, stream)
+    known = state.apps.get(identity.app_id)
+    app = _joined(streams, known, key, identity)
+    apps, forgotten = _bounded(with_entry(state.apps, identity.app_id, app))
+    after = replace(
+        state,
+        streams=streams,
+        directory=entered(state.directory, None, stream),
+        apps=apps,
+        next_number=max(state.next_number, number + 1),
+        generation=state.generation + 1,
+    )
+    born = Change(key[0], None, stream)
+    if known is not None and app == known:
+        return after, (born, *forgotten)
+    return after, (born, Change(Kind.APP, known, app), *forgotten)
 
 
 def _as_decided(stream: Stream, known: Stream, number: int, identity: Identity) -> Stream:
@@ -419,25 +456,29 @@ def _regrouped(state: MixerState, stream: Stream, previous: Identity | None) -> 
     if previous is not None and previous.app_id != identity.app_id:
         state, changes = _left(state, key, previous)
     known = state.apps.get(identity.app_id)
-    if known is None:
-        app = App(app_id=identity.app_id, name=identity.name, icon_name=identity.icon_name, streams=(key,))
-    elif known.streams and key not in known.streams and age(key) > max(map(age, known.streams)):
-        # As of nearly all: the older ones have named it, and are not gone through again.
-        icon_name = known.icon_name or identity.icon_name
-        app = replace(known, streams=(*known.streams, key), icon_name=icon_name)
-    else:
-        app = _named(state, replace(known, streams=tuple(dict.fromkeys((*known.streams, key)))))
+    app = _joined(state.streams, known, key, identity)
     if app == known:
         return state, changes
-    state, forgotten = _bounded(replace(state, apps=with_entry(state.apps, app.app_id, app)))
-    return state, (*changes, _change(known, app), *forgotten)
+    apps, forgotten = _bounded(with_entry(state.apps, app.app_id, app))
+    return replace(state, apps=apps), (*changes, _change(known, app), *forgotten)
 
 
-def _named(state: MixerState, app: App) -> App:
+def _joined(streams: Mapping[Key, Stream], known: App | None, key: Key, identity: Identity) -> App:
+    """Return the application of this identity with one more stream."""
+    if known is None:
+        return App(app_id=identity.app_id, name=identity.name, icon_name=identity.icon_name, streams=(key,))
+    if known.streams and key not in known.streams and age(key) > max(map(age, known.streams)):
+        # As of nearly all: the older ones have named it, and are not gone through again.
+        icon_name = known.icon_name or identity.icon_name
+        return replace(known, streams=(*known.streams, key), icon_name=icon_name)
+    return _named(streams, replace(known, streams=tuple(dict.fromkeys((*known.streams, key)))))
+
+
+def _named(streams: Mapping[Key, Stream], app: App) -> App:
     """Name an application after its oldest stream, whatever the history; a silent one keeps its name."""
     if not app.streams:
         return app
-    identities = (state.streams[key].identity for key in sorted(app.streams, key=age))
+    identities = (streams[key].identity for key in sorted(app.streams, key=age))
     oldest = next(identities)
     icon_name = oldest.icon_name or next((i.icon_name for i in identities if i.icon_name), "")
     return replace(app, name=oldest.name, icon_name=icon_name)
@@ -452,7 +493,7 @@ def _left(state: MixerState, key: Key, identity: Identity) -> Result:
     rest.remove(key)
     quieter = replace(app, streams=tuple(rest))
     if rest and (app.icon_name or age(key) < min(map(age, rest))):  # else it has named nothing
-        quieter = _named(state, quieter)
+        quieter = _named(state.streams, quieter)
     others = without(state.apps, app.app_id)
     if not quieter.streams and app.app_id.startswith("stream:"):
         return replace(state, apps=others), (_change(app, None),)
@@ -460,15 +501,14 @@ def _left(state: MixerState, key: Key, identity: Identity) -> Result:
     return replace(state, apps=with_entry(others, app.app_id, quieter)), (_change(app, quieter),)
 
 
-def _bounded(state: MixerState) -> Result:
-    surplus = len(state.apps) - KNOWN_APPS
+def _bounded(apps: Mapping[str, App]) -> tuple[Mapping[str, App], tuple[Change, ...]]:
+    surplus = len(apps) - KNOWN_APPS
     if surplus <= 0:
-        return state, ()
-    forgotten = list(islice((app for app in state.apps.values() if not app.streams), surplus))
-    apps = state.apps
+        return apps, ()
+    forgotten = list(islice((app for app in apps.values() if not app.streams), surplus))
     for app in forgotten:
         apps = without(apps, app.app_id)
-    return replace(state, apps=apps), tuple(_change(app, None) for app in forgotten)
+    return apps, tuple(_change(app, None) for app in forgotten)
 
 
 def _apps_wanted(state: MixerState, wishes: Iterable[AppWanted]) -> Result:
@@ -618,9 +658,9 @@ def _regrouped_anew(
     }
     for app_id, keys in members.items():
         app = apps.get(app_id) or App(app_id=app_id, name=app_id)
-        apps[app_id] = _named(state, replace(app, streams=tuple(keys)))
-    bounded, _ = _bounded(replace(state, apps=apps))
-    return lasting({i: app for i, app in bounded.apps.items() if app.streams or not i.startswith("stream:")})
+        apps[app_id] = _named(state.streams, replace(app, streams=tuple(keys)))
+    bounded, _ = _bounded(apps)
+    return lasting({i: app for i, app in bounded.items() if app.streams or not i.startswith("stream:")})
 
 
 def _differences(before: MixerState, after: MixerState) -> Iterator[Change]:

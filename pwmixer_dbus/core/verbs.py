@@ -278,7 +278,7 @@ def set_channels(state: MixerState, target: Target, channels: tuple[float, ...])
     _require_volume(target)
     if len(channels) != len(target.channels):
         raise InvalidArgumentError(
-            f"{selector_of(target)} has {len(target.channels)} channels; {len(channels)} volumes were given."
+            f"{selector_of(target)} takes one volume for each of its channels, {len(target.channels)} in all, and not {len(channels)}."
         )
     checked = [gain.checked(c, "A channel volume") for c in channels]
     limits = [

@@ -7,7 +7,7 @@ own declarations; the rest, which rarely changes, through ctypes.
 import ctypes
 import struct
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from operator import itemgetter
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any
 
 from pulsectl import _pulsectl as c
 
+from pwmixer_dbus.core.events import Levelled
 from pwmixer_dbus.core.model import (
     TEXT_LIMIT,
     VOLUME_DIGITS,
@@ -42,6 +43,9 @@ from pwmixer_dbus.pulse.libpulse import (
     property_count,
     property_text,
 )
+
+Look = tuple[Levelled, tuple[Any, ...]]
+"""What is read of a stream: how loud it is, and all else, which is equal as long as nothing else changes."""
 
 ProcessOf = Callable[[Key, int | None, Properties], Process | None]
 """Tells the process behind a stream or client: by its key, the index of a stream's client, and its properties."""
@@ -78,8 +82,8 @@ def _layout(declared: Any, *names: str) -> Callable[[int], tuple[Any, ...]]:
 
 
 _STREAM_FIELDS = (
-    *("index", "name", "client", "channel_map", "volume", "mute"),
-    *("proplist", "corked", "has_volume", "volume_writable"),
+    *("index", "volume", "mute", "name", "channel_map", "proplist"),
+    *("client", "corked", "has_volume", "volume_writable"),
 )
 _read_sink_input = _layout(c.PA_SINK_INPUT_INFO, *_STREAM_FIELDS, "sink")
 _read_source_output = _layout(c.PA_SOURCE_OUTPUT_INFO, *_STREAM_FIELDS, "source")
@@ -211,34 +215,37 @@ def _device(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache) -> Device
     )
 
 
-def sink_input(address: int, cache: PropertyCache, process_of: ProcessOf) -> Stream:
-    """Read a `pa_sink_input_info`."""
-    return _stream(Kind.PLAYBACK, _read_sink_input(address), cache, process_of)
+def _look(kind: Kind, read: Callable[[int], tuple[Any, ...]], address: int, cache: PropertyCache) -> Look:
+    index, volume, mute, name, positions, proplist, *rest = read(address)
+    level = Levelled((kind, index), _volumes(volume), mute != 0)
+    text = ctypes.string_at(name) if name else b""
+    return level, (text, volume[0], _positions(positions), cache.read(kind, index, proplist), *rest)
 
 
-def source_output(address: int, cache: PropertyCache, process_of: ProcessOf) -> Stream:
-    """Read a `pa_source_output_info`."""
-    return _stream(Kind.CAPTURE, _read_source_output(address), cache, process_of)
+sink_input = partial(_look, Kind.PLAYBACK, _read_sink_input)
+source_output = partial(_look, Kind.CAPTURE, _read_source_output)
+"""Read a `pa_sink_input_info` or a `pa_source_output_info`; `stream` makes a record of it."""
 
 
-def _stream(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache, process_of: ProcessOf) -> Stream:
-    index, name, client, positions, volume, mute, proplist, corked, has_volume, writable, device = fields
-    properties = cache.read(kind, index, proplist)
+def stream(look: Look, process_of: ProcessOf) -> Stream:
+    """Make a record of what has been read."""
+    (key, channels, muted), (name, _, positions, properties, client, *flags, device) = look
+    corked, has_volume, writable = flags
     owner = None if client == INVALID else client
     return Stream(
-        kind=kind,
-        index=index,
+        kind=key[0],
+        index=key[1],
         client=owner,
         device=None if device == INVALID else device,
-        media_name=_string(name),
-        channels=_volumes(volume),
-        positions=_positions(positions),
-        muted=mute != 0,
+        media_name=_decoded(name),
+        channels=channels,
+        positions=positions,
+        muted=muted,
         corked=corked != 0,
         has_volume=has_volume != 0,
         volume_writable=writable != 0,
         properties=properties,
-        process=process_of((kind, index), owner, properties),
+        process=process_of(key, owner, properties),
     )
 
 

@@ -42,10 +42,15 @@ _AS_THE_SERVER_LIKES: Final = 2**32 - 1
 _FLAGS: Final = 0x0200 | 0x0800 | 0x2000
 
 # Where what is named has gone, WirePlumber would link the stream to the default microphone; where it knows no
-# such property, to a monitor at the worst. And a sink on which nothing plays goes on sleeping.
-_NAMED_ONLY: Final = (b"node.dont-fallback", b"true")
-_LISTENS: Final = (_NAMED_ONLY, (b"stream.capture.sink", b"true"), (b"node.passive", b"true"))
-_PROPERTIES: Final = {Kind.SOURCE: (_NAMED_ONLY,), Kind.SINK: _LISTENS, Kind.PLAYBACK: _LISTENS}
+# such property, to a monitor at the worst. And what it keeps of one meter, such as a volume that a mixer has
+# given it, it would give to all others. A sink on which nothing plays goes on sleeping.
+_LEFT_ALONE: Final = (
+    (b"node.dont-fallback", b"true"),
+    (b"state.restore-props", b"false"),
+    (b"state.restore-target", b"false"),
+)
+_LISTENS: Final = (*_LEFT_ALONE, (b"stream.capture.sink", b"true"), (b"node.passive", b"true"))
+_PROPERTIES: Final = {Kind.SOURCE: _LEFT_ALONE, Kind.SINK: _LISTENS, Kind.PLAYBACK: _LISTENS}
 
 _pulse = ctypes.PyDLL("libpulse.so.0")
 _pointer, _int, _u32, _text = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_char_p

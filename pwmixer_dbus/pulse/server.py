@@ -23,7 +23,7 @@ from pwmixer_dbus.core.commands import (
     SetVolume,
 )
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.events import Disconnected, Event, Gone, Seen, Snapshot
+from pwmixer_dbus.core.events import Disconnected, Event, Gone, Levelled, Seen, Snapshot
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Client, Device, Key, Kind, Process, Properties, Server, Stream
 from pwmixer_dbus.core.tally import CONNECTED, DISCONNECTED, FETCHED, FETCHING, FORGOTTEN, About
@@ -101,6 +101,7 @@ ALL = -1
 SERVER_KEY: Key = (Kind.SERVER, 0)
 
 Record = Device | Stream | Client | Card | Server
+Shown = Record | convert.Look
 Done = Callable[[MixerError | None], None]
 
 
@@ -131,16 +132,18 @@ class SoundServer:
         self._queue = self._measures.queue("fetches", self._looks)
         self._properties = convert.PropertyCache(self._measures.counts)
         self._processes: dict[Key, Process | None] = {}
-        cache, behind = self._properties, self._process_behind
-        self._read: dict[Kind, libpulse.Read] = {
-            Kind.SINK: partial(convert.sink, cache=cache),
-            Kind.SOURCE: partial(convert.source, cache=cache),
-            Kind.PLAYBACK: partial(convert.sink_input, cache=cache, process_of=behind),
-            Kind.CAPTURE: partial(convert.source_output, cache=cache, process_of=behind),
-            Kind.CLIENT: partial(convert.client, cache=cache, process_of=behind),
-            Kind.CARD: partial(convert.card, cache=cache),
-            Kind.SERVER: convert.server,
+        cache = self._properties
+        self._ways: dict[Kind, tuple[libpulse.Read, libpulse.Seen]] = {
+            Kind.SINK: (partial(convert.sink, cache=cache), self._seen),
+            Kind.SOURCE: (partial(convert.source, cache=cache), self._seen),
+            Kind.PLAYBACK: (partial(convert.sink_input, cache=cache), self._looked),
+            Kind.CAPTURE: (partial(convert.source_output, cache=cache), self._looked),
+            Kind.CLIENT: (partial(convert.client, cache=cache, process_of=self._process_behind), self._seen),
+            Kind.CARD: (partial(convert.card, cache=cache), self._seen),
+            Kind.SERVER: (convert.server, self._seen),
         }
+        # Of each stream all but how loud it is, as it was emitted last: the core knows the same.
+        self._shown: dict[Key, tuple[Any, ...]] = {}
         self._gathered: list[Record] | None = None
         self._held_notices: list[tuple[int, int]] = []
         self._in_flight: set[Key] = set()
@@ -256,19 +259,22 @@ class SoundServer:
         gathered: list[Record] = []
         self._gathered = gathered
 
+        def gather(shown: Shown) -> None:
+            gathered.append(self._stream_of(shown) if isinstance(shown, tuple) else shown)
+
         connection.command(
             libpulse.subscribe, libpulse.EVERYTHING, done=partial(self._listed, "subscription")
         )
         connection.fetch_single(
             libpulse.get_server,
-            read=self._read[Kind.SERVER],
-            seen=gathered.append,
+            read=convert.server,
+            seen=gather,
             done=partial(self._listed, "server"),
         )
         for kind, list_all in _LIST.items():
             is_last = kind is Kind.CARD
             done = self._snapshot_complete if is_last else partial(self._listed, kind)
-            connection.fetch(list_all, read=self._read[kind], seen=gathered.append, done=done)
+            connection.fetch(list_all, read=self._ways[kind][0], seen=gather, done=done)
 
     def _listed(self, what: str, error: MixerError | None) -> None:
         if error is not None:
@@ -284,6 +290,7 @@ class SoundServer:
             self._lost.set()
             return
         self._is_listed = True  # already, since what is found may lead to commands
+        self._shown.clear()
         self._emit(
             Snapshot(
                 server=servers[0],
@@ -349,6 +356,7 @@ class SoundServer:
 
     def _forget(self, key: Key) -> None:
         self._properties.forget(*key)
+        self._shown.pop(key, None)
         self._processes.pop(key, None)
         self._fetched_at.pop(key, None)
         self._stop_looking(key)
@@ -398,28 +406,42 @@ class SoundServer:
         kind, index = key
         asked_at = self._measures.note(FETCHING, key)
         done = partial(self._fetched, key, asked_at)
-        read = self._read[kind]
+        read, seen = self._ways[kind]
         if kind is Kind.SERVER:
-            connection.fetch_single(libpulse.get_server, read=read, seen=self._seen, done=done)
+            connection.fetch_single(libpulse.get_server, read=read, seen=seen, done=done)
         elif index == ALL:
-            connection.fetch(_LIST[kind], read=read, seen=self._seen, done=done)
+            connection.fetch(_LIST[kind], read=read, seen=seen, done=done)
         else:
-            connection.fetch(_FETCH[kind], index, read=read, seen=partial(self._named_seen, key), done=done)
+            connection.fetch(_FETCH[kind], index, read=read, seen=seen, done=done)
         self._queue.grew(self._looks())  # afterwards, since that waits for it
 
     def _seen(self, record: Record) -> None:
-        self._see(place_of(record), record)
+        self._see(place_of(record), Seen(record=record))
 
-    def _see(self, about: About, record: Record) -> None:
-        began_at = self._measures.clock()
-        self._emit(Seen(record=record))
-        self._measures.spent(about, began_at)
+    def _looked(self, look: convert.Look) -> None:
+        """See a stream: of one that has shown all else before, only how loud it is.
 
-    def _named_seen(self, key: Key, record: Record) -> None:
-        """See an object that the server has named; a stream that is not linked yet may be linked without another word."""
-        self._see(key, record)
-        if isinstance(record, Stream) and record.device is None and key not in self._unlinked:
+        One that the server has named while it is not linked yet may be linked without another word.
+        """
+        level, rest = look
+        key = level.key
+        if self._shown.get(key) == rest:
+            self._see(key, level)
+            return
+        self._shown.pop(key, None)
+        self._see(key, Seen(record=self._stream_of(look)))
+        if rest[-1] != libpulse.INVALID:
+            self._shown[key] = rest
+        elif key in self._in_flight and key not in self._unlinked:
             self._plan_look(key, RELINKS)
+
+    def _stream_of(self, look: convert.Look) -> Stream:
+        return convert.stream(look, self._process_behind)
+
+    def _see(self, about: About, event: Seen | Levelled) -> None:
+        began_at = self._measures.clock()
+        self._emit(event)
+        self._measures.spent(about, began_at)
 
     def _plan_look(self, key: Key, pauses: tuple[float, ...]) -> None:
         """Fetch one stream after each pause; not all of them, since a new one would wait for that."""

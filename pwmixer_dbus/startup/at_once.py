@@ -16,14 +16,14 @@ _BY_MODULE = {
     "core.routing": """_after_move _concerned_by _doubtful _is_cause _judged _manages _step _there _times _told _with_led
         _with_other_ends decide first_there follow goal_of is_pinned restore_name speaks_against_default wish_of""",
     "core.state": """MixerState._there MixerState.client_of MixerState.default MixerState.device_named
-        MixerState.device_of MixerState.streams_of_client _as_decided _client_seen _identity_of _named _regrouped _seen
-        _stream_levelled _stream_seen levelled more_than_levelled""",
+        MixerState.device_of MixerState.streams_of_client _as_decided _bounded _client_seen _identity_of _joined _named _regrouped
+        _seen _stream_born _stream_levelled _stream_seen levelled more_than_levelled""",
     "core.table": "with_entry",
     "lanes": "Lanes._advance Lanes.enqueue Lanes.origin_of_move _Lane.__init__",
     "mixer": "Mixer.act",
-    "pulse.convert": "_stream sink_input",
-    "pulse.server": """SoundServer._fetch SoundServer._fetched SoundServer._named_seen SoundServer._on_notice SoundServer._see
-        SoundServer._touch SoundServer._touch_dependents SoundServer.send _request_of""",
+    "pulse.convert": "_look stream",
+    "pulse.server": """SoundServer._fetch SoundServer._fetched SoundServer._looked SoundServer._on_notice SoundServer._see
+        SoundServer._seen SoundServer._stream_of SoundServer._touch SoundServer._touch_dependents SoundServer.send _request_of""",
     "router": "Router._carry_out Router._on_change Router._waits Router._world Router.outcome_of",
 }
 

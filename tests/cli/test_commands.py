@@ -65,6 +65,18 @@ def test_the_refusal_of_a_bare_number_says_what_to_write() -> None:
         parse_amount("50")
 
 
+@pytest.mark.parametrize(("written", "right"), [("-5", "-5%"), ("+5", r"\+5%"), ("5-", "5%-")])
+def test_the_refusal_of_a_bare_step_keeps_its_sign(written: str, right: str) -> None:
+    with pytest.raises(UsageError, match=f"write {right} "):
+        parse_change(written)
+
+
+def test_the_refusal_of_a_cap_says_how_it_is_taken_away(ctl: Ctl) -> None:
+    refused = ctl("cap", "app:firefox", "none")
+    assert refused.returncode == 2
+    assert "'none' is not a volume; write it as 50% or 0.5. 'off' takes a cap away." in refused.stderr
+
+
 def test_control_characters_never_reach_the_terminal() -> None:
     assert printable("a\x1b[2Jb\x9b1m\u202ec\nd") == "a[2Jb1mc d"
 

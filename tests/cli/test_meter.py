@@ -79,8 +79,7 @@ def test_bars_are_drawn_through_a_take_over_until_somebody_has_seen_enough(servi
     try:
         read_until(ours, "-30.0 dB")
         heir.start()
-        read_until(ours, "-inf dB")  # the new one begins with silence
-        read_until(ours, "-30.0 dB")
+        read_until(ours, "-inf dB", "-30.0 dB")  # the new one begins with silence
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
         assert service.process is not None
@@ -93,10 +92,12 @@ def test_bars_are_drawn_through_a_take_over_until_somebody_has_seen_enough(servi
         os.close(theirs)
 
 
-def read_until(terminal: int, word: str) -> None:
-    """Read what a program writes to its terminal, until a word has come."""
+def read_until(terminal: int, *words: str) -> None:
+    """Read what a program writes to its terminal, until words have come one after the other; one read may have several."""
     seen = b""
-    while word.encode() not in seen:
-        ready, _, _ = select.select([terminal], [], [], PATIENCE)
-        assert ready, seen
-        seen += os.read(terminal, 65536)
+    for word in words:
+        while word.encode() not in seen:
+            ready, _, _ = select.select([terminal], [], [], PATIENCE)
+            assert ready, seen
+            seen += os.read(terminal, 65536)
+        seen = seen.partition(word.encode())[2]

@@ -158,6 +158,7 @@ def test_rules_are_added_listed_moved_and_removed(service: Service) -> None:
 
 @pytest.mark.integration
 def test_rules_are_added_as_toml_with_and_without_a_header(service: Service) -> None:
+    assert said(service, "rules", "add", stdin="# Nothing to suggest.\n") == "there is no rule to add"
     said(service, "rules", "add", stdin='name = "one"\nmatch.app = "a"\n')
     said(
         service,
@@ -197,7 +198,7 @@ def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -
     said(service, "rules", "add", *YOUTUBE)
     assert said(service, "rules", "edit", EDITOR="true") == "nothing has changed"
     renaming = editor(service, "s/YouTube/Tube/")
-    assert said(service, "rules", "edit", EDITOR=renaming) == "1 rules of the service are in force"
+    assert said(service, "rules", "edit", EDITOR=renaming) == "the service has 1 rule now"
     assert names(service) == ["Tube"]
     sentence = refused(service, "rules", "edit", EDITOR=editor(service, "s/match.app/match.ap/"))
     assert "no such key" in sentence

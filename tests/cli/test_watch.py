@@ -11,6 +11,7 @@ from session import PATIENCE
 
 from pwmixer_dbus.cli import wire
 from pwmixer_dbus.cli.paths import object_path, selector_of
+from pwmixer_dbus.cli.watch import sentence
 
 GONE = "the pwmixer service is gone"
 TOLD = [
@@ -41,6 +42,19 @@ def test_paths_and_selectors_turn_into_each_other() -> None:
     for selector in ("sink:usb.dac", "app:name:my sdl game", "stream:5", "card:é_1"):
         assert selector_of(object_path(selector)) == selector
     assert selector_of(wire.PATH) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("Device", "/", "stream:9 device none"),
+        ("Device", object_path("sink:usb.dac"), "stream:9 device sink:usb.dac"),
+        ("RoutedBy", "", "stream:9 routed-by none"),
+    ],
+)
+def test_a_change_is_told_as_people_say_it(name: str, value: object, said: str) -> None:
+    event = {"event": "changed", "selector": "stream:9", "property": name, "value": value}
+    assert sentence(event) == said
 
 
 def test_each_change_is_one_line_and_a_service_may_come_and_go(

@@ -50,6 +50,25 @@ def test_a_missing_file_does_not_cost_pydantic(file: Path) -> None:
     assert done.stdout == "False\n"
 
 
+@pytest.mark.parametrize("broken", [None, "raise SystemError('of another version')", "BaseModel = 1"])
+def test_a_wrong_file_is_told_also_where_pydantic_is_gone_or_broken(
+    broken: str | None, file: Path, tmp_path: Path
+) -> None:
+    file.write_text("[volume]\nmx = 7\n")
+    (tmp_path / "pydantic").mkdir()
+    (tmp_path / "pydantic/__init__.py").write_text(broken or "import no_longer_there")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from pathlib import Path\n"
+        "from pwmixer_dbus.config.load import load; from pwmixer_dbus.config.errors import ConfigError\n"
+        f"try: load(Path({str(file)!r}))\n"
+        "except ConfigError as error: print(error)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{file}: something in it is wrong; pydantic, which would say what, cannot")
+    assert done.stdout.count("\n") == 1
+
+
 def test_a_link_to_nowhere_counts_as_missing(file: Path) -> None:
     file.symlink_to("nowhere")
     assert load(file) == Settings()
@@ -110,7 +129,7 @@ NO_PATH = 'must be an absolute path in quotes, at most 103 characters, or "", no
         ("volume.max = nan", "volume.max: must be a number from 0.0 to 1.5, not nan"),
         ("volume.max = inf", "volume.max: must be a number from 0.0 to 1.5, not inf"),
         ("volume.max = 1e999", "volume.max: must be a number from 0.0 to 1.5, not inf"),
-        ("volume.max = [1]", "volume.max: must be a number from 0.0 to 1.5, not an array"),
+        ("volume.max = [1]", "volume.max: must be a number from 0.0 to 1.5, not a list of 1"),
         ("volume.max = {}", "volume.max: must be a number from 0.0 to 1.5, not a table"),
         ("volume.max = 2026-01-02", "volume.max: must be a number from 0.0 to 1.5, not 2026-01-02"),
         ("volume.unmute_on_raise = 1", "volume.unmute_on_raise: must be true or false, not 1"),
@@ -122,7 +141,7 @@ NO_PATH = 'must be an absolute path in quotes, at most 103 characters, or "", no
         (f'socket.path = "/{"x" * 103}"', f'socket.path: {NO_PATH} "/{"x" * 39}…"'),
         ("volume = 3", "volume: must be a table, written [volume], not 3"),
         ("apps.aliases = 3", "apps.aliases: must be a table, written [apps.aliases], not 3"),
-        ("[[volume]]", "volume: must be a table, written [volume], not an array"),
+        ("[[volume]]", "volume: must be a table, written [volume], not a list of 1"),
         ("apps.aliases.a = 5", f"apps.aliases.a: {NO_APP_ID} 5"),
         ('apps.aliases.a = ""', f'apps.aliases.a: {NO_APP_ID} ""'),
         ('apps.aliases.a = "\\u0007"', f'apps.aliases.a: {NO_APP_ID} "\\u0007"'),

@@ -115,7 +115,7 @@ PLACE = "config.toml:"
         ('name = "B"\n[rules.match.properties]\n"media.role" = []', '11: rules[1].match.properties."media.role": must be a pattern in quotes, or a list of 1 to 64, not a list of 0'),
         ('name = "B"\nmatch.app = "y"\nlocked = true', '11: rules[1].locked: means nothing without "volume"'),
         ('name = "B"\nmatch.app = "y"\nvolume = 50', '11: rules[1].volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not 50'),
-        ('name = "B"\nmatch.app = "y"\nvolume = 2026-01-02', '11: rules[1].volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not something else'),
+        ('name = "B"\nmatch.app = "y"\nvolume = 2026-01-02', '11: rules[1].volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not 2026-01-02'),
         ('name = "B"\nmatch.app = "y"\norigin = "service"', "11: rules[1].origin: no such key; here may stand name, match, to, volume, locked, max_volume, muted, group, display_name, icon, hide, ignore, force, continue, enabled"),
     ],
 )  # fmt: skip
@@ -128,7 +128,7 @@ def test_a_wrong_rule_is_told_with_file_line_and_key(file: Path, content: str, p
     [
         ("rules = 3", "1: rules: must be tables, each written [[rules]], not 3"),
         ("[rules]\nname = 'x'", "1: rules: must be tables, each written [[rules]], not a table"),
-        ("rules = [3]", "1: rules: must be tables, each written [[rules]], not an array"),
+        ("rules = [3]", "1: rules: must be tables, each written [[rules]], not a list of 1"),
         ("[[rule]]\nname = 'x'", '1: rule: no such key; did you mean "rules"?'),
     ],
 )

@@ -6,7 +6,7 @@ from build import after, capture, no_parents, playback, sink, source, state_of
 from pwmixer_dbus.core import requests, verbs
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.events import Gone, Routed, Seen
-from pwmixer_dbus.core.model import Device, Kind
+from pwmixer_dbus.core.model import Device, Kind, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState, apply
@@ -36,6 +36,10 @@ def device(state: MixerState, selector: str) -> Device:
     return requests.device_of(state, selector, lambda s: resolved(state, s))
 
 
+def stream(state: MixerState, selector: str) -> Stream:
+    return requests.stream_of(state, selector, resolved(state, selector))
+
+
 def test_what_is_not_there_is_told_with_the_reason_that_there_is_no_server() -> None:
     state = world()
     with pytest.raises(NotFoundError):
@@ -52,6 +56,31 @@ def test_a_device_is_named_by_selector_or_just_by_its_name() -> None:
         device(state, "app:music")
     with pytest.raises(AmbiguousError):
         device(state, "sink:*")
+
+
+def test_one_stream_is_named_by_whatever_has_no_other() -> None:
+    state = world()
+    assert stream(state, "stream:1").index == stream(state, "stream:[1]").index == 10
+    alone = state_of(sink(), playback(device=1))
+    assert stream(alone, "app:*").index == stream(alone, "stream:*").index == 10
+
+
+def test_of_several_streams_each_is_named() -> None:
+    state = world()
+    for selector in (MUSIC, "app:*", "stream:*"):
+        with pytest.raises(AmbiguousError) as caught:
+            stream(state, selector)
+        assert str(caught.value) == (
+            f"“{selector}” fits several: stream:1, stream:2, stream:3. Only one can be meant here: name it."
+        )
+
+
+def test_what_has_no_stream_says_whether_it_may_have_one() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"sink:headset is no stream; use stream:N"):
+        stream(world(), "sink:headset")
+    silent = after(state_of(sink(), playback(device=1)), Gone(kind=Kind.PLAYBACK, index=10))
+    with pytest.raises(NotFoundError, match=r"“app:\*” has no stream now"):
+        stream(silent, "app:*")
 
 
 def test_of_a_group_only_one_direction_moves() -> None:

@@ -48,7 +48,7 @@ class Desk:
 
     def does(self, event: Event, origin: Origin = SERVER) -> None:
         self.state, changes = apply(self.state, event)
-        world = replace(self.world(), mover=lambda _: origin)
+        world = self.world()._replace(mover=lambda _: origin)
         steps = follow(self.routing, world, changes, self.now)
         if steps is not None:
             self._take(steps)
@@ -391,7 +391,7 @@ def test_what_is_on_its_way_is_not_sent_again() -> None:
     desk = Desk(rule())
     desk.is_on(1)
     command = MoveStream(key=KEY, device=3)
-    world = replace(desk.world(), pending={(MoveStream, KEY): command})
+    world = desk.world()._replace(pending={(MoveStream, KEY): command})
     assert decide(desk.routing, world, desk.state.streams, 100.1).moves == ()
 
 
@@ -400,7 +400,7 @@ def test_what_has_arrived_is_said_to_be_there_while_its_move_is_still_noted_as_p
     desk.does(Seen(record=playback(device=3)), RULE)
     stream = replace(desk.state.streams[KEY], routed_by="")
     desk.state = replace(desk.state, streams={KEY: stream})
-    world = replace(desk.world(), pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
+    world = desk.world()._replace(pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
     steps = decide(desk.routing, world, desk.state.streams, 100.1)
     assert [(routed.index, routed.by) for routed in steps.routed] == [(10, "rule music")]
 
@@ -431,7 +431,7 @@ def test_how_a_stream_is_shown_needs_no_place_and_does_not_wait_for_one() -> Non
     desk = Desk(rule())
     desk.is_on(1)
     desk.ready = prepared([replace(rule(), group="Chat")])
-    world = replace(desk.world(), pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
+    world = desk.world()._replace(pending={(MoveStream, KEY): MoveStream(key=KEY, device=3)})
     steps = decide(desk.routing, world, desk.state.streams, 100.1)
     assert [(r.by, r.group) for r in steps.routed] == [("", "Chat")]
 
@@ -485,6 +485,39 @@ def test_a_new_stream_that_is_linked_elsewhere_all_the_same_is_moved_again() -> 
     desk.does(Seen(record=unlinked("true")))
     desk.is_on(1)
     assert desk.moves == [(100.0, 3), (100.0, 3)]
+
+
+def linked_elsewhere() -> Desk:
+    """Make a desk with a new stream that was sent before it was linked, and is linked elsewhere first."""
+    desk = Desk(rule(), devices=(SPEAKERS, HEADSET, sink(5, "hdmi")))
+    desk.does(Seen(record=unlinked("true")))
+    desk.is_on(3, RULE)  # as PipeWire says for a second
+    desk.is_on(None)
+    desk.waits(0.2)
+    desk.is_on(1)
+    desk.does(Seen(record=replace(desk.state.streams[KEY], media_name="next")))
+    return desk
+
+
+def test_a_new_stream_that_was_being_linked_elsewhere_is_led_on_by_the_session_manager() -> None:
+    desk = linked_elsewhere()
+    assert (desk.moves, desk.routed_by) == ([(100.0, 3)], "")
+    desk.waits(0.1)
+    desk.is_on(3)
+    desk.waits(10)
+    assert (desk.moves, desk.routed_by, desk.told) == ([(100.0, 3)], "rule music", ["moving"])
+
+
+def test_a_new_stream_that_the_session_manager_leaves_elsewhere_is_sent_again() -> None:
+    desk = linked_elsewhere()
+    desk.waits(10)
+    assert (desk.moves, desk.told) == ([(100.0, 3), (101.2, 3)], ["moving", "moving"])
+
+
+def test_a_new_stream_that_is_to_be_led_on_does_not_wait_for_it_where_it_is_wanted_elsewhere_by_now() -> None:
+    desk = linked_elsewhere()
+    desk.has_rules(rule("hdmi"))
+    assert desk.moves == [(100.0, 3), (100.2, 5)]
 
 
 def test_a_move_of_a_stream_that_is_not_linked_yet_is_not_taken_for_fought() -> None:

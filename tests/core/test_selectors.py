@@ -67,6 +67,7 @@ def refusal(selector: str, error: type[MixerError], state: MixerState | None = N
         ("app:bin:*", ["app:bin:firefox", "app:bin:mpv"]),
         ("app:m?v", ["app:bin:mpv"]),
         ("stream:2", ["stream:2"]),
+        ("stream:002", ["stream:2"]),
         ("stream:*", ["stream:1", "stream:2", "stream:3"]),
         ("stream:[12]", ["stream:1", "stream:2"]),
         ("pid:300", ["stream:1"]),
@@ -97,8 +98,9 @@ def test_a_name_that_fits_several_is_refused_with_their_selectors() -> None:
 
 def test_where_one_is_needed_a_glob_must_not_fit_two() -> None:
     assert selector_of(only("sink:head*", resolve(world(), "sink:head*", no_parents))) == "sink:headset.usb"
-    with pytest.raises(AmbiguousError):
+    with pytest.raises(AmbiguousError) as caught:
         only("sink:*", resolve(world(), "sink:*", no_parents))
+    assert str(caught.value).endswith("sink:speakers, sink:headset.usb. Only one can be meant here: name it.")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from pwmixer_dbus.core.events import (
     Disconnected,
     Event,
     Gone,
+    Levelled,
     Routed,
     Seen,
     Snapshot,
@@ -419,6 +420,12 @@ EVENTS |= st.builds(
     caps=st.sampled_from([{}, {"sink:device1": 0.4}, {MUSIC: 0.3, "source:device2": 0.2}]),
     locked=st.sampled_from([frozenset[str](), frozenset({MUSIC})]),
 )
+EVENTS |= st.builds(
+    Levelled,
+    key=st.tuples(st.sampled_from([Kind.PLAYBACK, Kind.CAPTURE]), INDEXES),
+    channels=LEVELS,
+    muted=st.booleans(),
+)
 HISTORIES = st.lists(EVENTS, max_size=15)
 
 
@@ -437,6 +444,10 @@ class World:
                 self.server = record
             case Seen(record=Device() | Stream() | Client() | Card() as record):
                 self.records[key_of(record)] = record
+            case Levelled(key=key, channels=channels) if key in self.records:
+                record = self.records[key]
+                if len(channels) == len(record.channels):
+                    self.records[key] = replace(record, channels=channels, muted=event.muted)
             case Gone(kind=kind, index=index):
                 self.records.pop((kind, index), None)
             case Snapshot():
@@ -585,7 +596,9 @@ def test_a_level_is_a_change_of_nothing_but_how_loud_something_is(history: list[
     for event in history:
         changed, changes = apply(state, event)
         for change in changes:
-            assert change.is_level is (len(changes) == 1 and is_level(change) and isinstance(event, Seen))
+            assert change.is_level is (
+                len(changes) == 1 and is_level(change) and isinstance(event, Seen | Levelled)
+            )
         state = changed
 
 
@@ -607,9 +620,13 @@ def test_the_short_way_of_a_level_ends_where_the_long_one_does(
     for known in records:
         for shown in (known, undecided(known) if isinstance(known, Stream) else known):
             seen = Seen(record=replace(shown, channels=channels[: len(known.channels)], muted=muted))
-            short = levelled(state, seen.record)
+            short = levelled(state, seen)
             assert short is not None
             assert short[0] == more_than_levelled(state, seen)[0]
+            if isinstance(shown, Stream):
+                key = (shown.kind, shown.index)
+                level = Levelled(key, channels[: len(known.channels)], muted)
+                assert levelled(state, level) == short
 
 
 @STEADY
@@ -635,7 +652,7 @@ def test_the_directory_is_always_that_of_the_streams_as_they_are(history: list[E
         state = after(state, event)
         assert state.directory == directory_of(state.streams.values())
         for s in state.streams.values():
-            assert state.stream_numbered(s.number) is s
+            assert state.stream_numbered(str(s.number)) is s
             assert s.client is None or s in state.streams_of_client(s.client)
             group = state.group_named(s.group)
             assert group is None if not s.group else group is not None and s in state.streams_of(group)

@@ -13,9 +13,9 @@ from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.subjects import DEFAULTS, Subject, affected, is_of_level, subject_of, target_of
 from pwmixer_dbus.core.verbs import muted_of, volume_of
-from pwmixer_dbus.outlets.bus.interfaces import NODE, OF_LEVEL, alias_values, interfaces_of, values_of
+from pwmixer_dbus.outlets.bus.interfaces import OF_LEVEL, alias_values, interfaces_of, values_of
 
-LEVELS = {p.name for p in NODE.properties if p.key in OF_LEVEL}
+LEVELS = {name for _, name in OF_LEVEL}
 
 
 def grouped(index: int) -> Routed:
@@ -87,6 +87,8 @@ def test_a_level_is_what_the_verbs_count_from_when_nothing_is_pending(history: l
         for target in targets:
             level = level_of(state, target)
             assert level[:2] == (volume_of(state, {}, target), muted_of(state, {}, target))
+            whole = values_of(state, target)
+            assert all(read(level) == whole[name] for (_, name), (_, read) in OF_LEVEL.items())
 
 
 def of_level(before: MixerState, event: Event) -> set[Subject]:

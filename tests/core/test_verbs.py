@@ -467,7 +467,11 @@ REFUSALS: list[tuple[type[MixerError], str, Verb]] = [
     (InvalidArgumentError, "such as 0.5", lambda s: verbs.set_volume(s, {}, sink(), float("nan"))),
     (InvalidArgumentError, "such as 0.5", lambda s: verbs.adjust_volume(s, {}, sink(), float("inf"))),
     (InvalidArgumentError, "such as 0.5", lambda s: verbs.set_channels(s, sink(), (0.5, float("nan")))),
-    (InvalidArgumentError, "has 2 channels; 1 volumes", lambda s: verbs.set_channels(s, sink(), (0.5,))),
+    (
+        InvalidArgumentError,
+        "takes one volume for each of its channels, 2 in all, and not 1",
+        lambda s: verbs.set_channels(s, sink(), (0.5,)),
+    ),
     (InvalidArgumentError, "on, off or toggle", lambda s: verbs.set_muted(s, {}, sink(), "loud\x00")),
     (NotSupportedError, "those of a stream or a device", lambda s: verbs.set_channels(s, APP, (0.5,))),
     (NotSupportedError, "card:card0 has no volume", lambda s: verbs.set_volume(s, {}, card(), 0.5)),

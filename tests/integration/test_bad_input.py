@@ -18,6 +18,7 @@ import pytest
 from client import with_speakers_running
 from compare import differences, wait_until_equal
 from dbus_fast import Message, MessageType, Variant
+from defaults import connected
 from fuzz import PROPERTIES, Fuzz, on_the_bus
 from recorder import Recorder
 from service import ALIAS, NAME, ROOT, Json, Service
@@ -97,7 +98,7 @@ CALLS: tuple[tuple[str, str, list[Any], str, str], ...] = (
     ("SetPort", "ss", ["app:radio", "x"], NOT_SUPPORTED, "has no ports"),
     ("SetProfile", "ss", ["card:x", "y"], NOT_FOUND, "Nothing is called “card:x”"),
     ("SetProfile", "ss", ["@sink", "y"], NOT_SUPPORTED, "only a card has"),
-    ("ExplainStream", "s", ["@sink"], INVALID, "is not one stream; use stream:N"),
+    ("ExplainStream", "s", ["@sink"], INVALID, "sink:speakers is no stream; use stream:N"),
     ("Resolve", "s", ["sink:["], NOT_FOUND, "Nothing is called"),
     ("Apply", APPLY, [0, [["/nowhere", {"Muted": TRUE}]], {}], NOT_FOUND, "There is no object at /nowhere"),
     ("Apply", APPLY, [0, [[SPEAKERS, {"Loudness": TRUE}]], {}], UNKNOWN_PROPERTY, "“Loudness”"),
@@ -138,7 +139,7 @@ OTHERS: tuple[tuple[str, str | None, str, str, list[Any], str, str], ...] = (
     (SPEAKERS, PROPERTIES, "Set", "ssv", [NODE, "Volume", Variant("i", 1)], INVALID, "has the type “d”"),
     (SPEAKERS, PROPERTIES, "Set", "ssv", [NODE, "Volume", Variant("d", math.nan)], INVALID, "finite number"),
     (SPEAKERS, PROPERTIES, "Set", "ssv", [NODE, "Muted", Variant("u", 1)], INVALID, "has the type “b”"),
-    (SPEAKERS, PROPERTIES, "Set", "ssv", [NODE, "ChannelVolumes", Variant("ad", [])], INVALID, "2 channels"),
+    (SPEAKERS, PROPERTIES, "Set", "ssv", [NODE, "ChannelVolumes", Variant("ad", [])], INVALID, "2 in all"),
     (
         SPEAKERS,
         PROPERTIES,
@@ -305,8 +306,11 @@ def test_what_needs_a_default_device_or_a_sound_server_says_so_while_there_is_no
         return [(reply.error_name, reply.body) for reply in replies]
 
     assert on_the_bus(service, call_all) == [(NOT_FOUND, [no_default])] * len(calls)
-    bare_session.add_null_sink("speakers")
-    bare_session.wait_for(lambda: service.get("DefaultSink") == SPEAKERS, "the new sink to be the default")
+    with connected(bare_session, "another mixer") as mixer:  # stays, as in tests/defaults.py
+        mixer.module_load("module-null-sink", "sink_name=speakers")
+        bare_session.wait_for(
+            lambda: service.get("DefaultSink") == SPEAKERS, "the new sink to be the default"
+        )
     bare_session.stop_sound()
     service.wait_connected(False)
     ((error, (message,)), *others) = on_the_bus(service, call_all)

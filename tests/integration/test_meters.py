@@ -106,6 +106,19 @@ def test_targets_are_followed_through_what_becomes_of_them(service: Service, rea
     wait_until_recorded(session, "", "headset.monitor")
 
 
+def test_nobody_remembers_how_loud_a_meter_was(service: Service, reader: Client) -> None:
+    session = service.session
+    tone("Radio", service)
+    meter = opened(reader, "@sink")
+    shows(reader, meter, TONE)
+    (recording,) = session.pactl("list", "short", "source-outputs").splitlines()
+    session.pactl("set-source-output-volume", recording.split()[0], "50%")
+    shows(reader, meter, TONE / 8)
+    reader.ask(do="close", meter=meter)
+    wait_until_recorded(session)
+    shows(reader, opened(reader, "@sink"), TONE)
+
+
 def test_the_end_of_the_sound_server_is_shown_and_so_is_its_return(service: Service, reader: Client) -> None:
     session = service.session
     tone("Radio", service)

@@ -192,6 +192,18 @@ def test_nothing_is_announced_of_a_change_that_is_none(playing: Service, recorde
     assert len(recorder.signals("PropertiesChanged")) == before + 2, "the sink and its alias, once"
 
 
+def test_no_signal_tells_of_the_generation(playing: Service, recorder: Recorder) -> None:
+    before = playing.get("Generation")
+    playing.call("SetLock", "sb", "@sink", True)
+    recorder.assert_announced_before_the_reply("SetLock", (SPEAKERS, "Locked"))
+    playing.call("SetCap", "sd", "app:radio", 0.5)
+    recorder.assert_announced_before_the_reply("SetCap", (f"{ROOT}/streams/1", "MaxVolume"))
+    assert playing.get("Generation") > before
+    told = [name for signal in recorder.signals("PropertiesChanged") for name in signal["payload"]["data"][1]]
+    assert {"Locked", "MaxVolume"} <= set(told)
+    assert "Generation" not in told
+
+
 def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals(playing: Service) -> None:
     session = playing.session
     streams, turns, at_once = 10, 77, 13

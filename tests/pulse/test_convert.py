@@ -205,7 +205,7 @@ def test_a_stream_is_read(kind: Kind, proplist: Proplist) -> None:
         asked.append(about)
         return Process(pid=42)
 
-    assert read(ctypes.addressof(info), PropertyCache(), process_of) == Stream(
+    assert convert.stream(read(ctypes.addressof(info), PropertyCache()), process_of) == Stream(
         kind=kind,
         index=77,
         client=5,
@@ -232,7 +232,7 @@ def test_each_field_of_a_stream_is_read_from_its_own_place(proplist: Proplist) -
         for flag in flags:
             fields = {**dict.fromkeys(flags, 0), flag: 1, "name": None, "proplist": list_of(proplist.address)}
             info = filled(declared, **STEREO, **fields)
-            stream = read(ctypes.addressof(info), PropertyCache(), nobody)
+            stream = convert.stream(read(ctypes.addressof(info), PropertyCache()), nobody)
             shown = (stream.muted, stream.corked, stream.has_volume, stream.volume_writable)
             assert shown == tuple(f == flag for f in flags)
 

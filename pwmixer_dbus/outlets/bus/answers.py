@@ -3,10 +3,13 @@
 dbus-fast takes three times as long for it. That its bytes are these is held by a property test; every other answer is left to it.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
 
-_START = Struct("<4sIII4sI4sI").pack
-"""What it is, the lengths of its body and its header fields around its serial, and the fields: to which call, and to whom."""
+_word = Struct("<I").pack
+_start = Struct("<4sIII4s").pack
+"""What it is, the lengths of its body and its header fields around its serial, and the first field, but for which call it answers."""
 
 _RETURN = b"l\2\0\1"
 """Little endian, the return of a method, no flags, version 1 of the protocol."""
@@ -15,20 +18,29 @@ _REPLY_SERIAL, _DESTINATION, _SIGNATURE = b"\5\1u\0", b"\6\1s\0", b"\x08\1g\0\1v
 _START_OF_FIELDS = 16
 """How many bytes are in them before the name of the destination."""
 
-_number = Struct("<8sd").pack
-_TRUTHS = {truth: b"\1b\0\0" + Struct("<I").pack(truth) for truth in (False, True)}
+_KINDS = {"d": b"\1d".ljust(8, b"\0"), "b": b"\1b\0\0"}
+"""What a body is before its value."""
+
+_VALUES = {"d": Struct("<d"), "b": Struct("<I")}
+
+FRAMES = 16
+"""How many are kept: of more clients than ask at one time."""
+
+
+@lru_cache(maxsize=FRAMES)
+def _frame(client: str, kind: str) -> tuple[Callable[..., bytes], bytes, bytes]:
+    """Return what the answers to a client have in common: what writes them, and what is before the call's serial and the value."""
+    to, value = client.encode(), _VALUES[kind]
+    name = to + bytes(8 - len(to) % 8)
+    before_value = _DESTINATION + _word(len(to)) + name + _SIGNATURE + b"\0" + _KINDS[kind]
+    length = _START_OF_FIELDS + len(name) + len(_SIGNATURE)
+    start = _start(_RETURN, len(_KINDS[kind]) + value.size, 0, length, _REPLY_SERIAL)
+    return Struct(f"<{len(start)}sI{len(before_value)}s{value.format[1:]}").pack, start, before_value
 
 
 def written_value(serial: int, client: str, kind: str, value: float | bool) -> bytearray | None:
     """Write the answer to a call by its serial and its sender, without a serial of its own; None for what is not `d` or `b`."""
-    if kind == "d":
-        body = _number(b"\1d", value)
-    elif kind == "b":
-        body = _TRUTHS[bool(value)]
-    else:
+    if kind not in _KINDS:
         return None
-    to = client.encode()
-    name = to + bytes(8 - len(to) % 8)
-    length = _START_OF_FIELDS + len(name) + len(_SIGNATURE)
-    start = _START(_RETURN, len(body), 0, length, _REPLY_SERIAL, serial, _DESTINATION, len(to))
-    return bytearray(start + name + _SIGNATURE + b"\0" + body)
+    pack, start, before_value = _frame(client, kind)
+    return bytearray(pack(start, serial, before_value, value))

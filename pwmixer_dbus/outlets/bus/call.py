@@ -7,10 +7,9 @@ from dbus_fast import Message, Variant
 
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError
 from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.words import sentence
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import Method
-
-ERROR_TEXT_LIMIT = 2000
 
 
 class Call:
@@ -49,9 +48,8 @@ class Call:
 
 
 def fail(connection: BusConnection, message: Message, error: MixerError) -> None:
-    """Answer a call with an error, under its D-Bus name; a sentence a line becomes sentences in a row."""
-    text = " ".join(clean(line, ERROR_TEXT_LIMIT) for line in str(error).splitlines())
-    connection.fail(message, error.dbus_name, text[:ERROR_TEXT_LIMIT])
+    """Answer a call with an error, under its D-Bus name."""
+    connection.fail(message, error.dbus_name, sentence(error))
 
 
 def options_of(options: Mapping[str, Variant], known: Mapping[str, str]) -> Mapping[str, Any]:

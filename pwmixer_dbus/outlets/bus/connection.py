@@ -75,9 +75,10 @@ class _PatientSocket:
         if self._unsent is not None:
             return self.sendmsg([data], self._unsent)
         try:
-            return int(self._socket.send(data))
+            sent: int = self._socket.send(data)
         except OSError:  # it would block, or the bus has gone, which whoever reads notices in the same turn
             return 0
+        return sent
 
     def sendmsg(self, buffers: Any, descriptors: Any) -> int:
         """Send what fits now, and descriptors with its first byte."""
@@ -301,13 +302,12 @@ class BusConnection:
 
     def reply_value(self, call: Message, kind: str, value: Any) -> None:
         """Answer a call with a value in a variant of a type."""
-        asked = self._passed.get(id(call), call)
-        if not _wants_reply(asked):
-            self.send_reply(call, None)
-            return
-        reply = written_value(asked.serial, asked.sender or "", kind, value)
-        if reply is None:
-            reply = marshalled(Message.new_method_return(asked, "v", [Variant(kind, value)]))
+        asked = self._passed.get(id(call), call) if self._passed else call
+        reply = None
+        if _wants_reply(asked):
+            reply = written_value(asked.serial, asked.sender or "", kind, value)
+            if reply is None:
+                reply = marshalled(Message.new_method_return(asked, "v", [Variant(kind, value)]))
         self.send_reply(call, reply)
 
     def written_reply(self, call: Message, signature: str, body: list[Any]) -> bytearray | None:
@@ -315,17 +315,13 @@ class BusConnection:
         asked = self._passed.get(id(call), call)
         return marshalled(Message.new_method_return(asked, signature, body)) if _wants_reply(asked) else None
 
-    def send_reply(self, call: Message, reply: bytearray | None) -> None:
+    def send_reply(self, call: Message, reply: bytearray | None, *, is_error: bool = False) -> None:
         """Answer a call, and that at once, unless more is being read, or held back to be written with it."""
         if self._passed:
             self._passed.pop(id(call), None)
-        self._answered.append((call, False))
+        self._answered.append((call, is_error))
         if reply is not None:
             self.send_marshalled(reply)
-        self._write_soon()
-
-    def _write_soon(self) -> None:
-        """Write at once, unless more is being read, or held back to be written with it."""
         if not (self._is_held or self._reading.is_reading):
             self._write()
 
@@ -350,11 +346,9 @@ class BusConnection:
 
     def fail(self, call: Message, error_name: str, text: str) -> None:
         """Answer a call with an error, unless its sender does not want to know."""
-        asked = self._passed.pop(id(call), call)
-        self._answered.append((call, True))
-        if _wants_reply(asked):
-            self.send(Message.new_error(asked, error_name, text))
-        self._write_soon()
+        asked = self._passed.get(id(call), call)
+        reply = marshalled(Message.new_error(asked, error_name, text)) if _wants_reply(asked) else None
+        self.send_reply(call, reply, is_error=True)
 
     def signal(
         self,

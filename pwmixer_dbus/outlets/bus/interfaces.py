@@ -14,7 +14,6 @@ from pwmixer_dbus.core.document import (
     Level,
     describe_device,
     describe_target,
-    level_of,
 )
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Stream
 from pwmixer_dbus.core.records import dataclass
@@ -445,22 +444,16 @@ def _values(
     }
 
 
-OF_LEVEL: Mapping[str, Callable[[Level], Any]] = {
+_SAID: Mapping[str, Callable[[Level], Any]] = {
     "volume": attrgetter("volume"),
     "muted": attrgetter("muted"),
     "channel_volumes": lambda level: list(level.channels),
 }
-"""What of a level is said under keys of the document, so that whoever asks for one need not be told the rest."""
 
-
-def value_of(state: MixerState, target: Target, prop: Property) -> Any:
-    """Return the value of one property of an object."""
-    if prop.read is not None:
-        return prop.read(state, target)
-    of_level = OF_LEVEL.get(prop.key)
-    if of_level is not None:
-        return of_level(level_of(state, target))
-    return describe_target(state, target)[prop.key]
+OF_LEVEL: Mapping[tuple[str, ...], tuple[str, Callable[[Level], Any]]] = {
+    (NODE.name, prop.name): (prop.signature, _SAID[prop.key]) for prop in NODE.properties if prop.key in _SAID
+}
+"""The properties that say how loud an object is: their types, and what they say of a level, which is had without the rest."""
 
 
 def default_shown(state: MixerState, kind: Kind) -> tuple[Device, Document]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dbus_fast import Message, Variant
 
 from pwmixer_dbus.core import document, gain, requests, verbs
-from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.commands import CONTEXT_LIMIT, Origin
 from pwmixer_dbus.core.errors import (
     InvalidArgumentError,
     LimitsExceededError,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from pwmixer_dbus.outlets.bus.meters import MeterMethods
 
 OPEN_CALLS = 10_000
-CONTEXT_LIMIT = 128
 CHANGES_LIMIT = 1000
 
 Write = tuple[Target, str, Variant]
@@ -336,12 +335,10 @@ class Methods:
     def _explain_stream(self, call: Call) -> None:
         from json import dumps  # noqa: PLC0415 - likewise
 
-        target = self._one(call.arguments[0])
-        streams = list(self._mixer.state.streams_of(target)) if isinstance(target, App | Group) else [target]
-        if len(streams) != 1 or not isinstance(streams[0], Stream):
-            raise InvalidArgumentError(f"{selector_of(target)} is not one stream; use stream:N.")
-        explained: dict[str, object] = {**document.explain_stream(self._mixer.state, streams[0])}
-        explained |= self.rules.explained(streams[0])
+        (selector,) = call.arguments
+        stream = requests.stream_of(self._mixer.state, selector, self._resolved(selector))
+        explained: dict[str, object] = {**document.explain_stream(self._mixer.state, stream)}
+        explained |= self.rules.explained(stream)
         call.reply(dumps(explained, ensure_ascii=False))
 
     def _statistics(self, call: Call) -> None:

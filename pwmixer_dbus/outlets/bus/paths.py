@@ -8,7 +8,7 @@ from string import ascii_letters, digits
 from typing import assert_never
 
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
-from pwmixer_dbus.core.selectors import NUMBER_DIGITS, Target
+from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 
 BUS_NAME = "org.pwmixer.Mixer"
@@ -23,6 +23,7 @@ ALIASED = {path: kind for kind, path in ALIASES.items()}
 """Which default device is at each of them."""
 
 _BELOW, _STREAMS = f"{ROOT}/", f"{ROOT}/streams/"
+_NUMBER_AT = len(_STREAMS)
 
 _ESCAPED = {byte: f"_{byte:02x}" for byte in range(256) if chr(byte) not in ascii_letters + digits}
 
@@ -83,7 +84,7 @@ def find(state: MixerState, path: str) -> Target | None:
 def below_root(state: MixerState, path: str) -> Target | None:
     """Return the object at a path below the root."""
     if path.startswith(_STREAMS):  # as with nearly all
-        return _stream_called(state, path[len(_STREAMS) :])
+        return state.stream_numbered(path[_NUMBER_AT:])
     if not path.startswith(_BELOW):
         return None
     folder, _, element = path[len(_BELOW) :].partition("/")
@@ -102,8 +103,3 @@ def below_root(state: MixerState, path: str) -> Target | None:
         case "cards":
             return next((c for c in state.cards.values() if c.name == name), None)
     return None
-
-
-def _stream_called(state: MixerState, name: str) -> Stream | None:
-    is_number = name.isascii() and name.isdigit() and len(name) <= NUMBER_DIGITS and name[0] != "0"
-    return state.stream_numbered(int(name)) if is_number else None

@@ -90,7 +90,7 @@ class Publisher:
                 )
                 for p in properties
                 # What is constant for a device is not so for the alias, which names another one now.
-                if p.emits == "true" or subject[1] is None
+                if p.emits == "true" or (p.emits == "const" and subject[1] is None)
             }
             if changed:
                 announced = True

@@ -14,7 +14,7 @@ from dbus_fast import Message, Variant
 from pwmixer_dbus import __version__
 from pwmixer_dbus.core import document
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
-from pwmixer_dbus.core.model import Kind, clean
+from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream, clean
 from pwmixer_dbus.core.routing import Applied
 from pwmixer_dbus.core.selectors import ParentOf, Target
 from pwmixer_dbus.core.state import Change, MixerState
@@ -36,6 +36,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     INTROSPECTABLE,
     MIXER,
     OBJECT_MANAGER,
+    OF_LEVEL,
     PEER,
     PROPERTIES,
     RULES,
@@ -44,7 +45,6 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     Property,
     alias_values,
     interfaces_of,
-    value_of,
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
@@ -77,6 +77,12 @@ FEATURES = (
 )
 
 _STANDARD = (PROPERTIES, INTROSPECTABLE)
+
+_AS_LOUD = (Stream, Device, App, Group)
+"""What has a level, as all but a card."""
+
+_OF_OTHERS = frozenset({PEER.name, SUCCESSION})
+"""Interfaces whose calls are not of the mixer."""
 
 
 class BusService:
@@ -199,12 +205,9 @@ class BusService:
 
         Until `release_calls`, calls are only collected.
         """
-        if message.interface == PEER.name:
-            return False
         self._mixer.tell_all()
-        if message.interface == SUCCESSION:
-            self._on_succession(message)
-            return True
+        if message.interface in _OF_OTHERS:
+            return self._is_of_succession(message)
         if self.passes_on:  # our heir knows all that we knew, and what has happened since
             self.heir.pass_on(message)
             return True
@@ -225,13 +228,16 @@ class BusService:
             )
         return True
 
-    def _on_succession(self, message: Message) -> None:
+    def _is_of_succession(self, message: Message) -> bool:
+        if message.interface != SUCCESSION:
+            return False
         if message.member == "Pass" and message.sender == self.predecessor:
             call = passed(message)
             self._connection.answer_as(call, message)
             self.on_call(call)
         else:
             self.heir.on_call(message)
+        return True
 
     def _answered(self, message: Message, failed: bool) -> None:
         """Measure how long a call has taken, and of how many it was one: there are never more than before one is answered."""
@@ -263,7 +269,7 @@ class BusService:
 
     def _answer(self, message: Message) -> None:
         try:
-            if message.member != "Get" or not self._is_got(message):
+            if message.member != "Get" or not self._is_loudness_told(message):
                 self._dispatch(message)
         except MixerError as error:
             fail(self._connection, message, error)
@@ -273,23 +279,19 @@ class BusService:
                 message, MixerError.dbus_name, "Something went wrong inside; the journal says what."
             )
 
-    def _is_got(self, message: Message) -> bool:
-        """Answer what is asked most, which is one property of an object, in few steps; False for anything unusual."""
+    def _is_loudness_told(self, message: Message) -> bool:
+        """Answer what is asked most, which is how loud an object is, in few steps; False for anything else."""
         if message.interface != PROPERTIES.name or message.signature != "ss":
             return False
-        state = self._mixer.state
+        asked, state = OF_LEVEL.get(tuple(message.body)), self._mixer.state
         target = below_root(state, message.path or "")
-        if target is None:
+        if asked is None or not isinstance(target, _AS_LOUD):
             return False
-        interface_name, name = message.body
-        for interface in interfaces_of(target):
-            prop = interface.property(name) if interface.name == interface_name else None
-            if prop is not None:
-                if self.publisher.pending:
-                    self.publisher.flush((subject_of(target),))
-                self._connection.reply_value(message, prop.signature, value_of(state, target, prop))
-                return True
-        return False
+        if self.publisher.pending:
+            self.publisher.flush((subject_of(target),))
+        kind, read = asked
+        self._connection.reply_value(message, kind, read(document.level_of(state, target)))
+        return True
 
     def _dispatch(self, message: Message) -> None:
         path, name, member = message.path or "", message.interface or "", message.member or ""
@@ -361,12 +363,7 @@ class BusService:
             call.reply(typed(interface, self._values_at(place, interface)))
             return
         prop = _property_of(interface, call.arguments[1])
-        value = (
-            self._values_at(place, interface)[prop.name]
-            if place.target is None
-            else value_of(self._mixer.state, place.target, prop)
-        )
-        call.reply(Variant(prop.signature, value))
+        call.reply(Variant(prop.signature, self._values_at(place, interface)[prop.name]))
 
     def _values_at(self, place: "_Place", interface: Interface) -> Mapping[str, Any]:
         state = self._mixer.state

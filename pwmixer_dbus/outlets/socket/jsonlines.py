@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from json import dumps, loads
 from typing import Any
 
+from pwmixer_dbus.core.commands import CONTEXT_LIMIT
 from pwmixer_dbus.core.document import Document
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.selectors import SELECTOR_LIMIT
-from pwmixer_dbus.outlets.socket import text
+from pwmixer_dbus.core.words import sentence
 from pwmixer_dbus.outlets.socket.asked import (
     Answer,
     Asked,
@@ -31,7 +32,6 @@ ID_LIMIT = 128
 ID_RANGE = 2**53 - 1
 """The largest whole number that every JSON library keeps as it is."""
 
-CONTEXT_LIMIT = 128
 
 Id = int | str | None
 Json = Mapping[str, Any]
@@ -93,7 +93,7 @@ def reply(name: Id, outcome: Answer | MixerError) -> str:
     """Write what has come of a request as a line; `name` in an error is the one that it has on D-Bus."""
     named: Document = {} if name is None else {"id": name}
     if isinstance(outcome, MixerError):
-        return _line({**named, "ok": False, "error": text.sentence(outcome), "name": outcome.dbus_name})
+        return _line({**named, "ok": False, "error": sentence(outcome), "name": outcome.dbus_name})
     return _line({**named, "ok": True, **outcome})
 
 

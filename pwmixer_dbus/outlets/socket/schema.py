@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, model_v
 from pydantic.json_schema import models_json_schema
 
 from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.commands import CONTEXT_LIMIT
 from pwmixer_dbus.core.model import TEXT_LIMIT
 from pwmixer_dbus.core.selectors import SELECTOR_LIMIT
-from pwmixer_dbus.outlets.socket.jsonlines import CONTEXT_LIMIT, ID_LIMIT, ID_RANGE
+from pwmixer_dbus.outlets.socket.jsonlines import ID_LIMIT, ID_RANGE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -11,6 +11,7 @@ from typing import Any
 from pwmixer_dbus.core.document import Document, Value
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError
 from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.words import sentence
 from pwmixer_dbus.outlets.socket.asked import (
     LISTS,
     Answer,
@@ -26,8 +27,6 @@ from pwmixer_dbus.outlets.socket.asked import (
     checked_amount,
     checked_volume,
 )
-
-ERROR_TEXT_LIMIT = 2000
 
 _WORD = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"']+))(?=\s|$)""")
 _PLAIN = re.compile(r"""[^\s"'\\]+""")
@@ -100,11 +99,6 @@ def reply(request: Request, outcome: Answer | MixerError) -> str:
 def refused(error: MixerError) -> str:
     """Write an error as one line."""
     return f"ERROR {sentence(error)}\n"
-
-
-def sentence(error: MixerError) -> str:
-    """Write what an error says without a line end."""
-    return " ".join(clean(line, ERROR_TEXT_LIMIT) for line in str(error).splitlines())[:ERROR_TEXT_LIMIT]
 
 
 def told(event: Document) -> str:
