@@ -32,7 +32,7 @@ async def measure(names: Sequence[str], length: Length) -> tuple[list[Line], lis
     async def tried(name: str, benchmark: Awaitable[list[Line]]) -> None:
         try:
             found.extend(await benchmark)
-        except (SessionError, TimeoutError) as error:
+        except (SessionError, OSError) as error:
             failures.append(f"{name}: {str(error) or 'something that was to happen did not'}")
         print(f"{name} done", file=sys.stderr, flush=True)
 

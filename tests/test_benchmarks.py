@@ -1,5 +1,6 @@
 """The benchmark's pure half: figures, comparisons, targets, pictures and documents. That it runs at all, `scripts/bench --short` tells."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -284,3 +285,21 @@ def test_some_lines_measured_again_are_published_among_the_rest(monkeypatch: pyt
     monkeypatch.setattr("sys.argv", ["bench", "growth", "--publish"])
     assert door.main() == 0
     assert set(written[0].by_name()) == {before.name, again.name}
+
+
+@pytest.mark.parametrize("error", [ProcessLookupError("gone"), TimeoutError()])
+def test_a_benchmark_that_fails_does_not_take_the_others_along(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = lines("start", "ms", {"pwmixer": [1.0]})
+
+    async def fail(_: rig.Length) -> list[Line]:
+        raise error
+
+    async def succeed(_: rig.Length) -> list[Line]:
+        return found
+
+    monkeypatch.setattr(door, "ALONE", {"one": fail, "other": succeed})
+    measured, failures = asyncio.run(door.measure(["one", "other"], rig.SHORT))
+    assert measured == found
+    assert [failure.partition(":")[0] for failure in failures] == ["one"]

@@ -67,7 +67,7 @@ SETTLED_DOWN = """
 finder.learned()
 putting_off.__exit__(None, None, None)
 from pwmixer_dbus.startup import settled
-settled.settle()
+settled.settle(lambda do: do())
 """
 
 THEIR_LOOP = "from pulsectl_asyncio.pulsectl_async import PulseAsync"
@@ -115,7 +115,8 @@ async def _occupied(bench: Bench, text: str) -> dict[str, float]:
     )
     if process.stdin is None or process.stdout is None:
         raise SessionError("the program has no pipes")
-    await asyncio.wait_for(process.stdout.readline(), LONGEST)
+    if not await asyncio.wait_for(process.stdout.readline(), LONGEST):
+        raise SessionError("a program of the floor has failed, and said why")
     found = sizes(process.pid)
     process.stdin.close()
     await process.wait()

@@ -154,7 +154,7 @@ class Plain:
     def _listed(self, _error: MixerError | None) -> None:
         self._is_listed = True
         self._bus.send(_changed(ROOT, MIXER, "Connected", Variant("b", value=True)))
-        self._loop.call_later(SETTLED, settle)
+        self._loop.call_later(SETTLED, settle, self._loop.call_soon)
 
     def on_notice(self, event: int, index: int) -> None:
         """Look at what the server names."""
