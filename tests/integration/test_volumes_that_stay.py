@@ -37,10 +37,13 @@ born = time.monotonic()
 for delay in map(float, sys.argv[1:]):
     while (left := born + delay - time.monotonic()) > 0:
         pulse.event_listen(timeout=left)
+    while pulse.sink_input_info(found[0].index).volume.value_flat > 0.99:
+        pulse.event_listen(timeout=0.01)
     pulse.volume_set_all_chans(found[0], 1.0)
     print("set", time.monotonic() - born, flush=True)
 """
-"""A program that turns the Game up to 100 % some seconds after it is born, again and again, as the Game itself would."""
+"""A program that turns the Game up to 100 % again and again, as the Game itself would: each time as soon as so many seconds have
+gone by since it was born, and it is not that loud."""
 
 
 def set_by_hand(service: Service, volume: str) -> None:
@@ -104,10 +107,12 @@ def test_the_game_sets_itself_to_full_volume_three_times_after_each_start(servic
     once_set(service, 0.3)
     program = session.spawn("headstrong", sys.executable, "-c", HEADSTRONG, "0.005", "0.3", "2.0")
     session.wait_for(lambda: session.log_tail("headstrong") == "ready", "it to listen")
-    session.play("Game")
+    # Not WirePlumber's doing: it would bring the volume back, too, once, at a time of its own.
+    session.play("Game", properties={"state.restore-props": "false"})
     assert program.wait(PATIENCE) == 0
     service.wait_for_stream("Game", volume=0.3)
     session.wait_for(lambda: "30%" in session.pactl("list", "sink-inputs"), "the server to show it")
+    # What is set to a stream a few milliseconds old may be lost with nobody told; its birth and the two others are not.
     assert service.log().count("was set to 30%") >= 3
     assert known(service)["volume"] == 0.3
     assert saved(session)["levels"]["playback"] == {"volume": 0.3}
