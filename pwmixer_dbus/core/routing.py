@@ -585,10 +585,12 @@ def _after_move(
         behind = state.device_of(before)
         return replace(placement, left="" if behind is None or is_explained else behind.name)
     if origin.kind in {"user", "undo"}:
-        by = f"a person, with {origin.context or 'us'}"
+        how = "by undo" if origin.kind == "undo" else f"with {origin.context or 'pwmixer'}"
+        by = f"a person, {how}"
         return replace(placement, override=name, chosen_at=now, foreign=None, left="", moved_by=by)
     if origin.kind == "rule":
-        by = "preference" if placement.preferred else f"rule {placement.rule}" if placement.rule else "us"
+        rule = f"rule {placement.rule}" if placement.rule else "pwmixer"
+        by = "preference" if placement.preferred else rule
         return replace(placement, moved_by=by, foreign=None, left="", arrived=True)
     if placement.left and placement.left == name:
         return replace(placement, left="")

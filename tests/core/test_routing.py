@@ -461,6 +461,8 @@ def test_it_is_known_who_moved_a_stream_last() -> None:
         (3, RULE, "rule music"),
         (1, SERVER, "the session manager"),
         (3, USER, "a person, with test"),
+        (1, Origin(kind="undo", client=":1.7"), "a person, by undo"),
+        (3, Origin(kind="user", client=":1.7"), "a person, with pwmixer"),
     ):
         desk.is_on(device, origin)
         assert desk.routing.placements[KEY].moved_by == who
