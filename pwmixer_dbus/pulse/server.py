@@ -359,6 +359,7 @@ class SoundServer:
         self._shown.pop(key, None)
         self._processes.pop(key, None)
         self._fetched_at.pop(key, None)
+        self._again.discard(key)
         self._stop_looking(key)
         self._waiting.pop(key, None)
         claim = self._claimed.pop(key, None)
@@ -375,11 +376,11 @@ class SoundServer:
             self._measures.counts.coalesced += 1
         elif key in self._in_flight:
             self._again.add(key)
+        elif is_new:
+            self._fetch(key)
         else:
             rest = self._fetched_at.get(key, 0.0) + REST - self._loop.time()
-            if is_new:
-                self._fetch(key)
-            elif rest <= 0:
+            if rest <= 0:
                 self._fetch_in_turn(key)
             else:
                 self._resting[key] = self._loop.call_later(rest, self._rested, key)
@@ -459,12 +460,14 @@ class SoundServer:
 
     def _fetched(self, key: Key, asked_at: float, error: MixerError | None) -> None:
         self._in_flight.discard(key)
-        self._fetched_at[key] = self._measures.note(FETCHED, key, asked_at)
+        now = self._measures.note(FETCHED, key, asked_at)
         if self._waiting and len(self._in_flight) < LOOKS:
             following = next(iter(self._waiting))
             del self._waiting[following]
             self._fetch(following)
-        if error is not None:
+        if error is None:
+            self._fetched_at[key] = now
+        else:  # what has gone need not rest, and would be kept for ever
             self._measures.counts.fetches_failed += 1
             if not _is_missing(error) and self._connection is not None:
                 log.debug("could not fetch %s %s: %s", *key, error)

@@ -141,3 +141,14 @@ async def test_nothing_waits_any_more_when_the_server_has_gone(desk: Desk) -> No
     desk.server._on_notice(CHANGED, REST[0])
     assert again.asked == [REST[0]]
     assert desk.slow.ever == FIRST
+
+
+@with_a_slow_server
+async def test_what_goes_while_it_is_looked_at_leaves_nothing_behind(desk: Desk) -> None:
+    for index in FIRST:
+        desk.server._on_notice(CHANGED, index)
+        desk.server._on_notice(REMOVED, index)
+        desk.slow.answer(index, AudioServerError("It has gone.", is_missing=True))
+    assert desk.slow.ever == FIRST + REST[: len(FIRST)], "nothing of it is looked at again"
+    kept = [held for held in vars(desk.server).values() if isinstance(held, dict | set)]
+    assert not [held for held in kept if not {(Kind.PLAYBACK, index) for index in FIRST}.isdisjoint(held)]
