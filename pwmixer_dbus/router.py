@@ -144,7 +144,7 @@ class Router:
             rest = placement.rest_until - now
             reason = (
                 f"Something fights the move, perhaps another rule; it is tried again in {rest:.0f} s."
-                if rest > 0 and placement.rests
+                if rest > 0
                 else "It is on its way."
             )
         elif goal is not None and outcome.to != self.outcome_of(stream).to and not placement.override:

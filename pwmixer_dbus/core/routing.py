@@ -633,11 +633,11 @@ def _step(
     if goal.device.index == stream.device:
         there = goal.device.name
         return replace(placement, rule=rule, preferred=preferred, placed_on=there, arrived=False), None
+    if now < placement.rest_until:
+        return placement, None
     # To bring it back is a correction, and so is to send it on at its arrival, without any other cause; else it goes to
     # another device because there is a better one, or no other.
     is_correction = placement.placed_on == goal.device.name or placement.arrived
-    if now < placement.rest_until and (placement.rests or is_correction):
-        return placement, None
     tries = _recent(placement.tries, now) if is_correction else placement.tries
     if len(tries) > TRIES:
         rest = min(FIRST_REST * 2**placement.rests, LAST_REST)
@@ -645,14 +645,7 @@ def _step(
         return replace(
             placement, rule=rule, preferred=preferred, tries=(), rests=rests, rest_until=until
         ), False
-    if tries and not placement.tries and _is_being_linked(placement, now):
-        return replace(placement, tries=tries, rest_until=now + RETRY), None
     return replace(placement, rule=rule, preferred=preferred, tries=tries, arrived=False), True
-
-
-def _is_being_linked(placement: Placement, now: float) -> bool:
-    """Whether the session manager had begun to link a new stream when we sent it elsewhere: then it leads it there next, by itself."""
-    return placement.linked and not placement.found_on and now - placement.born_at < SETTLE
 
 
 def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from defaults import set_default
+from defaults import connected, set_default
 from recorder import Recorder
 from service import ROOT, Json, Service
 from session import Session
@@ -34,6 +34,51 @@ def test_a_new_stream_goes_where_its_rule_says(with_rules: Started) -> None:
     assert service.wait_for_stream("Radio", device="headset", routed_by="rule music")
     service.session.play("Game")
     assert service.wait_for_stream("Game", device="speakers", routed_by="")
+
+
+def test_what_wireplumber_remembers_of_new_streams_keeps_them_nowhere_else(
+    session: Session, with_rules: Started
+) -> None:
+    session.add_null_sink("hdmi", "HDMI")
+    names = {f"Radio{number}" for number in range(5)}
+    players = [session.play(name) for name in names]
+    session.wait_for(lambda: are_moved(session, "hdmi"), "all to be moved")
+    for player in players:
+        player.terminate()
+        player.wait()
+    remembered = Path(session.env["XDG_STATE_HOME"], "wireplumber", "stream-properties")
+    session.wait_for(
+        lambda: remembered.exists() and remembered.read_text().count("hdmi") >= len(names),
+        "WirePlumber to remember it",
+    )
+    service = with_rules(MUSIC.replace('"radio"', '"radio*"'))
+    for name in names:
+        session.play(name)
+    session.wait_for(
+        lambda: not any(explained(service, name)["settling"] for name in names), "the streams to settle"
+    )
+    assert links(session, names) == {(name, "headset") for name in names}
+
+
+def are_moved(session: Session, sink: str) -> bool:
+    """Move all that plays to a sink as a person does: again, where WirePlumber has swallowed it, which it does now and then."""
+    with connected(session, "another mixer") as mixer:
+        wanted = mixer.get_sink_by_name(sink).index
+        elsewhere = [stream for stream in mixer.sink_input_list() if stream.sink != wanted]
+        for stream in elsewhere:
+            mixer.sink_input_move(stream.index, wanted)
+    return not elsewhere
+
+
+def links(session: Session, players: set[str]) -> set[tuple[str, str]]:
+    """List which player is linked to which sink, as PipeWire has it, which says nothing too early."""
+    found, node = set[tuple[str, str]](), ""
+    for line in session.run("pw-link", "--links").splitlines():
+        if not line.startswith(" "):
+            node = line.partition(":")[0]
+        elif "|->" in line and node in players:
+            found.add((node, line.partition("|->")[2].strip().partition(":")[0]))
+    return found
 
 
 def test_a_stream_that_played_before_the_service_started_is_brought_there_as_well(
@@ -126,8 +171,8 @@ def wait_for_default(service: Service, name: str) -> None:
     service.session.wait_for(lambda: service.describe()["defaults"]["sink"] == name, "the default to change")
 
 
-def explained(service: Service) -> Json:
-    return json.loads(service.call("ExplainStream", "s", "app:radio"))
+def explained(service: Service, app: str = "radio") -> Json:
+    return json.loads(service.call("ExplainStream", "s", f"app:{app}"))
 
 
 def test_a_move_with_us_counts_at_once(with_rules: Started) -> None:
