@@ -161,10 +161,10 @@ class Lanes:
             if slot in self._writes
         }
 
-    def forget_writes(self) -> None:
-        """Drop what was asked in another life of the server, whose indexes meant other objects."""
-        self._writes.clear()
-        self._unanswered.clear()
+    def forget_all(self) -> None:
+        """Drop what is kept of each object, as `forget` does: in another life of the server its index means another one."""
+        for key in {key for setting, key in self._sent_at if setting is not SetDefault}:
+            self.forget(key)
 
     def hand_over(self) -> "Asked":
         """Return what was asked of objects, and what the server has not shown of it yet, for another instance."""
@@ -177,6 +177,7 @@ class Lanes:
         """Go on with what was asked through another instance."""
         self._writes = {slot_of(write.command): write for write in asked.writes}
         self._lingering = {slot_of(command): since for command, since in asked.lingering}
+        self._sent_at = dict.fromkeys((*self._writes, *self._lingering), 0.0)
         self._pending.update((slot_of(command), command) for command, _ in asked.lingering)
 
     def enqueue(self, command: Command, origin: Origin, done: Done) -> None:

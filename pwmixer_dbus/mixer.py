@@ -239,8 +239,12 @@ class Mixer:
         measures.applied(event, changed=bool(changes))
         if before.server.cookie != self.state.server.cookie:
             self.history = ()  # its indexes mean other objects in another life of the server
-            self._lanes.forget_writes()
-        if not changes or (origin.kind == "memory" and is_unseen(self.state, changes)):
+            self._lanes.forget_all()
+        if not changes:
+            return ()
+        if origin.kind == "memory" and is_unseen(self.state, changes):
+            # Whoever has looked before has seen all that there is.
+            self.state = replace(self.state, generation=before.generation)
             return ()
         if origin is SERVER and not self._lanes.is_idle:
             origin = self._lanes.origin_of(set(_keys_of(changes)))

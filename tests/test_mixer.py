@@ -397,6 +397,17 @@ async def test_an_object_that_goes_while_its_value_lingers_is_forgotten(desk: De
 
 
 @on_a_desk
+async def test_steps_do_not_count_from_what_another_life_of_the_server_has_not_shown(desk: Desk) -> None:
+    desk.set_volume(0.8)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + 0.01)
+    desk.mixer.on_event(Disconnected(reason="it has ended"))
+    desk.mixer.on_event(snapshot(cookie=2))
+    desk.step(0.1)
+    assert desk.volumes == [0.8, 0.6]
+
+
+@on_a_desk
 async def test_an_object_that_goes_while_its_next_value_waits_for_its_turn(desk: Desk) -> None:
     desk.set_volume(0.1)
     desk.obey()

@@ -14,7 +14,7 @@ from test_mixer import MUSIC, STREAM, USER, JumpingLoop, stream
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core import verbs
-from pwmixer_dbus.core.commands import Origin
+from pwmixer_dbus.core.commands import Origin, SetVolume
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
 from pwmixer_dbus.core.memory import GRACE, Memory
 from pwmixer_dbus.core.model import Kind, Server
@@ -111,6 +111,19 @@ async def test_a_step_counts_from_what_was_asked_of_the_one_before(stage: Stage)
     assert new.volumes == [0.85]
     new.answer()
     await asyncio.sleep(1)
+
+
+@on_a_stage
+async def test_what_was_asked_of_the_one_before_goes_with_its_stream(stage: Stage) -> None:
+    stage.obedient = False
+    stage.ask(SetVolume(key=STREAM, channels=(0.8, 0.8)))
+    stage.answer()
+    await stage.mixer.settle(1.0)
+    new = handed_over(stage)
+    assert new.mixer.pending
+    assert new.mixer.writes_of(STREAM)
+    new.mixer.on_event(Gone(kind=STREAM[0], index=STREAM[1]))
+    assert (new.mixer.pending, new.mixer.writes_of(STREAM)) == ({}, {})
 
 
 @on_a_stage

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_mixer import JumpingLoop
 
-from pwmixer_dbus.core.commands import MoveStream
+from pwmixer_dbus.core.commands import MoveStream, Origin
 from pwmixer_dbus.core.events import AppWanted, Capped, Configured, Disconnected, Event, Gone, Routed, Seen
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.settings import Settings, SharedMemorySettings
@@ -113,6 +113,20 @@ def test_a_generation_is_never_shown_without_what_it_has_brought(folder: Path) -
         await asyncio.sleep(0)
         assert seen(reader).generation == mixer.state.generation
         assert {device.name: device.volume for device in seen(reader).devices}["speakers"] == 0.8
+
+    opened(folder, main)
+
+
+def test_what_is_remembered_without_a_sign_of_it_is_no_other_generation(folder: Path) -> None:
+    async def main(mixer: Mixer, reader: Reader) -> None:
+        mixer.on_event(snapshot(sink(), playback()))
+        await asyncio.sleep(0)
+        (app_id,) = mixer.state.apps
+        generation = mixer.state.generation
+        mixer.on_event(AppWanted(app_id=app_id, volume=0.3), Origin(kind="memory"))
+        assert mixer.state.apps[app_id].volume == 0.3
+        await asyncio.sleep(0)
+        assert seen(reader).generation == mixer.state.generation == generation
 
     opened(folder, main)
 
