@@ -1,6 +1,7 @@
 """Fixtures of all tests: mistakes that are only logged fail, too. A private session, and the real service. Nothing is skipped."""
 
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,12 @@ def service(session: Session) -> Iterator[Service]:
         yield service
     finally:
         service.stop()
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as ever, also in the background of a script, where all that the tests start would ignore it otherwise."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -249,8 +250,9 @@ def screen(service: Service) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
 def read_until(terminal: int, word: str) -> str:
     """Read what a program writes to its terminal, until a word has come."""
     seen = b""
+    until = time.monotonic() + PATIENCE
     while word.encode() not in seen:
-        ready, _, _ = select.select([terminal], [], [], 15)
+        ready, _, _ = select.select([terminal], [], [], max(until - time.monotonic(), 0))
         assert ready, seen
         seen += os.read(terminal, 65536)
     return seen.decode()
