@@ -56,9 +56,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def printable(text: str) -> str:
     """Drop what could move the cursor, recolour or reorder a terminal: names come from programs that we do not know."""
-    return (
-        text if text.isprintable() else "".join(c if c.isprintable() else " " * (c in "\n\t") for c in text)
-    )
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " * c.isspace() for c in text)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -133,6 +131,10 @@ def _run_service(module: str, name: str, options: dict[str, str]) -> int:
         from pwmixer_dbus.cli.install import run as run_install  # noqa: PLC0415
 
         return run_install(name, options)
+    if "--json" in options:
+        raise UsageError(
+            "'status --service' has no --json; 'pwmixerctl stats --json' has what the service measures."
+        )
     from pwmixer_dbus.cli.doctor import run as run_doctor  # noqa: PLC0415
 
     return run_doctor(name)

@@ -29,7 +29,7 @@ class Option:
 class Command:
     """One command. `arguments` in square brackets may be left out, and the last one with an ellipsis given several times.
 
-    `examples` pair a line with what it does.
+    One in small letters is one of the words that it names, as in on|off. `examples` pair a line with what it does.
     """
 
     def __init__(
@@ -73,8 +73,16 @@ class Command:
                     raise UsageError(f"{spelling} needs a value: {spelling} {option.value}.")
                 value = rest.pop(0)
             options[option.names[-1]] = option.check(spelling, value)
-        self._check_count(arguments)
+        self.check(arguments)
         return options, arguments
+
+    def check(self, arguments: list[str]) -> None:
+        """Raise UsageError where the arguments are too few or too many, or where one is none of the words there may be."""
+        self._check_count(arguments)
+        for argument, given in zip(self.arguments, arguments, strict=False):
+            words = choices(argument)
+            if words and given not in words:
+                raise UsageError(f"'{self.name}' takes {', '.join(words)}, not '{given}'.")
 
     @property
     def is_open(self) -> bool:
@@ -99,6 +107,11 @@ class Command:
             return
         problem = "is missing an argument" if len(arguments) < least else "has an argument too many"
         raise UsageError(f"'{self.name}' {problem}; it is used as: {self.usage()}")
+
+
+def choices(argument: str) -> list[str]:
+    """List the words that an argument may be; none where it may be anything."""
+    return argument.split("|") if argument.islower() else []
 
 
 def _is_option(word: str) -> bool:
@@ -138,9 +151,6 @@ def _bar(name: str, what: str, example: tuple[str, str]) -> Command:
     )
 
 
-KINDS = ("apps", "groups", "streams", "sinks", "sources", "cards")
-SHELLS = ("bash", "zsh", "fish")
-
 _ALL = (
     Command(
         "status",
@@ -152,15 +162,16 @@ _ALL = (
             Option(("-a", "--all"), "", "show monitors of outputs and what rules hide, too"),
             _COLOR,
             Option(("--service",), "", "show instead how the service itself is, and what is wrong with it"),
+            _JSON,
         ),
         examples=(("pwmixerctl status", "everything at a glance"),),
     ),
     Command(
         "list",
-        ("KIND",),
-        "list apps, groups, streams, sinks, sources or cards",
+        ("apps|groups|streams|sinks|sources|cards",),
+        "list what there is of a kind",
         module="show",
-        text="KIND is apps, groups, streams, sinks, sources or cards. One line for each, with the selector first.",
+        text="One line for each, with the selector first.",
         options=(
             Option(("-a", "--all"), "", "list monitors of outputs and what rules hide, too"),
             _FORMAT,
@@ -550,7 +561,7 @@ _ALL = (
     ),
     Command(
         "completion",
-        ("SHELL",),
+        ("bash|zsh|fish",),
         "print the completion script for bash, zsh or fish",
         module="completion",
         examples=(

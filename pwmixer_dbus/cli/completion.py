@@ -7,21 +7,12 @@ without a service there are fewer.
 import os
 from collections.abc import Iterator
 
-from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
-from pwmixer_dbus.cli.commands import COMMANDS, KINDS, SHELLS, Command
+from pwmixer_dbus.cli import DONE, CommandError, printable, wire
+from pwmixer_dbus.cli.commands import COMMANDS, Command, choices
 from pwmixer_dbus.cli.show import Document, document, records
 
 Candidate = tuple[str, str]
 
-_WORDS = {
-    "KIND": KINDS,
-    "SHELL": SHELLS,
-    "wireplumber|FILE": ("wireplumber",),
-    "check|show|path|init": ("check", "show", "path", "init"),
-    "list|add|edit|remove|move|test|suggest|enable|disable": (
-        *("list", "add", "edit", "remove", "move", "test", "suggest", "enable", "disable"),
-    ),
-}
 _COLLECTIONS = {
     "APP|DEVICE": ("apps", "sinks", "sources"),
     "TARGET": ("sinks", "sources", "apps", "groups", "streams"),
@@ -86,8 +77,7 @@ def run(name: str, words: list[str]) -> int:
         except CommandError:
             pass  # a shell waits at its prompt; it has no place for a sentence
         return DONE
-    if len(words) != 1 or words[0] not in SCRIPTS:
-        raise UsageError(f"'completion' is used as: pwmixerctl completion {'|'.join(SHELLS)}")
+    COMMANDS[name].check(words)
     print(SCRIPTS[words[0]], end="")
     return DONE
 
@@ -136,11 +126,10 @@ def _arguments(command: Command, given: list[str], current: str) -> Iterator[Can
         yield from ((c.name, c.summary) for c in COMMANDS.values() if not c.hidden)
         yield from (("selectors", "how targets are written"), ("templates", "what --format takes"))
         yield ("bars", "what --format takes for a bar")
-    elif argument in _WORDS:
-        yield from ((word, "") for word in _WORDS[argument])
-        if argument.endswith("FILE"):
-            yield from _files(current)
-    elif argument == "FILE":
+    elif choices(argument):
+        yield from ((word, "") for word in choices(argument))
+    elif argument.split("|")[-1] == "FILE":
+        yield from ((word, "") for word in argument.split("|")[:-1])
         yield from _files(current)
     elif argument in _COLLECTIONS or argument in {"PORT", "PROFILE"}:
         yield from _living(argument, given)

@@ -1,20 +1,19 @@
 """`pwmixerctl config`: check, show, find and start the configuration file. Needs only files, never the bus."""
 
-import argparse
 import sys
 from pathlib import Path
 
+from pwmixer_dbus.cli.parser import Parser, parsed
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load, show, write_example
 from pwmixer_dbus.config.rulebook import read_rules, rules_path
 
 
 def run(argv: list[str]) -> int:
-    """Run what follows `pwmixerctl config`; answer the exit code: 0 fine, 1 a problem (on stderr), 2 wrong usage."""
-    try:
-        options = parser().parse_args(argv)
-    except SystemExit as leaving:  # argparse has printed the usage or the help
-        return int(leaving.code or 0)
+    """Run what follows `pwmixerctl config`; answer the exit code: 0 fine, 1 a problem (on stderr). Raises UsageError."""
+    options = parsed(parser(), argv)
+    if options is None:
+        return 0
     try:
         print(_answer(options.action, options.file or config_path()))
     except ConfigError as error:
@@ -23,11 +22,9 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Make the parser of `pwmixerctl config`; its manual page is made from it, too."""
-    parser = argparse.ArgumentParser(
-        prog="pwmixerctl config", description="Check and show the configuration."
-    )
+    parser = Parser(prog="pwmixerctl config", description="Check and show the configuration.")
     parser.add_argument(
         "action",
         choices=["check", "show", "path", "init"],

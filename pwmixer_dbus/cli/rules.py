@@ -18,8 +18,12 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
+from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_count
+from pwmixer_dbus.cli.parser import Parser, parsed
+from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal
+from pwmixer_dbus.cli.show import print_json
 from pwmixer_dbus.cli.wire import NAME, PATH, failure
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
@@ -43,13 +47,12 @@ def run(name: str, words: list[str]) -> int:
     # What is no text can be no name either, and the bus would not take it.
     words = [word.encode(errors="replace").decode() for word in words]
     if name == "remember":
-        (remembered,) = _asked(("Remember", "s", [_target(words)]))
-        print(printable(f"added {remembered[0]}"))
+        _, selectors = COMMANDS[name].parse(words)
+        _remember(*selectors)
         return DONE
-    try:
-        options = parser().parse_args(words)
-    except SystemExit as leaving:  # argparse has printed the usage or the help
-        return int(leaving.code or 0)
+    options = parsed(parser(), words)
+    if options is None:
+        return DONE
     try:
         _ACTIONS[options.action](options)
     except ConfigError as error:
@@ -57,17 +60,18 @@ def run(name: str, words: list[str]) -> int:
     return DONE
 
 
-def _target(words: list[str]) -> str:
-    if len(words) != 1 or words[0].startswith("-"):
-        raise UsageError("'remember' is used as: pwmixerctl remember STREAM|APP")
-    return words[0]
+def _remember(selector: str) -> None:
+    (last,), (_, rules) = _asked(("Remember", "s", [selector]), _LIST)
+    # One rule for each application, each put before the one that was made before it.
+    own = [rule["name"] for rule in rules if rule["origin"] == "service"]
+    added = own[: own.index(last) + 1] if last in own else [last]
+    for name in reversed(added):
+        print(printable(f"added {name}"))
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Make the parser of `pwmixerctl rules`; its manual page is made from it, too."""
-    parser = argparse.ArgumentParser(
-        prog="pwmixerctl rules", description="See and change what happens to which streams."
-    )
+    parser = Parser(prog="pwmixerctl rules", description="See and change what happens to which streams.")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     shown = actions.add_parser("list", help="show the rules in the order in which they are tried")
     shown.add_argument("--json", action="store_true", help="print JSON")
@@ -83,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     tested = actions.add_parser("test", help="show what the rules would do, and do nothing")
     tested.add_argument("--on", metavar="FIELD=TEXT,...", help="on a stream that need not be there")
     tested.add_argument("--file", type=Path, help="try the rules of this file in place of those in force")
+    tested.add_argument("--json", action="store_true", help="print JSON")
     actions.add_parser(
         "suggest", help="propose rules from what plays or has played, as TOML that 'add' takes"
     )
@@ -98,7 +103,7 @@ def _place(text: str) -> int:
     return place
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: Parser) -> None:
     parser.add_argument("--name", help="what the rule is called")
     parser.add_argument(
         "--match",
@@ -131,7 +136,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _list(options: argparse.Namespace) -> None:
     (_, rules), (enabled,) = _asked(_LIST, _ENABLED)
     if options.json:
-        print(json.dumps(rules, indent=2))
+        print_json(rules)
         return
     if not enabled:
         print(_OFF)
@@ -144,20 +149,30 @@ def _add(options: argparse.Namespace) -> None:
     place = given.pop("place", 0)
     if given:
         tables = [_rule_of(given)]
-    elif sys.stdin.isatty():
+    elif sys.stdin is None or sys.stdin.isatty():
         raise UsageError("'rules add' needs --name and --match, or rules as TOML on its standard input.")
     else:
         tables = plain_rules(Path("stdin"), sys.stdin.buffer.read())
     if not tables:  # as where nothing was suggested
         print("there is no rule to add")
-    elif len(tables) == 1:
-        _asked(("AddRule", "a{sv}i", [_typed(tables[0]), place - 1 if place > 0 else -1]))
+        return
+    if len(tables) == 1:
+        add = ("AddRule", "a{sv}i", [_typed(tables[0]), place - 1 if place > 0 else -1])
+        _, (_, rules) = _asked(add, _LIST)
     else:
         ((revision, rules),) = _asked(_LIST)
         at = place - 1 if place > 0 else len(rules)
-        _asked(("SetRules", "uaa{sv}", [revision, [_typed(r) for r in (*rules[:at], *tables, *rules[at:])]]))
-    for plain in tables:
-        print(printable(f"added {plain.get('name')}"))
+        together = [_typed(r) for r in (*rules[:at], *tables, *rules[at:])]
+        _, (_, rules) = _asked(("SetRules", "uaa{sv}", [revision, together]), _LIST)
+    for asked, plain in enumerate(tables, place):
+        where = _where(rules, plain.get("name"), asked) if place else ""
+        print(printable(f"added {plain.get('name')}{where}"))
+
+
+def _where(rules: Sequence[Plain], name: object, asked: int) -> str:
+    """Say at which place a rule is; it may be another one than was asked for, since a person's own rules stay first."""
+    place = next((place for place, rule in enumerate(rules, 1) if rule["name"] == name), asked)
+    return f" to place {place}" + (f" (limited; {asked} was asked)" if place != asked else "")
 
 
 def _rule_of(given: Mapping[str, Any]) -> Plain:
@@ -215,7 +230,8 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _move(options: argparse.Namespace) -> None:
-    _asked(("MoveRule", "su", [options.name, options.place - 1]))
+    _, (_, rules) = _asked(("MoveRule", "su", [options.name, options.place - 1]), _LIST)
+    print(printable(f"moved {options.name}{_where(rules, options.name, options.place)}"))
 
 
 def _test(options: argparse.Namespace) -> None:
@@ -226,13 +242,24 @@ def _test(options: argparse.Namespace) -> None:
         except OSError as error:
             raise CommandError(f"{options.file} cannot be read: {error.strerror}") from error
         rules = [_typed(rule) for rule in plain_rules(options.file, data)]
+        if not rules:  # which to the service are those in force
+            raise CommandError(f"There is no rule in {options.file} to test.")
     if options.on is not None:
         ((answer,),) = _asked(("TestProperties", "aa{sv}a{ss}", [rules, _facts(options.on)]))
-        print(rehearsal(json.loads(answer)))
+        found = json.loads(answer)
+        if options.json:
+            print_json(found)
+        else:
+            print(rehearsal(found))
         return
     (results,), (described,), (enabled,) = _asked(
         ("TestRules", "aa{sv}", [rules]), (f"{NAME}.Describe", "a{sv}", [{}]), _ENABLED
     )
+    if options.json:
+        keys = ("stream", "device", "rule")
+        words = ([selector_of(path), selector_of(device) or None, rule] for path, device, rule in results)
+        print_json([dict(zip(keys, row, strict=True)) for row in words])
+        return
     if not enabled and not rules:
         print(_OFF)
     print(forecast(results, json.loads(described)))

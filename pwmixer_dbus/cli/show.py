@@ -5,8 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable, wire
-from pwmixer_dbus.cli.commands import KINDS
+from pwmixer_dbus.cli import DONE, CommandError, printable, wire
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.paths import object_path
 from pwmixer_dbus.cli.template import Record, fill
@@ -30,7 +29,7 @@ def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
         case "get":
             _get(options, arguments[0] if arguments else "@sink")
         case "describe":
-            _print_json(_found(arguments[0]) if arguments else _whole())
+            print_json(_found(arguments[0]) if arguments else _whole())
         case "explain":
             _explain(options, arguments[0])
         case _:
@@ -110,11 +109,9 @@ def explanation(found: Record) -> str:
 
 
 def _list(options: dict[str, str], kind: str) -> None:
-    if kind not in KINDS:
-        raise UsageError(f"'list' takes {', '.join(KINDS)}, not '{kind}'.")
     found = [r for r in _whole()[kind] if "--all" in options or not (r.get("monitor") or r.get("hidden"))]
     if "--json" in options:
-        _print_json(found)
+        print_json(found)
     elif "--format" in options:
         for record in found:
             print(fill(options["--format"], record))
@@ -155,15 +152,21 @@ def _cells(kind: str, record: Record) -> list[str]:
 def _get(options: dict[str, str], selector: str) -> None:
     found = _found(selector)
     if "--json" in options:
-        _print_json(found)
+        print_json(found)
+        return
+    if "--format" in options:
+        for record in found:
+            print(fill(options["--format"], record))
         return
     for record in found:
-        if "--format" in options:
-            print(fill(options["--format"], record))
-        elif "volume" not in record:
+        if "volume" not in record:
             raise CommandError(f"{record['selector']} has no volume.")
-        else:
-            print(_level(record) if len(found) == 1 else f"{printable(record['selector'])}  {_level(record)}")
+    if len(found) == 1:
+        print(_level(found[0]))
+        return
+    from pwmixer_dbus.cli.render import table  # noqa: PLC0415
+
+    print(table([(printable(record["selector"]), _level(record)) for record in found]))
 
 
 def _level(record: Record) -> str:
@@ -174,7 +177,7 @@ def _level(record: Record) -> str:
 def _explain(options: dict[str, str], selector: str) -> None:
     found = json.loads(str(wire.call("ExplainStream", "s", selector)))
     if "--json" in options:
-        _print_json(found)
+        print_json(found)
     else:
         print(explanation(found))
 
@@ -194,7 +197,7 @@ def _paths(bus: wire.Connection, selector: str) -> list[str]:
     return found if isinstance(found, list) else []
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
     """Print JSON; what a terminal could not show, or could obey, is escaped, which JSON can do without loss."""
     text = json.dumps(value, indent=2, ensure_ascii=not _is_unicode())
     print(text if all(line.isprintable() for line in text.split("\n")) else json.dumps(value, indent=2))
@@ -205,6 +208,9 @@ def _is_unicode() -> bool:
 
 
 def _status(options: dict[str, str]) -> None:
+    if "--json" in options:
+        print_json(_whole())
+        return
     from pwmixer_dbus.cli.render import status  # noqa: PLC0415
 
     print(status(_whole(), terminal(options), everything="--all" in options))

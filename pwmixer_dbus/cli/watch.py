@@ -89,6 +89,7 @@ def sentence(event: Event) -> str:
 
 async def _watch(*, as_json: bool) -> None:
     stopped = asyncio.Event()
+    unwritten: list[OSError] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     bus = await _connect()
@@ -99,7 +100,8 @@ async def _watch(*, as_json: bool) -> None:
         try:
             for event in events(message):
                 _print(event, as_json=as_json)
-        except BrokenPipeError:
+        except OSError as error:
+            unwritten.append(error)
             stopped.set()
 
     bus.add_message_handler(receive)
@@ -109,6 +111,8 @@ async def _watch(*, as_json: bool) -> None:
         _print({"event": "service", "present": False}, as_json=as_json)
     ends = asyncio.ensure_future(_disconnected(bus, stopped))
     await stopped.wait()
+    if unwritten:
+        raise unwritten[0]
     if ends.done():
         raise UnreachableError("The session bus has closed the connection.")
     ends.cancel()

@@ -17,6 +17,7 @@ def answer(member: str, body: list[object]) -> tuple[str, list[object]]:
         raise LookupError("Nothing is called “app:nobody” now.\x1b[31m")
     paths = {
         "app:*fire*": ["/org/pwmixer/Mixer/apps/bin_3afirefox"],
+        "app:*": [f"/org/pwmixer/Mixer/apps/{name}" for name in ("bin_3afirefox", "name_3amy_20sdl_20game")],
         "group:music": ["/org/pwmixer/Mixer/groups/Music"],
         "pid:7": ["/org/pwmixer/Mixer/streams/5"],
     }

@@ -12,7 +12,7 @@ from pwmixer_dbus import cli
 from pwmixer_dbus.cli import UsageError, printable
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_amount, parse_change
-from pwmixer_dbus.cli.show import _print_json, explanation, wants_color
+from pwmixer_dbus.cli.show import explanation, print_json, wants_color
 
 HEAVY = {
     "re",
@@ -79,6 +79,10 @@ def test_the_refusal_of_a_cap_says_how_it_is_taken_away(ctl: Ctl) -> None:
 
 def test_control_characters_never_reach_the_terminal() -> None:
     assert printable("a\x1b[2Jb\x9b1m\u202ec\nd") == "a[2Jb1mc d"
+
+
+def test_blanks_of_any_kind_keep_words_apart() -> None:
+    assert printable("Bonjour\xa0! C\u202f? 夜\u3000曲") == "Bonjour ! C ? 夜 曲"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,19 @@ def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
         ["rules", "add", "--place", "-5"],
         ["fade", "+5%"],
         ["fade", "app:x", "50%", "--seconds", "soon"],
+        ["list"],
         ["list", "things"],
+        ["remember"],
+        ["remember", "--hard", "app:x"],
+        ["status", "--service", "--json"],
+        ["rules"],
+        ["rules", "sing"],
+        ["rules", "remove"],
+        ["rules", "list", "all"],
+        ["config"],
+        ["config", "sing"],
+        ["config", "check", "--file"],
+        ["completion"],
         ["up", "--loud"],
         ["up", "--quiet=yes"],
         ["get", "--format"],
@@ -201,6 +217,29 @@ def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) ->
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("pwmixerctl: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["list"], "it is used as: pwmixerctl list apps|groups|streams|sinks|sources|cards [OPTIONS]"),
+        (["list", "sink"], "'list' takes apps, groups, streams, sinks, sources, cards, not 'sink'."),
+        (["completion", "tcsh"], "'completion' takes bash, zsh, fish, not 'tcsh'."),
+        (["config", "sing"], "'config' takes check, show, path, init, not 'sing'."),
+        (["rules", "sing"], "'rules' takes list, add, edit, remove, move, test, suggest, enable, disable, not 'sing'."),
+        (["rules", "move", "A"], "required: PLACE; 'pwmixerctl rules move --help' says how it is used."),
+    ],
+)  # fmt: skip
+def test_the_refusal_of_a_word_says_which_there_are(ctl: Ctl, words: list[str], told: str) -> None:
+    assert told in ctl(*words).stderr
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_the_volumes_of_several_stand_in_columns(ctl: Ctl) -> None:
+    assert ctl("get", "app:*").stdout.splitlines() == [
+        "app:bin:firefox       45%",
+        "app:name:my sdl game  100%",
+    ]
 
 
 @pytest.mark.usefixtures("fake_service")
@@ -284,7 +323,7 @@ def test_a_terminal_without_utf_8_gets_ascii(ctl: Ctl) -> None:
 
 def test_json_is_escaped_where_a_terminal_could_obey_it(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("\u202e\x9b2J", "é"):
-        _print_json({"name": name})
+        print_json({"name": name})
         printed = capsys.readouterr().out
         assert printed.replace("\n", "").isprintable()
         assert json.loads(printed) == {"name": name}

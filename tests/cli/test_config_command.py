@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pwmixer_dbus.cli import main
 from pwmixer_dbus.cli.config import run
 from pwmixer_dbus.config.load import example, show
 from pwmixer_dbus.config.schema import Document
@@ -92,9 +93,11 @@ def test_init_writes_the_example_once(file: Path, capsys: Printed) -> None:
 
 
 @pytest.mark.parametrize("argv", [[], ["chekc"], ["check", "extra"], ["check", "--file"], ["--what"]])
-def test_wrong_usage_exits_with_2(argv: list[str], capsys: Printed) -> None:
-    assert run(argv) == 2
-    assert "usage: pwmixerctl config" in capsys.readouterr().err
+def test_wrong_usage_exits_with_2_and_a_sentence(argv: list[str], capsys: Printed) -> None:
+    assert main(["config", *argv]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("pwmixerctl: 'config'")
+    assert told.count("\n") == 1
 
 
 def test_help_is_no_error(capsys: Printed) -> None:

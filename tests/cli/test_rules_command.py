@@ -145,12 +145,13 @@ def test_rules_are_added_listed_moved_and_removed(service: Service) -> None:
     assert said(service, "rules", "add", *YOUTUBE, "--volume", "50%") == "added YouTube"
     assert (
         said(service, "rules", "add", "--name", "b", "--match", "app=x", "--hide", "--place", "1")
-        == "added b"
+        == "added b to place 1"
     )
     listed = said(service, "rules", "list").splitlines()
     assert listed[1].split() == ["1", "b", "app", "is", "x", "hidden", "rules.toml"]
     assert "app is firefox and media_name is *YouTube*  to *headset*, starts at 50%" in listed[2]
-    assert said(service, "rules", "move", "b", "2") == ""
+    assert said(service, "rules", "move", "b", "2") == "moved b to place 2"
+    assert said(service, "rules", "move", "b", "3") == "moved b to place 2 (limited; 3 was asked)"
     assert names(service) == ["YouTube", "b"]
     assert said(service, "rules", "remove", "b") == "removed b"
     assert names(service) == ["YouTube"]
@@ -191,6 +192,7 @@ def test_what_is_wrong_is_one_sentence(service: Service) -> None:
     binary.write_bytes(b"name = '\xff'\n")
     assert f"{binary}:1: this line is not UTF-8" in refused(service, "rules", "test", "--file", str(binary))
     assert "No closing quotation; set EDITOR" in refused(service, "rules", "edit", EDITOR='"ed')
+    assert "no rule in /dev/null" in refused(service, "rules", "test", "--file", "/dev/null")
 
 
 @pytest.mark.integration
@@ -224,9 +226,14 @@ def test_rules_are_tried_on_streams_on_facts_and_from_a_file(service: Service) -
     assert "Speakers -> Headset" in told
     assert "no rule" in (told := said(service, "rules", "test"))
     assert "stays on Speakers" in told
+    assert json.loads(said(service, "rules", "test", "--json", "--file", str(file))) == [
+        {"stream": "stream:1", "device": "sink:headset", "rule": "Radios"}
+    ]
+    assert json.loads(said(service, "rules", "test", "--json"))[0]["device"] is None
     said(service, "rules", "add", *YOUTUBE)
     told = said(service, "rules", "test", "--on", "app=Firefox,media_name=One, two - YouTube")
     assert told.endswith("Rule YouTube: to *headset*.")
+    assert json.loads(said(service, "rules", "test", "--json", "--on", "app=x"))["outcome"] == {"matched": []}
     assert "not “firefox”" in said(service, "rules", "test", "--on", "app=Chromium")
     assert "YouTube" in said(service, "explain", "app:radio")
 
@@ -240,6 +247,12 @@ def test_what_is_suggested_can_be_added_and_what_is_remembered_is_named(service:
     assert said(service, "remember", "app:radio") == "added Remembered: Radio"
     assert names(service) == ["Remembered: Radio", "Radio to Headset"]
     assert said(service, "rules", "suggest").startswith("# Nothing to suggest")
+    service.session.play("Films", sink="headset")
+    service.wait_for_stream("Films", device="headset")
+    assert sorted(said(service, "remember", "app:*").splitlines()) == [
+        "added Remembered: Films",
+        "added Remembered: Radio",
+    ]
 
 
 @pytest.mark.integration

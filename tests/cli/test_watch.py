@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_rig import FakeService, first_line, running
@@ -89,6 +90,24 @@ def test_json_is_one_object_a_line(
     assert told[0]["event"] == "changed"
     assert (told[0]["selector"], told[0]["property"], told[0]["value"]) == ("sink:speakers", "Volume", 0.45)
     assert told[-1]["client"] == ":1.2"
+
+
+def test_an_output_that_fills_up_ends_it_with_a_sentence(
+    environment: dict[str, str], fake_service: FakeService, monkeypatch: pytest.MonkeyPatch, bus_address: str
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus_address)
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen(
+            ["pwmixerctl", "watch"], env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        # Until it listens, changes pass it by.
+        while process.poll() is None:
+            wire.call("Play")
+        assert process.stderr is not None
+        assert (process.returncode, process.stderr.read()) == (1, "pwmixerctl: No space left on device\n")
+    assert fake_service.process.poll() is None
 
 
 def test_a_reader_that_leaves_ends_it_quietly(
