@@ -12,7 +12,7 @@ from dbus_fast import Variant
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
 from pwmixer_dbus.core.model import App, Group, Key, Stream, clean
-from pwmixer_dbus.core.records import dataclass
+from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
@@ -161,17 +161,24 @@ class Holds:
         self._router.hold(apps, streams)
 
     def _look(self, _before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        """End the holds of which all streams have ended."""
-        if not any(change.after is None and isinstance(change.before, Stream) for change in changes):
-            return
-        present = self._mixer.state.streams
+        """Let go of streams that end, since others may have their indexes later, and end the holds of which all have."""
+        ended = {
+            (change.before.kind, change.before.index)
+            for change in changes
+            if change.after is None and isinstance(change.before, Stream)
+        }
         for cookie, hold in list(self._holds.items()):
-            if not hold.apps and not any(key in present for key in hold.streams):
-                hold.forget()
-                self._end(cookie)
-                signal = next(s for s in MIXER.signals if s.name == "HoldReleased")
-                body = [cookie, "What was held has ended."]
-                self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body, to=hold.client)
+            if hold.streams.isdisjoint(ended):
+                continue
+            self._holds[cookie] = left = replace(hold, streams=hold.streams - ended)
+            if left.apps or left.streams:
+                self._hold()
+                continue
+            hold.forget()
+            self._end(cookie)
+            signal = next(s for s in MIXER.signals if s.name == "HoldReleased")
+            body = [cookie, "What was held has ended."]
+            self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body, to=hold.client)
 
 
 def _single_streams(target: Target) -> Iterable[Key]:

@@ -1,0 +1,53 @@
+"""What a program holds is what it has named, and not what has its index later."""
+
+from typing import Any, cast
+
+from test_mixer import STREAM, Desk, on_a_desk, snapshot, stream
+
+from pwmixer_dbus.core.events import Disconnected, Gone, Seen
+from pwmixer_dbus.core.model import Group, Kind
+from pwmixer_dbus.outlets.bus.holds import Holds
+from pwmixer_dbus.router import Router
+
+OTHER = (Kind.PLAYBACK, 11)
+
+
+class Nobody:
+    """A connection that nobody leaves; `said` is which signals have been sent."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def when_gone(self, *_: object) -> Any:
+        return lambda: None
+
+    def signal(self, _path: str, _interface: str, member: str, *_: object, **__: object) -> None:
+        self.said.append(member)
+
+
+@on_a_desk
+async def test_what_has_the_index_of_what_was_held_in_the_next_life_of_the_server_is_not_held(
+    desk: Desk,
+) -> None:
+    router, nobody = Router(desk.mixer), Nobody()
+    holds = Holds(desk.mixer, router, cast("Any", nobody), lambda: None)
+    held = desk.mixer.state.streams[STREAM]
+    holds.hold(":1.7", "stream:1", [held], "a test", "")
+    assert router.is_held(held)
+    desk.mixer.on_event(Disconnected(reason="it has ended"))
+    desk.mixer.on_event(snapshot(cookie=2))
+    assert not router.is_held(desk.mixer.state.streams[STREAM])
+    assert (holds.listed(), nobody.said) == ([], ["HoldReleased"])
+
+
+@on_a_desk
+async def test_of_several_streams_that_are_held_the_last_ends_the_hold(desk: Desk) -> None:
+    desk.mixer.on_event(Seen(record=stream(11, device=1)))
+    router, nobody = Router(desk.mixer), Nobody()
+    holds = Holds(desk.mixer, router, cast("Any", nobody), lambda: None)
+    first, last = desk.mixer.state.streams.values()
+    holds.hold(":1.7", "group:Music", [Group(name="Music", streams=(STREAM, OTHER))], "a test", "")
+    desk.mixer.on_event(Gone(kind=first.kind, index=first.index))
+    assert (router.is_held(first), router.is_held(last), nobody.said) == (False, True, [])
+    desk.mixer.on_event(Gone(kind=last.kind, index=last.index))
+    assert (router.is_held(last), holds.listed(), nobody.said) == (False, [], ["HoldReleased"])
