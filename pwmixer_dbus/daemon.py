@@ -521,7 +521,9 @@ class Daemon:
             self._tell_status()
         if errors:
             raise ConfigError("\n".join(errors))
-        log.info("the configuration has been read again")
+        # The book of rules tells of each write by itself, and most writes are its own.
+        if before or files != frozenset({self._rules.path}):
+            log.info("the configuration has been read again")
 
     def _read_config(self) -> None:
         settings = self._configuration.read()
@@ -546,6 +548,11 @@ class Daemon:
         now = self._mixer.state
         if (before.connected, before.server.version) != (now.connected, now.server.version):
             self._tell_status()
+        if before.connected != now.connected:
+            if now.connected:
+                log.info("connected to %s", now.server.name)
+            else:
+                log.info("the sound server has gone; it is followed again as soon as it is back")
 
     def _tell_status(self) -> None:
         state, problem = self._mixer.state, self._config_error()

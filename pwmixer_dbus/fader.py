@@ -17,7 +17,7 @@ from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.gain import Channels
 from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
-from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.selectors import Target, label, selector_of
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
 
@@ -202,7 +202,7 @@ class Fader:
         if record is None:
             return
         if error is not None:
-            log.info("a fade ends halfway: %s", error)
+            log.info("the fade of %s ends halfway: %s", label(self._mixer.state, key), error)
             self._leave(fade, key)
         elif theirs is not None and all(map(gain.same, record.channels, channels)):
             plan = verbs.Plan(commands=(SetVolume(key=key, channels=theirs),))
@@ -213,7 +213,7 @@ class Fader:
         try:
             plan = verbs.set_volume(state, pending, target, fade.volume, fade.limit)
         except MixerError as error:
-            log.info("a fade ends before its end: %s", error)
+            log.info("the fade of %s ends before its end: %s", selector_of(target), error)
             return
         commands = tuple(command for command in plan.commands if command.key not in fade.left)
         done = partial(self._arrived, fade, target, plan)
@@ -223,7 +223,7 @@ class Fader:
         if error is None:
             self.on_arrived(target, plan, fade.origin)
         else:
-            log.info("a fade has not come to its end: %s", error)
+            log.info("the fade of %s has not come to its end: %s", selector_of(target), error)
 
     def _due(self, fade: _Fade) -> float:
         return min(fade.ends_at, self._loop.time() + fade.interval)

@@ -19,6 +19,7 @@ from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
 from pwmixer_dbus.core.records import replace
+from pwmixer_dbus.core.selectors import label
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, Result, levelled, more_than_levelled, seen_in
 from pwmixer_dbus.core.subjects import is_unseen
@@ -425,12 +426,13 @@ class Mixer:
         for command, reason in commands:
 
             def told(error: MixerError | None, command: Command = command) -> None:
-                _log_failure(command, error)
+                if error is not None:
+                    log.info("%s: %s", label(self.state, command.key), error)
                 if done is not None:
                     done(command, error)
 
             self._lanes.enqueue(command, Origin(kind=kind, context=reason), told)
-            log.info("%s: %s", command, reason)
+            log.info("%s: %s", label(self.state, command.key), reason)
             self._has_acted = True
         self.tell_levels()
 
@@ -486,8 +488,3 @@ def _keys_of(changes: Iterable[Change]) -> Iterable[Key]:
     for change in changes:
         if isinstance(change.after, Device | Stream):
             yield change.after.kind, change.after.index
-
-
-def _log_failure(command: Command, error: MixerError | None) -> None:
-    if error is not None:
-        log.info("%s: %s", command, error)

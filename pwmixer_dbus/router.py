@@ -34,6 +34,7 @@ from pwmixer_dbus.core.routing import (
     wish_of,
 )
 from pwmixer_dbus.core.rules import Rule
+from pwmixer_dbus.core.selectors import label
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.tally import RULED
 from pwmixer_dbus.mixer import Mixer
@@ -209,8 +210,9 @@ class Router:
         for told in steps.applied:
             if told.outcome == "suspended":
                 log.warning(
-                    "rule “%s” is suspended for a stream: something, perhaps another rule, moves it away from %s",
+                    "rule “%s” is suspended for %s: something, perhaps another rule, moves it away from %s",
                     told.rule,
+                    label(self._mixer.state, told.stream),
                     told.device.name,
                 )
             self.on_applied(told)

@@ -1,6 +1,7 @@
 """The one writer, on a real loop whose time jumps: only the sound server is a double, which answers when a test says so."""
 
 import asyncio
+import logging
 import selectors
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -711,6 +712,24 @@ def test_the_highest_volume_stays_in_its_range(asked: float, given: float) -> No
         assert desk.mixer.state.settings.max_volume == given
 
     asyncio.run(main())
+
+
+def test_what_it_does_by_itself_is_told_by_names_that_people_know(caplog: pytest.LogCaptureFixture) -> None:
+    @on_a_desk
+    async def main(desk: Desk) -> None:
+        desk.mixer.act([(MoveStream(key=STREAM, device=3), "rule X wants it on sink3")], "rule")
+        desk.answer(NotFoundError("That object has just gone."))
+        desk.mixer.act([(SetVolume(key=SINK, channels=(0.4, 0.4)), "it may not be above 40%")], "memory")
+        desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+
+    with caplog.at_level(logging.INFO):
+        main()
+    assert caplog.messages == [
+        "stream:1 (Music): rule X wants it on sink3",
+        "stream:1 (Music): That object has just gone.",
+        "sink:sink1: it may not be above 40%",
+        "sink #1: That object has just gone.",
+    ]
 
 
 def moving(desk: Desk, heard: list[str]) -> None:

@@ -293,7 +293,7 @@ class RuleBook:
             return
         self._rules = rules
         self.revision += 1
-        log.info("%d rules are in force", len(rules))
+        log.info("rules in force: %d", len(rules))
         self.on_change(rules)
 
 

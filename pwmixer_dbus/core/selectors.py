@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotFoundError
-from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Group, Kind, Stream, clean
+from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Group, Key, Kind, Stream, clean
 from pwmixer_dbus.core.state import MixerState
 
 Target = Device | Stream | App | Group | Card
@@ -46,6 +46,14 @@ def selector_of(target: Target) -> str:
             return f"group:{target.name}"
         case Card():
             return f"card:{target.name}"
+
+
+def label(state: MixerState, key: Key) -> str:
+    """Name a device or a stream in the log: a stream with its application, what has gone by the server's index."""
+    target = state.streams.get(key) or state.devices.get(key)
+    if target is None:
+        return f"{key[0]} #{key[1]}"
+    return selector_of(target) + (f" ({target.identity.name})" if isinstance(target, Stream) else "")
 
 
 def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Target, ...]:

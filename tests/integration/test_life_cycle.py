@@ -210,6 +210,9 @@ def test_it_reconnects_five_times_in_a_row_and_loses_nothing(
     bare_session.wait_for(
         lambda: descriptors(service) <= open_files, f"no more descriptors than before: {open_files}"
     )
+    said = re.findall(r"INFO (connected to PulseAudio|the sound server has gone)", service.log())
+    assert said[:2] == ["connected to PulseAudio", "the sound server has gone"]
+    assert said.count("connected to PulseAudio") > 5
     service.stop()
 
 

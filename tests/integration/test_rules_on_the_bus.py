@@ -232,6 +232,22 @@ def test_a_persons_rule_is_not_removed_but_its_file_is_named(service: Service) -
     assert file.read_text() == CONFIG
 
 
+def test_only_an_edit_by_a_person_is_told_in_the_log_as_one(service: Service) -> None:
+    def told() -> int:
+        return service.log().count("INFO the configuration has been read again")
+
+    config = write(folder(service) / "config.toml", CONFIG)
+    service.session.wait_for(told, "the first edit to be told")
+    for name in "abcdefghij":  # which takes longer than the service waits for an edit to be over
+        add(service, name)
+    assert "INFO rules in force: 11" in service.log()
+    config.unlink()
+    wait_for_names(service, *"abcdefghij")
+    service.session.wait_for(lambda: told() > 1, "the second edit to be told")
+    assert told() == 2
+    service.stop()
+
+
 def test_a_bad_file_is_told_and_kept_and_the_last_good_rules_stay(service: Service) -> None:
     add(service, "own")
     config = write(folder(service) / "config.toml", CONFIG)

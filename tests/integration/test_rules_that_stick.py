@@ -321,7 +321,7 @@ def test_wireplumber_takes_it_back_again_and_again(with_rules: Started) -> None:
 
     session.wait_for(is_given_up, "the fight to be given up")
     assert outcomes().count("moving") >= TRIES
-    assert "rule “music” is suspended for a stream" in service.log()
+    assert f"rule “music” is suspended for stream:{stream['number']} (Radio): " in service.log()
     session.wait_for(is_back, "it to be taken back for good")
     why = explained(service)
     assert (why["desired_device"], why["actual_device"]) == ("headset", "speakers")
