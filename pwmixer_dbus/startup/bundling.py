@@ -63,6 +63,12 @@ UNNAMED = "a variable"
 
 _LOOKING_AT_THEM = frozenset({"locals", "vars", "dir", "eval", "exec"})
 
+LOOKED_INTO = frozenset({"typing"})
+"""Modules that stay out of the file, since others look into them at work: typing_extensions reads variables of `typing` by their names.
+
+With Python 3.11, that alone mixes up variables of one name where what is called is noted.
+"""
+
 _PR_SET_PDEATHSIG = 1
 _LINE_ONLY, _NO_LINE = 13, 15
 _SIX_BITS, _MORE = 0x3F, 0x40
@@ -136,6 +142,8 @@ def sources_of(modules: Mapping[str, ModuleType], path: Sequence[str]) -> dict[s
     for name, module in sorted(modules.items(), key=lambda named: named[0].count(".")):
         spec = getattr(module, "__spec__", None)
         if spec is None or spec.name != name or type(spec.loader) not in (SourceFileLoader, bundle.Loader):
+            continue
+        if name in LOOKED_INTO:
             continue
         above, _, last = name.rpartition(".")
         places = list(modules[above].__path__) if above else [folder or str(Path.cwd()) for folder in path]

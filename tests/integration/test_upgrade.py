@@ -164,3 +164,18 @@ def test_a_service_that_has_had_its_byte_code_written_itself_goes_on_as_well(ins
     assert json.loads(service.call("Stats"))["uptime"] > 0
     service.call("OpenMeter", "asa{sv}", 1, "@sink", 0)
     service.stop()
+
+
+def test_the_first_start_of_another_version_says_what_is_wrong_in_a_file(installed: Installed) -> None:
+    """It notes what is called, by which Python's own modules, of which the old file has most, have to work as well."""
+    first = installed.start("first")
+    installed.session.wait_for(installed.bytecode.exists, "the byte code to be written")
+    first.stop()
+    with (installed.package / "keeper.py").open("a") as source:
+        source.write("\n")
+    config = Path(installed.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    config.parent.mkdir(exist_ok=True)
+    config.write_text("[volume]\nmx = 7\n")
+    service = installed.start("new")
+    assert 'volume.mx: no such key; did you mean "max"?' in service.get("ConfigError")
+    service.stop(errors=True)
