@@ -257,6 +257,46 @@ def test_the_published_run_has_every_target_and_its_table_is_in_the_documentatio
         assert f"performance/{picture})" in page
 
 
+STEPS = (
+    "and asyncio",
+    "and json, logging, pathlib, tomllib",
+    "and libpulse",
+    "and pulsectl-asyncio, connected",
+    "and dbus-fast, connected",
+    "and our modules",
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "has {busy: a service in C .1} ms for a SetVolume during 1000 notices a second",
+        "and plain Python {busy: plain Python .1}, where 1 ms is the target",
+        "takes {look: Get x2} times as much as in C",
+        "of `pactl`'s {set-volume: pactl .1} ms",
+        "{first-call: first Describe, 95th percentile .0} ms (median {first-call: first Describe .0})",
+        "{first-call: without a sound server, 95th percentile .0} ms ({first-call: without a sound server .0})",
+        *(
+            f"| {step} | {{floor: own: {step} .1}} MiB | {{floor: own: {step}, as ours .1}} MiB |"
+            for step in STEPS
+        ),
+        "listed 50 streams | | {floor: own: the service, listed .1} MiB |",
+        "it has {memory: own: pwmixer .1}, and {memory: resident: pwmixer .1} are resident",
+        "{take-over: longest time without an answer .0} ms with fifty streams",
+    ],
+)
+def test_a_figure_in_the_text_is_that_of_the_published_run(sentence: str) -> None:
+    """A place is the name of a line and how many digits of its median, or after an x of its ratio, stand there."""
+    known = record.read(DOCS / "performance" / publish.LATEST).by_name()
+
+    def figure(place: re.Match[str]) -> str:
+        line = known[place[1]]
+        return f"{line.ratio if place[2] == 'x' else line.p50:.{place[3]}f}"
+
+    text = " ".join((DOCS / page).read_text() for page in ("performance.md", "service.md"))
+    assert re.sub(r"\{([^{}]+) (.)(\d)\}", figure, sentence) in " ".join(text.split())
+
+
 @pytest.mark.parametrize("words", [["--short"], ["volumes-that-are-not-there"], ["--with", "new.json"], []])
 def test_a_run_is_published_only_where_it_is_whole_or_asked_for(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
