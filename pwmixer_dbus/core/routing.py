@@ -81,7 +81,7 @@ class Placement:
     `rule` has moved it, or it was `preferred`; `found_on` is the name of the device on which it found it, `placed_on` of
     that on which it has been as we want it, and `left` of that from which it has come to none without an explanation;
     `arrived` is whether nothing has been decided since our own move led it where it is; `override` is the name of the
-    device that a person chose, the last time with us at `chosen_at`; `foreign` is the name of one that somebody chose, and
+    device that a person chose; `moved_at` is when we have moved it last; `foreign` is the name of one that somebody chose, and
     since when, while it is not yet known to be a person; `moved_by` says who was last. `linked` is whether it has been on
     any device yet.
     """
@@ -95,7 +95,7 @@ class Placement:
     left: str = ""
     arrived: bool = False
     override: str = ""
-    chosen_at: float = -math.inf
+    moved_at: float = -math.inf
     foreign: tuple[str, float] | None = None
     moved_by: str = _SESSION_MANAGER
     tries: tuple[float, ...] = ()
@@ -423,7 +423,7 @@ def _preferred(state: MixerState, stream: Stream) -> Device | None:
 
 def is_settling(placement: Placement, unrest_at: float, now: float) -> bool:
     """Whether a move of a stream may still be the session manager's doing, and so is nobody's wish."""
-    return now - max(unrest_at, placement.born_at, placement.chosen_at) < SETTLE
+    return now - max(unrest_at, placement.born_at, placement.moved_at) < SETTLE
 
 
 def _way_back(
@@ -587,11 +587,11 @@ def _after_move(
     if origin.kind in {"user", "undo"}:
         how = "by undo" if origin.kind == "undo" else f"with {origin.context or 'pwmixer'}"
         by = f"a person, {how}"
-        return replace(placement, override=name, chosen_at=now, foreign=None, left="", moved_by=by)
+        return replace(placement, override=name, moved_at=now, foreign=None, left="", moved_by=by)
     if origin.kind == "rule":
         rule = f"rule {placement.rule}" if placement.rule else "pwmixer"
         by = "preference" if placement.preferred else rule
-        return replace(placement, moved_by=by, foreign=None, left="", arrived=True)
+        return replace(placement, moved_by=by, moved_at=now, foreign=None, left="", arrived=True)
     if placement.left and placement.left == name:
         return replace(placement, left="")
     is_by_somebody = before.device is not None or _is_there(state, after, placement.left)

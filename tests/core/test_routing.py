@@ -500,6 +500,17 @@ def test_a_new_stream_that_the_session_manager_links_where_it_remembers_it_is_se
     assert desk.moves == [(100.0, 3), (100.2, 3)]
 
 
+def test_what_was_only_said_to_have_been_moved_was_moved_away_by_nobody() -> None:
+    desk = Desk(rule())
+    desk.is_on(1)
+    desk.waits(1.0)
+    desk.is_on(3, RULE)  # as PipeWire says for a second
+    desk.waits(1.2)
+    desk.is_on(1)
+    desk.waits(10)
+    assert (desk.moves, desk.told) == ([(100.0, 3), (102.2, 3)], ["moving", "moving"])
+
+
 def test_a_move_of_a_stream_that_is_not_linked_yet_is_not_taken_for_fought() -> None:
     desk = Desk(rule())
     desk.does(Seen(record=unlinked("true")))
