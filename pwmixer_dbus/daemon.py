@@ -283,9 +283,12 @@ class Daemon:
         if not is_replaced and not stopped.done():
             status = EXIT_FAILED
             log.error(
-                "the session bus has gone; stopping"
+                "%s; stopping",
+                "the session bus has gone"
                 if left.done()
-                else "following the sound server failed; stopping"
+                else "following the sound server failed"
+                if following.done()
+                else "what should answer could not be made ready",
             )
         answering.cancel()  # what is not open by now is not opened any more
         await self._end(following, quickening, answering, left, stopped)
@@ -309,13 +312,16 @@ class Daemon:
         self._connection.close()
 
     async def _until_replaced(self, answering: "asyncio.Task[None]", *ends: "asyncio.Task[Any]") -> bool:
-        """Return True when another instance has taken over, or False when one of the ends has come."""
+        """Return True when another instance has taken over, or False when one of the ends has come or nobody can be answered."""
         while True:
             replaced = asyncio.create_task(self._replaced.wait())
-            await asyncio.wait((*ends, replaced), return_when=asyncio.FIRST_COMPLETED)
+            waiting = () if answering.done() else (answering,)
+            await asyncio.wait((*ends, replaced, *waiting), return_when=asyncio.FIRST_COMPLETED)
             if not replaced.done():
                 replaced.cancel()
-                return False
+                if any(end.done() for end in ends) or answering.exception() is not None:
+                    return False
+                continue
             await asyncio.wait((answering,))  # there is nothing to hand over before
             if await self._hand_over():
                 return True

@@ -179,3 +179,14 @@ def test_the_first_start_of_another_version_says_what_is_wrong_in_a_file(install
     service = installed.start("new")
     assert 'volume.mx: no such key; did you mean "max"?' in service.get("ConfigError")
     service.stop(errors=True)
+
+
+def test_a_service_that_cannot_begin_to_answer_ends_and_says_why(session: Session) -> None:
+    """Half an upgrade: whoever has called is answered by the end, and systemd starts the service again."""
+    installed = Installed(session)
+    (installed.package / "outlets" / "socket" / "listener.py").write_text("raise ValueError('half')\n")
+    process = session.spawn("half", sys.executable, str(installed.package.parent / "run.py"))
+    assert process.wait(PATIENCE) == 1
+    said = (session.runtime / "half.log").read_text()
+    assert "ERROR what should answer could not be made ready; stopping" in said
+    assert "ValueError: half" in said
