@@ -293,15 +293,18 @@ _ALL = (
         ("DEVICE",),
         "make a device the default output or input",
         module="hot",
-        text="DEVICE is a selector of one sink or source.",
-        examples=(("pwmixerctl default 'sink:*headset*'", "the output whose name holds 'headset'"),),
+        text="DEVICE is a selector of one sink or source, or just its name.",
+        examples=(
+            ("pwmixerctl default headset", "what is called so, if only one device is"),
+            ("pwmixerctl default 'sink:*headset*'", "the output whose name holds 'headset'"),
+        ),
     ),
     Command(
         "move",
         ("STREAMS", "DEVICE"),
         "move streams to a device",
         module="hot",
-        text="STREAMS is a selector of streams or applications. Prints the streams that moved, one a line. An application "
+        text="STREAMS is a selector of streams or applications, DEVICE one of a sink or source, or just its name. Prints the streams that moved, one a line. An application "
         "that does not play or record now goes there when it next does.",
         options=(_QUIET,),
         examples=(("pwmixerctl move app:firefox sink:headset", "all of Firefox"),),

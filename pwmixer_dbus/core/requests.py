@@ -1,18 +1,24 @@
 """What a request of any outlet means: which objects its selector names now, and a plan for each of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.model import App, Device, Group, Key, Stream, clean
-from pwmixer_dbus.core.selectors import ParentOf, Target, only, resolve, selector_of
+from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream, clean
+from pwmixer_dbus.core.selectors import ParentOf, Target, is_name, only, resolve, selector_of
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Plan
 
 Told = tuple[Target, str, float | bool | Device]
 """An object, what of it was asked for (`Volume`, `Muted` or `Device`), and what is in force."""
+
+Resolved = Callable[[str], Sequence[Target]]
+"""Finds what a selector means; raises MixerError."""
+
+DEVICES = (Kind.SINK, Kind.SOURCE)
 
 _AsOne = tuple[App | Group, str, float | bool]
 
@@ -32,13 +38,59 @@ def missing(state: MixerState, error: NotFoundError) -> MixerError:
     return NotConnectedError(f"There is no sound server at the moment. {error}")
 
 
-def device_of(state: MixerState, selector: str, resolved: Callable[[str], Sequence[Target]]) -> Device:
-    """Find the device that a move names: by selector, which `resolved` looks up, or simply by its name."""
-    named = [d for d in state.devices.values() if d.name == selector]
-    target = named[0] if named else only(selector, resolved(selector))
+def one_called(state: MixerState, called: str, resolved: Resolved, kinds: Sequence[Kind] = DEVICES) -> Target:
+    """Return the one object that is meant by a selector, or by the plain name of a device or card of one of the kinds.
+
+    A name that is exactly right counts before those that are so but for capitals, and before descriptions. Raises
+    NotFoundError, AmbiguousError where several are called so, such as a sink and a source, and what `resolved` raises.
+    """
+    if not is_name(called):
+        return only(called, resolved(called))
+    found: list[Target] = []
+    for kind in kinds:
+        with suppress(NotFoundError, NotConnectedError):
+            found += resolved(f"{kind}:{called}")
+    if not found:
+        there = [selector_of(d) for d in state.devices.values() if d.kind in kinds and not d.is_monitor]
+        there += [selector_of(card) for card in state.cards.values() if Kind.CARD in kinds]
+        hint = f" There is {clean(', '.join(there[:5]))}." if there else ""
+        error = NotFoundError(f"No {' and no '.join(kinds)} is called “{clean(called)}” now.{hint}")
+        raise missing(state, error)
+    exact = [target for target in found if isinstance(target, Device | Card) and target.name == called]
+    return only(called, exact or found)
+
+
+def device_of(
+    state: MixerState,
+    called: str,
+    resolved: Resolved,
+    targets: Iterable[Target],
+    *,
+    if_any: Sequence[Kind] = DEVICES,
+) -> Device:
+    """Find the device that targets shall move to, by selector or by name, as `one_called` does.
+
+    A name is one of the direction of their streams; where they are of both or of none, of a kind of `if_any`. Only what no
+    such device is called may be another's.
+    """
+    directions = {s.kind.devices for t in targets for s in _streams_of(state, t)}
+    kinds = tuple(directions) if len(directions) == 1 else if_any
+    try:
+        target = one_called(state, called, resolved, kinds)
+    except (NotFoundError, NotConnectedError):
+        target = one_called(state, called, resolved)
     if not isinstance(target, Device):
         raise InvalidArgumentError(f"{selector_of(target)} is no sink or source to move to.")
     return target
+
+
+def _streams_of(state: MixerState, target: Target) -> Iterable[Stream]:
+    match target:
+        case Stream():
+            return (target,)
+        case App() | Group():
+            return state.streams_of(target)
+    return ()
 
 
 def stream_of(state: MixerState, selector: str, targets: Iterable[Target]) -> Stream:
@@ -66,11 +118,11 @@ def moves(
 ) -> list[tuple[Plan, tuple[Stream, ...]]]:
     """Plan the moves of what a selector names to a device, each with the streams that it is about.
 
-    Of an application or a group, what is of the other direction stays where it is.
+    Of several streams, an application or a group, what is of the other direction stays where it is.
     """
     named = list(targets)
     if len(named) > 1:  # what only may come some day is meant where it is named alone
-        named = [t for t in named if not isinstance(t, App | Group) or _has_stream_for(state, t, device)]
+        named = [t for t in named if isinstance(t, Device | Card) or _has_stream_for(state, t, device)]
         if not named:
             raise NotFoundError(
                 f"{clean(selector)} has no stream now that could be moved to a {device.kind}."
@@ -78,8 +130,8 @@ def moves(
     return [verbs.move(state, target, device) for target in named]
 
 
-def _has_stream_for(state: MixerState, owner: App | Group, device: Device) -> bool:
-    return any(s.kind.devices is device.kind for s in state.streams_of(owner))
+def _has_stream_for(state: MixerState, target: Target, device: Device) -> bool:
+    return any(s.kind.devices is device.kind for s in _streams_of(state, target))
 
 
 def told_of(state: MixerState, plan: Plan) -> Iterator[Told]:

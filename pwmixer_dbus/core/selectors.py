@@ -9,7 +9,7 @@
 NAME and ID may be globs (`*`, `?`, `[...]`), which may match many. Matching ignores case, an exact match wins.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TypeVar
@@ -29,6 +29,9 @@ NUMBER_DIGITS = 10
 FORMS = (
     "@sink, @source, sink:NAME, source:NAME, app:ID, stream:N, group:NAME, card:NAME, pid:N or an object path"
 )
+
+_KINDS = frozenset({"sink", "source", "app", "stream", "group", "card", "pid"})
+_MOST_HINTS = 3
 
 ParentOf = Callable[[int], int | None]
 
@@ -70,7 +73,7 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
         return (_default(state, Kind(selector[1:])),)
     form, colon, name = selector.partition(":")
     if not colon or not name:
-        raise InvalidArgumentError(f"“{clean(selector)}” is no target; use {FORMS}.{_hint(state, selector)}")
+        raise _no_target(state, selector, f"“{clean(selector)}” is no target")
     match form:
         case "stream":
             return _streams(state, name, selector)
@@ -86,7 +89,13 @@ def resolve(state: MixerState, selector: str, parent_of: ParentOf) -> tuple[Targ
             return _groups(state, name, selector)
         case "pid":
             return _streams_of_process(state, _number(name, selector), parent_of)
-    raise InvalidArgumentError(f"“{clean(form)}:” is no kind of target; use {FORMS}.{_hint(state, selector)}")
+    raise _no_target(state, selector, f"“{clean(form)}:” is no kind of target")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is a plain name, and no selector or object path. Names may have colons, as those of Bluetooth have."""
+    form, colon, _ = text.partition(":")
+    return bool(text) and text[0] not in "@/" and not (colon and form in _KINDS)
 
 
 def only(selector: str, targets: Sequence[Some]) -> Some:
@@ -148,17 +157,26 @@ def _nearby(folded: str, known: Sequence[Named], names: Names[Named]) -> str:
     return f" There is {', '.join(suggested[:5])}." if suggested else ""
 
 
-def _hint(state: MixerState, selector: str) -> str:
-    folded = selector.strip().casefold()
-    if not folded:
-        return ""
-    for app in state.apps.values():
-        if folded in _folded(app, _APP_NAMES):
-            return f" Did you mean app:{clean(folded)}?"
-    for device in state.devices.values():
-        if folded in {device.name.casefold(), device.description.casefold()}:
-            return f" Did you mean {selector_of(device)}?"
-    return ""
+def _no_target(state: MixerState, selector: str, problem: str) -> InvalidArgumentError:
+    near = list(dict.fromkeys(_meant(state, selector.strip().casefold())))[:_MOST_HINTS]
+    return InvalidArgumentError(
+        f"{problem}; did you mean {clean(' or '.join(near))}?" if near else f"{problem}; use {FORMS}."
+    )
+
+
+def _meant(state: MixerState, folded: str) -> Iterator[str]:
+    """Yield the selectors that may have been meant by what is none."""
+    form, _, name = folded.partition(":")
+    if form in _KINDS and name:  # in capitals
+        yield folded
+    elif folded.startswith("@"):  # as pactl and wpctl write it
+        yield from (f"@{kind}" for kind in ("sink", "source") if kind in folded)
+    elif folded:
+        if state.stream_numbered(folded) is not None:
+            yield f"stream:{folded}"
+        yield from (f"app:{folded}" for app in state.apps.values() if folded in _folded(app, _APP_NAMES))
+        devices = state.devices.values()
+        yield from (selector_of(d) for d in devices if folded in _folded(d, _DEVICE_NAMES))
 
 
 def _number(text: str, selector: str) -> int:

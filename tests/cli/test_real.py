@@ -71,7 +71,7 @@ def test_mute_and_default(playing: Service) -> None:
     assert said(playing, "toggle") == "muted"
     assert said(playing, "get").endswith(" muted")
     assert said(playing, "unmute") == "unmuted"
-    assert said(playing, "default", "sink:headset") == ""
+    assert said(playing, "default", "headset") == ""
     playing.session.wait_for(
         lambda: json.loads(said(playing, "describe"))["defaults"]["sink"] == "headset", "the new default"
     )

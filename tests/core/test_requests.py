@@ -6,9 +6,9 @@ from build import after, capture, no_parents, playback, sink, source, state_of
 from pwmixer_dbus.core import requests, verbs
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.events import Gone, Routed, Seen
-from pwmixer_dbus.core.model import Device, Kind, Stream
+from pwmixer_dbus.core.model import Card, Device, Kind, Stream
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.selectors import Target
+from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, affected
 
@@ -32,8 +32,27 @@ def resolved(state: MixerState, selector: str) -> list[Target]:
     return requests.targets_of(state, selector, no_parents)
 
 
-def device(state: MixerState, selector: str) -> Device:
-    return requests.device_of(state, selector, lambda s: resolved(state, s))
+def device(state: MixerState, called: str, moved: str = "") -> Device:
+    targets = resolved(state, moved) if moved else ()
+    return requests.device_of(state, called, lambda s: resolved(state, s), targets)
+
+
+def called(state: MixerState, name: str, *kinds: Kind) -> str:
+    """Name what a plain name or a selector means where one object is asked for."""
+    found = requests.one_called(state, name, lambda s: resolved(state, s), kinds or requests.DEVICES)
+    return selector_of(found)
+
+
+def two_headsets() -> MixerState:
+    """Make a headset that is a sink and a source of one description, as Bluetooth has it."""
+    return state_of(
+        sink(description="Speakers"),
+        sink(3, name="bluez_output.AA:BB", description="WH-1000"),
+        source(4, name="bluez_input.AA:BB", description="WH-1000"),
+        playback(device=1),
+        capture(device=4),
+        Card(index=5, name="bluez_card.AA", description="WH-1000"),
+    )
 
 
 def stream(state: MixerState, selector: str) -> Stream:
@@ -56,6 +75,64 @@ def test_a_device_is_named_by_selector_or_just_by_its_name() -> None:
         device(state, "app:music")
     with pytest.raises(AmbiguousError):
         device(state, "sink:*")
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("sink:speakers", "sink:speakers"),
+        ("speakers", "sink:speakers"),
+        ("SPEAKERS", "sink:speakers"),
+        ("@sink", "sink:speakers"),
+        ("bluez_output.AA:BB", "sink:bluez_output.AA:BB"),
+        ("sink:wh-1000", "sink:bluez_output.AA:BB"),
+        ("app:music", "app:bin:music"),
+        ("bluez_in*", "source:bluez_input.AA:BB"),
+    ],
+)
+def test_a_plain_name_is_of_a_device_where_one_is_asked_for(name: str, means: str) -> None:
+    assert called(two_headsets(), name) == means
+
+
+def test_a_name_of_a_sink_and_a_source_is_refused_with_both() -> None:
+    with pytest.raises(AmbiguousError) as caught:
+        called(two_headsets(), "wh-1000")
+    assert str(caught.value) == (
+        "“wh-1000” fits several: sink:bluez_output.AA:BB, source:bluez_input.AA:BB. Only one can be meant here: name it."
+    )
+    assert called(two_headsets(), "wh-1000", Kind.SINK) == "sink:bluez_output.AA:BB"
+    assert called(two_headsets(), "wh-1000", Kind.CARD) == "card:bluez_card.AA"
+
+
+def test_a_name_that_is_exactly_right_is_no_ones_description() -> None:
+    state = state_of(sink(name="headset"), source(name="microphone", description="headset"))
+    assert called(state, "headset") == "sink:headset"
+    with pytest.raises(AmbiguousError):
+        called(state, "Headset")
+
+
+def test_what_no_device_is_called_says_which_there_are() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        called(two_headsets(), "tv")
+    assert str(caught.value) == (
+        "No sink and no source is called “tv” now. "
+        "There is sink:speakers, sink:bluez_output.AA:BB, source:bluez_input.AA:BB."
+    )
+    with pytest.raises(NotFoundError, match=r"No card is called “tv” now\. There is card:bluez_card\.AA\."):
+        called(two_headsets(), "tv", Kind.CARD)
+    with pytest.raises(NotConnectedError, match=r"no sound server at the moment\. No sink and no source"):
+        called(replace(two_headsets(), connected=False), "tv")
+    with pytest.raises(InvalidArgumentError, match="“” is no target; use @sink"):
+        called(two_headsets(), "")
+
+
+def test_where_something_moves_a_name_is_of_the_direction_of_its_streams() -> None:
+    state = two_headsets()
+    assert device(state, "WH-1000", "stream:1").kind is Kind.SINK
+    assert device(state, "WH-1000", "stream:2").kind is Kind.SOURCE
+    assert device(state, "speakers", "stream:2").kind is Kind.SINK  # of which the move says what is wrong
+    with pytest.raises(AmbiguousError):
+        device(state, "WH-1000", "stream:*")
 
 
 def test_one_stream_is_named_by_whatever_has_no_other() -> None:
@@ -118,6 +195,17 @@ def test_of_several_applications_those_are_moved_that_play() -> None:
     silent = replace(state, streams={}, apps={i: replace(app, streams=()) for i, app in state.apps.items()})
     with pytest.raises(NotFoundError, match="could be moved to a sink"):
         requests.moves(silent, "app:*", resolved(silent, "app:*"), device(silent, "headset"))
+
+
+def test_of_several_streams_those_of_the_other_direction_stay() -> None:
+    state = state_of(sink(), sink(3, name="headset"), playback(device=1), capture(20, "talk", device=2))
+    moves = requests.moves(state, "stream:*", resolved(state, "stream:*"), device(state, "headset"))
+    assert [[c.key for c in plan.commands] for plan, _ in moves] == [[(Kind.PLAYBACK, 10)]]
+    recording = state_of(sink(), capture(device=2), capture(21, "talk", device=2))
+    with pytest.raises(NotFoundError, match=r"stream:\* has no stream now that could be moved to a sink"):
+        requests.moves(recording, "stream:*", resolved(recording, "stream:*"), device(recording, "speakers"))
+    with pytest.raises(InvalidArgumentError, match="can be moved to a source"):
+        requests.moves(recording, "stream:1", resolved(recording, "stream:1"), device(recording, "speakers"))
 
 
 def test_what_was_asked_of_an_application_is_told_as_one_and_of_others_for_each() -> None:

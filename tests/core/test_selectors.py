@@ -111,11 +111,15 @@ def test_where_one_is_needed_a_glob_must_not_fit_two() -> None:
         ("app:fire", NotFoundError, "There is app:bin:firefox."),
         ("stream:99", NotFoundError, "streams come and go"),
         ("pid:999", NotFoundError, "Process 999"),
-        ("firefox", InvalidArgumentError, "Did you mean app:firefox?"),
-        ("speakers", InvalidArgumentError, "Did you mean sink:speakers?"),
-        ("USB Headset", InvalidArgumentError, "Did you mean sink:headset.usb?"),
+        ("firefox", InvalidArgumentError, "did you mean app:firefox?"),
+        ("speakers", InvalidArgumentError, "did you mean sink:speakers?"),
+        ("USB Headset", InvalidArgumentError, "did you mean sink:headset.usb?"),
         ("", InvalidArgumentError, "use @sink, @source, sink:NAME"),
         ("sink:", InvalidArgumentError, "use @sink, @source, sink:NAME"),
+        ("@SINK", InvalidArgumentError, "did you mean @sink?"),
+        ("@DEFAULT_AUDIO_SOURCE@", InvalidArgumentError, "did you mean @source?"),
+        ("SINK:Speakers", InvalidArgumentError, "did you mean sink:speakers?"),
+        ("1", InvalidArgumentError, "did you mean stream:1?"),
         ("@monitor", InvalidArgumentError, "use @sink, @source, sink:NAME"),
         ("speaker:x", InvalidArgumentError, "use @sink, @source, sink:NAME"),
         ("stream:one", InvalidArgumentError, "needs a whole number after the colon."),
@@ -132,7 +136,7 @@ def test_what_fits_nothing_says_what_would(selector: str, error: type[MixerError
 
 @pytest.mark.parametrize("name", ["firefox", "mpv", "speakers", "USB Headset", "microphone"])
 def test_a_hint_can_be_followed(name: str) -> None:
-    hint = refusal(name, InvalidArgumentError).rpartition("Did you mean ")[2].removesuffix("?")
+    hint = refusal(name, InvalidArgumentError).rpartition("did you mean ")[2].removesuffix("?")
     assert named(hint)
 
 

@@ -318,7 +318,7 @@ def test_busctl_introspects_reads_writes_calls_and_shows_the_tree(playing: Servi
         "call", NAME, ROOT, NAME, "SetVolume", "sda{sv}", "@sink", "0.5", "1", "context", "s", "x"
     )
     assert called == "d 0.5\n"
-    with pytest.raises(Exception, match=r"“loud” is no target; use @sink"):
+    with pytest.raises(Exception, match=r"No sink and no source is called “loud” now"):
         busctl("call", NAME, ROOT, NAME, "SetDefault", "s", "loud")
 
 

@@ -64,6 +64,9 @@ def test_text_sets_steps_mutes_moves_and_tells(shared: Service, talk: Talk) -> N
         assert talk.ask(line) == answer, line
     streams = [talk.line() for _ in range(3)]
     assert f'{selector} 0.3 false "Radio One" "Radio One" headset' in streams
+    assert talk.ask('ROUTE "Radio One" Nowhere').startswith(
+        "ERROR No sink and no source is called “Nowhere” now. There is sink:speakers, sink:headset"
+    )
     assert talk.ask("LIST sinks") == "OK 2"
     assert talk.line() == "sink:speakers 0.4 false Speakers true"
     assert talk.line() == "sink:headset 1.0 false Headset false"

@@ -22,7 +22,7 @@ from pwmixer_dbus.core.errors import (
 )
 from pwmixer_dbus.core.fading import LONGEST
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Group, Kind, Stream, clean
-from pwmixer_dbus.core.selectors import ParentOf, Target, only, selector_of
+from pwmixer_dbus.core.selectors import ParentOf, Target, selector_of
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, shown_by, subject_of, target_of
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
@@ -177,15 +177,16 @@ class Methods:
             call.write(answer)
 
     def _set_default(self, call: Call) -> None:
-        target = self._one(call.arguments[0])
+        target = requests.one_called(self._mixer.state, call.arguments[0], self._resolved)
         plan = verbs.set_default(target)
         self._run(call, plan, [(target, "Default", Variant("b", True))], call.reply)
 
     def _move(self, call: Call) -> None:
         selector, device_selector, options = call.arguments
         chosen = options_of(options, {**_BY_CLIENT, "remember": "b"})
-        device = requests.device_of(self._mixer.state, device_selector, self._resolved)
-        moves = requests.moves(self._mixer.state, selector, self._resolved(selector), device)
+        targets = self._resolved(selector)
+        device = requests.device_of(self._mixer.state, device_selector, self._resolved, targets)
+        moves = requests.moves(self._mixer.state, selector, targets, device)
         moved = [stream for _, streams in moves for stream in streams]
         rules = self.rules.rules_for((stream, device) for stream in moved) if chosen.get("remember") else []
         paths = [path_of(stream) for stream in moved]
@@ -208,13 +209,13 @@ class Methods:
 
     def _set_port(self, call: Call) -> None:
         selector, port = call.arguments
-        target = self._one(selector)
+        target = requests.one_called(self._mixer.state, selector, self._resolved)
         plan = verbs.set_port(target, port)
         self._run(call, plan, [(target, "ActivePort", Variant("s", port))], call.reply)
 
     def _set_profile(self, call: Call) -> None:
         selector, profile = call.arguments
-        target = self._one(selector)
+        target = requests.one_called(self._mixer.state, selector, self._resolved, (Kind.CARD,))
         plan = verbs.set_profile(target, profile)
         self._run(call, plan, [(target, "ActiveProfile", Variant("s", profile))], call.reply)
 
@@ -495,9 +496,6 @@ class Methods:
             return [object_at(self._mixer, selector)]
         except NotFoundError as error:
             raise requests.missing(self._mixer.state, error) from error
-
-    def _one(self, selector: str) -> Target:
-        return only(selector, self._resolved(selector))
 
 
 _AS_ACCEPTED = frozenset({"Volume", "Muted"})

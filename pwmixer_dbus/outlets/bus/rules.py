@@ -13,6 +13,7 @@ from dbus_fast.unpack import unpack_variants
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
 from pwmixer_dbus.core.model import App, Device, Group, Stream, clean
+from pwmixer_dbus.core.requests import Resolved
 from pwmixer_dbus.core.routing import first_there
 from pwmixer_dbus.core.rules import (
     FIELDS,
@@ -30,9 +31,6 @@ from pwmixer_dbus.core.suggestions import REMEMBERED, Sightings, remembering, re
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.paths import NOWHERE, path_of
 from pwmixer_dbus.router import Router
-
-Resolved = Callable[[str], Sequence[Target]]
-"""Finds what a target selector means; raises MixerError."""
 
 _FACTS = frozenset(FIELDS) | {"device_description"}
 

@@ -10,7 +10,7 @@ from typing import assert_never
 from pwmixer_dbus.core import document, requests, verbs
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
-from pwmixer_dbus.core.model import Device, clean
+from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, selector_of
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.socket.asked import (
@@ -91,16 +91,12 @@ class Carrier:
 
     def _routed(self, route: Route) -> tuple[list[verbs.Plan], Answer]:
         state = self._mixer.state
-        device = self._device(route.device)
         selector = route.target if _is_selector(route.target) else f"app:{route.target}"
-        moves = requests.moves(state, selector, self._resolved(selector), device)
+        targets = self._resolved(selector)
+        device = requests.device_of(state, route.device, self._resolved, targets, if_any=(Kind.SINK,))
+        moves = requests.moves(state, selector, targets, device)
         moved = [selector_of(stream) for _, streams in moves for stream in streams]
         return [plan for plan, _ in moves], {"streams": [*moved]}
-
-    def _device(self, name: str) -> Device:
-        return requests.device_of(
-            self._mixer.state, name, lambda n: self._resolved(n if _is_selector(n) else f"sink:{n}")
-        )
 
     def _resolved(self, name: str) -> list[Target]:
         state = self._mixer.state
