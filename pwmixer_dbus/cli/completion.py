@@ -103,6 +103,7 @@ def _candidates(before: list[str], current: str) -> Iterator[Candidate]:
         yield from ((choice, pending.meaning) for choice in pending.choices)
     elif current.startswith("-"):
         yield from ((option.names[-1], option.meaning) for option in command.options)
+        yield from _options_of_action(before)
         yield ("--help", "show help")
     else:
         yield from _arguments(command, _given(command, before[1:]), current)
@@ -133,6 +134,24 @@ def _arguments(command: Command, given: list[str], current: str) -> Iterator[Can
         yield from _files(current)
     elif argument in _COLLECTIONS or argument in {"PORT", "PROFILE"}:
         yield from _living(argument, given)
+
+
+def _options_of_action(before: list[str]) -> Iterator[Candidate]:
+    """Offer the options of an action of `rules` or `config`, which have parsers of their own."""
+    match before:
+        case ["rules", action, *_]:
+            from pwmixer_dbus.cli.rules import parsers  # noqa: PLC0415
+
+            options = parsers().get(action)
+        case ["config", *_]:
+            from pwmixer_dbus.cli.config import parser  # noqa: PLC0415
+
+            options = parser()
+        case _:
+            return
+    for option in options._actions if options else ():  # noqa: SLF001 - argparse shows them to nobody else
+        names = [name for name in option.option_strings if name.startswith("--") and name != "--help"]
+        yield from ((name, (option.help or "").replace("%%", "%")) for name in names)
 
 
 def _own_rules() -> Iterator[Candidate]:

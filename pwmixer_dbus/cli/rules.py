@@ -72,6 +72,16 @@ def _remember(selector: str) -> None:
 def parser() -> Parser:
     """Make the parser of `pwmixerctl rules`; its manual page is made from it, too."""
     parser = Parser(prog="pwmixerctl rules", description="See and change what happens to which streams.")
+    _add_actions(parser)
+    return parser
+
+
+def parsers() -> Mapping[str, Parser]:
+    """Make the parsers of the actions."""
+    return _add_actions(Parser(prog="pwmixerctl rules")).choices
+
+
+def _add_actions(parser: Parser) -> "argparse._SubParsersAction[Parser]":
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     shown = actions.add_parser("list", help="show the rules in the order in which they are tried")
     shown.add_argument("--json", action="store_true", help="print JSON")
@@ -93,7 +103,7 @@ def parser() -> Parser:
     )
     actions.add_parser("enable", help="use rules")
     actions.add_parser("disable", help="use no rules until 'enable'")
-    return parser
+    return actions
 
 
 def _place(text: str) -> int:

@@ -1,5 +1,7 @@
 """Help: everything that it says is made from the table of commands."""
 
+import sys
+
 from pwmixer_dbus.cli import DONE, UsageError
 from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command
 
@@ -11,6 +13,8 @@ BARS_INTRO = (
     "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and\n"
     "what you write yourself may use its markup."
 )
+_WIDEST_TERM, _NARROWEST, _ENDLESS = 30, 20, 10_000
+
 CODES = (
     ("0", "done"),
     ("1", "the service or the sound server said no; one sentence on standard error says why"),
@@ -89,9 +93,17 @@ def unknown(name: str) -> str:
 
 
 def columns(rows: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> str:
-    """Align pairs of a term and its meaning."""
-    width = max(len(term) for term, _ in rows)
-    return "\n".join(f"  {term:<{width}}  {meaning}" for term, meaning in rows)
+    """Align pairs of a term and its meaning, which stands below a long term, and keeps within a terminal."""
+    from shutil import get_terminal_size  # noqa: PLC0415
+    from textwrap import wrap  # noqa: PLC0415
+
+    width = max((len(term) for term, _ in rows if len(term) <= _WIDEST_TERM), default=_WIDEST_TERM)
+    below = "\n" + " " * (width + 4)
+    room = max(get_terminal_size().columns - width - 4, _NARROWEST) if sys.stdout.isatty() else _ENDLESS
+    return "\n".join(
+        f"  {term:<{width}}{below if len(term) > width else '  '}{below.join(wrap(meaning, room))}"
+        for term, meaning in rows
+    )
 
 
 def _fill(text: str) -> str:

@@ -33,11 +33,14 @@ _NUMBER_CODES = {bool: "b", int: "u", float: "d"}
 _NUMBERS = {"b": ("I", 4), "u": ("I", 4), "d": ("d", 8)}
 _READABLE = "budsogA"  # with A for a list of texts
 # What the bus says when nobody owns the name and nobody could be started, or when the owner went away over our call.
-_UNREACHABLE = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "TimedOut", "Spawn.")
+_NOBODY = ("ServiceUnknown", "NameHasNoOwner")
+_UNREACHABLE = (*_NOBODY, "NoReply", "Disconnected", "TimedOut", "Spawn.")
 _GONE = "The session bus has closed the connection; try again."
-_ADVICE = (
-    "start it with 'systemctl --user start pwmixer-dbus', or run 'pwmixer-dbus' to see why it does not start."
+_NOT_THERE = (
+    "The pwmixer service is not there: 'pwmixer-dbus' starts it, "
+    "and 'pwmixerctl install' has it started by itself from then on."
 )
+_NOT_STARTED = "The pwmixer service has not started, or has gone: run 'pwmixer-dbus' to see why."
 
 
 class Connection:
@@ -257,7 +260,8 @@ def is_unreachable(error: str) -> bool:
 def failure(error: str, message: str) -> CommandError:
     """Turn the error of a reply into ours."""
     if is_unreachable(error):
-        return UnreachableError(f"The pwmixer service is not there: {_ADVICE}")
+        is_nobody = error.removeprefix("org.freedesktop.DBus.Error.") in _NOBODY
+        return UnreachableError(_NOT_THERE if is_nobody else _NOT_STARTED)
     return CommandError(message or error)
 
 

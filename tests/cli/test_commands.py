@@ -13,6 +13,7 @@ from pwmixer_dbus.cli import UsageError, printable
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_amount, parse_change
 from pwmixer_dbus.cli.show import explanation, print_json, wants_color
+from pwmixer_dbus.cli.usage import columns, overview
 
 HEAVY = {
     "re",
@@ -259,7 +260,7 @@ def test_no_service_and_no_bus_are_exit_code_3(ctl: Ctl, words: list[str]) -> No
     without_service = ctl(*words)
     without_bus = ctl(*words, DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent")
     assert (without_service.returncode, without_bus.returncode) == (3, 3)
-    assert "systemctl --user start pwmixer-dbus" in without_service.stderr
+    assert "'pwmixerctl install' has it started by itself" in without_service.stderr
     assert "no session bus" in without_bus.stderr
 
 
@@ -274,6 +275,24 @@ def test_every_command_has_help_with_an_example(ctl: Ctl) -> None:
     assert "pid:N" in ctl("help", "selectors").stdout
     assert "recording" in ctl("help", "bars").stdout
     assert ctl("--version").stdout.startswith("pwmixerctl ")
+
+
+def test_help_keeps_within_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (
+        ("up [TARGET]", "raise the volume by one step"),
+        ("rules " + "x" * 40, "see and change the rules"),
+    )
+    assert columns(rows).splitlines() == [
+        "  up [TARGET]  raise the volume by one step",
+        "  rules " + "x" * 40,
+        "               see and change the rules",
+    ]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "35")
+    assert columns(rows[:1]).splitlines() == ["  up [TARGET]  raise the volume by", "               one step"]
+    monkeypatch.setenv("COLUMNS", "80")
+    longest = max(map(len, overview().splitlines()))
+    assert longest <= 80
 
 
 def test_a_terminal_that_cannot_show_a_name_shows_the_rest(ctl: Ctl) -> None:

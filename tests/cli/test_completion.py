@@ -76,6 +76,10 @@ def test_words_become_commands_targets_options_and_choices(words: Words) -> None
     assert words("get", "--format", "x", "@so") == ["@source"]
     assert words("waybar", "--target", "@so") == ["@source"]
     assert words("help", "bar") == ["bars"]
+    assert words("rules", "test", "--") == ["--on", "--file", "--json", "--help"]
+    assert words("rules", "add", "--m") == ["--match", "--max-volume", "--muted"]
+    assert words("rules", "sing", "--") == words("rules", "--") == ["--help"]
+    assert words("config", "check", "--") == ["--file", "--help"]
     assert words("reload", "") == []
     assert words("nonsense", "") == []
 

@@ -9,7 +9,7 @@ from dbus_fast._private.unmarshaller import Unmarshaller
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwmixer_dbus.cli import CommandError, UnreachableError, wire
+from pwmixer_dbus.cli import UNREACHABLE, CommandError, UnreachableError, wire
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 number = st.floats(allow_nan=False)
@@ -117,8 +117,23 @@ def test_an_error_reply_becomes_its_message(connection: wire.Connection) -> None
 
 
 def test_a_service_that_nobody_provides_is_unreachable(connection: wire.Connection) -> None:
-    with pytest.raises(UnreachableError, match="systemctl --user start"):
+    with pytest.raises(UnreachableError, match="'pwmixer-dbus' starts it"):
         connection.call("Describe", "a{sv}", {})
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ServiceUnknown", "'pwmixer-dbus' starts it, and 'pwmixerctl install' has it started by itself"),
+        ("NameHasNoOwner", "'pwmixer-dbus' starts it, and 'pwmixerctl install' has it started by itself"),
+        ("Spawn.ChildExited", "has not started, or has gone: run 'pwmixer-dbus' to see why"),
+        ("NoReply", "has not started, or has gone: run 'pwmixer-dbus' to see why"),
+    ],
+)
+def test_a_service_that_cannot_be_reached_is_told_with_what_to_do(error: str, told: str) -> None:
+    failure = wire.failure(f"org.freedesktop.DBus.Error.{error}", "")
+    assert failure.exit_code == UNREACHABLE
+    assert told in str(failure)
 
 
 def test_no_bus_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
