@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot
-from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.errors import MixerError, NotFoundError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures, place_of
@@ -373,7 +373,8 @@ class Mixer:
 
     def _one_done(self, request: "_Request", error: MixerError | None) -> None:
         request.remaining -= 1
-        request.failure = request.failure or error
+        if error is not None:
+            request.fail(error)
         if not request.remaining:
             self._finish(request, request.failure)
 
@@ -456,7 +457,7 @@ class Mixer:
 class _Request:
     """A plan that is on its way; `step` says what it is for the history, where it is to be in there."""
 
-    __slots__ = ("_noted", "_step", "done", "failure", "origin", "remaining", "wanted")
+    __slots__ = ("_gone", "_noted", "_step", "done", "failure", "origin", "remaining", "wanted")
 
     def __init__(self, wanted: Plan, origin: Origin, done: Done, step: Callable[[], Step] | None) -> None:
         self.wanted = wanted
@@ -464,8 +465,17 @@ class _Request:
         self.done = done
         self.remaining = len(wanted.commands)
         self.failure: MixerError | None = None
+        self._gone = 0
         self._step = step
         self._noted: Step | None = None
+
+    def fail(self, error: MixerError) -> None:
+        """Note that a command has failed; what has gone meanwhile needs it no more, unless nothing else was asked."""
+        if isinstance(error, NotFoundError):
+            self._gone += 1
+            if self.wanted.wishes or self._gone < len(self.wanted.commands):
+                return
+        self.failure = self.failure or error
 
     def note(self) -> Step | None:
         """Return the step; called when its commands are with the server, so that they do not wait for it."""

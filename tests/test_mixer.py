@@ -697,6 +697,31 @@ async def test_a_wish_that_is_refused_is_not_kept(desk: Desk) -> None:
 
 
 @on_a_desk
+async def test_a_stream_that_ends_meanwhile_fails_nothing_that_is_asked_of_its_app(desk: Desk) -> None:
+    desk.mixer.on_event(Seen(record=stream(11, device=1)))
+    for volume, ends in ((0.3, 11), (0.2, 10)):
+        plan = verbs.set_volume(desk.mixer.state, desk.mixer.pending, desk.mixer.state.apps[MUSIC], volume)
+        desk.mixer.submit(plan, USER, desk.answers.append)
+        desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=ends))
+        if STREAM in desk.mixer.state.streams:
+            desk.mixer.on_event(Seen(record=stream(volume=volume, device=1)))
+        while desk.unanswered:
+            desk.answer()
+        assert desk.mixer.state.apps[MUSIC].volume == volume
+    assert desk.answers == [None, None]
+
+
+@on_a_desk
+async def test_where_all_has_gone_that_was_asked_for_that_is_said(desk: Desk) -> None:
+    desk.mixer.on_event(Seen(record=stream(11, device=1)))
+    commands = tuple(SetMuted(key=(Kind.PLAYBACK, index), muted=True) for index in (10, 11))
+    desk.mixer.submit(verbs.Plan(commands=commands), USER, desk.answers.append)
+    for index in (10, 11):
+        desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=index))
+    assert [type(answer) for answer in desk.answers] == [NotFoundError]
+
+
+@on_a_desk
 async def test_a_wish_outlives_the_server(desk: Desk) -> None:
     wish(desk)
     desk.mixer.on_event(Disconnected(reason="x"))
