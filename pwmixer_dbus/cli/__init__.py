@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 refused, 2 usage, 3 the service cannot be reached."""
     # Whoever has closed the output wants none.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as we run
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - likewise
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal that cannot show a name shall show the rest.
         sys.stdout.reconfigure(errors="replace")

@@ -111,6 +111,8 @@ def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[st
     given = _call_options(options)
     if name == "set":
         volume, is_step = parse_change(words[0])
+    elif words and words[0].strip("+-") != words[0]:
+        raise UsageError(f"'{name}' takes an amount without a sign, such as 5%, not '{words[0]}'.")
     elif words:
         volume, is_step = parse_amount(words[0]), True
     else:

@@ -225,6 +225,8 @@ def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) ->
     [
         (["list"], "it is used as: pwmixerctl list apps|groups|streams|sinks|sources|cards [OPTIONS]"),
         (["list", "sink"], "'list' takes apps, groups, streams, sinks, sources, cards, not 'sink'."),
+        (["up", "+5%"], "'up' takes an amount without a sign, such as 5%, not '+5%'."),
+        (["down", "@sink", "5%-"], "'down' takes an amount without a sign, such as 5%, not '5%-'."),
         (["completion", "tcsh"], "'completion' takes bash, zsh, fish, not 'tcsh'."),
         (["config", "sing"], "'config' takes check, show, path, init, not 'sing'."),
         (["rules", "sing"], "'rules' takes list, add, edit, remove, move, test, suggest, enable, disable, not 'sing'."),
@@ -360,6 +362,12 @@ def test_an_output_that_cannot_be_written_or_is_closed_is_no_traceback(
         command = ["sh", "-c", f"pwmixerctl {words} {redirection}"]
         done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
         assert (done.returncode, done.stderr) == (code, told)
+
+
+def test_a_refusal_is_no_output_where_errors_have_no_place(environment: dict[str, str]) -> None:
+    command = ["sh", "-c", "pwmixerctl nonsense 2>&-"]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str]) -> None:
