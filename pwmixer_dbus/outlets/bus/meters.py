@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
@@ -30,13 +31,19 @@ KEPT = 4
 
 
 class Pipe:
-    """The writing end of a pipe in which each write is one read, as long as the reader asks for as much."""
+    """The writing end of a pipe in which each write is one read, as long as the reader asks for as much.
+
+    Raises OSError where no descriptor is left.
+    """
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self.reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK | os.O_DIRECT)
         os.set_blocking(self.reader, True)
-        fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, KEPT * os.sysconf("SC_PAGESIZE"))
+        with suppress(
+            PermissionError
+        ):  # a user with very many pipes gets new ones of a page or two, which do as well
+            fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, KEPT * os.sysconf("SC_PAGESIZE"))
         self._on_end = on_end
         self._late: bytes | None = None
         # The end of all readers is an error of the writing end, which wakes whoever watches it for whatever.
@@ -99,7 +106,12 @@ class MeterMethods:
         rate = rate_of(options_of(options, {"rate": "d"}).get("rate", USUAL))
         self._check(call)
         number, self._next = self._next, self._next + 1
-        pipe = Pipe(partial(self._end, number))
+        try:
+            pipe = Pipe(partial(self._end, number))
+        except OSError as error:
+            raise LimitsExceededError(
+                "No file descriptor is left for a meter; close what you need no more."
+            ) from error
         try:
             meter = self._meters.open(targets, rate, pipe.write)
         except BaseException:
