@@ -161,7 +161,12 @@ class Fader:
             self._end(fade)
             self._arrive(fade, target)
         else:
-            self._give_ramps(fade, target, steady, now)
+            try:
+                self._give_ramps(fade, target, steady, now)
+            except MixerError as error:
+                log.info("the fade of %s ends before its end: %s", selector_of(target), error)
+                self._end(fade)
+                return
             for record in steady:
                 self._step(fade, record, now)
 

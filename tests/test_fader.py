@@ -610,3 +610,15 @@ async def test_no_step_is_ever_above_a_cap_that_was_there_before(stage: Stage) -
     stage.fade(0.9)
     await asyncio.sleep(1.1)
     assert max(stage.levels(SINK) + stage.levels(STREAM)) <= 0.55
+
+
+@on_a_stage
+async def test_what_has_no_volume_any_more_ends_its_own_fade_and_no_other(stage: Stage) -> None:
+    stage.fade(0.1)
+    stage.fade(0.9, key=STREAM)
+    await asyncio.sleep(0.5 + 2 * LATENCY)
+    record = stage.mixer.state.streams[STREAM]
+    stage.mixer.on_event(Seen(record=replace(record, channels=(), has_volume=False)))
+    await asyncio.sleep(1)
+    assert stage.volume() == 0.1
+    assert [target for target, _ in stage.arrived if isinstance(target, Stream)] == []
