@@ -542,3 +542,31 @@ def test_what_does_not_fit_into_the_socket_follows_what_did(bus: Session) -> Non
         reader.disconnect()
 
     asyncio.run(main())
+
+
+def test_the_bus_is_not_left_to_tell_of_somebody_who_was_awaited_for_a_moment_only(bus: Session) -> None:
+    del bus
+
+    async def main() -> None:
+        connection = await BusConnection.open()
+        connection.serve(lambda _: False, lambda _: None)
+        other = await MessageBus(bus_type=BusType.SESSION).connect()
+        client = other.unique_name or ""
+        for _ in range(2):
+            connection.when_gone(client, lambda: None)()
+        await asyncio.gather(*connection._asking)
+        answer = await connection.call(
+            connection_module._to_daemon("RemoveMatch", connection_module._end_of(client))
+        )
+        assert answer.error_name == "org.freedesktop.DBus.Error.MatchRuleNotFound"
+        gone = asyncio.Event()
+        connection.when_gone(client, gone.set)
+        other.disconnect()
+        async with asyncio.timeout(PATIENCE):
+            await gone.wait()
+            gone.clear()
+            connection.when_gone(client, gone.set)
+            await gone.wait()
+        connection.close()
+
+    asyncio.run(main())

@@ -423,6 +423,8 @@ class BusConnection:
         """
         if client not in self._awaited:
             self._awaited[client] = []
+            # By `send`, as what takes it back: that may be asked for before this has been written.
+            self.send(_unanswered("AddMatch", _end_of(client)))
             asking = asyncio.get_running_loop().create_task(self._await_end(client))
             self._asking.add(asking)
             asking.add_done_callback(self._asking.discard)
@@ -430,9 +432,8 @@ class BusConnection:
         return partial(self._await_no_longer, client, tell)
 
     async def _await_end(self, client: str) -> None:
-        """Have the end told, then look whether it has come already."""
+        """Look whether the end has come before we were to be told of it."""
         with suppress(OSError, EOFError):  # the bus itself has gone
-            await self._bus.call(_to_daemon("AddMatch", _end_of(client)))
             reply = await self._bus.call(_to_daemon("NameHasOwner", client))
             if reply is not None and reply.message_type is MessageType.METHOD_RETURN and not reply.body[0]:
                 self._has_gone(client)
@@ -457,9 +458,7 @@ class BusConnection:
 
     def _stop_awaiting(self, client: str) -> None:
         del self._awaited[client]
-        message = _to_daemon("RemoveMatch", _end_of(client))
-        message.flags = MessageFlag.NO_REPLY_EXPECTED
-        self.send(message)
+        self.send(_unanswered("RemoveMatch", _end_of(client)))
 
     def is_passed(self, call: Message) -> bool:
         """Whether a call was passed on to us by another instance, which then passes on the answer."""
@@ -517,6 +516,12 @@ def _to_daemon(member: str, text: str) -> Message:
         signature="s",
         body=[text],
     )
+
+
+def _unanswered(member: str, text: str) -> Message:
+    message = _to_daemon(member, text)
+    message.flags = MessageFlag.NO_REPLY_EXPECTED
+    return message
 
 
 def _owners_of(name: str) -> str:
