@@ -18,6 +18,7 @@ from pwmixer_dbus.core.commands import (
     slot_of,
 )
 from pwmixer_dbus.core.events import KEEP, AppWanted
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.verbs import Plan, limited, max_volume
@@ -119,4 +120,8 @@ def _as_it_is(state: MixerState, command: Command) -> Command | None:
 
 
 def _is_there(state: MixerState, command: Command) -> bool:
-    return command.key in state.devices or command.key in state.streams or command.key[1] in state.cards
+    """Whether a command can still be carried out: its object is there, and where a stream goes back to, that device."""
+    kind, index = key = command.key
+    if isinstance(command, MoveStream) and (kind.devices, command.device) not in state.devices:
+        return False
+    return index in state.cards if kind is Kind.CARD else key in state.devices or key in state.streams

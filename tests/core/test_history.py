@@ -1,9 +1,9 @@
 """What a person can take back: which requests are one step, and how many steps are kept."""
 
 import pytest
-from build import playback, sink, state_of
+from build import card, playback, sink, state_of
 
-from pwmixer_dbus.core.commands import SetVolume
+from pwmixer_dbus.core.commands import MoveStream, SetVolume
 from pwmixer_dbus.core.history import STEPS, Step, recorded, step_of, undone
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.verbs import Plan
@@ -44,3 +44,20 @@ def test_the_last_hundred_steps_are_kept() -> None:
     assert STEPS == 100
     rest, _, count = undone(STATE, steps, 1000)
     assert (rest, count) == ((), 100)
+
+
+def test_a_move_from_a_device_that_has_gone_since_is_left_out() -> None:
+    steps: tuple[Step, ...] = ()
+    for number, (before, after) in enumerate(((1, 2), (2, 3))):
+        was = state_of(sink(1), sink(2, "headset"), sink(3, "screen"), playback(10, device=before))
+        move = MoveStream(key=(Kind.PLAYBACK, 10), device=after)
+        steps = recorded(steps, step_of(was, {}, Plan(commands=(move,)), "key", 10.0 * number))
+    _, plan, _ = undone(state_of(sink(2, "headset"), sink(3, "screen"), playback(10, device=3)), steps, 2)
+    assert plan.commands == (MoveStream(key=(Kind.PLAYBACK, 10), device=2),)
+    _, plan, count = undone(state_of(sink(1), sink(3, "screen"), playback(10, device=3)), steps, 1)
+    assert (plan, count) == (Plan(), 1)
+
+
+def test_a_card_is_not_taken_for_a_stream_that_has_gone() -> None:
+    _, plan, _ = undone(state_of(sink(1), card(10)), (step(1.0),), 1)
+    assert plan.commands == ()
