@@ -42,6 +42,7 @@ from pwmixer_dbus.core.memory import (
     intent_for,
     intent_of,
     is_upheaval,
+    keys_of_places,
     learned,
     meant,
     met,
@@ -625,13 +626,13 @@ def _asked_for(
     """Say what a request for one device or stream was about: it, or an application on a device."""
     if isinstance(record, Device):
         return DeviceIntent(key=device_key(record), name=record.description, volume=volume, muted=muted)
-    identity, on = record.identity, state.device_of(record)
+    identity = record.identity
     return AppIntent(
         app_id=identity.app_id,
         name=identity.name,
         icon_name=identity.icon_name,
         kind=record.kind,
-        devices=(device_key(on),) if on else (),
+        devices=keys_of_places(state, (record,)),
         volume=volume,
         muted=muted,
     )

@@ -456,6 +456,23 @@ async def test_asking_for_what_is_shown_already_is_learned_too(desk: Memorising)
     assert desk.keeper.memory.devices["sink:sink1"].level.volume == 0.5
 
 
+@with_memory(remembered(devices=("sink:sink1",)))
+async def test_what_is_set_while_there_is_no_device_leaves_what_was_set_on_devices(desk: Memorising) -> None:
+    desk.connect()
+    desk.mixer.on_event(Seen(record=sink(9, name="auto_null")))
+    desk.see(volume=0.4, device=9)
+    await desk.quiet()
+    desk.see(volume=0.3, device=9)
+    assert (desk.level().volume, desk.level("sink:sink1").volume) == (0.3, 0.4)
+    desk.ask_app(0.2)
+    await desk.do()
+    assert (desk.level().volume, desk.level("sink:sink1").volume) == (0.2, 0.4)
+    plan = verbs.set_volume(desk.mixer.state, desk.mixer.pending, desk.mixer.state.streams[NEW], 0.1)
+    desk.mixer.submit(plan, USER, desk.answers.append)
+    await desk.do()
+    assert (desk.level().volume, desk.level("sink:sink1").volume) == (0.1, 0.4)
+
+
 @with_memory()
 async def test_an_undone_volume_is_the_one_that_is_remembered(desk: Memorising) -> None:
     desk.connect()

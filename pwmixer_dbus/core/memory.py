@@ -138,8 +138,8 @@ class Memory:
 class AppIntent:
     """What a person wants of an application. KEEP leaves a setting as it is, None gives it up ("" for a preferred device).
 
-    `devices` are the keys of those that it was on. Where there are none, the wish is for all: what was remembered for
-    single devices gives way. `kind` is PLAYBACK or CAPTURE; None is whatever it is known to do, else playback.
+    `devices` are the keys of those that it was on, "" for no device at all. Where there are none, the wish is for all: what
+    was remembered for single devices gives way. `kind` is PLAYBACK or CAPTURE; None is whatever it is known to do, else playback.
     """
 
     app_id: str
@@ -263,6 +263,12 @@ def _device_key(kind: Kind, name: str, address: str, is_monitor: bool) -> str:
 def device_of_key(state: MixerState, key: str) -> Device | None:
     """Find the device that a key names, if it is there now."""
     return next((device for device in state.devices.values() if device_key(device) == key), None)
+
+
+def keys_of_places(state: MixerState, streams: Iterable[Stream]) -> tuple[str, ...]:
+    """Name the devices that streams are on, each once: "" for the stand-in for none, and nothing for who is on the way."""
+    devices = [state.device_of(stream) for stream in streams if stream.device is not None]
+    return tuple(dict.fromkeys("" if device is None else device_key(device) for device in devices))
 
 
 def is_device_key(text: str) -> bool:
@@ -626,7 +632,7 @@ def intent_for(
         name=identity.name,
         icon_name=identity.icon_name,
         kind=record.kind,
-        devices=(key,) if device else (),
+        devices=keys_of_places(state, (record,)),
         volume=_capped(volume, cap),
         muted=muted,
     )
@@ -646,13 +652,12 @@ def _wish(before: App, after: App, origin: Origin, state: MixerState) -> AppInte
     streams = [s for s in state.streams_of(after) if s.has_volume]
     # The same streams that the request was about: what it plays, or where it only records, what it records.
     kind = next((k for k in (Kind.PLAYBACK, Kind.CAPTURE) if any(s.kind is k for s in streams)), None)
-    devices = [state.device_of(s) for s in streams if s.kind is kind]
     return AppIntent(
         app_id=after.app_id,
         name=after.name,
         icon_name=after.icon_name,
         kind=kind,
-        devices=tuple(dict.fromkeys(device_key(d) for d in devices if d is not None)),
+        devices=keys_of_places(state, (s for s in streams if s.kind is kind)),
         volume=volume,
         muted=muted,
         preferred_sink=sink,
