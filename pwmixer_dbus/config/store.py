@@ -222,7 +222,9 @@ class StateFile:
         except FileNotFoundError:
             pass  # somebody has taken it away
         self._is_damaged = False
-        for old in sorted(self._path.parent.glob(f"{self._path.name}.corrupt-*"))[:-KEPT_ASIDE]:
+        # By a clock that was ahead, the others may be later ones.
+        others = [each for each in self._path.parent.glob(f"{self._path.name}.corrupt-*") if each != aside]
+        for old in sorted(others)[: 1 - KEPT_ASIDE]:
             if not old.is_dir():
                 old.unlink(missing_ok=True)
 

@@ -237,6 +237,14 @@ def test_three_damaged_files_are_kept(path: Path) -> None:
     assert [p.read_text() for p in sorted(path.parent.iterdir())] == ["damage 2", "damage 3", "damage 4"]
 
 
+def test_the_latest_damaged_file_is_kept_whatever_the_clock_says(path: Path) -> None:
+    for year in (2101, 2102, 2103):
+        put(path.with_name(f"state.json.corrupt-{year}0101T000000.000000000Z"), str(year))
+    put(path, "damage")
+    load(path)
+    assert [p.read_text() for p in sorted(path.parent.iterdir())] == ["damage", "2102", "2103"]
+
+
 def test_bad_entries_are_left_out_and_the_rest_is_kept(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bad: dict[str, Any] = {
         "volume": [math.nan, -0.1, 1.6, True, "0.5", None, [], 10**400, math.inf],
