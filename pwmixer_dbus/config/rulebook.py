@@ -192,6 +192,7 @@ class RuleBook:
         A person's rules may stand among them as they are, so that what `list_plain` gives can be written back. A bad
         file is kept as rules.toml.bad.
         """
+        self._look()
         if revision not in {0, self.revision}:
             raise StaleError(
                 f"The rules have changed since revision {revision}, which is {self.revision} now; look again and decide anew."
@@ -208,8 +209,16 @@ class RuleBook:
         if self._error:
             import shutil  # noqa: PLC0415 - only where a file is damaged
 
-            with contextlib.suppress(OSError):
-                shutil.copyfile(self.path, self.path.with_name(f"{self.path.name}.bad"))
+            aside = self.path.with_name(f"{self.path.name}.bad")
+            try:
+                shutil.copyfile(self.path, aside)
+            except FileNotFoundError:
+                pass  # somebody has taken it away
+            except OSError as error:
+                sentence = (
+                    f"{self.path} cannot be kept as {aside.name}: {error.strerror}; nothing has changed."
+                )
+                raise ConfigError(sentence) from error
         return self._write(own)
 
     def add(self, rule: Rule, position: int = LAST) -> int:
@@ -272,7 +281,13 @@ class RuleBook:
         if count > RULE_LIMIT:
             raise LimitsExceededError(f"There can be {RULE_LIMIT} rules, not {count}.")
 
+    def _look(self) -> None:
+        """Read the file, since a person may have written it a moment ago, or nobody tells us of that."""
+        with contextlib.suppress(ConfigError):
+            self.read()
+
     def _check_file(self) -> None:
+        self._look()
         if self._error:
             raise ConfigError(f"{self._error}\nMend that file first, or take it away.")
 
@@ -280,8 +295,9 @@ class RuleBook:
         try:
             replace_file(Path(os.path.realpath(self.path)), rules_text(own))  # what is a link stays one
         except OSError as error:
-            reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
-            raise ConfigError(f"{self.path} cannot be written: {reason}; nothing has changed.") from error
+            raise ConfigError(
+                f"{self.path} cannot be written: {error.strerror}; nothing has changed."
+            ) from error
         self._error = ""
         self._put_in_force(self._config, own)
         return self.revision

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,6 +268,41 @@ def test_a_bad_file_is_kept_aside_when_all_rules_are_set(file: Path) -> None:
     assert file.with_name("rules.toml.bad").read_text() == BAD
 
 
+def test_a_bad_file_that_cannot_be_kept_aside_is_not_replaced(file: Path) -> None:
+    book = filled(file)
+    file.write_text(BAD)
+    with pytest.raises(ConfigError):
+        book.read()
+    file.with_name("rules.toml.bad").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot be kept as rules\.toml\.bad: .*; nothing has changed"):
+        book.set_service_rules(book.revision, [rule("x")])
+    assert (names(book), file.read_text()) == ("A B c d e", BAD)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (lambda book: book.add(rule("x")), "A B mine x"),
+        (lambda book: book.put_first(rule("x")), "A B x mine"),
+        (lambda book: book.remove("mine"), "A B"),
+    ],
+)
+def test_what_a_person_has_just_written_is_not_written_over(
+    file: Path, change: Callable[[RuleBook], int], shown: str
+) -> None:
+    book = filled(file)
+    file.write_text(rules_text([rule("mine")]))
+    change(book)
+    assert names(book) == shown
+    file.write_text(rules_text([rule("mine"), rule("more")]))
+    with pytest.raises(StaleError):
+        book.set_service_rules(book.revision, [rule("y")])
+    file.write_text(BAD)
+    with pytest.raises(ConfigError, match="Mend that file first"):
+        book.add(rule("z"))
+    assert file.read_text() == BAD
+
+
 def test_a_file_that_is_mended_is_in_force(file: Path) -> None:
     book = filled(file)
     file.write_text(BAD)
@@ -278,10 +314,9 @@ def test_a_file_that_is_mended_is_in_force(file: Path) -> None:
 
 
 def test_where_the_file_cannot_be_written_nothing_changes(tmp_path: Path) -> None:
-    blocked = tmp_path / "blocked"
-    blocked.touch()
-    book = RuleBook(blocked / "rules.toml", persons("A"))
-    with pytest.raises(MixerError, match="cannot be written: its folder is a file; nothing has changed"):
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    book = RuleBook(tmp_path / ("r" * longest), persons("A"))
+    with pytest.raises(MixerError, match="cannot be written: File name too long; nothing has changed"):
         book.add(rule("x"))
     assert (names(book), book.revision) == ("A", 1)
 
