@@ -240,6 +240,7 @@ class Daemon:
             self._rules.read()
         except MixerError as error:
             log.error("%s\nthe rules in it are not in force", error)
+        self._told_error = self._config_error()
         connection.serve(self._service.on_call, self._name_lost)
 
     async def run(self, *, replace: bool, pid_file: str | None) -> int:
@@ -325,7 +326,6 @@ class Daemon:
             await asyncio.wait((answering,))  # there is nothing to hand over before
             if await self._hand_over():
                 return True
-            self._replaced.clear()
 
     def _begin(self) -> "tuple[asyncio.Task[None], asyncio.Task[None]]":
         """Begin without anything but what is remembered."""
@@ -512,7 +512,7 @@ class Daemon:
 
     def reload(self, files: frozenset[Path] | None = None) -> None:
         """Read the configuration again, or some of its files; raises MixerError for a bad one, which changes nothing."""
-        before, errors = self._config_error(), []
+        before, errors = self._told_error, []
         for path, read in (
             (self._configuration.path, self._read_config),
             (self._rules.path, self._rules.read),
@@ -522,7 +522,9 @@ class Daemon:
                     read()
                 except MixerError as error:
                     errors.append(str(error))
-        if files is None or before != self._config_error():
+        # Not as it was before: who has set the rules may have looked at the file, or mended it, meanwhile.
+        self._told_error = self._config_error()
+        if files is None or before != self._told_error:
             self._service.config_changed()
             self._tell_status()
         if errors:

@@ -248,6 +248,21 @@ def test_only_an_edit_by_a_person_is_told_in_the_log_as_one(service: Service) ->
     service.stop()
 
 
+def test_whoever_sets_all_rules_in_place_of_a_bad_file_has_it_told_that_it_is_mended(
+    service: Service,
+) -> None:
+    recorder = Recorder(service)
+
+    def told() -> list[bool]:
+        return [bool(c["ConfigError"]) for c in recorder.changes(ROOT) if "ConfigError" in c]
+
+    write(folder(service) / "rules.toml", "[[rules]")
+    service.session.wait_for(lambda: told() == [True], "the problem to be told")
+    call(service, "SetRules", "uaa{sv}", "0", "0")
+    service.session.wait_for(lambda: told() == [True, False], "that to be told")
+    service.stop(errors=True)
+
+
 def test_a_bad_file_is_told_and_kept_and_the_last_good_rules_stay(service: Service) -> None:
     add(service, "own")
     config = write(folder(service) / "config.toml", CONFIG)
