@@ -81,10 +81,10 @@ class Meters:
         """
         names = followed(selectors, self._resolve)
         meter = Meter(selectors=names, period=1.0 / rate, deliver=deliver)
-        self._meters.append(meter)
-        if self._taps is None:
+        if self._taps is None:  # which may fail where no descriptor is left: then there is no meter
             self._taps = self._open_taps(self._wake)
             self._unsubscribe = self._mixer.subscribe(self._on_change)
+        self._meters.append(meter)
         self._replan()
         return meter
 

@@ -184,3 +184,19 @@ async def test_one_that_is_refused_leaves_nothing(desk: Desk) -> None:
     with pytest.raises(NotFoundError):
         Display(desk, "app:nobody")
     assert timers() == 0
+
+
+@on_a_desk
+async def test_of_a_meter_that_could_not_be_opened_nothing_is_left(desk: Desk) -> None:
+    def refuse(_on_data: Callable[[], None]) -> Levels:
+        raise OSError("no descriptor is left")
+
+    told: list[bytes] = []
+    meters = Meters(desk.mixer, lambda s: resolve(desk.mixer.state, s, lambda _: None), refuse)
+    with pytest.raises(OSError, match="descriptor"):
+        meters.open(["@sink"], 30.0, told.append)
+    meters._open_taps = Levels
+    meter = meters.open(["@sink"], 30.0, lambda _: None)
+    assert told == []
+    meters.close(meter)
+    assert meters._taps is None

@@ -186,6 +186,8 @@ class Taps:
     def _new_line(self) -> _Line | None:
         if self._mainloop is None:
             self._mainloop = _loop_new()
+        if self._mainloop is None:  # no descriptor is left, and libpulse would abort
+            return None
         context = _context_new(_loop_api(self._mainloop), NAME)
         _context_set_state_callback(context, self._state_callback, None)
         if _context_connect(context, None, _NO_AUTOSPAWN, None) < 0:

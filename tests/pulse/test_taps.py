@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import resource
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -153,6 +154,25 @@ def test_without_a_server_it_is_tried_again(server: Session) -> None:
         server.add_null_sink("speakers")  # which has ended with its server
         server.play("Radio", sink="speakers")
         await until_heard(taps, {tap})
+        await closed(taps)
+
+    asyncio.run(main())
+
+
+def test_without_a_descriptor_left_it_is_tried_again_later(server: Session) -> None:
+    server.play("Radio")
+    radio = Tap(kind=Kind.PLAYBACK, index=inputs(server)[0], positions=("front-left", "front-right"))
+
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            taps.follow(frozenset({radio}))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert taps._mainloop is None
+        await until_heard(taps, {radio})
         await closed(taps)
 
     asyncio.run(main())

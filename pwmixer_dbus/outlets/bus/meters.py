@@ -108,16 +108,16 @@ class MeterMethods:
         number, self._next = self._next, self._next + 1
         try:
             pipe = Pipe(partial(self._end, number))
+            try:
+                meter = self._meters.open(targets, rate, pipe.write)
+            except BaseException:
+                pipe.close()
+                os.close(pipe.reader)
+                raise
         except OSError as error:
             raise LimitsExceededError(
                 "No file descriptor is left for a meter; close what you need no more."
             ) from error
-        try:
-            meter = self._meters.open(targets, rate, pipe.write)
-        except BaseException:
-            pipe.close()
-            os.close(pipe.reader)
-            raise
         self._open[number] = _Open(
             client=call.client,
             meter=meter,
