@@ -259,6 +259,23 @@ def test_an_app_can_only_be_moved_while_it_plays(again: Callable[[], Service]) -
     player.kill()
 
 
+def test_what_is_set_while_the_only_device_is_away_does_away_with_what_it_has_there(service: Service) -> None:
+    session = service.session
+    session.play("Game", sink="speakers")
+    service.wait_for_stream("Game", device="speakers")
+    service.call("SetVolume", "sda{sv}", "app:game", 0.3, 0)
+    for module in session.pactl("list", "short", "modules").splitlines():
+        if "sink_name=" in module:
+            session.pactl("unload-module", module.split("\t")[0])
+    session.wait_for(
+        lambda: service.stream_of("Game")["device"] is None and "auto_null" in session.pactl("list", "sinks"),
+        "it to play on no device",
+    )
+    assert service.call("SetVolume", "sda{sv}", "app:game", 0.2, 0) == 0.2
+    wanted = {"playback": {"volume": 0.2}, "sink:speakers": {"volume": 0.3}}
+    session.wait_for(lambda: saved(session).get("levels") == wanted, "both to be kept")
+
+
 def test_a_lock_holds_against_another_mixer(service: Service) -> None:
     session = service.session
     session.play("Game")
