@@ -302,15 +302,15 @@ def _app_learned(apps: Mapping[str, KnownApp], intent: AppIntent, day: int) -> M
     if not app_id or app_id.startswith(NOBODY):
         return apps
     known = apps.get(app_id) or KnownApp(app_id=app_id, name=app_id)
-    volume = _sane(intent.volume)
+    volume, kind = _sane(intent.volume), intent.kind or _direction(known)
     app = replace(
         known,
         name=_text(intent.name, known.name),
         icon_name=_text(intent.icon_name, known.icon_name),
-        levels=_levels(known, intent, volume),
+        levels=_levels(known, intent, kind, volume),
         locked=known.locked if intent.locked is KEEP else intent.locked,
         max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
-        first_volume=known.first_volume if volume is KEEP else None,
+        first_volume=known.first_volume if volume is KEEP or kind is Kind.CAPTURE else None,
         preferred_sink=_preferred(Kind.SINK, known.preferred_sink, intent.preferred_sink),
         preferred_source=_preferred(Kind.SOURCE, known.preferred_source, intent.preferred_source),
         used=day,
@@ -389,11 +389,12 @@ def _device_learned(
     return _put_last(devices, device.key, known, device)
 
 
-def _levels(known: KnownApp, intent: AppIntent, volume: float | Keep | None) -> Mapping[str, Level]:
+def _levels(
+    known: KnownApp, intent: AppIntent, kind: Kind, volume: float | Keep | None
+) -> Mapping[str, Level]:
     """Set the level for any device, and those for the devices named; where none is named, those give way."""
     if volume is KEEP and intent.muted is KEEP:
         return known.levels
-    kind = intent.kind or _direction(known)
     levels = dict(known.levels)
     levels[kind] = _set(levels.get(kind, Level()), volume, intent.muted)
     of_its_kind = f"{kind.devices}:"

@@ -618,6 +618,12 @@ def test_an_application_never_seen_starts_at_a_safe_volume_until_a_person_sets_o
     assert enforced(recall(memory, MUSIC, Kind.PLAYBACK, SPEAKERS), 0.9) == Enforcement()
 
 
+def test_how_loud_it_records_says_nothing_of_how_loud_it_may_start_to_play() -> None:
+    memory = met(Memory(), App(app_id=MUSIC, name="Music"), NOW, first_volume=0.3)
+    memory = learned(memory, on(source(), kind=Kind.CAPTURE, volume=0.9), NOW)
+    assert enforced(recall(memory, MUSIC, Kind.PLAYBACK, SPEAKERS)).commands == (to(0.3),)
+
+
 def test_an_application_that_is_known_needs_no_safe_volume() -> None:
     memory = met(Memory(), App(app_id=MUSIC, name="Music"), NOW)
     memory = met(memory, App(app_id=MUSIC, name="Music"), NOW + m.DAY, first_volume=0.3)
