@@ -101,13 +101,9 @@ def stream_of(state: MixerState, selector: str, targets: Iterable[Target]) -> St
     """
     streams: dict[Key, Stream] = {}
     for target in targets:
-        match target:
-            case Stream():
-                streams[target.kind, target.index] = target
-            case App() | Group():
-                streams.update(((s.kind, s.index), s) for s in state.streams_of(target))
-            case _:
-                raise InvalidArgumentError(f"{selector_of(target)} is no stream; use stream:N.")
+        if isinstance(target, Device | Card):
+            raise InvalidArgumentError(f"{selector_of(target)} is no stream; use stream:N.")
+        streams.update(((s.kind, s.index), s) for s in _streams_of(state, target))
     if not streams:
         raise NotFoundError(f"“{clean(selector)}” has no stream now.")
     return only(selector, tuple(streams.values()))

@@ -78,6 +78,18 @@ def test_text_sets_steps_mutes_moves_and_tells(shared: Service, talk: Talk) -> N
     wait_until_equal(shared)
 
 
+def test_a_name_with_a_colon_is_no_selector(shared: Service, talk: Talk) -> None:
+    player = shared.session.play("Chess: The Game")
+    selector = shared.wait_for_stream("Chess: The Game")["selector"]
+    assert talk.ask('SET_VOLUME "Chess: The Game" 0.3') == "OK 0.3"
+    assert talk.json(app="chess: the game", action="get")["volume"] == 0.3
+    assert talk.ask("GET_VOLUME sink:nowhere").startswith("ERROR Nothing is called “sink:nowhere” now")
+    player.kill()
+    shared.session.wait_for(
+        lambda: selector not in {s["selector"] for s in shared.describe()["streams"]}, "it to end"
+    )
+
+
 def test_json_does_the_same_and_gives_ids_back(shared: Service, talk: Talk) -> None:
     shared.session.play("Radio", sink="speakers")
     selector = shared.wait_for_stream("Radio", device="speakers")["selector"]

@@ -40,9 +40,8 @@ class Pipe:
         self._loop = asyncio.get_running_loop()
         self.reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK | os.O_DIRECT)
         os.set_blocking(self.reader, True)
-        with suppress(
-            PermissionError
-        ):  # a user with very many pipes gets new ones of a page or two, which do as well
+        # A user with very many pipes gets new ones of a page or two, which do as well.
+        with suppress(PermissionError):
             fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, KEPT * os.sysconf("SC_PAGESIZE"))
         self._on_end = on_end
         self._late: bytes | None = None

@@ -11,7 +11,7 @@ from pwmixer_dbus.core import document, requests, verbs
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
 from pwmixer_dbus.core.model import Kind, clean
-from pwmixer_dbus.core.selectors import ParentOf, Target, selector_of
+from pwmixer_dbus.core.selectors import ParentOf, Target, is_name, selector_of
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.socket.asked import (
     Answer,
@@ -116,4 +116,4 @@ def _is_selector(name: str) -> bool:
         raise InvalidArgumentError(
             "A target is a selector, such as @sink or app:firefox, or the name of a sink or an application."
         )
-    return name.startswith("@") or ":" in name
+    return not is_name(name)
