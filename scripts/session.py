@@ -31,6 +31,9 @@ POLL = 0.01
 PATIENCE = 60.0
 """Seconds for whatever should happen: where all is well nobody waits for them, however busy the machine is."""
 
+TOLD = 5.0
+"""Seconds within which a client is told of a default, where anybody is; whoever comes later sees it in any case."""
+
 LONGEST_RUNTIME = 107 - len("/pipewire-0-manager")
 RATE = 48000
 
@@ -158,9 +161,9 @@ class Session:
             "wireplumber", lambda: "Found" in told.read_text(), "to make the metadata of the defaults"
         )
         self.spawn("pipewire-pulse", "pipewire-pulse")
-        self.wait_for_child(
-            "wireplumber", lambda: "default.audio.sink" in told.read_text(), "to choose a default sink"
-        )
+        # After a restart a client of the one before, on its way to the new one, may have left too soon all the same.
+        with contextlib.suppress(SessionError):
+            self.wait_for(lambda: "default.audio.sink" in told.read_text(), "a default sink to be told", TOLD)
         self._end("metadata")
         self._wait_for_pulse()
 

@@ -5,10 +5,7 @@ and then no earlier client is told of any default any more; see integration/test
 """
 
 import pulsectl
-from session import Session, SessionError
-
-TOLD = 5.0
-"""Seconds within which a client is told of a default, where anybody is."""
+from session import TOLD, Session, SessionError
 
 
 def set_default(session: Session, *, sink: str | None = None, source: str | None = None) -> None:
