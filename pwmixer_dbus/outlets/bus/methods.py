@@ -443,7 +443,13 @@ class Methods:
         return _Told(target, name, value.value == asked.value, marshalled(_signal_of("ClientChange", body)))
 
     def _tell(self, plan: verbs.Plan, told: "list[_Told]") -> None:
-        """Announce what a request has changed, then say what could not be had, and who it was."""
+        """Announce what a request has changed, then say what could not be had, and who it was: not of what has gone meanwhile.
+
+        Of one object alone, that would have failed; of several, or of a group, those that are there have been changed.
+        """
+        state = self._mixer.state
+        if len(told) > 1 or (told and isinstance(told[0].target, Group)):
+            told = [each for each in told if find(state, path_of(each.target)) is not None]
         for target, name, is_as_asked, _ in told:
             if not is_as_asked:  # if it led to another value than was asked for, that in any case
                 self.heal(self._subjects_of(target), name)
@@ -451,8 +457,10 @@ class Methods:
                 # With a new default, the device that was it before has changed, too.
                 self._publisher.flush(None if name == "Default" else self._subjects_of(target))
         for clamp in plan.clamps:
-            body = [path_of(clamp.target), clamp.requested, clamp.effective, clamp.reason]
-            self._connection.send(_signal_of("VolumeClamped", body))
+            path = path_of(clamp.target)
+            if find(state, path) is not None:
+                body = [path, clamp.requested, clamp.effective, clamp.reason]
+                self._connection.send(_signal_of("VolumeClamped", body))
         for _, _, _, client_change in told:
             self._connection.send_marshalled(client_change)
 
