@@ -12,7 +12,7 @@ from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
-from pwmixer_dbus.core.model import App, Device, Group, Stream, clean
+from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream, clean
 from pwmixer_dbus.core.requests import Resolved
 from pwmixer_dbus.core.routing import first_there
 from pwmixer_dbus.core.rules import (
@@ -165,15 +165,13 @@ class RuleMethods:
     def _remember(self, selector: str) -> tuple[Any, ...]:
         targets = self._resolved(selector)
         streams = [stream for target in targets for stream in self._streams_to_remember(target)]
-        moves = []
-        for stream in streams:
-            device = self._mixer.state.device_of(stream)
-            if device is None:
-                raise NotFoundError(f"{selector_of(stream)} is on no device at the moment.")
-            moves.append((stream, device))
-        places = {(s.identity.app_id, s.kind): set[str]() for s in streams}
+        state = self._mixer.state
+        moves = [(s, device) for s in streams if (device := state.device_of(s)) is not None]
+        if not moves:
+            raise NotFoundError(f"{selector_of(streams[0])} is on no device at the moment.")
+        places: dict[tuple[str, Kind], set[str]] = {}
         for stream, device in moves:
-            places[stream.identity.app_id, stream.kind].add(device.name)
+            places.setdefault((stream.identity.app_id, stream.kind), set()).add(device.name)
         for (app_id, _), devices in places.items():
             if len(devices) > 1:
                 there = ", ".join(sorted(devices))
