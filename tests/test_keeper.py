@@ -700,6 +700,21 @@ async def test_the_cap_of_a_new_rule_holds_at_once_for_what_plays(desk: Memorisi
 
 
 @with_memory()
+async def test_what_another_program_sets_above_the_cap_of_a_rule_is_learned_as_that_cap(desk: Memorising) -> None:
+    desk.connect()
+    desk.see(volume=0.3)
+    desk.outcome = Outcome(max_volume=0.5)
+    desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=11, by="", max_volume=0.5))
+    await desk.quiet()
+    desk.see(volume=0.9)
+    assert desk.level() == Level(volume=0.5)
+    await desk.do()
+    assert (desk.volumes, desk.level()) == ([0.5], Level(volume=0.5))
+    desk.see(volume=0.9, muted=True)  # more than a level, which goes another way
+    assert desk.level() == Level(volume=0.5, muted=True)
+
+
+@with_memory()
 async def test_the_cap_of_a_rule_is_set_once_for_what_is_born_under_it(desk: Memorising) -> None:
     desk.connect()
     desk.outcome = Outcome(max_volume=0.5)

@@ -627,7 +627,7 @@ def intent_for(
         return DeviceIntent(key=key, name=record.description, volume=_capped(volume, cap), muted=muted)
     device, identity = state.device_of(record), record.identity
     key = "" if device is None else device_key(device)
-    cap = _lowest(_cap(memory, identity.app_id, key), state.settings.max_volume)
+    cap = _lowest(_cap(memory, identity.app_id, key), record.max_volume, state.settings.max_volume)
     return AppIntent(
         app_id=identity.app_id,
         name=identity.name,
