@@ -13,6 +13,7 @@ import asyncio
 import ctypes
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from typing import Any, Final
 
 from pulsectl import _pulsectl as c
@@ -153,11 +154,16 @@ class Taps:
                     yield tap, stream
 
     def _take(self, stream: int) -> float:
-        """Take all that has come from a stream; return the loudest of the newest peaks."""
+        """Take all that has come from a stream; return the loudest of the newest peaks, of those that are numbers.
+
+        Programs play NaN and infinities, and the server passes them on.
+        """
         peaks = []
         while _stream_peek(stream, self._to_data, self._to_size) == 0 and self._size.value:
             if self._data.value:
-                peaks.append(max((ctypes.c_float * (self._size.value // 4)).from_address(self._data.value)))
+                samples = (ctypes.c_float * (self._size.value // 4)).from_address(self._data.value)
+                peak = max(samples)
+                peaks.append(peak if isfinite(peak) else max(filter(isfinite, samples), default=0.0))
             _stream_drop(stream)
         return max(peaks[-RECENT:], default=0.0)
 

@@ -1,9 +1,12 @@
 """Record streams that measure, on a real server: whom they never record, and over how many connections they come."""
 
 import asyncio
+import math
 import re
 import resource
+import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from session import PATIENCE, Session
@@ -79,6 +82,31 @@ def test_what_has_gone_is_measured_by_nobody_and_the_microphone_least_of_all(ser
         assert microphone not in recordings(server)
         await closed(taps)
         assert taps._timer is None
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_left_out(server: Session, tmp_path: Path, odd: float) -> None:
+    played = tmp_path / "played"
+    played.write_bytes(struct.pack("<2f", odd, 0.25) * 100_000)
+    server.spawn("odd", "pacat", "--raw", "--format=float32le", "--rate=8000", "--channels=2", str(played))
+    server.wait_for_child("odd", lambda: inputs(server), "to play")
+    (index,) = inputs(server)
+    both = Tap(kind=Kind.PLAYBACK, index=index, positions=("front-left", "front-right"))
+    mixed = Tap(kind=Kind.PLAYBACK, index=index)
+
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        taps.follow(frozenset({both, mixed}))
+        heard: dict[Tap, set[float]] = {both: set(), mixed: set()}
+        async with asyncio.timeout(PATIENCE):
+            while not all(heard.values()) or max(heard[both]) == 0.0:
+                await asyncio.sleep(0.02)
+                for tap, level in taps.read().items():
+                    heard[tap].add(level)
+        assert all(map(math.isfinite, heard[both] | heard[mixed]))
+        await closed(taps)
 
     asyncio.run(main())
 
