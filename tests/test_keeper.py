@@ -700,7 +700,9 @@ async def test_the_cap_of_a_new_rule_holds_at_once_for_what_plays(desk: Memorisi
 
 
 @with_memory()
-async def test_what_another_program_sets_above_the_cap_of_a_rule_is_learned_as_that_cap(desk: Memorising) -> None:
+async def test_what_another_program_sets_above_the_cap_of_a_rule_is_learned_as_that_cap(
+    desk: Memorising,
+) -> None:
     desk.connect()
     desk.see(volume=0.3)
     desk.outcome = Outcome(max_volume=0.5)
