@@ -92,6 +92,7 @@ class Router:
         self._stop_timer()
         if self._doubt is not None:
             self._doubt.cancel()
+            self._doubt = None
         return self._routing
 
     def take_over(self, routing: Routing, *, enabled: bool) -> None:

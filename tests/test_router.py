@@ -169,6 +169,16 @@ async def test_who_hands_over_does_not_look_any_more(desk: Desk) -> None:
     assert desk.renewals == 0
 
 
+@on_a_desk
+async def test_who_goes_on_since_its_heir_has_died_looks_again(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    desk.mixer.on_event(Seen(record=following(100, 3)))
+    router.take_over(router.hand_over(), enabled=True)
+    desk.mixer.on_event(Seen(record=following(101, 3)))
+    await asyncio.sleep(FIRST_DOUBT + 0.01)
+    assert desk.renewals == 1
+
+
 def moved_by(router: Router, desk: Desk) -> str:
     """Say who has moved stream 100."""
     return str(router.explain(desk.mixer.state.streams[Kind.PLAYBACK, 100])["moved_by"])
