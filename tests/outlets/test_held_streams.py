@@ -1,11 +1,14 @@
 """What a program holds is what it has named, and not what has its index later."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from test_mixer import STREAM, Desk, on_a_desk, snapshot, stream
+from test_router import MUSIC
 
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
 from pwmixer_dbus.core.model import Group, Kind
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.router import Router
 
@@ -13,13 +16,20 @@ OTHER = (Kind.PLAYBACK, 11)
 
 
 class Nobody:
-    """A connection that nobody leaves; `said` is which signals have been sent."""
+    """A connection that nobody leaves but in `leave`; `said` is which signals have been sent."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self._waiting: list[Callable[[], None]] = []
 
-    def when_gone(self, *_: object) -> Any:
+    def when_gone(self, _client: str, tell: Callable[[], None]) -> Any:
+        self._waiting.append(tell)
         return lambda: None
+
+    def leave(self) -> None:
+        """Let all clients leave; as on the bus, it is too late then not to be told."""
+        for tell in self._waiting:
+            tell()
 
     def signal(self, _path: str, _interface: str, member: str, *_: object, **__: object) -> None:
         self.said.append(member)
@@ -51,3 +61,21 @@ async def test_of_several_streams_that_are_held_the_last_ends_the_hold(desk: Des
     assert (router.is_held(first), router.is_held(last), nobody.said) == (False, True, [])
     desk.mixer.on_event(Gone(kind=last.kind, index=last.index))
     assert (router.is_held(last), holds.listed(), nobody.said) == (False, [], ["HoldReleased"])
+
+
+@on_a_desk
+async def test_who_leaves_while_others_have_not_heard_that_what_it_holds_has_ended_gives_back_all_of_it(
+    desk: Desk,
+) -> None:
+    desk.mixer.on_event(Seen(record=stream(11, device=1)))
+    router, nobody = Router(desk.mixer), Nobody()
+    holds = Holds(desk.mixer, router, cast("Any", nobody), lambda: None)
+    ending, staying = desk.mixer.state.streams.values()
+    for held in (staying, ending):
+        holds.hold(":1.7", "stream:1", [held], "a test", "")
+    router.set_rules((MUSIC,))
+    # What is new is moved first, and for that moment the end of the other is told to nobody.
+    desk.mixer.on_event(replace(snapshot(), streams=(staying, stream(12, device=1))))
+    assert len(holds.listed()) == 2
+    nobody.leave()
+    assert (holds.listed(), router.is_held(staying)) == ([], False)

@@ -142,8 +142,9 @@ class Holds:
         ]
 
     def _end(self, cookie: int) -> None:
-        del self._holds[cookie]
-        self._changed()
+        # What it held may have ended while its client was already known to leave.
+        if self._holds.pop(cookie, None) is not None:
+            self._changed()
 
     def _changed(self) -> None:
         self._hold()
