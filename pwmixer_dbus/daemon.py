@@ -262,11 +262,18 @@ class Daemon:
         except TakenError:
             pid = await self._connection.process_behind(BUS_NAME)
             log.error(
-                "pwmixer is running already, as process %s; use --replace to take over from it",
+                "pwmixer is running already, as process %s; %s",
                 pid or "unknown",
+                "that one lets nobody take over: end it first"
+                if replace
+                else "use --replace to take over from it",
             )
             self._give_up(following)
             return EXIT_TAKEN
+        except OSError as error:
+            log.error("the session bus does not give us the name %s: %s", BUS_NAME, error)
+            self._give_up(following)
+            return EXIT_FAILED
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
         self._mixer.subscribe(self._tell_change, levels=False)
         if following is None:

@@ -32,6 +32,19 @@ PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
 
 CTL = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 
+STUBBORN = f"""
+import asyncio
+from dbus_fast.aio import MessageBus
+
+async def main():
+    bus = await MessageBus().connect()
+    await bus.request_name({NAME!r})
+    await bus.wait_for_disconnect()
+
+asyncio.run(main())
+"""
+"""Owns the name, and does not let it be replaced."""
+
 OK, FAILED, USAGE, TAKEN = 0, 1, 2, 3
 WATCHED = 3
 """Seconds for which an idle service is watched."""
@@ -361,7 +374,30 @@ def test_replacing_nobody_is_starting(silent_session: Session) -> None:
     start_deaf(silent_session, "--replace").stop()
 
 
+def test_who_lets_nobody_take_over_is_named(silent_session: Session) -> None:
+    stubborn = Service(silent_session)
+    stubborn.process = silent_session.spawn("stubborn", sys.executable, "-c", STUBBORN)
+    silent_session.wait_for_child("stubborn", stubborn.is_owner, "to own the name")
+    done = run(silent_session, "--replace", command=PLAIN)
+    assert done.returncode == TAKEN
+    assert f"as process {stubborn.process.pid}; that one lets nobody take over" in done.stderr
+
+
 # The bus
+
+
+@pytest.mark.parametrize("options", [(), ("--replace",)])
+def test_it_says_so_and_fails_when_the_bus_does_not_let_it_have_its_name(
+    silent_session: Session, options: tuple[str, ...]
+) -> None:
+    config = silent_session.runtime / "bus.conf"
+    policy = config.read_text()
+    config.write_text(policy.replace("</policy>", f'<deny own="{NAME}"/></policy>'))
+    Service(silent_session).call_daemon("ReloadConfig")
+    done = run(silent_session, *options, command=PLAIN)
+    assert done.returncode == FAILED
+    assert f"the session bus does not give us the name {NAME}: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])

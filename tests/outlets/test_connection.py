@@ -315,6 +315,9 @@ def test_a_name_has_one_owner_until_another_takes_it_over(bus: Session) -> None:
         assert not await second.own_again(NAME)
         with pytest.raises(TakenError):
             await second.own(NAME)
+        with pytest.raises(OSError, match="reserved"):
+            await second.own(DAEMON)
+        assert not await second.own_again(DAEMON)
         assert await second.process_behind(NAME) == os.getpid()
         assert await second.own_instead(NAME) == first.unique_name
         await first.process_behind(DAEMON)

@@ -21,7 +21,16 @@ from functools import partial
 from struct import Struct
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageFlag, MessageType, NameFlag, RequestNameReply, Variant
+from dbus_fast import (
+    BusType,
+    DBusError,
+    Message,
+    MessageFlag,
+    MessageType,
+    NameFlag,
+    RequestNameReply,
+    Variant,
+)
 from dbus_fast.aio import MessageBus
 from dbus_fast.auth import AuthExternal
 
@@ -58,7 +67,7 @@ Answered = Callable[[Message, bool], None]
 
 
 class TakenError(Exception):
-    """Somebody else owns the bus name."""
+    """Somebody else owns the bus name, and keeps it."""
 
 
 class _PatientSocket:
@@ -382,25 +391,31 @@ class BusConnection:
         return reply.body
 
     async def own(self, name: str) -> None:
-        """Become the owner of a name; raises TakenError."""
-        flags = NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT
-        if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
-            raise TakenError(name)
+        """Become the owner of a name; raises TakenError, and OSError with what the bus says against it."""
+        await self._request(name, NameFlag.NONE)
 
     async def own_instead(self, name: str) -> str:
         """Become the owner of a name, whoever it is; return the unique name of who it was until then, "" for nobody.
 
-        Raises TakenError where that one does not allow it. `serve` has to have been called.
+        Raises TakenError where that one does not allow it, and OSError likewise. `serve` has to have been called.
         """
         # Asked before, it could be another one by then.
         self._replaced = asyncio.get_running_loop().create_future()
         await self._bus.call(_to_daemon("AddMatch", _owners_of(name)))
-        flags = NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT | NameFlag.REPLACE_EXISTING
-        if await self._bus.request_name(name, flags) is not RequestNameReply.PRIMARY_OWNER:
-            raise TakenError(name)
+        await self._request(name, NameFlag.REPLACE_EXISTING)
         predecessor = await self._replaced
         await self._bus.call(_to_daemon("RemoveMatch", _owners_of(name)))
         return predecessor
+
+    async def _request(self, name: str, flags: NameFlag) -> None:
+        try:
+            answer = await self._bus.request_name(
+                name, flags | NameFlag.DO_NOT_QUEUE | NameFlag.ALLOW_REPLACEMENT
+            )
+        except DBusError as error:
+            raise OSError(error.text) from error
+        if answer is not RequestNameReply.PRIMARY_OWNER:
+            raise TakenError(name)
 
     async def own_again(self, name: str) -> bool:
         """Become the owner of a name that nobody owns; return whether we are."""
