@@ -3,6 +3,7 @@
 A key binding starts this program at each press, so nothing is imported here but what every command needs.
 """
 
+import codecs
 import os
 import sys
 
@@ -33,8 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as we run
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - likewise
     if hasattr(sys.stdout, "reconfigure"):
-        # A terminal that cannot show a name shall show the rest.
-        sys.stdout.reconfigure(errors="replace")
+        # A terminal that cannot show a name shall show the rest, and that in its column.
+        codecs.register_error("pwmixer", _question_marks)
+        sys.stdout.reconfigure(errors="pwmixer")
     try:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -58,6 +60,15 @@ def main(argv: list[str] | None = None) -> int:
 def printable(text: str) -> str:
     """Drop what could move the cursor, recolour or reorder a terminal: names come from programs that we do not know."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " * c.isspace() for c in text)
+
+
+def _question_marks(error: UnicodeError) -> tuple[str, int]:
+    """Stand in for what cannot be encoded, with as many cells as it was counted for."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    from pwmixer_dbus.cli.render import cells  # noqa: PLC0415
+
+    return "?" * cells(error.object[error.start : error.end]), error.end
 
 
 def _dispatch(argv: list[str]) -> int:

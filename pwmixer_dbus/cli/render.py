@@ -71,9 +71,19 @@ def status(document: Document, terminal: Terminal, *, everything: bool = False) 
     return "\n".join(lines)
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align rows of cells into columns, two cells apart."""
+def table(rows: Sequence[Sequence[str]], terminal: Terminal | None = None) -> str:
+    """Align rows of cells into columns, two cells apart; cut the widest to keep within a terminal, the first one last."""
     widths = [max(cells(cell) for cell in column) for column in zip(*rows, strict=True)]
+    if terminal is not None:
+        over = sum(widths) + 2 * (len(widths) - 1) - terminal.width
+        for first in (1, 0):
+            while over > 0 and (widest := max(widths[first:])) > _SHORTEST_NAME:
+                widths[widths.index(widest, first)] -= 1
+                over -= 1
+        rows = [
+            [shorten(c, w, unicode=terminal.unicode) for c, w in zip(row, widths, strict=True)]
+            for row in rows
+        ]
     return "\n".join("  ".join(pad(c, w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pwmixer_dbus.cli import printable
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.paths import selector_of
-from pwmixer_dbus.cli.render import table
+from pwmixer_dbus.cli.render import Terminal, table
 from pwmixer_dbus.cli.wire import PATH
 
 Plain = Mapping[str, Any]
@@ -88,7 +88,9 @@ def rehearsal(answer: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def forecast(results: Sequence[Sequence[str]], state: Mapping[str, Any]) -> str:
+def forecast(
+    results: Sequence[Sequence[str]], state: Mapping[str, Any], terminal: Terminal | None = None
+) -> str:
     """Write what TestRules says: for each stream, where it is, which rule catches it, and where that sends it."""
     if not results:
         return "Nothing plays or records."
@@ -108,4 +110,4 @@ def forecast(results: Sequence[Sequence[str]], state: Mapping[str, Any]) -> str:
         where = f"{here} -> {goal}" if goal and goal != here else f"stays on {here}"
         title = " - ".join(filter(None, (stream["app_name"], stream["media_name"])))
         rows.append((stream["selector"], title, rule or "no rule", where))
-    return table([[printable(cell) for cell in row] for row in rows])
+    return table([[printable(cell) for cell in row] for row in rows], terminal)

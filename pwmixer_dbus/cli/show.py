@@ -87,6 +87,11 @@ def terminal(options: dict[str, str]) -> "Terminal":
     return Terminal(width=get_terminal_size().columns, color=wants_color(options), unicode=_is_unicode())
 
 
+def screen() -> "Terminal | None":
+    """Say what the terminal can show, or nothing where the output is none and goes to a program, whole."""
+    return terminal({}) if sys.stdout.isatty() else None
+
+
 def explanation(found: Record) -> str:
     """Write what ExplainStream says as sentences and a table."""
     from pwmixer_dbus.cli.render import table  # noqa: PLC0415
@@ -118,7 +123,7 @@ def _list(options: dict[str, str], kind: str) -> None:
     elif found:
         from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
-        print(table([_cells(kind, record) for record in found]))
+        print(table([_cells(kind, record) for record in found], screen()))
 
 
 def _cells(kind: str, record: Record) -> list[str]:
@@ -166,7 +171,7 @@ def _get(options: dict[str, str], selector: str) -> None:
         return
     from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
-    print(table([(printable(record["selector"]), _level(record)) for record in found]))
+    print(table([(printable(record["selector"]), _level(record)) for record in found], screen()))
 
 
 def _level(record: Record) -> str:

@@ -1,6 +1,8 @@
 """What the command line accepts, calls and returns, run as a program against a stand-in for the service."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from pwmixer_dbus import cli
 from pwmixer_dbus.cli import UsageError, printable
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_amount, parse_change
+from pwmixer_dbus.cli.render import cells
 from pwmixer_dbus.cli.show import explanation, print_json, wants_color
 from pwmixer_dbus.cli.usage import columns, overview
 
@@ -335,11 +338,33 @@ def test_colours_are_for_terminals_that_nobody_wants_without(
 
 
 @pytest.mark.usefixtures("fake_service")
+def test_a_list_keeps_within_a_terminal_and_is_whole_for_a_program(
+    ctl: Ctl, environment: dict[str, str]
+) -> None:
+    assert "Firefox - A video[2J" in ctl("list", "streams", COLUMNS="46").stdout
+    ours, theirs = pty.openpty()
+    command = ["pwmixerctl", "list", "streams"]
+    subprocess.run(command, env={**environment, "COLUMNS": "46"}, stdout=theirs, check=True)
+    lines = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    os.close(theirs)
+    assert "Firefox - A vi…" in lines[1]
+    assert [cells(line) for line in lines] == [46, 45]
+
+
+@pytest.mark.usefixtures("fake_service")
 def test_a_terminal_without_utf_8_gets_ascii(ctl: Ctl) -> None:
     drawn = ctl("status", PYTHONIOENCODING="ascii").stdout
     assert drawn.isascii()
     assert "####" in drawn
     assert "####" not in ctl("status").stdout
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_what_a_terminal_cannot_show_takes_the_place_that_it_would_take(ctl: Ctl) -> None:
+    drawn = [line for line in ctl("status", PYTHONIOENCODING="ascii").stdout.splitlines() if "%" in line]
+    assert any("USB DAC ??????" in line for line in drawn)
+    assert len({line.index("%") for line in drawn}) == 1
 
 
 def test_json_is_escaped_where_a_terminal_could_obey_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,3 +99,20 @@ def test_wide_and_combining_characters_count_as_the_terminal_does() -> None:
     assert shorten("日本語", 5) == "日本…"
     assert shorten("abcdef", 5, unicode=False) == "ab..."
     assert table([["日本", "x"], ["a", "y"]]) == "日本  x\na     y"
+
+
+def test_a_table_is_cut_where_it_is_wide_and_what_comes_first_last() -> None:
+    rows = [
+        ["sink:speakers", "100%", "Built-in Audio Analog Stereo", "default"],
+        ["sink:usb", "5%", "日本", ""],
+    ]
+    assert table(rows, Terminal(width=60)).splitlines() == table(rows).splitlines()
+    assert table(rows, Terminal(width=50)).splitlines() == [
+        "sink:speakers  100%  Built-in Audio Anal…  default",
+        "sink:usb       5%    日本",
+    ]
+    assert table(rows, Terminal(width=41, unicode=False)).splitlines() == [
+        "sink:spea...  100%  Built-in...   default",
+        "sink:usb      5%    日本",
+    ]
+    assert table(rows, Terminal(width=10)).splitlines()[0] == "sink:speake…  100%  Built-in Au…  default"
