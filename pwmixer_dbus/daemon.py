@@ -195,6 +195,7 @@ class Daemon:
         self._router = Router(self._mixer)
         self._state = StateFile(state_path(), on_problem=self._tell_state)
         self._remembers = False
+        self._is_unsure = False
         self._fader = Fader(self._mixer)
         self._keeper = Keeper(
             self._mixer,
@@ -214,7 +215,7 @@ class Daemon:
             config_error=self._config_error,
             keeper=self._keeper,
             fader=self._fader,
-            state_error=lambda: self._state.problem,
+            state_error=self._state_error,
             router=self._router,
             rules=self._rules,
             open_taps=_open_taps,
@@ -350,9 +351,16 @@ class Daemon:
             self._pid_file = await pidfile.write(place, os.environ, predecessor=self._predecessor)
 
     def _recalled(self, left: "Succession | None" = None) -> Memory:
-        """Return what is remembered: of the file, or what the instance before could not save there."""
-        self._remembers = self._configuration.settings.memory
-        memory = self._state.load() if self._remembers else Memory()
+        """Return what is remembered: of the file, or what the instance before could not save there.
+
+        Where the first configuration is a bad one, nothing is saved until it is mended: perhaps it says that nothing is to be.
+        """
+        is_wanted = self._configuration.settings.memory
+        is_known = not self._configuration.error or (left is not None and left.remembers)
+        self._remembers, self._is_unsure = is_wanted and is_known, is_wanted and not is_known
+        memory = self._state.load() if is_wanted else Memory()
+        if self._is_unsure:
+            log.warning("%s", self._state_error())
         if left is not None and left.memory is not None and left.remembers == self._remembers:
             memory = left.memory
             self._save(memory)
@@ -545,9 +553,19 @@ class Daemon:
         self._mixer.on_event(Configured(settings=settings))
         self._rules.replace_config(settings.rules)
         self._switchboard.follow(settings)
+        if self._is_unsure and not self._replaced.is_set():
+            self._remembers, self._is_unsure = settings.memory, False
+            self._save(self._keeper.memory)
+            self._tell_state()
 
     def _config_error(self) -> str:
         return "\n".join(filter(None, (self._configuration.error, self._rules.problem)))
+
+    def _state_error(self) -> str:
+        if self._is_unsure:
+            path = self._configuration.path
+            return f"{path} may say that nothing is to be saved; what is learned now is not saved until that is mended"
+        return self._state.problem
 
     def _rules_changed(self, rules: tuple[Rule, ...]) -> None:
         self._router.set_rules(rules)

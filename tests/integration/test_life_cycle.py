@@ -339,6 +339,32 @@ def test_it_starts_with_a_bad_file_and_says_so(silent_session: Session) -> None:
     end_with_errors_logged(service)
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whether_to(
+    silent_session: Session, wanted: bool
+) -> None:
+    configure(silent_session, "[memory]\nenabled = false\n[volum]\n")
+    state = Path(silent_session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    state.parent.mkdir(parents=True)
+    before = (
+        '{"version": 1, "apps": {"name:radio": {"name": "Radio", "levels": {"playback": {"volume": 0.4}}}}}'
+    )
+    state.write_text(before)
+    service = start_deaf(silent_session)
+    assert [app["volume"] for app in service.describe()["apps"]] == [0.4]
+    assert "may say that nothing is to be saved" in service.get("StateError")
+    service.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
+    new = Service(silent_session, "--replace", name="new").start(connected=False)
+    assert status_of(service) == OK
+    assert "may say that nothing is to be saved" in new.get("StateError")
+    assert [app["volume"] for app in new.describe()["apps"]] == [0.3]
+    configure(silent_session, f"[memory]\nenabled = {str(wanted).lower()}\n")
+    new.call("ReloadConfig")
+    assert new.get("StateError") == ""
+    end_with_errors_logged(new)
+    assert ('"volume": 0.3' in state.read_text(), state.read_text() == before) == (wanted, not wanted)
+
+
 def test_another_file_can_be_named(silent_session: Session) -> None:
     config = silent_session.runtime / "other.toml"
     config.write_text("[volume]\nmax = 0.6\n")
