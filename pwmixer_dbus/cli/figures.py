@@ -53,8 +53,9 @@ def plots(measured: Document, terminal: Terminal) -> str:
 
 
 def _plot(name: str, histogram: Document, terminal: Terminal) -> str:
-    title = f"{_upper(words(name))}, {histogram['count']} times"
-    if not histogram["count"]:
+    count = histogram["count"]
+    title = f"{_upper(words(name))}, {'once' if count == 1 else f'{count} times'}"
+    if not count:
         return terminal.paint(title, "heading")
     title += f": half within {duration(histogram['p50'])}, 99% within {duration(histogram['p99'])}"
     most = max(count for _, count in histogram["buckets"])

@@ -47,9 +47,9 @@ def parse_change(text: str) -> tuple[float, bool]:
     return parse_amount(text), False
 
 
-def parse_count(text: str, what: str) -> int:
+def parse_count(text: str, what: str, least: int = 1) -> int:
     """Read a whole number; `what` it is, such as a number of steps, is for the message. Raises UsageError."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS) or int(text) < least:
         raise UsageError(f"'{text}' is no {what}; write it as 1 or 3.")
     return int(text)
 

@@ -107,10 +107,7 @@ def _add_actions(parser: Parser) -> "argparse._SubParsersAction[Parser]":
 
 
 def _place(text: str) -> int:
-    place = parse_count(text, "place")
-    if place < 1:
-        raise UsageError("Places count from 1.")
-    return place
+    return parse_count(text, "place")
 
 
 def _add_options(parser: Parser) -> None:

@@ -54,7 +54,7 @@ def _stats(options: dict[str, str]) -> None:
 
 def _trace(options: dict[str, str]) -> None:
     as_json, follow = "--json" in options, "--follow" in options
-    last = parse_count(options.get("--last", "10" if follow else "4096"), "number of events")
+    last = parse_count(options.get("--last", "10" if follow else "4096"), "number of events", least=0)
     with wire.Connection() as bus:
         if follow:
             bus.call("AddMatch", "s", _OWNER, to=wire.BUS)

@@ -138,7 +138,9 @@ def _named(candidates: Iterable[Named], name: str, names: Names[Named], selector
         found = tuple(c for c in known if any(fnmatchcase(n, folded) for n in _folded(c, names)))
         if found:
             return found
-    raise NotFoundError(f"Nothing is called “{clean(selector)}” now.{_nearby(folded, known, names)}")
+    raise NotFoundError(
+        f"Nothing is called “{clean(selector)}” now. {_there_is(selector, folded, known, names)}"
+    )
 
 
 def _folded(candidate: Named, names: Names[Named]) -> list[str]:
@@ -150,11 +152,11 @@ def _is_glob(pattern: str) -> bool:
     return any(c in pattern for c in "*?[")
 
 
-def _nearby(folded: str, known: Sequence[Named], names: Names[Named]) -> str:
+def _there_is(selector: str, folded: str, known: Sequence[Named], names: Names[Named]) -> str:
     """Suggest what holds the words that were given; plain containment is enough to catch what people mistype."""
     near = [c for c in known if any(folded in name for name in _folded(c, names))]
-    suggested = [selector_of(c) for c in near or known]
-    return f" There is {', '.join(suggested[:5])}." if suggested else ""
+    suggested = ", ".join([selector_of(c) for c in near or known][:5])
+    return f"There is {suggested or 'no ' + selector.partition(':')[0] + ' at all'}."
 
 
 def _no_target(state: MixerState, selector: str, problem: str) -> InvalidArgumentError:

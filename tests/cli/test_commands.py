@@ -186,7 +186,9 @@ def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
         ["move", "app:x"],
         ["fade"],
         ["undo", "-1"],
+        ["undo", "0"],
         ["undo", "٣"],
+        ["stats", "--profile", "0"],
         ["stats", "--profile", "99999999999"],
         ["stats", "--profile", "9" * 5000],
         ["trace", "--last", "9" * 5000],
@@ -228,6 +230,7 @@ def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) ->
     [
         (["list"], "it is used as: pwmixerctl list apps|groups|streams|sinks|sources|cards [OPTIONS]"),
         (["list", "sink"], "'list' takes apps, groups, streams, sinks, sources, cards, not 'sink'."),
+        (["undo", "0"], "'0' is no number of steps; write it as 1 or 3."),
         (["up", "+5%"], "'up' takes an amount without a sign, such as 5%, not '+5%'."),
         (["down", "@sink", "5%-"], "'down' takes an amount without a sign, such as 5%, not '5%-'."),
         (["completion", "tcsh"], "'completion' takes bash, zsh, fish, not 'tcsh'."),

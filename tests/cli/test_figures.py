@@ -119,6 +119,11 @@ def test_a_histogram_is_drawn_with_its_gaps() -> None:
     assert drawn[-1] == "New stream to moved, 0 times"
 
 
+def test_once_is_no_times() -> None:
+    once = {"histograms": {"call_to_reply": delays((0.0016, 1))}}
+    assert plots(once, Terminal()).startswith("Call to reply, once: half within")
+
+
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert plots(MEASURED, Terminal(unicode=False)).replace("µ", "u").isascii()
 

@@ -96,6 +96,12 @@ def test_a_name_that_fits_several_is_refused_with_their_selectors() -> None:
     assert named("sink:US*", state) == ["sink:a", "sink:b"]
 
 
+@pytest.mark.parametrize("form", ["sink", "source", "app", "card"])
+def test_where_there_is_none_of_a_kind_it_says_so(form: str) -> None:
+    told = refusal(f"{form}:*", NotFoundError, state_of())
+    assert told == f"Nothing is called “{form}:*” now. There is no {form} at all."
+
+
 def test_where_one_is_needed_a_glob_must_not_fit_two() -> None:
     assert selector_of(only("sink:head*", resolve(world(), "sink:head*", no_parents))) == "sink:headset.usb"
     with pytest.raises(AmbiguousError) as caught:
