@@ -466,7 +466,7 @@ def _feed(pipe: IO[bytes], tone: int, channels: int) -> None:
             pipe.write(second)
 
 
-def _populate(session: Session) -> None:
+def populate(session: Session) -> None:
     """Fill the session with what a small desktop has: two outputs, a microphone, four programs that play."""
     session.add_null_sink("speakers", "Speakers")
     session.add_null_sink("headset", "Headset")
@@ -512,7 +512,7 @@ def _run_demo(command: list[str], *, beside: str, ready: str) -> int:
         signal.signal(signum, note)
     try:
         with Session() as session:
-            _populate(session)
+            populate(session)
             if beside:
                 session.spawn("beside", *shlex.split(beside))
                 session.wait_for_child("beside", lambda: _succeeds(session, ready), f"to be ready ({ready})")
