@@ -117,6 +117,18 @@ def test_a_generation_is_never_shown_without_what_it_has_brought(folder: Path) -
     opened(folder, main)
 
 
+def test_what_plays_is_shown_on_its_device_also_when_that_is_called_otherwise(folder: Path) -> None:
+    async def main(mixer: Mixer, reader: Reader) -> None:
+        mixer.on_event(snapshot(sink(), playback(device=1)))
+        await asyncio.sleep(0)
+        mixer.on_event(Seen(record=sink(name="renamed")))
+        await asyncio.sleep(0)
+        (app,) = seen(reader).apps
+        assert [(device.id, device.name) for device in seen(reader).devices] == [(app.device, "renamed")]
+
+    opened(folder, main)
+
+
 def test_what_is_remembered_without_a_sign_of_it_is_no_other_generation(folder: Path) -> None:
     async def main(mixer: Mixer, reader: Reader) -> None:
         mixer.on_event(snapshot(sink(), playback()))

@@ -94,14 +94,13 @@ class SharedMemory:
         was, now = change.before, change.after
         if isinstance(was, Stream) and isinstance(now, Stream) and not shows_in_owners(was, now):
             return
-        is_same_device = isinstance(was, Device) and isinstance(now, Device) and _key(was) == _key(now)
-        if change.kind is Kind.SERVER or (change.kind.is_device and not is_same_device):
-            self._are_facts_old = True  # a default is named before it comes, and after it has gone
-        limits = (state.settings, state.caps, state.locked)
-        if change.kind is Kind.SERVER and (before.settings, before.caps, before.locked) != limits:
-            self._mark_all()
-        if change.kind.is_device and (was is None or now is None):
-            # Streams may be on it.
+        if change.kind is Kind.SERVER:
+            self._are_facts_old = True
+            if (before.settings, before.caps, before.locked) != (state.settings, state.caps, state.locked):
+                self._mark_all()
+        elif change.kind.is_device and not _is_same(was, now):
+            # A default is named before it comes, and after it has gone, and streams may be on it.
+            self._are_facts_old = True
             self._apps.update((app.app_id, False) for app in state.apps.values() if app.streams)
         self._mark_record(was, in_level=False)
         self._mark_record(now, in_level=False)
@@ -170,6 +169,10 @@ class SharedMemory:
 def _key(device: Device) -> DeviceKey:
     """Name a device: indexes are given anew in the next life of the server, and two may share a name."""
     return device.kind, device.index, device.name
+
+
+def _is_same(was: Record | None, now: Record | None) -> bool:
+    return isinstance(was, Device) and isinstance(now, Device) and _key(was) == _key(now)
 
 
 def _with_level(row: Row, level: Level) -> Row:
