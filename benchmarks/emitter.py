@@ -7,9 +7,10 @@ import time
 from dbus_fast import Variant
 
 from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.interfaces import PROPERTIES, Interface
 
 ROOT = "/org/pwmixer/Mixer"
-SIGNAL = "org.pwmixer.Bench"
+OURS = Interface(name="org.pwmixer.Bench", signals=PROPERTIES.signals)
 
 
 async def emit(count: int) -> None:
@@ -18,7 +19,7 @@ async def emit(count: int) -> None:
     print(time.monotonic() * 1e6)
     for number in range(count):
         body = [f"{ROOT}.Node", {"Volume": Variant("d", number % 100 / 100)}, []]
-        connection.signal(f"{ROOT}/streams/{number % 50}", SIGNAL, "PropertiesChanged", "sa{sv}as", body)
+        connection.send(OURS.signal(f"{ROOT}/streams/{number % 50}", "PropertiesChanged", body))
     await asyncio.sleep(0)  # they are written at the end of this pass of the loop
     await connection.process_behind(connection.unique_name)
     connection.close()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
+from dbus_fast import Message
 from test_mixer import Desk, JumpingLoop
 
 from pwmixer_dbus.core.errors import LimitsExceededError
@@ -23,8 +24,9 @@ class Bus:
         self.awaited: dict[str, Callable[[], None]] = {}
         self.backlog = 0
 
-    def signal(self, *words: Any, to: str) -> None:
-        self.sent.append((to, [event["number"] for event in json.loads(words[-1][0])]))
+    def send(self, signal: Message) -> None:
+        events = json.loads(signal.body[0])
+        self.sent.append((signal.destination or "", [event["number"] for event in events]))
 
     def when_gone(self, client: str, tell: Callable[[], None]) -> Callable[[], None]:
         self.awaited[client] = tell

@@ -49,10 +49,10 @@ class Bus:
 
     backlog = 0
 
-    def signal(self, *_: object, **__: object) -> None:
+    def send(self, _signal: object) -> None:
         pass
 
-    send_marshalled = signal
+    send_marshalled = send
 
 
 def player(i: int, **fields: Any) -> tuple[Client, Stream]:

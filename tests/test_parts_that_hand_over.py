@@ -177,19 +177,19 @@ class Nobody:
         del client, tell
         return lambda: None
 
-    def signal(self, *_: object, **__: object) -> None:
+    def send(self, _signal: object) -> None:
         pass
 
 
 def with_kinds(left: Succession) -> Succession:
-    """Make streams of streams that are of a device's kind, and the other way round; no instance has such."""
+    """Make streams of what is called a stream, and devices of what is called a device; no instance has others."""
 
-    def right(record: Any, kind: Kind, *, is_device: bool) -> Any:
-        return record if record.kind.is_device is is_device else replace(record, kind=kind)
+    def right(record: Any, *kinds: Kind) -> Any:
+        return record if record.kind in kinds else replace(record, kind=kinds[0])
 
     state = left.state
-    streams = {key: right(s, Kind.PLAYBACK, is_device=False) for key, s in state.streams.items()}
-    devices = {key: right(d, Kind.SINK, is_device=True) for key, d in state.devices.items()}
+    streams = {key: right(s, Kind.PLAYBACK, Kind.CAPTURE) for key, s in state.streams.items()}
+    devices = {key: right(d, Kind.SINK, Kind.SOURCE) for key, d in state.devices.items()}
     return replace(left, state=replace(state, streams=streams, devices=devices))
 
 

@@ -21,11 +21,11 @@ from struct import Struct, calcsize
 from time import monotonic
 from typing import Any
 
-from dbus_fast import Message, Variant
+from dbus_fast import Message, MessageType, Variant
 from pulsectl import _pulsectl as c
 
 from pwmixer_dbus.core.errors import MixerError
-from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, signal_message
+from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
 from pwmixer_dbus.pulse import libpulse
 from pwmixer_dbus.startup.settled import settle
 from pwmixer_dbus.system.prompt import PromptSelector
@@ -115,7 +115,14 @@ class Node:
 
 def _changed(path: str, interface: str, name: str, value: Variant) -> Message:
     body = [interface, {name: value}, []]
-    return signal_message(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", body)
+    return Message(
+        message_type=MessageType.SIGNAL,
+        path=path,
+        interface=PROPERTIES,
+        member="PropertiesChanged",
+        signature="sa{sv}as",
+        body=body,
+    )
 
 
 class Plain:

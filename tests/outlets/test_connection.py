@@ -53,14 +53,14 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
         yield session
 
 
-def signal_message() -> Message:
+def signal_message(member: str = "Said", signature: str = "s", said: str | int = "x" * 100) -> Message:
     return Message(
         message_type=MessageType.SIGNAL,
         path="/org/pwmixer/Test",
         interface=NAME,
-        member="Said",
-        signature="s",
-        body=["x" * 100],
+        member=member,
+        signature=signature,
+        body=[said],
     )
 
 
@@ -531,7 +531,7 @@ def test_what_does_not_fit_into_the_socket_follows_what_did(bus: Session) -> Non
 
         writer.sock = Narrow()
         for number in range(5):
-            connection.signal("/", NAME, "Counted", "u", [number])
+            connection.send(signal_message("Counted", "u", number))
             if number == 2:
                 await asyncio.sleep(0)
                 assert connection.backlog == 3

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+from dbus_fast import Message
 from test_mixer import STREAM, Desk, on_a_desk, snapshot, stream
 from test_router import MUSIC
 
@@ -31,8 +32,8 @@ class Nobody:
         for tell in self._waiting:
             tell()
 
-    def signal(self, _path: str, _interface: str, member: str, *_: object, **__: object) -> None:
-        self.said.append(member)
+    def send(self, signal: Message) -> None:
+        self.said.append(signal.member or "")
 
 
 @on_a_desk

@@ -29,17 +29,14 @@ class Bus:
         self.told: list[tuple[str, str]] = []
         self.replies = 0
 
-    def signal(self, *_: object) -> None:
-        pass
-
     def send(self, message: Message) -> None:
-        self.told.append((message.member or "", message.body[0]))
+        if message.member != "PropertiesChanged":
+            self.told.append((message.member or "", message.body[0]))
 
     def send_marshalled(self, data: bytearray) -> None:
         message = Unmarshaller(io.BytesIO(data)).unmarshall()  # type: ignore[arg-type]  # any stream will do
         assert message is not None
-        if message.member != "PropertiesChanged":
-            self.send(message)
+        self.send(message)
 
     def written_reply(self, *_: object) -> bytearray:
         return bytearray()

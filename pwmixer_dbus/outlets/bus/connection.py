@@ -359,19 +359,6 @@ class BusConnection:
         reply = marshalled(Message.new_error(asked, error_name, text)) if _wants_reply(asked) else None
         self.send_reply(call, reply, is_error=True)
 
-    def signal(
-        self,
-        path: str,
-        interface: str,
-        member: str,
-        signature: str,
-        body: list[Any],
-        *,
-        to: str | None = None,
-    ) -> None:
-        """Send a signal to everybody who listens, or to one client only."""
-        self.send(signal_message(path, interface, member, signature, body, to=to))
-
     async def call(self, message: Message) -> Message:
         """Call a method of somebody else and return the answer, which may be an error; raises ConnectionError."""
         try:
@@ -500,21 +487,6 @@ class BusConnection:
         if self._bus.connected:
             self._write()
             self._bus.disconnect()
-
-
-def signal_message(
-    path: str, interface: str, member: str, signature: str, body: list[Any], *, to: str | None = None
-) -> Message:
-    """Return a signal to everybody who listens, or to one client only."""
-    return Message(
-        message_type=MessageType.SIGNAL,
-        destination=to,
-        path=path,
-        interface=interface,
-        member=member,
-        signature=signature,
-        body=body,
-    )
 
 
 def marshalled(message: Message) -> bytearray:

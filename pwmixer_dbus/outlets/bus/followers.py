@@ -67,10 +67,9 @@ class Followers:
         self._mixer.measures.when_active(self._plan)
         if self._connection.backlog > BACKLOG:
             return  # what is not kept until later is missing then, which the numbers say
-        signal = next(s for s in MIXER.signals if s.name == "Traced")
         number = self._mixer.measures.counted().number
         for client, since in self._next.items():
             self._next[client] = number
             if since < number:
                 text = trace(self._mixer, since)
-                self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, [text], to=client)
+                self._connection.send(MIXER.signal(ROOT, "Traced", [text], to=client))

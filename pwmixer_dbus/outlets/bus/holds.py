@@ -177,9 +177,8 @@ class Holds:
                 continue
             hold.forget()
             self._end(cookie)
-            signal = next(s for s in MIXER.signals if s.name == "HoldReleased")
             body = [cookie, "What was held has ended."]
-            self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body, to=hold.client)
+            self._connection.send(MIXER.signal(ROOT, "HoldReleased", body, to=hold.client))
 
 
 def _single_streams(target: Target) -> Iterable[Key]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any
 
+from dbus_fast import Message, MessageType
+
 from pwmixer_dbus.core.document import (
     ABSENT_DEVICE,
     Document,
@@ -62,21 +64,18 @@ class Method:
         self.reply_signature = _joined(returns)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A signal with its named arguments, and the signature of all that it carries; nobody changes it."""
+    """A signal with its named arguments."""
 
-    __slots__ = ("carries", "name", "signature")
-
-    def __init__(self, *, name: str, carries: tuple[Argument, ...]) -> None:
-        self.name = name
-        self.carries = carries
-        self.signature = _joined(carries)
+    name: str
+    carries: tuple[Argument, ...]
 
 
 class Interface:
     """A named set of members, which nobody changes; what is looked up with every call is made once."""
 
-    __slots__ = ("_by_key", "_by_name", "_readable", "methods", "name", "properties", "signals")
+    __slots__ = ("_by_key", "_by_name", "_carried", "_readable", "methods", "name", "properties", "signals")
 
     def __init__(
         self,
@@ -91,6 +90,7 @@ class Interface:
         self.signals = signals
         self.properties = properties
         self._by_name = {method.name: method for method in methods}
+        self._carried = {signal.name: _joined(signal.carries) for signal in signals}
         self._readable = {prop.name: prop for prop in properties}
         keys = dict.fromkeys(prop.key for prop in properties)
         self._by_key = {key: tuple(prop for prop in properties if prop.key == key) for key in keys}
@@ -106,6 +106,18 @@ class Interface:
     def method(self, name: str) -> Method | None:
         """Find a method by its name."""
         return self._by_name.get(name)
+
+    def signal(self, path: str, name: str, body: list[Any], *, to: str | None = None) -> Message:
+        """Make a signal of an object at a path, to everybody who listens or to one client only."""
+        return Message(
+            message_type=MessageType.SIGNAL,
+            destination=to,
+            path=path,
+            interface=self.name,
+            member=name,
+            signature=self._carried[name],
+            body=body,
+        )
 
 
 def _options(options: tuple[Port | Profile, ...]) -> list[list[str]]:

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dbus_fast import Message, Variant
+from dbus_fast import Variant
 
 from pwmixer_dbus.core import document, gain, requests, verbs
 from pwmixer_dbus.core.commands import CONTEXT_LIMIT, Origin
@@ -28,7 +28,7 @@ from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.call import Call, options_of
-from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, signal_message
+from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
 from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.outlets.bus.interfaces import MIXER, interfaces_of, values_of
@@ -50,8 +50,6 @@ Write = tuple[Target, str, Variant]
 _BY_CLIENT = {"context": "s", "quiet": "b"}
 _TO_A_VOLUME = {**_BY_CLIENT, "limit": "d"}
 _BY_STEPS = {**_TO_A_VOLUME, "steps": "b"}
-
-_SIGNATURES = {signal.name: signal.signature for signal in MIXER.signals}
 
 
 class Methods:
@@ -440,7 +438,8 @@ class Methods:
         target, name, asked = write
         value = self._in_force(target, name, asked, plan)
         body = [path_of(target), name, value, origin.client, origin.context, origin.quiet]
-        return _Told(target, name, value.value == asked.value, marshalled(_signal_of("ClientChange", body)))
+        client_change = marshalled(MIXER.signal(ROOT, "ClientChange", body))
+        return _Told(target, name, value.value == asked.value, client_change)
 
     def _tell(self, plan: verbs.Plan, told: "list[_Told]") -> None:
         """Announce what a request has changed, then say what could not be had, and who it was: not of what has gone meanwhile.
@@ -460,7 +459,7 @@ class Methods:
             path = path_of(clamp.target)
             if find(state, path) is not None:
                 body = [path, clamp.requested, clamp.effective, clamp.reason]
-                self._connection.send(_signal_of("VolumeClamped", body))
+                self._connection.send(MIXER.signal(ROOT, "VolumeClamped", body))
         for _, _, _, client_change in told:
             self._connection.send_marshalled(client_change)
 
@@ -517,10 +516,6 @@ class _Told(NamedTuple):
     name: str
     is_as_asked: bool
     client_change: bytearray
-
-
-def _signal_of(name: str, body: list[Any]) -> Message:
-    return signal_message(ROOT, MIXER.name, name, _SIGNATURES[name], body)
 
 
 def _variant(value: float | bool | Device) -> Variant:

@@ -66,12 +66,12 @@ class Publisher:
     def come(self, target: Target) -> None:
         """Announce an object that is new, with all its values."""
         added = interfaces_with_values(self._mixer.state, target)
-        self._signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", [path_of(target), added])
+        self._connection.send(OBJECT_MANAGER.signal(ROOT, "InterfacesAdded", [path_of(target), added]))
 
     def gone(self, target: Target) -> None:
         """Announce that an object has gone."""
         names = [i.name for i in interfaces_of(target)]
-        self._signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", [path_of(target), names])
+        self._connection.send(OBJECT_MANAGER.signal(ROOT, "InterfacesRemoved", [path_of(target), names]))
 
     def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
         """Announce the properties that differ, and those that are to be healed."""
@@ -94,7 +94,8 @@ class Publisher:
             }
             if changed:
                 announced = True
-                self._signal(now.path, PROPERTIES, "PropertiesChanged", [interface.name, changed, []])
+                body = [interface.name, changed, []]
+                self._connection.send(PROPERTIES.signal(now.path, "PropertiesChanged", body))
         return announced
 
     def louder(self, subject: Subject, target: Target, old: Level, new: Level) -> bool:
@@ -116,10 +117,6 @@ class Publisher:
         if target is None:
             return None
         return _Shown(path_of(target), interfaces_of(target), target, describe_target(state, target))
-
-    def _signal(self, path: str, interface: Interface, member: str, body: list[Any]) -> None:
-        signal = next(s for s in interface.signals if s.name == member)
-        self._connection.signal(path, interface.name, member, signal.signature, body)
 
 
 class _Shown(NamedTuple):

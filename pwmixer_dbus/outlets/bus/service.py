@@ -185,8 +185,7 @@ class BusService:
         stream = self._mixer.state.streams.get(applied.stream)
         if stream is not None:
             body = [applied.rule, path_of(stream), path_of(applied.device), applied.outcome]
-            signal = next(s for s in MIXER.signals if s.name == "RuleApplied")
-            self._connection.signal(ROOT, MIXER.name, signal.name, signal.signature, body)
+            self._connection.send(MIXER.signal(ROOT, "RuleApplied", body))
 
     def config_changed(self) -> None:
         """Announce what the root says of the configuration, good or bad."""
