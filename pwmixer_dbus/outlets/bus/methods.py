@@ -31,7 +31,7 @@ from pwmixer_dbus.outlets.bus.call import Call, options_of
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
 from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
 from pwmixer_dbus.outlets.bus.holds import Holds
-from pwmixer_dbus.outlets.bus.interfaces import MIXER, interfaces_of, values_of
+from pwmixer_dbus.outlets.bus.interfaces import MIXER, Property, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher
 from pwmixer_dbus.outlets.bus.rules import Book, RuleMethods
@@ -40,6 +40,7 @@ from pwmixer_dbus.router import Router
 if TYPE_CHECKING:
     from pwmixer_dbus.meters import OpenTaps
     from pwmixer_dbus.outlets.bus.meters import MeterMethods
+    from pwmixer_dbus.outlets.bus.statistics import StatisticsMethods
 
 OPEN_CALLS = 10_000
 CHANGES_LIMIT = 1000
@@ -106,7 +107,7 @@ class Methods:
             "OpenMeter": self._open_meter,
             **dict.fromkeys(("Stats", "Trace", "FollowTrace", "Profile"), self._statistics),
         }
-        self._statistics_methods: Any = None
+        self._statistics_methods: StatisticsMethods | None = None
         self._open_taps = open_taps
         self._meters: MeterMethods | None = None
 
@@ -344,7 +345,7 @@ class Methods:
         self._mixer.tell_levels()  # that all have heard of one is an event of the trace
         self._measured().carry_out(call)
 
-    def _measured(self) -> Any:
+    def _measured(self) -> "StatisticsMethods":
         if self._statistics_methods is None:
             from pwmixer_dbus.outlets.bus.statistics import StatisticsMethods  # noqa: PLC0415 - likewise
 
@@ -563,6 +564,11 @@ def _check_write(target: Target, name: str, value: Variant) -> None:
     prop = next((p for i in interfaces_of(target) for p in i.properties if p.name == name), None)
     if prop is None:
         raise UnknownPropertyError(f"{path_of(target)} has no property “{clean(name, 100)}”.")
+    check_value(prop, value)
+
+
+def check_value(prop: Property, value: Variant) -> None:
+    """Raise what speaks against writing a value of such a type to a property."""
     if not prop.writable:
         raise PropertyReadOnlyError(f"{prop.name} cannot be written.")
     if value.signature != prop.signature:

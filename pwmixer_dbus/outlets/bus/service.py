@@ -26,7 +26,6 @@ from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.call import Call, fail
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import (
-    PropertyReadOnlyError,
     UnknownInterfaceError,
     UnknownMethodError,
     UnknownObjectError,
@@ -48,7 +47,7 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
-from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Methods, object_at
+from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Methods, check_value, object_at
 from pwmixer_dbus.outlets.bus.paths import ALIASED, ALIASES, FOLDERS, NOWHERE, ROOT, below_root, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
 from pwmixer_dbus.outlets.bus.rules import Book
@@ -382,12 +381,7 @@ class BusService:
                 target = object_at(self._mixer, place.path)
                 self.methods.write(call, [(target, prop.name, value)], call.reply)
                 return
-            if not prop.writable:
-                raise PropertyReadOnlyError(f"{interface.name}.{prop.name} cannot be written.")
-            if value.signature != prop.signature:
-                raise InvalidArgumentError(
-                    f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”."
-                )
+            check_value(prop, value)
             if prop.name == "Enabled":
                 self._router.enabled = value.value
                 self._keeper.set_rules_off(off=not value.value)
@@ -428,13 +422,12 @@ _ROOT = _Place(ROOT, (MIXER, RULES, OBJECT_MANAGER), ROOT_SUBJECT)
 def _member(place: _Place, interface_name: str, name: str) -> tuple[Interface, Method]:
     """Find what is called; an interface need not be named, as the D-Bus specification has it."""
     is_offered = not interface_name
-    for interfaces in (place.interfaces, _STANDARD):
-        for interface in interfaces:
-            if not interface_name or interface_name == interface.name:
-                is_offered = True
-                method = interface.method(name)
-                if method is not None:
-                    return interface, method
+    for interface in place.offered:
+        if not interface_name or interface_name == interface.name:
+            is_offered = True
+            method = interface.method(name)
+            if method is not None:
+                return interface, method
     if not is_offered:
         raise UnknownInterfaceError(f"{place.path} has no interface {interface_name}.")
     raise UnknownMethodError(f"{place.path} has no method {name}.")
