@@ -213,7 +213,7 @@ class RuleMethods:
 
 
 def rules_of(tables: Sequence[Mapping[str, Variant]]) -> tuple[Rule, ...]:
-    """Read rules; raises InvalidArgumentError, which names the place of the first bad one."""
+    """Read rules; raises InvalidArgumentError, which names the place of the first bad one, and LimitsExceededError."""
     if len(tables) > RULE_LIMIT:
         raise LimitsExceededError(f"There can be {RULE_LIMIT} rules, not {len(tables)}.")
     rules = []
@@ -250,15 +250,13 @@ def described_trial(trial: Trial) -> dict[str, object]:
 def described_outcome(wanted: Outcome) -> dict[str, object]:
     """Write an outcome for JSON: only the actions that a rule has set, and by which."""
     merged: dict[str, object] = {"matched": [rule.name for rule in wanted.matched]}
-    for action, rule in wanted.decided_by.items():
+    for action in wanted.decided_by:
         merged[action] = getattr(wanted, action)
         companion = {"to": "force", "volume": "locked"}.get(action)
         if companion and getattr(wanted, companion):
             merged[companion] = True
-        merged.setdefault("decided_by", {})
-        decided = merged["decided_by"]
-        if isinstance(decided, dict):
-            decided[action] = rule.name
+    if wanted.decided_by:
+        merged["decided_by"] = {action: rule.name for action, rule in wanted.decided_by.items()}
     return merged
 
 

@@ -10,7 +10,6 @@ from pwmixer_dbus.core.records import dataclass
 
 MAGIC = b"PWMIXER\0"
 VERSION = 1
-FILE_NAME = "pwmixer-{uid}"
 STREAMS = 16
 """How many stream numbers an application's record has room for."""
 

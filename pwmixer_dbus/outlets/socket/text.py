@@ -189,7 +189,7 @@ def _reply_with_mute(_request: Request, answer: Answer) -> str:
 
 
 def _reply_to_look(request: Look, answer: Answer) -> str:
-    return _reply_with_mute(request, answer) if request.muted else f"OK {answer['volume']}\n"
+    return (_reply_with_mute if request.muted else _reply_with_volume)(request, answer)
 
 
 def _reply_with_streams(_request: Route, answer: Answer) -> str:
