@@ -12,7 +12,7 @@ from pwmixer_dbus.core.memory import device_key, device_of_key
 from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Port, Profile, Properties, Stream
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import MixerState
-from pwmixer_dbus.core.verbs import audible_streams, max_volume, muted_of, volume_of
+from pwmixer_dbus.core.verbs import audible_streams, max_volume, muted_of, telling_streams, volume_of
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 Document = dict[str, Value]
@@ -112,11 +112,11 @@ def level_of(state: MixerState, target: Target) -> Level:
     """Return how loud an object is, at a tenth of the cost of all that can be said of it; a card raises NotSupportedError."""
     if isinstance(target, _AUDIBLE):
         return Level(gain.level(target.channels), target.muted, target.channels)
-    audible = () if isinstance(target, Card) else audible_streams(state, target)
-    if len(audible) == 1:  # as with nearly all
-        return Level(gain.level(audible[0].channels), audible[0].muted)
-    if audible:
-        return Level(max(gain.level(s.channels) for s in audible), all(s.muted for s in audible))
+    telling = () if isinstance(target, Card) else telling_streams(state, {}, target)
+    if len(telling) == 1:  # as with nearly all
+        return Level(gain.level(telling[0].channels), telling[0].muted)
+    if telling:
+        return Level(max(gain.level(s.channels) for s in telling), all(s.muted for s in telling))
     return Level(volume_of(state, {}, target), muted_of(state, {}, target))
 
 

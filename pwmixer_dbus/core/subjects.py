@@ -9,7 +9,7 @@ from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Kind, Reco
 from pwmixer_dbus.core.records import fields
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.verbs import audible_streams
+from pwmixer_dbus.core.verbs import telling_streams
 
 Subject = tuple[Kind, Any]
 """A device, card or group by name, a stream by index, an app by id, the whole as SERVER, a default device as (kind, None)."""
@@ -69,7 +69,9 @@ def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder
         found: list[Louder] = [((record.kind, record.index), record, old, new)]
         app = state.apps.get(record.identity.app_id)
         if app is not None:
-            if len(app.streams) == 1 and record.has_volume:  # as with nearly all
+            if (
+                len(app.streams) == 1 and record.has_volume and record.device is not None
+            ):  # as with nearly all
                 old, new = Level(old.volume, old.muted), Level(new.volume, new.muted)
             else:
                 old, new = level_of(before, app), level_of(state, app)
@@ -203,9 +205,9 @@ def is_of_level(change: Change) -> bool:
 
 
 def is_unseen(state: MixerState, changes: Iterable[Change]) -> bool:
-    """Whether changes cannot be seen yet: the volume and mute that an application wishes show when it has fallen silent."""
+    """Whether changes cannot be seen yet: the volume and mute that an application wishes show while none of its streams tells."""
     return all(
-        isinstance(change.after, App) and is_of_level(change) and audible_streams(state, change.after)
+        isinstance(change.after, App) and is_of_level(change) and telling_streams(state, {}, change.after)
         for change in changes
     )
 

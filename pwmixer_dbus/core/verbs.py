@@ -130,13 +130,13 @@ def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
 def volume_of(state: MixerState, pending: Pending, target: Target) -> float:
     """Return a target's pending volume; an application or a group has that of its loudest stream.
 
-    An application without any has its wish, else 1.0; so has a group of which no stream has a volume.
+    An application without one that tells has its wish, else 1.0; so has a group of which no stream does.
     """
     match target:
         case Device() | Stream():
             return gain.level(channels_of(pending, target))
         case App() | Group():
-            levels = [gain.level(channels_of(pending, s)) for s in audible_streams(state, target)]
+            levels = [gain.level(channels_of(pending, s)) for s in telling_streams(state, pending, target)]
             wish = target.volume if isinstance(target, App) else None
             return max(levels, default=1.0 if wish is None else wish)
         case Card():
@@ -150,7 +150,7 @@ def muted_of(state: MixerState, pending: Pending, target: Target) -> bool:
             waiting = pending.get((SetMuted, _key(target)))
             return waiting.muted if isinstance(waiting, SetMuted) else target.muted
         case App() | Group():
-            mutes = [muted_of(state, pending, s) for s in audible_streams(state, target)]
+            mutes = [muted_of(state, pending, s) for s in telling_streams(state, pending, target)]
             wish = isinstance(target, App) and bool(target.muted)
             return all(mutes) if mutes else wish
         case Card():
@@ -168,6 +168,18 @@ def audible_streams(state: MixerState, owner: App | Group) -> list[Stream]:
         return streams
     playing = [s for s in streams if s.kind is Kind.PLAYBACK]
     return playing or streams
+
+
+def telling_streams(state: MixerState, pending: Pending, owner: App | Group) -> list[Stream]:
+    """List those of the audible streams that tell how loud an application or a group is.
+
+    One that the session manager has yet to link shows 0 and no mute, whatever it will have.
+    """
+    return [
+        s
+        for s in audible_streams(state, owner)
+        if s.device is not None or not s.is_linked_for_it or gain.level(channels_of(pending, s)) > 0.0
+    ]
 
 
 def set_volume(

@@ -316,7 +316,7 @@ PROPERTIES: list[Mapping[str, str]] = [
     {"application.name": "Radio", "application.process.binary": "radio"},
 ]
 APP_IDS = [MUSIC, "bin:video", "bin:radio", "stream:playback-1"]
-LEVELS = st.sampled_from([(0.5, 0.5), (0.25, 1.0), ()])
+LEVELS = st.sampled_from([(0.5, 0.5), (0.25, 1.0), (0.0, 0.0), ()])
 INDEXES = st.integers(1, 3)
 MAYBE = st.none() | INDEXES
 # Indexes and names belong together: what shares a name is told apart in a test of its own.
@@ -340,14 +340,18 @@ METERS = st.builds(
     channels=LEVELS,
     properties=st.just({"resample.peaks": "true"}),
 )
+# Whether the session manager is to link a stream is said at its birth, and stays.
 STREAMS = st.builds(
-    Stream,
+    lambda index, properties, **fields: Stream(
+        index=index, properties=properties | ({"node.autoconnect": "true"} if index == 3 else {}), **fields
+    ),
     kind=st.sampled_from([Kind.PLAYBACK, Kind.CAPTURE]),
     index=INDEXES,
     client=MAYBE,
     device=MAYBE,
     media_name=st.sampled_from(["", "Title"]),
     channels=LEVELS,
+    muted=st.booleans(),
     corked=st.booleans(),
     properties=st.sampled_from(PROPERTIES),
 )

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from build import STEADY, after, app, capture, playback, sink, state_of, wanted
+from build import MUSIC, STEADY, after, app, capture, playback, sink, state_of, wanted
 from hypothesis import given
 from test_state import HISTORIES
 
 from pwmixer_dbus.core.document import describe_target, level_of
 from pwmixer_dbus.core.events import Capped, Event, Gone, Routed, Seen
 from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.state import MixerState, apply
-from pwmixer_dbus.core.subjects import DEFAULTS, Subject, affected, is_of_level, subject_of, target_of
+from pwmixer_dbus.core.subjects import DEFAULTS, Subject, affected, is_of_level, louder, subject_of, target_of
 from pwmixer_dbus.core.verbs import muted_of, volume_of
 from pwmixer_dbus.outlets.bus.interfaces import OF_LEVEL, alias_values, interfaces_of, values_of
 
@@ -105,6 +106,14 @@ def test_a_louder_stream_differs_in_level_and_so_does_its_application() -> None:
     assert of_level(before, Seen(record=playback(10, volume=0.7))) == {(Kind.PLAYBACK, 10), subject}
     assert of_level(before, wanted(0.3)) >= {subject}
     assert (Kind.SINK, "speakers") in of_level(before, Seen(record=sink(volume=0.9)))
+
+
+def test_a_stream_that_shows_its_volume_before_it_is_linked_makes_its_application_no_louder() -> None:
+    born = playback(volume=0.0, properties={**playback().properties, "node.autoconnect": "true"})
+    before = after(state_of(playback(9)), wanted(0.7), Gone(kind=Kind.PLAYBACK, index=9), Seen(record=born))
+    state, (change,) = apply(before, Seen(record=replace(born, channels=(0.7, 0.7))))
+    told = {subject: (old.volume, new.volume) for subject, _, old, new in louder(before, state, change)}
+    assert told == {(Kind.PLAYBACK, 10): (0.0, 0.7), (Kind.APP, MUSIC): (0.7, 0.7)}
 
 
 def test_a_louder_stream_of_a_group_is_a_louder_group_and_no_other_is() -> None:

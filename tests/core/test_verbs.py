@@ -33,7 +33,7 @@ from pwmixer_dbus.core.commands import (
     Slot,
 )
 from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotFoundError, NotSupportedError
-from pwmixer_dbus.core.events import AppWanted, Capped, Routed
+from pwmixer_dbus.core.events import AppWanted, Capped, Gone, Routed, Seen
 from pwmixer_dbus.core.model import App, Availability, Device, Group, Kind, Port, Profile, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
@@ -275,6 +275,20 @@ def test_a_silent_application_can_be_set_beforehand() -> None:
     assert plan == verbs.Plan(wishes=(AppWanted(app_id=MUSIC, volume=0.4),), volume=0.4)
     assert verbs.volume_of(state, {}, silent) == 0.8
     assert verbs.muted_of(state, {}, silent)
+
+
+def test_an_application_that_begins_to_play_is_as_loud_as_it_was_set_until_its_stream_is_linked() -> None:
+    autoconnect = {**playback().properties, "node.autoconnect": "true"}
+    state = after(state_of(playback(9)), wanted(0.8, muted=True), Gone(kind=Kind.PLAYBACK, index=9))
+    state = after(state, Seen(record=playback(volume=0.0, properties=autoconnect)))
+    assert (verbs.volume_of(state, {}, app(state)), verbs.muted_of(state, {}, app(state))) == (0.8, True)
+    step = verbs.adjust_volume(state, {}, app(state), -0.1)
+    assert volumes(step) == [(0.7, 0.7)]
+    assert verbs.volume_of(state, pending(*step.commands), app(state)) == 0.7
+    linked = after(state, Seen(record=playback(volume=0.0, properties=autoconnect, device=1)))
+    assert (verbs.volume_of(linked, {}, app(linked)), verbs.muted_of(linked, {}, app(linked))) == (0.0, False)
+    left_alone = after(state, Seen(record=playback(volume=0.0)))
+    assert verbs.volume_of(left_alone, {}, app(left_alone)) == 0.0, "nobody will link it"
 
 
 def test_streams_that_cannot_be_set_are_left_out_of_an_application() -> None:

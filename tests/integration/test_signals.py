@@ -312,6 +312,28 @@ def about(recorder: Recorder, owner: str, member: str) -> list[str]:
     return [m["payload"]["data"][0] for m in recorder.signals(member) if m["sender"] == owner]
 
 
+def test_an_application_that_plays_again_is_shown_as_loud_as_it_was_set_all_the_while(
+    playing: Service, recorder: Recorder
+) -> None:
+    """A stream shows 0 until the session manager has linked it; the slider of an application does not fall and rise for that."""
+    session, film = playing.session, f"{ROOT}/apps/name_3afilm"
+    for number in range(3):
+        shown = session.play("Film")
+        playing.wait_for_stream("Film", device="speakers")
+        if not number:
+            playing.call("SetVolume", "sda{sv}", "app:film", 0.7, 0)
+            playing.call("SetMuted", "ssa{sv}", "app:film", "on", 0)
+        session.wait_for(
+            lambda: playing.get("Volume", path=film, interface="Node") == 0.7,
+            "Film to be as loud as it was set",
+        )
+        shown.terminate()
+        session.wait_for(lambda: not playing.get("Active", path=film, interface="App"), "Film to end")
+    volumes = [c["Volume"] for c in recorder.changes(film) if "Volume" in c]
+    assert 0.7 in volumes
+    assert 0.0 not in volumes
+
+
 def test_no_signal_names_an_object_that_was_not_announced_before(
     with_rules: Callable[[str], Service],
 ) -> None:
