@@ -10,10 +10,10 @@ SELECTORS_INTRO = "A target is one of these selectors; quote a glob, so that the
 BARS_INTRO = (
     "The --format of waybar, polybar, i3blocks, i3status-rust, eww and follow is text with fields in braces:\n\n"
     "  pwmixerctl waybar --format '{name} {percent:>3}%'\n\n"
-    "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and\n"
+    "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and "
     "what you write yourself may use its markup."
 )
-_WIDEST_TERM, _NARROWEST, _ENDLESS = 30, 20, 10_000
+_WIDEST_TERM, _WIDEST_LINE, _NARROWEST, _ENDLESS = 30, 78, 20, 10_000
 
 CODES = (
     ("0", "done"),
@@ -34,15 +34,15 @@ def run(name: str, words: list[str]) -> int:
     elif topic in {"--help", "-h", "help"}:
         print(overview())
     elif topic == "selectors":
-        print(f"{SELECTORS_INTRO}\n\n{columns(SELECTORS)}")
+        print(f"{_fill(SELECTORS_INTRO)}\n\n{columns(SELECTORS)}")
     elif topic == "templates":
         from pwmixer_dbus.cli.template import manual  # noqa: PLC0415
 
-        print(manual())
+        print(_fill(manual()))
     elif topic == "bars":
         from pwmixer_dbus.cli.bars.lines import FIELDS  # noqa: PLC0415
 
-        print(f"{BARS_INTRO}\n\n{columns(FIELDS)}")
+        print(f"{_fill(BARS_INTRO)}\n\n{columns(FIELDS)}")
     elif topic in COMMANDS:
         print(command_help(COMMANDS[topic]))
     else:
@@ -66,7 +66,7 @@ def overview() -> str:
 
 def command_help(command: Command) -> str:
     """Write the help of one command."""
-    parts = [f"usage: {command.usage()}", f"{command.summary[0].upper()}{command.summary[1:]}."]
+    parts = [f"usage: {command.usage()}", _fill(f"{command.summary[0].upper()}{command.summary[1:]}.")]
     if command.text:
         parts.append(_fill(command.text))
     if command.options:
@@ -74,7 +74,8 @@ def command_help(command: Command) -> str:
         parts.append("Options:\n" + columns(rows))
     if command.examples:
         parts.append(
-            "Examples:\n" + "\n".join(f"  {line}\n      {meaning}" for line, meaning in command.examples)
+            "Examples:\n"
+            + "\n".join(f"  {line}\n{_fill(f'      {meaning}')}" for line, meaning in command.examples)
         )
     return "\n\n".join(parts)
 
@@ -107,6 +108,14 @@ def columns(rows: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> str:
 
 
 def _fill(text: str) -> str:
+    """Break lines that are too long for a terminal between words; what is there to be typed stays whole."""
+    from shutil import get_terminal_size  # noqa: PLC0415
     from textwrap import fill  # noqa: PLC0415
 
-    return fill(text, width=78, break_long_words=False)
+    width = min(_WIDEST_LINE, get_terminal_size().columns)
+    return "\n".join(
+        line
+        if line.startswith("  pwmixerctl ")
+        else fill(line, width, subsequent_indent=line[: -len(line.lstrip())], break_long_words=False)
+        for line in text.split("\n")
+    )

@@ -303,6 +303,20 @@ def test_help_keeps_within_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert longest <= 80
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("topic", ["selectors", "templates", "bars", *COMMANDS])
+def test_all_help_keeps_within_a_terminal_but_for_what_is_typed(
+    topic: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert cli.main(["help", topic]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "pwmixerctl " not in line[:18]]
+    assert max(map(cells, said)) <= max(
+        width, len("  rules list|add|edit|remove|move|test|suggest|enable|disable")
+    )
+
+
 def test_a_terminal_that_cannot_show_a_name_shows_the_rest(ctl: Ctl) -> None:
     done = ctl("config", "path", "--file", "/Grün/config.toml", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout) == (0, "/Gr?n/config.toml\n")
