@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable, wire
-from pwmixer_dbus.cli.render import Terminal, bar, cells, pad
+from pwmixer_dbus.cli.render import Terminal, bar, cells, pad, shorten
 from pwmixer_dbus.cli.show import terminal
 
 ONCE = 0.5
@@ -22,6 +22,7 @@ RANGE = 60.0
 
 _FRAME = 4096
 _LONGEST_NAME, _SHORTEST_BAR = 30, 10
+_BESIDE = 15  # cells for the gaps and the decibels
 _SLOWEST, _FASTEST = 1.0, 60.0
 
 
@@ -112,9 +113,10 @@ def _frames(
 
 def lines(targets: Sequence[str], levels: Sequence[float], screen: Terminal) -> list[str]:
     """Draw a line for each target: its name, a bar over 60 dB, and the decibels."""
-    names = [printable(target)[:_LONGEST_NAME] for target in targets]
+    longest = min(_LONGEST_NAME, screen.width - _SHORTEST_BAR - _BESIDE)
+    names = [shorten(printable(target), longest, unicode=screen.unicode) for target in targets]
     width = max(map(cells, names))
-    room = max(screen.width - width - 15, _SHORTEST_BAR)
+    room = max(screen.width - width - _BESIDE, _SHORTEST_BAR)
     return [
         f"{pad(name, width)}  {bar(_share(level), room, unicode=screen.unicode)}  {_decibels(level):>8}"
         for name, level in zip(names, levels, strict=True)

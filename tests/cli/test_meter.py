@@ -14,7 +14,7 @@ from service import Service
 from session import PATIENCE
 
 from pwmixer_dbus.cli.meter import lines
-from pwmixer_dbus.cli.render import Terminal
+from pwmixer_dbus.cli.render import Terminal, cells
 
 PROGRAM = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 
@@ -47,6 +47,14 @@ def test_what_is_beyond_a_bar_stays_in_it_and_names_of_strangers_stay_in_their_p
     (line,) = lines(["app:\x1b[2J" + "x" * 99], [8.0], Terminal(width=60, unicode=False))
     assert "\x1b" not in line
     assert len(line) <= 60
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_bar_is_one_line_which_is_drawn_over_however_wide_its_name_is(width: int) -> None:
+    drawn = lines(["app:" + "日" * 40, "sink:" + "x" * 99], [1.0, 0.1], Terminal(width=width))
+    assert len({cells(line) for line in drawn}) == 1
+    assert cells(drawn[0]) <= width
+    assert "…" in drawn[0]
 
 
 @pytest.mark.integration
