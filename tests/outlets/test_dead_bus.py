@@ -9,6 +9,7 @@ import pytest
 from dbus_fast import Message, MessageType
 from session import PATIENCE, Session
 
+from pwmixer_dbus.outlets.bus import connection as connection_module
 from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection
 
 pytestmark = pytest.mark.integration
@@ -32,6 +33,33 @@ def test_sending_never_raises_even_while_the_bus_dies(monkeypatch: pytest.Monkey
 
     with Session(sound=False) as session:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_name_is_given_up_also_where_the_bus_dies_meanwhile_or_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    async def main() -> None:
+        connection = await BusConnection.open()
+        await connection.own("org.pwmixer.Test")
+        pid = await connection.process_behind(DAEMON)
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        ending = asyncio.create_task(connection.disown("org.pwmixer.Test"))
+        await asyncio.sleep(0)
+        if dies:
+            os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            await ending
+        connection.close()
+        if not dies:
+            os.kill(pid, signal.SIGCONT)
+
+    with Session(sound=False) as session:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
+        if not dies:
+            monkeypatch.setattr(connection_module, "DISOWN_TIMEOUT", 0.1)
         asyncio.run(main())
 
 

@@ -49,6 +49,9 @@ BACKLOG = 5_000
 CONNECT_TIMEOUT = 5.0
 """Seconds in which a bus has to answer; one that is stopped accepts connections and says nothing."""
 
+DISOWN_TIMEOUT = 2.0
+"""Seconds in which a bus has to take a name back: less than systemd gives us to end, or nothing after it would be done."""
+
 OVERFLOW = 100_000
 """Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
 
@@ -413,10 +416,12 @@ class BusConnection:
         return True
 
     async def disown(self, name: str) -> None:
-        """Give up a name; every call that was sent to it has come in by then. No-op where the bus has gone."""
+        """Give up a name; every call that was sent to it has come in by then. No-op where the bus has gone, or goes now."""
         if self._bus.connected:
             self._write()
-            await self._bus.release_name(name)
+            with suppress(OSError, EOFError):  # a TimeoutError is an OSError
+                async with asyncio.timeout(DISOWN_TIMEOUT):
+                    await self._bus.release_name(name)
 
     def when_gone(self, client: str, tell: Callable[[], None]) -> Callable[[], None]:
         """Call back once when a client has left the bus, by its unique name; what is returned ends the waiting.
