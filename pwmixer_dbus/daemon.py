@@ -361,6 +361,7 @@ class Daemon:
         memory = self._state.load() if is_wanted else Memory()
         if self._is_unsure:
             log.warning("%s", self._state_error())
+            self._state.flush()  # who does not save keeps nobody from it
         if left is not None and left.memory is not None and left.remembers == self._remembers:
             memory = left.memory
             self._save(memory)

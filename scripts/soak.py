@@ -222,6 +222,7 @@ def outcome(path: Path, life: Life, before: float, number: int) -> tuple[float, 
     """Return what the file says, of what time the answers were lost, and whether that was for want of a quick disk."""
     file = StateFile(path)
     memory = file.load()
+    file.flush()  # the service is the next one to have it
     if file.problem or list(path.parent.glob("*.corrupt-*")) or len(memory.apps) != APPS:
         raise BrokenPromiseError(f"kill {number}: the file is damaged ({len(memory.apps)} entries)")
     level = memory.apps[COUNTER].levels.get("playback", Level()).volume or 0.0

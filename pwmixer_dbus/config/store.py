@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pwmixer_dbus.config.hold import Hold
 from pwmixer_dbus.config.memory_text import VERSION, DamagedError, Lines, read_memory, text_of
 from pwmixer_dbus.config.paths import state_home
 from pwmixer_dbus.config.replacing import replace_file
@@ -47,6 +48,9 @@ class StateFile:
 
     What could not be saved is tried again with the next change, and without one after a pause; not after `flush`.
 
+    Of two instances with one file, as on two session buses, the first one saves, and the other one says that it does not. It
+    does once the first has ended, if that has saved nothing meanwhile. Whoever has flushed lets the next one be the first.
+
     `problem` is one sentence on why memory is not saved at the moment, "" when all is well. `on_problem` is called when
     that differs, on the loop's thread.
     """
@@ -56,6 +60,8 @@ class StateFile:
     ) -> None:
         # Through a link, so that a state file which lives elsewhere is not replaced by one that lives here.
         self._path = Path(os.path.realpath(path))
+        self._hold = Hold(self._path.parent)
+        self._known_as: tuple[int, int] | None = None
         self._delay = delay
         self._on_problem = on_problem
         self._lock = threading.Lock()
@@ -73,6 +79,8 @@ class StateFile:
 
     def load(self) -> Memory:
         """Read the file. Where there is none, or none that can be used, the memory is empty; nothing is raised."""
+        is_first = self._hold.take()
+        self._known_as = self._looks()
         try:
             memory = self._load()
         except (FileNotFoundError, NotADirectoryError):
@@ -84,7 +92,13 @@ class StateFile:
                 f"{self._path} cannot be read: {error.strerror}; {_UNSAVED}; mend that and start pwmixer again"
             )
         self._latest = self._tried = self._saved = memory
+        if not is_first and not self.problem:
+            self._tell(self._of_another)
         return memory
+
+    @property
+    def _of_another(self) -> str:
+        return f"another pwmixer, as on another session bus, keeps {self._path}; {_UNSAVED}"
 
     def schedule(self, memory: Memory) -> None:
         """Save a memory soon: its write begins at most `delay` seconds after the first change that is not saved yet."""
@@ -110,11 +124,12 @@ class StateFile:
             self._timer = loop.call_at(self._changed_at + self._delay, self._write_aside)
 
     def flush(self) -> None:
-        """Save what is not saved yet, at once; for the end of the service."""
+        """Save what is not saved yet, at once, and let another instance have the file; for the end of the service."""
         self._hear()
         self._stop_timer()
         self._changed_at, self._is_over = None, True
         self._tell(self._write_latest())
+        self._hold.leave()
 
     def _hear(self) -> None:
         ask, self._ask = self._ask, None
@@ -181,7 +196,7 @@ class StateFile:
             self.schedule(self._latest)
             return
         self._changed_at = None
-        if self._latest is not self._saved and not self._is_foreign:
+        if self._latest is not self._saved and not self._is_foreign and self.problem != self._of_another:
             pause = pause_before(self._attempts)
             log.debug("%s is tried again in %g s", self._path, pause)
             self._timer = asyncio.get_running_loop().call_later(pause, self._write_aside)
@@ -193,10 +208,32 @@ class StateFile:
             self._tried = memory = self._latest
             if memory is self._saved or self._is_foreign:
                 return self.problem
+            others = self._others()
+            if others:
+                return others
             problem = self._attempt(lambda: self._replace(text_of(memory, self._lines)))
             if not problem:
                 self._saved = memory
             return problem
+
+    def _others(self) -> str:
+        """Return the problem where another instance keeps the file, or has written it while we did not keep it."""
+        was_ours = self._hold.is_ours
+        if not self._hold.take():
+            return self._of_another
+        if was_ours or not self._hold.is_ours or self._looks() in {None, self._known_as}:
+            return ""
+        self._is_foreign = True
+        self._hold.leave()
+        return f"{self._path} was written by another pwmixer, as on another session bus; {_UNSAVED}; start pwmixer again"
+
+    def _looks(self) -> tuple[int, int] | None:
+        """Return by what a file is told from the one that replaces it, None where there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _attempt(self, step: Callable[[], None]) -> str:
         try:
@@ -210,6 +247,8 @@ class StateFile:
         if self._is_damaged:
             self._set_aside()
         replace_file(self._path, text)
+        self._hold.take()  # where the folder is new
+        self._known_as = self._looks()
 
     def _set_aside(self) -> None:
         """Rename a damaged file, so that a person may still mend it, and forget the oldest of those."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import json
 import logging
 import math
@@ -72,7 +74,11 @@ def write(file: StateFile, memory: Memory) -> None:
 
 
 def load(path: Path) -> Memory:
-    return StateFile(path).load()
+    """Read it as a service does that ends again."""
+    file = StateFile(path)
+    memory = file.load()
+    file.flush()
+    return memory
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -93,6 +99,22 @@ def full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def opened(path: Path) -> StateFile:
+    """Open it as another instance does, which goes on."""
+    file = StateFile(path)
+    file.load()
+    return file
+
+
+async def saved_soon(file: StateFile, memory: Memory) -> None:
+    """Save as while the service runs."""
+    file.schedule(memory)
+    while True:
+        await asyncio.sleep(0.01)
+        if file._timer is None and file._writing is None:
+            return
 
 
 # --- there and back
@@ -742,3 +764,83 @@ def test_where_nothing_comes_of_what_was_expected_nothing_is_written(path: Path)
 
     asyncio.run(expect())
     assert not path.exists()
+
+
+# --- two with one file
+
+
+OTHER = "another pwmixer, as on another session bus, keeps"
+
+
+def test_of_two_with_one_file_the_first_saves_and_the_other_says_that_it_does_not(path: Path) -> None:
+    save(path, memory_with(0.1))
+    first, second = opened(path), opened(path)
+    assert second.problem == f"{OTHER} {path}; what is learned now is not saved"
+
+    async def main() -> None:
+        await saved_soon(second, memory_with(0.2))  # no timer is left for another attempt
+        await saved_soon(first, memory_with(0.3))
+
+    asyncio.run(main())
+    second.flush()
+    assert (first.problem, second.problem.startswith(OTHER)) == ("", True)
+    first.flush()
+    assert load(path) == memory_with(0.3)
+
+
+def test_when_the_first_has_ended_and_saved_nothing_the_other_one_saves(path: Path) -> None:
+    save(path, memory_with(0.1))
+    first, second = opened(path), opened(path)
+    first.flush()
+    asyncio.run(saved_soon(second, memory_with(0.2)))
+    assert second.problem == ""
+    second.flush()
+    assert load(path) == memory_with(0.2)
+
+
+def test_what_the_first_has_saved_the_other_one_never_replaces(path: Path) -> None:
+    save(path, memory_with(0.1))
+    first, second = opened(path), opened(path)
+    write(first, memory_with(0.3))
+    for volume in (0.2, 0.4):
+        write(second, memory_with(volume))
+        assert second.problem == (
+            f"{path} was written by another pwmixer, as on another session bus; "
+            "what is learned now is not saved; start pwmixer again"
+        )
+    assert load(path) == memory_with(0.3)
+
+
+def test_where_there_is_no_folder_yet_the_one_that_makes_it_is_the_first(path: Path) -> None:
+    first, second = opened(path), opened(path)
+
+    async def main() -> None:
+        await saved_soon(first, memory_with(0.3))
+        await saved_soon(second, memory_with(0.2))
+        await saved_soon(first, memory_with(0.4))
+
+    asyncio.run(main())
+    assert (first.problem, second.problem.startswith(OTHER)) == ("", True)
+    first.flush()
+    assert load(path) == memory_with(0.4)
+
+
+def test_who_has_let_go_of_it_and_goes_on_after_all_has_it_again(path: Path) -> None:
+    """As where the instance has died that was to take over."""
+    file = save(path, memory_with(0.1))
+    asyncio.run(saved_soon(file, memory_with(0.2)))
+    assert opened(path).problem.startswith(OTHER)
+    assert file.problem == ""
+
+
+def test_where_folders_cannot_be_locked_all_is_as_with_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    save(path, memory_with(0.1))
+    file = opened(path)
+    write(file, memory_with(0.2))
+    assert (file.problem, load(path)) == ("", memory_with(0.2))

@@ -192,3 +192,26 @@ def test_a_damaged_memory_is_kept_aside_and_one_with_strange_entries_is_used(ses
     session.play("Game")
     service.wait_for_stream("Game", volume=0.25)
     service.stop()
+
+
+def test_of_two_on_two_buses_with_one_file_the_second_says_that_it_does_not_save(session: Session) -> None:
+    first = Service(session).start()
+    first.call("SetVolume", "sda{sv}", "@sink", 0.4, 0)
+    session.wait_for(state_file(session).exists, "it to be saved")
+    with Session() as other:
+        other.env["XDG_STATE_HOME"] = session.env["XDG_STATE_HOME"]
+        second = Service(other).start()
+        assert second.get("StateError").startswith("another pwmixer, as on another session bus, keeps ")
+        new = Service(session, "--replace", name="new").start()
+        assert first.process is not None
+        assert first.process.wait(PATIENCE) == 0
+        assert new.get("StateError") == ""
+        second.stop()
+        third = Service(other, name="third").start()
+        assert third.get("StateError") != ""
+        new.stop()
+        third.stop()
+    first.stop()
+    last = Service(session, name="last").start()
+    assert last.get("StateError") == ""
+    last.stop()
