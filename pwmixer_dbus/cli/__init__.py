@@ -33,10 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     # Whoever has closed the output wants none.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as we run
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - likewise
-    if hasattr(sys.stdout, "reconfigure"):
-        # A terminal that cannot show a name shall show the rest, and that in its column.
-        codecs.register_error("pwmixer", _question_marks)
-        sys.stdout.reconfigure(errors="pwmixer")
+    # A terminal that cannot show a name shall show the rest, and that in its column.
+    codecs.register_error("pwmixer", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="pwmixer")
     try:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -62,13 +63,14 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " * c.isspace() for c in text)
 
 
-def _question_marks(error: UnicodeError) -> tuple[str, int]:
-    """Stand in for what cannot be encoded, with as many cells as it was counted for."""
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    """Put question marks where something cannot be encoded, for as many cells as it was counted for; and plain quotes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     from pwmixer_dbus.cli.render import cells  # noqa: PLC0415
 
-    return "?" * cells(error.object[error.start : error.end]), error.end
+    missing = error.object[error.start : error.end]
+    return "".join('"' if c in "“”" else "?" * cells(c) for c in missing), error.end
 
 
 def _dispatch(argv: list[str]) -> int:

@@ -150,6 +150,12 @@ def test_a_refusal_is_one_clean_sentence_and_exit_code_1(ctl: Ctl, fake_service:
 
 
 @pytest.mark.usefixtures("fake_service")
+def test_a_refusal_can_be_read_where_its_quotation_marks_cannot_be_shown(ctl: Ctl) -> None:
+    told = ctl("up", "app:nobody", PYTHONIOENCODING="ascii").stderr
+    assert told == 'pwmixerctl: Nothing is called "app:nobody" now.[31m\n'
+
+
+@pytest.mark.usefixtures("fake_service")
 def test_a_selector_that_means_nothing_is_exit_code_1(ctl: Ctl) -> None:
     assert ctl("get", "pid:12").returncode == 1
     assert ctl("get", "card:pci").returncode == 1
