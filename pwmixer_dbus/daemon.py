@@ -722,7 +722,7 @@ def parser() -> "argparse.ArgumentParser":
     parser = argparse.ArgumentParser(
         prog="pwmixer-dbus",
         description="The audio mixer as a D-Bus session service, org.pwmixer.Mixer.",
-        epilog="exit status: 0 stopped or replaced, 1 no session bus or it went away, 2 usage, 3 running already",
+        epilog="exit status: 0 stopped or replaced, 1 no session bus, or one that refuses the name or goes away, 2 usage, 3 running already",
     )
     parser.add_argument("--version", action="version", version=f"pwmixer-dbus {__version__}")
     parser.add_argument("--replace", action="store_true", help="take over from an instance that is running")
