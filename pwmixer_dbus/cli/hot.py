@@ -6,6 +6,7 @@ _LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely
 _MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
 _CLAMPED = 0.001
 _DIGITS = 9
+_NUMERIC = tuple("0123456789.+-")
 _LONGEST = 2**32 - 1  # milliseconds, of which the service says how many are too many
 
 Answer = tuple[list[str], str]
@@ -105,7 +106,7 @@ def _cap(word: str) -> float:
 def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[str]:
     """Set or step a volume. A lone argument that begins like a number is the volume; a selector never does."""
     words = list(arguments)
-    target = "@sink" if not words or words[0][:1] in "0123456789.+-" else words.pop(0)
+    target = "@sink" if not words or words[0].startswith(_NUMERIC) else words.pop(0)
     if len(words) > 1 or (name == "set" and not words):
         raise UsageError(f"'{name}' is used as: pwmixerctl {name} TARGET 5%")
     given = _call_options(options)

@@ -96,6 +96,11 @@ def test_blanks_of_any_kind_keep_words_apart() -> None:
         (["up", "10%"], ["AdjustVolume", "@sink", 0.1, CONTEXT], "50%\n"),
         (["down", "app:firefox"], ["AdjustVolume", "app:firefox", -1.0, STEPS], "50%\n"),
         (["set", "30%"], ["SetVolume", "@sink", 0.3, CONTEXT], "30%\n"),
+        (
+            ["set", "", "30%"],
+            ["SetVolume", "", 0.3, CONTEXT],
+            "30%\n",
+        ),  # which the service refuses as no target
         (["set", "@sink", "-5%"], ["AdjustVolume", "@sink", -0.05, CONTEXT], "50%\n"),
         (["set", "@sink", "120%"], ["SetVolume", "@sink", 1.2, CONTEXT], "100% (limited; 120% was asked)\n"),
         (["set", "@sink", "1", "-q"], ["SetVolume", "@sink", 1.0, CONTEXT], ""),
