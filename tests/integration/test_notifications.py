@@ -64,6 +64,7 @@ def test_what_is_asked_for_is_shown_in_one_notification_and_what_is_quiet_is_not
     assert {notice["replaced"] for notice in others} == {first["number"]}
     assert (first["app"], first["icon"], first["timeout"]) == ("pwmixer", "audio-volume-low", 10_000)
     assert first["hints"]["value"] == ["i", 30]
+    assert first["hints"]["urgency"] == ["y", 1], "GNOME Shell shows none of low urgency"
     assert set(first["hints"]) == {"value", "urgency", "transient", "suppress-sound"}, (
         "no second way to replace"
     )

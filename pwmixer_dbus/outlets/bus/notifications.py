@@ -45,10 +45,11 @@ class Notifications:
 
         Raises OSError where there is no service for it, or it refuses.
         """
-        # Not x-canonical-private-synchronous, which says the same as `replaced`: where both are there, mako 1.7 crashes.
+        # Not x-canonical-private-synchronous, which says the same as `replaced`: where both are there, mako 1.7 crashes. Of
+        # low urgency (0), GNOME Shell puts it among those to be read some day, and shows nothing (48).
         hints = {
             "value": Variant("i", notice.percent),
-            "urgency": Variant("y", 0),
+            "urgency": Variant("y", 1),
             "transient": Variant("b", True),
             "suppress-sound": Variant("b", True),
         }
