@@ -30,10 +30,12 @@ COLORS = {
     "muted": (0x80, 0x20, 0x20),
     "no-server": (0x60, 0x40, 0x10),
     "no-service": (0x50, 0x10, 0x60),
+    "asked-playing": (0x30, 0x30, 0x70),
     "asked-muted": (0x10, 0x50, 0x80),
     "asked-no-server": (0x10, 0x70, 0x70),
+    "tooltip": (0x70, 0x70, 0x10),
 }
-"""A background for each class that is looked for; no other thing on the screen has it."""
+"""A background for each class that is looked for, and for the tooltip; no other thing on the screen has it."""
 
 STYLE = """
 * { font-family: "DejaVu Sans"; font-size: 15px; border: none; border-radius: 0; }
@@ -148,7 +150,9 @@ class Desk:
 
 
 def selector(sort: str) -> str:
-    """Write a class as the style sheet does: of the module that follows, or of the one that is asked."""
+    """Write a class as the style sheet does: of the module that follows, or of the one that is asked; or the tooltip."""
+    if sort == "tooltip":
+        return sort
     name = sort.removeprefix("asked-")
     return f"#custom-volume.{name}" if name == sort else f"#custom-asked.{name}"
 
@@ -224,12 +228,12 @@ def check(desk: Desk, display: Path) -> None:
         desk.start_waybar(display)
         session.wait_for_child("waybar", lambda: modules(session), "to start our module")
         desk.wait_shown("playing", "the module shows that something plays, in its colour")
-
+        desk.wait_shown("asked-playing", "so does the one that is asked once")
         pointer.move(30, 17)
-        first = desk.wait_changed(desk.picture(), "the tooltip shows up under the pointer")
-        desk.shoot("tooltip")
+        desk.wait_shown("tooltip", "the tooltip shows up under the pointer")
         pointer.move(400, 150)
-        first = desk.wait_changed(first, "and goes")
+        desk.wait_for(lambda: not desk.shows("tooltip"), "and goes")
+        first = desk.picture()
 
         desk.ctl("set", "80%")
         desk.wait_changed(first, "another volume is another text")
