@@ -1,6 +1,7 @@
 """The modules of bars as programs, on a real bus with a stand-in for the service: what they print, and when."""
 
 import fcntl
+import itertools
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,6 +19,7 @@ from documents import DOCUMENT
 from session import PATIENCE
 
 from pwmixer_dbus.cli import wire
+from pwmixer_dbus.cli.bars import follow
 from pwmixer_dbus.cli.bars.follow import Follower
 
 Process = subprocess.Popen[str]
@@ -90,6 +93,44 @@ def test_the_service_is_started_at_the_start_and_never_again() -> None:
         serial = follower._asked
         follower._on((wire.ERROR, serial, "org.freedesktop.DBus.Error.ServiceUnknown", ["Nobody."]))
     assert asked == ["Describe", "StartServiceByName", "Describe"]
+
+
+def test_a_default_that_is_chosen_anew_within_a_moment_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a device is unplugged there is no default until the session manager has chosen another one."""
+    now, serials = [100.0], itertools.count(1)
+    monkeypatch.setattr(follow, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Bus:
+        def post(self, *_: object, **__: object) -> int:
+            return next(serials)
+
+    follower = Follower(cast("wire.Connection", Bus()), "@sink", lambda status: status.state, once=False)
+
+    def look(default: str) -> bytes:
+        follower._look()
+        document = {**DOCUMENT, "defaults": {**DOCUMENT["defaults"], "sink": default}}
+        follower._on((wire.METHOD_RETURN, follower._asked, "", [json.dumps(document)]))
+        if follower._asked:
+            follower._on((wire.ERROR, follower._asked, "org.pwmixer.Error.NotFound", ["There is none."]))
+        said, follower._unsaid = follower._unsaid, b""
+        follower._said = said or follower._said
+        return said
+
+    speakers, other = (sink["name"] for sink in DOCUMENT["sinks"][:2])
+    assert look("") == b"no-device\n", "it has never been there"
+    assert look(speakers) == b"ok\n"
+    assert look("") == b""
+    assert follower._patience() == 50
+    assert (look(other), look("")) == (b"", b"")
+    now[0] += 0.2
+    assert (look(speakers), look("")) == (b"", b"")
+    now[0] += 0.2
+    assert look("") == b""
+    now[0] += 0.2
+    assert look("") == b"no-device\n"
+    assert follower._patience() is None
 
 
 def test_it_sleeps_without_a_timer_while_nothing_changes(

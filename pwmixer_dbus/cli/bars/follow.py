@@ -27,6 +27,11 @@ from pwmixer_dbus.cli.show import at_paths, of_selector
 from pwmixer_dbus.cli.template import Record
 
 _SPACING = 0.05
+
+_CHOICE = 0.3
+"""For how many seconds what was shown may be missing before that is told: where the default device is unplugged, the session
+manager takes some 30 ms to choose another one."""
+
 _STDOUT = 1
 _LEFT = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _ANNOUNCED = ("org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager")
@@ -72,6 +77,8 @@ class Follower:
         self._asked = 0  # the serial of the call that is under way
         self._is_stale = False  # something has changed since the last look
         self._looked_at = 0.0
+        self._missing_since: float | None = None  # None, too, where it was not there before
+        self._was_there = False
         self._unsaid = b""
         self._rest = b""  # of a line that went out in part
         self._said = b""
@@ -144,7 +151,7 @@ class Follower:
     def _on_error(self, error: str, sentence: str) -> None:
         self._asked = 0
         if error in _GONE_NOW:
-            self._show(absent(ABSENT, self._selector))
+            self._show_missing()
         elif not wire.is_unreachable(error):
             raise CommandError(sentence or error)
         else:
@@ -159,13 +166,23 @@ class Follower:
 
     def _show_records(self, records: list[Record]) -> None:
         if not records:
-            self._show(absent(ABSENT, self._selector))
+            self._show_missing()
             return
         if "volume" not in records[0]:
             raise CommandError(f"{records[0]['selector']} has no volume.")
         self._show(status_of(self._whole, records))
 
+    def _show_missing(self) -> None:
+        now = time.monotonic()
+        if self._was_there and self._missing_since is None:
+            self._missing_since = now
+        if self._missing_since is not None and now - self._missing_since < _CHOICE:
+            self._is_stale = True  # so that it is looked for again
+        else:
+            self._show(absent(ABSENT, self._selector))
+
     def _show(self, status: Status) -> None:
+        self._was_there, self._missing_since = status.state == OK, None
         line = self._make(status).encode(errors="replace") + b"\n"
         self._unsaid = b"" if line == self._said and not self._rest else line
 
