@@ -66,6 +66,9 @@ FIRST_LOOK = 1.0
 FIRST_LOOK_BESIDE = 10.0
 """Seconds for which whoever takes over may look first; nobody waits for that, since the other one is still at work."""
 
+CATCH_UP = 0.5
+"""Seconds for which whoever takes over may see what the other one has seen before; calls wait meanwhile, mostly 10 ms."""
+
 SETTLED = 0.2
 """Seconds after the first answers in which whoever has started us asks on; then there is time to clear up."""
 
@@ -402,7 +405,7 @@ class Daemon:
 
         self._mixer.sleep()
         following = asyncio.create_task(self._server.run())
-        await self._has_looked(FIRST_LOOK_BESIDE)
+        await _at_most(FIRST_LOOK_BESIDE, self._server.has_looked.wait())
         log.info("%s", sandbox.describe(Path.home()))
         settle(asyncio.get_running_loop().call_soon)
         await asyncio.sleep(0)  # all of it, before anybody waits for us
@@ -417,6 +420,8 @@ class Daemon:
             # Before the other one leaves, so that there is no moment without.
             self._switchboard.follow(self._configuration.settings, early=True)
             left = await succession.inherited(self._connection, predecessor)
+            # What it has seen last we may not have seen yet, and would take what was before for the latest.
+            await _at_most(CATCH_UP, self._server.catch_up())
         if left is not None and self._configuration.error:
             self._configuration.settings = left.configured  # the last good ones
         configured, memory = self._configuration.settings, self._recalled(left)
@@ -501,16 +506,11 @@ class Daemon:
     async def _begin_to_answer(self) -> None:
         """Answer nobody before it is known what there is: whoever asks first has often started us by asking."""
         self._switchboard.follow(self._configuration.settings, early=True)
-        await self._has_looked(FIRST_LOOK)
+        await _at_most(FIRST_LOOK, self._server.has_looked.wait())
         self._answer()
         loop = asyncio.get_running_loop()
         loop.call_later(SETTLED, write_bundle)
         loop.call_later(SETTLED, settle, loop.call_soon)
-
-    async def _has_looked(self, longest: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest):
-                await self._server.has_looked.wait()
 
     def _answer(self) -> None:
         # Before the first answer, so that whoever has one finds all that there is.
@@ -658,6 +658,12 @@ async def dump_events() -> int:
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     return EXIT_OK
+
+
+async def _at_most(longest: float, waiting: Coroutine[Any, Any, object]) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(longest):
+            await waiting
 
 
 def stop_on_signals(stopping: asyncio.Event) -> None:

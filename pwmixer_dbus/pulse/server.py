@@ -7,7 +7,7 @@ fetched, never from an acknowledgement. Without notices nothing runs.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, assert_never
 
@@ -497,6 +497,21 @@ class SoundServer:
             self._settling.setdefault(key, []).append(waiter)
         else:
             waiter()
+
+    async def catch_up(self) -> None:
+        """Return when all that the server has told anybody until now has been seen; at once where there is none."""
+        if self._is_listed:
+            self._touch(SERVER_KEY, is_new=True)  # it answers after all of that
+            await self._all_settled((SERVER_KEY,))
+            await self._all_settled((*self._in_flight, *self._waiting, *self._resting))
+
+    async def _all_settled(self, keys: Iterable[Key]) -> None:
+        all_settled = []
+        for key in keys:
+            self._settle(key, (settled := asyncio.Event()).set)
+            all_settled.append(settled)
+        for settled in all_settled:
+            await settled.wait()
 
     def _process_behind(self, key: Key, client: int | None, properties: Properties) -> Process | None:
         """Tell what process an object belongs to; /proc is read once in the life of a client, at its first sight.

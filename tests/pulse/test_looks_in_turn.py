@@ -15,6 +15,9 @@ from pwmixer_dbus.pulse.server import LOOKS, SoundServer
 NEW, CHANGED, REMOVED = 0x02, 0x12, 0x22
 """Notices about a playback stream."""
 
+SERVER = -1
+"""In place of an index, what there is only one of."""
+
 
 class Slow:
     """A connection that answers when it is told to; `asked` are the streams that are being fetched, oldest first."""
@@ -35,6 +38,11 @@ class Slow:
         self.asked.append(index)
         self.ever.append(index)
         self._ends[index] = done
+
+    def fetch_single(
+        self, function: Any, *, read: Any, seen: Any, done: Callable[[MixerError | None], None]
+    ) -> None:
+        self.fetch(function, SERVER, read=read, seen=seen, done=done)
 
     def answer(self, index: int, error: MixerError | None = None) -> None:
         """End what was asked about a stream."""
@@ -122,6 +130,35 @@ async def test_what_a_person_has_changed_does_not_wait_for_its_turn(desk: Desk) 
     while desk.slow.asked:
         desk.slow.answer(desk.slow.asked[0])
     assert desk.slow.ever == [*FIRST, REST[3], *REST[:3], *REST[4:]]
+
+
+@with_a_slow_server
+async def test_who_catches_up_waits_for_all_that_the_server_has_told_before_it_answers(desk: Desk) -> None:
+    desk.slow.answer(FIRST[0])
+    desk.server._on_notice(CHANGED, FIRST[0])  # which rests
+    caught_up = asyncio.create_task(desk.server.catch_up())
+    await asyncio.sleep(0)
+    assert desk.slow.asked[-1] == SERVER
+    desk.server._on_notice(CHANGED, 99)
+    desk.slow.answer(SERVER)
+    await asyncio.sleep(0)
+    assert {FIRST[0], *REST, 99} < set(desk.slow.asked), "none of it waits any longer"
+    desk.server._on_notice(CHANGED, FIRST[1])  # which is being looked at
+    while len(desk.slow.asked) > 1:
+        desk.slow.answer(desk.slow.asked[0])
+        await asyncio.sleep(0)
+    assert not caught_up.done()
+    desk.slow.answer(desk.slow.asked[0])
+    await caught_up
+
+
+@with_a_slow_server
+async def test_who_catches_up_waits_for_no_server_that_has_gone(desk: Desk) -> None:
+    caught_up = asyncio.create_task(desk.server.catch_up())
+    await asyncio.sleep(0)
+    desk.server._drop("the sound server went away")
+    await caught_up
+    await desk.server.catch_up()
 
 
 @with_a_slow_server
