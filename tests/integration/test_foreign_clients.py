@@ -128,6 +128,16 @@ def test_a_write_that_was_clamped_or_rounded_is_healed_also_when_nothing_changes
                 assert client.ask()["value"] == given
 
 
+def test_a_write_that_is_rounded_is_announced_once_where_it_changes_something(playing: Service) -> None:
+    for path in (SPEAKERS, f"{ROOT}/apps/name_3aradio", f"{ROOT}/streams/1"):
+        with Client.gjs(playing.session, "writer.js", path, NODE, "Volume") as client:
+            for asked, given in ((0.40004, 0.4), (0.3, 0.3)):
+                client.ask(value=asked)
+                client.wait("changed", now_has("Volume", given))
+                assert client.ask()["value"] == given
+            assert [change["changed"].get("Volume") for change in client.all("changed")] == [0.4, 0.3]
+
+
 def test_gjs_calls_the_verbs_with_options_and_gets_values_and_errors(playing: Service) -> None:
     with Client.gjs(playing.session, "proxy.js", ROOT, NAME) as root:
 

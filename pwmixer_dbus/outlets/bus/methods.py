@@ -440,7 +440,8 @@ class Methods:
         value = self._in_force(target, name, asked, plan)
         body = [path_of(target), name, value, origin.client, origin.context, origin.quiet]
         client_change = marshalled(MIXER.signal(ROOT, "ClientChange", body))
-        return _Told(target, name, value.value == asked.value, client_change)
+        is_as_asked = value.value == asked.value or self._is_rounded(target, name, asked, value)
+        return _Told(target, name, is_as_asked, client_change)
 
     def _tell(self, plan: verbs.Plan, told: "list[_Told]") -> None:
         """Announce what a request has changed, then say what could not be had, and who it was: not of what has gone meanwhile.
@@ -474,6 +475,12 @@ class Methods:
         if name == "Muted" or now is None:
             return asked
         return Variant(asked.signature, values_of(state, now)[name])
+
+    def _is_rounded(self, target: Target, name: str, asked: Variant, value: Variant) -> bool:
+        """Whether a write leads to a volume that is only rounded, and announced as a change: as at each step of most sliders."""
+        if name != "Volume" or value.value != round(asked.value, VOLUME_DIGITS):
+            return False
+        return bool(document.level_of(self._mixer.state, target).volume != value.value)
 
     def heal(self, subjects: Iterable[Subject], name: str) -> None:
         """Announce the true value: a client such as gjs has put the one that it wrote into its cache already."""
@@ -511,7 +518,7 @@ _AS_ACCEPTED = frozenset({"Volume", "Muted"})
 
 
 class _Told(NamedTuple):
-    """What is told of a property that a request has changed: where its value is as asked, and the signal of who it was."""
+    """What is told of a property that a request has changed: whether its value is as asked, and the signal of who it was."""
 
     target: Target
     name: str
