@@ -69,9 +69,8 @@ def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder
         found: list[Louder] = [((record.kind, record.index), record, old, new)]
         app = state.apps.get(record.identity.app_id)
         if app is not None:
-            if (
-                len(app.streams) == 1 and record.has_volume and record.device is not None
-            ):  # as with nearly all
+            # Nearly all are of one stream only, which has been looked at already.
+            if len(app.streams) == 1 and record.has_volume and record.device is not None:
                 old, new = Level(old.volume, old.muted), Level(new.volume, new.muted)
             else:
                 old, new = level_of(before, app), level_of(state, app)

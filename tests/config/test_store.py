@@ -103,7 +103,7 @@ def full_disk() -> Iterator[None]:
 
 def opened(path: Path) -> StateFile:
     """Open it as another instance does, which goes on."""
-    file = StateFile(path)
+    file = StateFile(path, delay=0.0)
     file.load()
     return file
 
@@ -111,10 +111,7 @@ def opened(path: Path) -> StateFile:
 async def saved_soon(file: StateFile, memory: Memory) -> None:
     """Save as while the service runs."""
     file.schedule(memory)
-    while True:
-        await asyncio.sleep(0.01)
-        if file._timer is None and file._writing is None:
-            return
+    await settled(file)
 
 
 # --- there and back
