@@ -61,11 +61,8 @@ def run(name: str, words: list[str]) -> int:
 
 
 def _remember(selector: str) -> None:
-    (last,), (_, rules) = _asked(("Remember", "s", [selector]), _LIST)
-    # One rule for each application, each put before the one that was made before it.
-    own = [rule["name"] for rule in rules if rule["origin"] == "service"]
-    added = own[: own.index(last) + 1] if last in own else [last]
-    for name in reversed(added):
+    ((names,),) = _asked(("Remember", "s", [selector]))
+    for name in names:
         print(printable(f"added {name}"))
 
 

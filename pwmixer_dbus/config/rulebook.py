@@ -7,7 +7,7 @@ it too. A file that cannot be used is left as it is, and the last good rules sta
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
@@ -243,13 +243,17 @@ class RuleBook:
         others = tuple(other for other in self._own if other is not rule)
         return self._write(placed(self._config, others, rule, position))
 
-    def put_first(self, rule: Rule, instead_of: Sequence[str] = ()) -> int:
-        """Put a rule before the others of the service, in place of those of some names. Return the new revision."""
+    def put_first(self, rules: Sequence[Rule], instead_of: Collection[str] = ()) -> int:
+        """Put rules of different names before the others of the service, in place of those of some names.
+
+        Return the new revision.
+        """
         self._check_file()
         others = tuple(other for other in self._own if other.name not in instead_of)
-        self._check_name(rule.name, others)
-        self._check_count(len(self._config) + len(others) + 1)
-        return self._write((replace(rule, origin="service"), *others))
+        for rule in rules:
+            self._check_name(rule.name, others)
+        self._check_count(len(self._config) + len(rules) + len(others))
+        return self._write((*(replace(rule, origin="service") for rule in rules), *others))
 
     def _named(self, name: str) -> Rule:
         self._check_file()

@@ -91,9 +91,9 @@ def test_a_rule_moves_to_a_place_of_all(file: Path, name: str, position: int, or
 
 def test_what_is_remembered_stands_first_and_in_place_of_what_was(file: Path) -> None:
     book = filled(file)
-    book.put_first(rule("d", volume=0.5), ["d"])
-    assert names(book) == "A B d c e"
-    assert book.rules[2].volume == 0.5
+    book.put_first([rule("f"), rule("d", volume=0.5)], ["d"])
+    assert names(book) == "A B f d c e"
+    assert book.rules[3].volume == 0.5
 
 
 # Writing and reading
@@ -283,7 +283,7 @@ def test_a_bad_file_that_cannot_be_kept_aside_is_not_replaced(file: Path) -> Non
     ("change", "shown"),
     [
         (lambda book: book.add(rule("x")), "A B mine x"),
-        (lambda book: book.put_first(rule("x")), "A B x mine"),
+        (lambda book: book.put_first([rule("x")]), "A B x mine"),
         (lambda book: book.remove("mine"), "A B"),
     ],
 )

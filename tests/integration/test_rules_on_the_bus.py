@@ -165,7 +165,7 @@ def test_an_explanation_names_every_rule_with_its_reason(service: Service) -> No
 def test_where_an_application_is_becomes_a_rule_which_the_next_one_replaces(service: Service) -> None:
     service.session.play("Radio", sink="headset")
     service.wait_for_stream("Radio", device="headset")
-    assert call(service, "Remember", "s", "app:radio") == "Remembered: Radio"
+    assert call(service, "Remember", "s", "app:radio") == ["Remembered: Radio"]
     (rule,) = call(service, "ListRules")[1]
     assert rule["match"] == {"app_id": ["name:radio"], "direction": ["playback"]}
     assert rule["to"] == ["headset"]

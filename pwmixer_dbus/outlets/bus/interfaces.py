@@ -377,7 +377,7 @@ RULES = Interface(
             returns=(("result", "s"),),
         ),
         Method(name="SuggestRules", returns=(("rules", "aa{sv}"),)),
-        Method(name="Remember", takes=(("target", "s"),), returns=(("name", "s"),)),
+        Method(name="Remember", takes=(("target", "s"),), returns=(("names", "as"),)),
     ),
     properties=(
         Property(name="Enabled", signature="b", key="rules_enabled", writable=True),

@@ -3,7 +3,7 @@
 Where rules are kept is not known here; what is refused raises before anything is changed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from json import dumps
 from typing import Any, Protocol
 
@@ -59,8 +59,8 @@ class Book(Protocol):
     def move(self, name: str, position: int) -> int:
         """Put a rule elsewhere."""
 
-    def put_first(self, rule: Rule, instead_of: Sequence[str]) -> int:
-        """Put a rule before the service's others, in place of some."""
+    def put_first(self, rules: Sequence[Rule], instead_of: Collection[str]) -> int:
+        """Put rules before the service's others, in place of some."""
 
 
 class RuleMethods:
@@ -106,18 +106,18 @@ class RuleMethods:
             rules[rule.conditions] = rule
         return list(rules.values())
 
-    def keep(self, rules: Iterable[Rule]) -> list[str]:
+    def keep(self, rules: Sequence[Rule]) -> list[str]:
         """Write rules that remember something, each in place of what was remembered before; return their names."""
-        names = []
+        about = {rule.conditions for rule in rules}
+        earlier = {r.name for r in self._book.rules if _is_remembered(r) and r.conditions in about}
+        taken = {r.name for r in self._book.rules} - earlier
+        named: list[Rule] = []
         for rule in rules:
-            earlier = [
-                r.name for r in self._book.rules if _is_remembered(r) and r.conditions == rule.conditions
-            ]
-            taken = {r.name for r in self._book.rules} - set(earlier)
-            named = renamed(rule, taken)
+            named.append(renamed(rule, taken))
+            taken.add(named[-1].name)
+        if named:
             self._book.put_first(named, earlier)
-            names.append(named.name)
-        return names
+        return [rule.name for rule in named]
 
     def _list(self) -> tuple[Any, ...]:
         return self._book.revision, [typed_plain(plain) for plain in self._book.list_plain()]
@@ -178,8 +178,7 @@ class RuleMethods:
                 raise InvalidArgumentError(
                     f"app:{app_id} is on several devices ({there}); name one of its streams."
                 )
-        names = self.keep(self.rules_for(moves))
-        return (names[0],)
+        return (self.keep(self.rules_for(moves)),)
 
     def _streams_to_remember(self, target: Target) -> list[Stream]:
         match target:
