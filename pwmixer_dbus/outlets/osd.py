@@ -1,7 +1,8 @@
 """Shows on the screen what has become of a volume: one desktop notification, which replaces the one before it.
 
-Shown is what a person has asked for, unless quietly, and what other programs do to the default devices. Never what
-the service does of its own accord, what an application does to itself, or what is there when it starts.
+Shown is what a person has asked for, unless quietly, also where it was so before, as at the end of the scale; and what other
+programs do to the default devices. Never what the service does of its own accord, what an application does to itself, or what
+is there when it starts.
 """
 
 import asyncio
@@ -9,13 +10,13 @@ import logging
 from typing import Protocol
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Origin, SetMuted, SetVolume
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.document import describe_app, describe_device
-from pwmixer_dbus.core.memory import Write
 from pwmixer_dbus.core.model import App, Device, Kind, Stream
 from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import OsdSettings
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.mixer import Mixer
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,12 @@ class OnScreenDisplay:
         self._shown_at = 0.0
         self._is_told = False
         self._leave = mixer.subscribe(self._on_change)
+        self._leave_requests = mixer.hear(self._on_request)
 
     def close(self) -> None:
         """Stop; a notice on the screen goes away by itself."""
         self._leave()
+        self._leave_requests()
         if self._showing is not None:
             self._showing.cancel()
 
@@ -81,6 +84,26 @@ class OnScreenDisplay:
             subject = self._subject(change, origin)
             if subject is not None:
                 self._latest = subject
+        self._show_soon()
+
+    def _on_request(self, plan: Plan, origin: Origin) -> None:
+        """Show what is as it was asked for: what has changed is told besides, and what has not yet will be."""
+        if origin.kind != "user" or origin.quiet:
+            return
+        found = {self._asked(command) for command in plan.commands}
+        if len(found) == 1:
+            self._latest = found.pop() or self._latest
+            self._show_soon()
+
+    def _asked(self, command: Command) -> Subject | None:
+        """Say what a command is to be shown of that is in force; None for nothing."""
+        if not isinstance(command, SetVolume | SetMuted):
+            return None
+        state = self._mixer.state
+        record = state.devices.get(command.key) or state.streams.get(command.key)
+        return _subject_of(record) if record is not None and _is_shown(command, record) else None
+
+    def _show_soon(self) -> None:
         if self._latest is not None and self._showing is None:
             self._showing = self._loop.create_task(self._show())
 
@@ -95,16 +118,16 @@ class OnScreenDisplay:
             return None
         if gain.level(before.channels) == gain.level(after.channels) and before.muted == after.muted:
             return None
-        if isinstance(after, Device):
-            return after.kind, after.index
-        return None if after.hidden else after.identity.app_id
+        return _subject_of(after)
 
     def _behind(self, record: Device | Stream) -> Origin:
         """Say who is behind a change by the server, which may show what was asked of it some time later."""
         writes = self._mixer.writes_of((record.kind, record.index))
         if not writes:
             return SERVER
-        late = (w for w in writes.values() if self._loop.time() - w.at < LATE and _is_shown(w, record))
+        late = (
+            w for w in writes.values() if self._loop.time() - w.at < LATE and _is_shown(w.command, record)
+        )
         return next((write.origin for write in late), SERVER)
 
     async def _show(self) -> None:
@@ -152,8 +175,14 @@ class OnScreenDisplay:
         )
 
 
-def _is_shown(write: Write, record: Device | Stream) -> bool:
-    match write.command:
+def _subject_of(record: Device | Stream) -> Subject | None:
+    if isinstance(record, Device):
+        return record.kind, record.index
+    return None if record.hidden else record.identity.app_id
+
+
+def _is_shown(command: SetVolume | SetMuted, record: Device | Stream) -> bool:
+    match command:
         case SetVolume(channels=channels):
             return gain.same(gain.level(channels), gain.level(record.channels))
         case SetMuted(muted=muted):

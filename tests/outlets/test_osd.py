@@ -13,6 +13,7 @@ from pwmixer_dbus.core.events import Disconnected, Seen
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import OsdSettings
+from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.outlets.osd import SPACING, Notice, OnScreenDisplay
 
 QUIET = replace(USER, quiet=True)
@@ -120,14 +121,74 @@ async def test_above_one_hundred_percent_the_bar_is_full(desk: Desk, screen: Scr
     assert [(n.text, n.percent) for n, _ in screen.shown] == [("120%", 100)]
 
 
+@on_a_screen
+async def test_a_key_is_answered_where_there_is_no_further_as_well(desk: Desk, screen: Screen) -> None:
+    desk.show(volume=1.0)
+    await asyncio.sleep(2 * SECONDS)
+    for _ in range(2):
+        desk.step(0.05)
+        desk.answer()
+        await asyncio.sleep(SPACING)
+    assert [(text, replaced) for text, (_, replaced) in zip(screen.texts, screen.shown, strict=True)] == [
+        ("100%", 0),
+        ("100%", 0),
+        ("100%", 42),
+    ]
+
+
+@on_a_screen
+async def test_so_is_one_that_mutes_what_is_muted(desk: Desk, screen: Screen) -> None:
+    desk.show(volume=0.5, muted=True)
+    await asyncio.sleep(SPACING)
+    desk.ask(SetMuted(key=SINK, muted=True))
+    desk.answer()
+    await asyncio.sleep(SPACING)
+    assert screen.texts == ["muted", "muted"]
+
+
+@on_a_screen
+async def test_what_has_changed_is_shown_once(desk: Desk, screen: Screen) -> None:
+    desk.set_volume(0.3)
+    desk.obey()
+    await asyncio.sleep(SECONDS)
+    desk.step(0.05)
+    desk.mixer.on_event(Seen(record=sink(volume=0.35)))
+    desk.answer()
+    await asyncio.sleep(SECONDS)
+    assert screen.texts == ["30%", "35%"]
+
+
+@on_a_screen
+async def test_what_is_not_in_force_yet_is_shown_when_it_is(desk: Desk, screen: Screen) -> None:
+    """As on a device that is suspended, which acknowledges and does nothing until it runs."""
+    desk.set_volume(0.3)
+    desk.answer()
+    await asyncio.sleep(1.0)
+    assert screen.shown == []
+    desk.show(volume=0.3)
+    await asyncio.sleep(SPACING)
+    assert screen.texts == ["30%"]
+
+
 # What never is
 
 
 @on_a_screen
-async def test_what_was_asked_for_quietly_is_not_shown(desk: Desk, screen: Screen) -> None:
-    desk.set_volume(0.3, QUIET)
-    desk.obey()
+async def test_of_several_that_are_so_already_none_is_shown(desk: Desk, screen: Screen) -> None:
+    commands = tuple(SetVolume(key=(Kind.SINK, index), channels=(0.5, 0.5)) for index in (1, 3))
+    desk.mixer.submit(Plan(commands=commands), USER, desk.answers.append)
+    desk.answer()
+    desk.answer()
     await asyncio.sleep(SPACING)
+    assert (screen.shown, desk.answers) == ([], [None])
+
+
+@on_a_screen
+async def test_what_was_asked_for_quietly_is_not_shown(desk: Desk, screen: Screen) -> None:
+    for _ in range(2):
+        desk.set_volume(0.3, QUIET)
+        desk.obey()
+        await asyncio.sleep(SPACING)
     assert screen.shown == []
 
 
@@ -246,8 +307,10 @@ def test_when_it_is_switched_off_nothing_is_left() -> None:
         desk.show(volume=0.1)
         await asyncio.sleep(0)
         osd.close()
-        desk.show(volume=0.2)
-        await asyncio.sleep(SPACING)
+        for _ in range(2):
+            desk.set_volume(0.2)
+            desk.obey()
+            await asyncio.sleep(SPACING)
         assert screen.texts == ["10%"]
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
