@@ -6,7 +6,13 @@ from itertools import chain
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
-from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
+from pwmixer_dbus.core.errors import (
+    AmbiguousError,
+    InvalidArgumentError,
+    MixerError,
+    NotConnectedError,
+    NotFoundError,
+)
 from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, is_name, only, resolve, selector_of
 from pwmixer_dbus.core.state import MixerState
@@ -19,6 +25,9 @@ Resolved = Callable[[str], Sequence[Target]]
 """Finds what a selector means; raises MixerError."""
 
 DEVICES = (Kind.SINK, Kind.SOURCE)
+
+_NAMED = 5  # of those that a refusal names
+_TITLE = 40
 
 _AsOne = tuple[App | Group, str, float | bool]
 
@@ -53,7 +62,7 @@ def one_called(state: MixerState, called: str, resolved: Resolved, kinds: Sequen
     if not found:
         there = [selector_of(d) for d in state.devices.values() if d.kind in kinds and not d.is_monitor]
         there += [selector_of(card) for card in state.cards.values() if Kind.CARD in kinds]
-        hint = f" There is {clean(', '.join(there[:5]))}." if there else ""
+        hint = f" There is {clean(', '.join(there[:_NAMED]))}." if there else ""
         error = NotFoundError(f"No {' and no '.join(kinds)} is called “{clean(called)}” now.{hint}")
         raise missing(state, error)
     exact = [target for target in found if isinstance(target, Device | Card) and target.name == called]
@@ -93,7 +102,7 @@ def _streams_of(state: MixerState, target: Target) -> Iterable[Stream]:
     return ()
 
 
-def stream_of(state: MixerState, selector: str, targets: Iterable[Target]) -> Stream:
+def stream_to_explain(state: MixerState, selector: str, targets: Iterable[Target]) -> Stream:
     """Return the one stream that a selector's targets are or have.
 
     Raises InvalidArgumentError for what has no streams by its nature, NotFoundError where nothing plays or records now, and
@@ -106,7 +115,19 @@ def stream_of(state: MixerState, selector: str, targets: Iterable[Target]) -> St
         streams.update(((s.kind, s.index), s) for s in _streams_of(state, target))
     if not streams:
         raise NotFoundError(f"“{clean(selector)}” has no stream now.")
-    return only(selector, tuple(streams.values()))
+    one, *others = streams.values()
+    if others:
+        named = ", ".join(_with_what_it_plays(stream) for stream in (one, *others)[:_NAMED])
+        more = f" and {len(streams) - _NAMED} more" if len(streams) > _NAMED else ""
+        raise AmbiguousError(
+            f"“{clean(selector)}” has {len(streams)} streams, and one is explained at a time: {clean(named)}{more}."
+        )
+    return one
+
+
+def _with_what_it_plays(stream: Stream) -> str:
+    what = dict.fromkeys(filter(None, (stream.identity.name, clean(stream.media_name, _TITLE))))
+    return f"{selector_of(stream)} ({': '.join(what)})"
 
 
 def moves(

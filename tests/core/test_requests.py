@@ -56,7 +56,7 @@ def two_headsets() -> MixerState:
 
 
 def stream(state: MixerState, selector: str) -> Stream:
-    return requests.stream_of(state, selector, resolved(state, selector))
+    return requests.stream_to_explain(state, selector, resolved(state, selector))
 
 
 def test_what_is_not_there_is_told_with_the_reason_that_there_is_no_server() -> None:
@@ -142,14 +142,20 @@ def test_one_stream_is_named_by_whatever_has_no_other() -> None:
     assert stream(alone, "app:*").index == stream(alone, "stream:*").index == 10
 
 
-def test_of_several_streams_each_is_named() -> None:
-    state = world()
-    for selector in (MUSIC, "app:*", "stream:*"):
+def test_one_of_several_streams_has_to_be_chosen_by_what_each_plays() -> None:
+    state = state_of(
+        sink(), playback(10, media_name="A song"), playback(11), playback(12, media_name="Music"), capture()
+    )
+    for selector in ("app:music", "app:*", "stream:*"):
         with pytest.raises(AmbiguousError) as caught:
             stream(state, selector)
         assert str(caught.value) == (
-            f"“{selector}” fits several: stream:1, stream:2, stream:3. Only one can be meant here: name it."
+            f"“{selector}” has 4 streams, and one is explained at a time: "
+            "stream:1 (Music: A song), stream:2 (Music), stream:3 (Music), stream:4 (Music)."
         )
+    many = state_of(sink(), *(playback(10 + i) for i in range(8)))
+    with pytest.raises(AmbiguousError, match=r"stream:5 \(Music\) and 3 more\.$"):
+        stream(many, "app:*")
 
 
 def test_what_has_no_stream_says_whether_it_may_have_one() -> None:

@@ -336,7 +336,7 @@ class Methods:
         from json import dumps  # noqa: PLC0415 - likewise
 
         (selector,) = call.arguments
-        stream = requests.stream_of(self._mixer.state, selector, self._resolved(selector))
+        stream = requests.stream_to_explain(self._mixer.state, selector, self._resolved(selector))
         explained: dict[str, object] = {**document.explain_stream(self._mixer.state, stream)}
         explained |= self.rules.explained(stream)
         call.reply(dumps(explained, ensure_ascii=False))
