@@ -171,7 +171,7 @@ _ALL = (
         ("apps|groups|streams|sinks|sources|cards",),
         "list what there is of a kind",
         module="show",
-        text="One line for each, with the selector first.",
+        text="One line for each, with the selector first. Where there is none, standard error says so, and the output is empty.",
         options=(
             Option(("-a", "--all"), "", "list monitors of outputs and what rules hide, too"),
             _FORMAT,

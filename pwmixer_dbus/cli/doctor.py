@@ -14,6 +14,7 @@ from pathlib import Path
 from pwmixer_dbus import __version__
 from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, printable, systemd, wire
 from pwmixer_dbus.cli.files import UNITS, packaged, program_of, system_scope, user_scope
+from pwmixer_dbus.cli.show import document
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
 
@@ -41,6 +42,8 @@ class Facts:
     version: str = ""
     connected: bool = False
     server: str = ""
+    outputs: int = 0
+    cards: int = 0
     config_error: str = ""
     state_error: str = ""
     pulse_server: str = ""
@@ -154,7 +157,7 @@ def _of_server(facts: Facts) -> Iterator[str]:
             "the oldest with which this is tested."
         )
     elif facts.connected:
-        return
+        yield from _of_outputs(facts)
     elif facts.pulse_server:
         yield f"PULSE_SERVER is {facts.pulse_server}, and no sound server answers the service there."
     elif facts.sockets.get(_PIPEWIRE) and not facts.sockets.get(_PULSE):
@@ -174,6 +177,23 @@ def _of_server(facts: Facts) -> Iterator[str]:
         yield "PipeWire does not run: 'systemctl --user start pipewire.socket pipewire-pulse.socket'."
     else:
         yield "PipeWire does not run: start 'pipewire' and 'pipewire-pulse'."
+
+
+def _of_outputs(facts: Facts) -> Iterator[str]:
+    if facts.outputs:
+        return
+    if facts.cards:
+        yield (
+            "There is no output device: 'pwmixerctl list cards' shows whether the profile of a card is off, "
+            "and 'pwmixerctl profile CARD PROFILE' chooses another."
+        )
+    else:
+        finder = (
+            "'systemctl --user restart wireplumber' starts what finds them"
+            if facts.unit
+            else "see whether 'wireplumber' runs, which finds them"
+        )
+        yield f"There is no output device, and no card: {finder}."
 
 
 def collect() -> Facts:
@@ -220,10 +240,13 @@ def wanted_socket() -> str:
 def _ask(*, auto_start: bool) -> Mapping[str, object]:
     with wire.Connection(auto_start=auto_start) as bus:
         try:
+            whole = document(bus)
             found = {
                 "version": str(bus.get("Version")),
                 "connected": bool(bus.get("Connected")),
                 "server": str(bus.get("ServerName")),
+                "outputs": len(whole["sinks"]),
+                "cards": len(whole["cards"]),
                 "config_error": str(bus.get("ConfigError")),
                 "state_error": str(bus.get("StateError")),
             }

@@ -14,6 +14,16 @@ from pwmixer_dbus.cli.template import Record
 
 Document = dict[str, Any]
 
+NOTHING = {
+    "apps": "No application plays or records.",
+    "groups": "There is no group; rules put streams into groups.",
+    "streams": "Nothing plays or records.",
+    "sinks": "There is no output device.",
+    "sources": "There is no input device.",
+    "cards": "There is no card.",
+}
+"""What is said in place of an empty list."""
+
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _CODES = {"heading": "1", "good": "32", "loud": "31", "muted": "33", "dim": "2"}
 _NARROW = 72
@@ -54,13 +64,9 @@ def status(document: Document, terminal: Terminal, *, everything: bool = False) 
     """Draw the whole state: outputs, inputs, applications with their streams; with `everything` what lists leave out."""
     sources = [source for source in document["sources"] if everything or not source["monitor"]]
     sections = (
-        ("Outputs", [_device_row(sink) for sink in document["sinks"]], "There is no output device."),
-        ("Inputs", [_device_row(source) for source in sources], "There is no input device."),
-        (
-            "Applications",
-            list(_app_rows(document, everything=everything)),
-            "No application plays or records.",
-        ),
+        ("Outputs", [_device_row(sink) for sink in document["sinks"]], NOTHING["sinks"]),
+        ("Inputs", [_device_row(source) for source in sources], NOTHING["sources"]),
+        ("Applications", list(_app_rows(document, everything=everything)), NOTHING["apps"]),
     )
     rows = [row for _, rows, _ in sections for row in rows]
     layout = _Layout.fit(rows, terminal)

@@ -6,7 +6,7 @@ from typing import Any
 from pwmixer_dbus.cli import printable
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.paths import selector_of
-from pwmixer_dbus.cli.render import Terminal, table
+from pwmixer_dbus.cli.render import NOTHING, Terminal, table
 from pwmixer_dbus.cli.wire import PATH
 
 Plain = Mapping[str, Any]
@@ -93,7 +93,7 @@ def forecast(
 ) -> str:
     """Write what TestRules says: for each stream, where it is, which rule catches it, and where that sends it."""
     if not results:
-        return "Nothing plays or records."
+        return NOTHING["streams"]
     streams = {f"{PATH}/streams/{stream['number']}": stream for stream in state["streams"]}
     devices = {
         device["name"]: device["description"] or device["name"]

@@ -114,16 +114,28 @@ def explanation(found: Record) -> str:
 
 
 def _list(options: dict[str, str], kind: str) -> None:
-    found = [r for r in _whole()[kind] if "--all" in options or not (r.get("monitor") or r.get("hidden"))]
+    whole = _whole()
+    found = [r for r in whole[kind] if "--all" in options or not (r.get("monitor") or r.get("hidden"))]
     if "--json" in options:
         print_json(found)
+    elif not found:
+        # Whoever reads the lines of the output would take it for one of them.
+        print(_nothing(whole, kind), file=sys.stderr)
     elif "--format" in options:
         for record in found:
             print(fill(options["--format"], record))
-    elif found:
+    else:
         from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
         print(table([_cells(kind, record) for record in found], screen()))
+
+
+def _nothing(whole: Document, kind: str) -> str:
+    from pwmixer_dbus.cli.render import NOTHING  # noqa: PLC0415
+
+    if not whole["connected"]:
+        return "There is no sound server at the moment."
+    return f"{NOTHING[kind]} --all lists what is left out." if whole[kind] else NOTHING[kind]
 
 
 def _cells(kind: str, record: Record) -> list[str]:

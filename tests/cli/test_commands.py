@@ -8,10 +8,10 @@ import sys
 
 import pytest
 from cli_rig import Ctl, FakeService
-from documents import EXPLANATION
+from documents import DOCUMENT, EXPLANATION
 
 from pwmixer_dbus import cli
-from pwmixer_dbus.cli import UsageError, printable
+from pwmixer_dbus.cli import UsageError, printable, wire
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.hot import parse_amount, parse_change
 from pwmixer_dbus.cli.render import cells
@@ -173,6 +173,36 @@ def test_json_is_json(ctl: Ctl) -> None:
     assert json.loads(ctl("get", "--json").stdout)[0]["selector"] == "sink:speakers"
     assert json.loads(ctl("explain", "stream:5", "--json").stdout)["moved_by"] == "pactl"
     assert "\x1b" not in ctl("describe").stdout
+
+
+@pytest.mark.usefixtures("fake_service")
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("apps", "No application plays or records."),
+        ("groups", "There is no group; rules put streams into groups."),
+        ("streams", "Nothing plays or records. --all lists what is left out."),
+        ("sinks", "There is no output device."),
+        ("sources", "There is no input device. --all lists what is left out."),
+        ("cards", "There is no card."),
+    ],
+)
+def test_where_there_is_nothing_to_list_that_is_said_beside_the_output(
+    ctl: Ctl, monkeypatch: pytest.MonkeyPatch, bus_address: str, kind: str, told: str
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus_address)
+    left_out = {
+        "sources": [{**DOCUMENT["sources"][0], "monitor": True}],
+        "streams": [{**DOCUMENT["streams"][0], "hidden": True}],
+    }
+    wire.call("Become", "s", json.dumps({key: [] for key in ("sinks", "apps", "groups", "cards")} | left_out))
+    for words in (["list", kind], ["list", kind, "--format", "{name}"]):
+        result = ctl(*words)
+        assert (result.stdout, result.stderr, result.returncode) == ("", f"{told}\n", 0)
+    result = ctl("list", kind, "--json")
+    assert (json.loads(result.stdout), result.stderr) == ([], "")
+    wire.call("Become", "s", json.dumps({"connected": False}))
+    assert ctl("list", kind).stderr == "There is no sound server at the moment.\n"
 
 
 @pytest.mark.usefixtures("fake_service")

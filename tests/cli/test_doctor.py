@@ -19,6 +19,8 @@ WELL = Facts(
     version=__version__,
     connected=True,
     server="PulseAudio (on PipeWire 1.4.2)",
+    outputs=2,
+    cards=1,
     sockets={SOCKET: True, "pipewire-0": True, "pulse/native": True},
     wanted_socket=SOCKET,
 )
@@ -38,6 +40,7 @@ def test_without_systemd_all_can_be_well_too() -> None:
         ({"version": "0.0.1"}, "'pwmixer-dbus --replace' starts the one that is installed."),
         ({"connected": False, "sockets": {SOCKET: True}}, "start 'pipewire' and 'pipewire-pulse'."),
         ({"connected": False, "sockets": {SOCKET: True, "pipewire-0": True}}, "start 'pipewire-pulse'."),
+        ({"outputs": 0, "cards": 0}, "see whether 'wireplumber' runs"),
         ({"connected": False}, "end 'pipewire-pulse' and start it again, and see"),
         ({"sockets": {}}, "what the service has printed says why"),
     ],
@@ -71,6 +74,12 @@ def test_without_systemd_no_advice_is_about_it(wrong: dict[str, object], advice:
         ({"connected": False, "sockets": {SOCKET: True, "pipewire-0": True}}, "pipewire-pulse does not"),
         ({"connected": False}, "A sound server answers, but not to the service"),
         ({"connected": False, "pulse_server": "tcp:nas"}, "PULSE_SERVER is tcp:nas"),
+        ({"connected": False, "outputs": 0, "sockets": {SOCKET: True}}, "PipeWire does not run"),
+        ({"outputs": 0}, "There is no output device: 'pwmixerctl list cards' shows whether"),
+        (
+            {"outputs": 0, "cards": 0},
+            "There is no output device, and no card: 'systemctl --user restart wireplumber'",
+        ),
         ({"config_error": "/x/config.toml:3: volume.max: too large"}, "/x/config.toml:3: volume.max"),
         ({"state_error": "/x/state.json cannot be written"}, "/x/state.json cannot be written"),
         (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cli_rig import first_line, running
 from service import Service
-from session import PATIENCE
+from session import PATIENCE, Session
 from waybar_process import NUMBER, waybar
 
 Record = dict[str, Any]
@@ -143,3 +143,17 @@ def test_a_waybar_is_told_by_a_signal_while_the_configuration_asks_for_it(
         said(playing, "reload")
         said(playing, "set", "60%")
         assert bar.asked() == "asked"
+
+
+def test_the_doctor_tells_of_a_machine_without_any_output(bare_session: Session) -> None:
+    service = Service(bare_session).start()
+    try:
+        told = ctl(service, "doctor")
+        assert (told.returncode, told.stderr) == (1, "")
+        assert told.stdout.startswith("! There is no output device, and no card: ")
+        assert ctl(service, "list", "sinks").stderr == "There is no output device.\n"
+        bare_session.add_null_sink("speakers", "Speakers")
+        service.session.wait_for(lambda: service.describe()["sinks"], "the output")
+        assert said(service, "doctor") == "Nothing is wrong."
+    finally:
+        service.stop()
