@@ -121,7 +121,7 @@ def _put(now: Mapping[Path, str], ours: Installed, step: _Steps) -> None:
         else:
             step.hinder(f"{path} is not as we have written it, and stays; move it away and install again")
     if unchanged:
-        print(f"{unchanged} of {len(now)} files are as they should be.")
+        print(f"Files that are as they should be: {unchanged} of {len(now)}.")
 
 
 def _start(scope: Scope, step: _Steps) -> None:

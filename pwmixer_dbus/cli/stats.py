@@ -87,7 +87,8 @@ def _go_on(events: list[Document], wanted: int | None, *, as_json: bool) -> int 
     if not new:
         return wanted
     if wanted is not None and new[0]["number"] > wanted:
-        print(f"{new[0]['number'] - wanted} events are missing", file=sys.stderr)
+        missing = new[0]["number"] - wanted
+        print("1 event is missing" if missing == 1 else f"{missing} events are missing", file=sys.stderr)
     _print(new, as_json=as_json)
     return int(new[-1]["number"]) + 1
 

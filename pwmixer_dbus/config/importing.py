@@ -193,7 +193,7 @@ def _entries(text: str, left_out: list[LeftOut]) -> Iterator[_Entry]:
             )
     if devices:
         why = "the session manager restores these itself"
-        left_out.append(LeftOut(what=f"{devices} devices or other nodes", why=why))
+        left_out.append(LeftOut(what=f"devices and other nodes ({devices})", why=why))
 
 
 def _tables(text: str, left_out: list[LeftOut]) -> Mapping[str, Mapping[str, object]]:
@@ -213,7 +213,7 @@ def _tables(text: str, left_out: list[LeftOut]) -> Mapping[str, Mapping[str, obj
         else:
             damaged += 1
     if damaged:
-        left_out.append(LeftOut(what=f"{damaged} lines", why="they are not as WirePlumber writes them"))
+        left_out.append(LeftOut(what=f"damaged lines ({damaged})", why="not as WirePlumber writes them"))
     return tables
 
 

@@ -264,7 +264,7 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
             for line, problem in sorted(placed, key=lambda pair: pair[0] or 0)
         ]
         if error.error_count() > len(found):
-            lines.append(problem_line(path, f"and {error.error_count() - len(found)} more problems"))
+            lines.append(problem_line(path, f"and {error.error_count() - len(found)} more"))
         raise ConfigError("\n".join(lines)) from error
 
 

@@ -324,5 +324,5 @@ def _told(path: Path, text: str, told: Sequence[tuple[KeyPath, str]]) -> str:
         for line, (key, sentence) in zip(lines_of(text, [key for key, _ in shown]), shown, strict=True)
     ]
     if len(told) > len(shown):
-        lines.append(problem_line(path, f"and {len(told) - len(shown)} more problems"))
+        lines.append(problem_line(path, f"and {len(told) - len(shown)} more"))
     return "\n".join(lines)

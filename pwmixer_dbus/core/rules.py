@@ -227,7 +227,7 @@ def rule_from_plain(plain: Mapping[str, object]) -> Rule:
     if rule is None:
         told = [f"{_path_text(problem.path)}: {problem.sentence}" for problem in problems[:PROBLEM_LIMIT]]
         if len(problems) > PROBLEM_LIMIT:
-            told.append(f"and {len(problems) - PROBLEM_LIMIT} more problems")
+            told.append(f"and {len(problems) - PROBLEM_LIMIT} more")
         text = "; ".join(told)
         raise InvalidArgumentError(f"{clean(text, len(text))}.")
     return rule

@@ -7,6 +7,7 @@ import pytest
 
 from pwmixer_dbus.cli.figures import duration, event_line, plots, summary, top
 from pwmixer_dbus.cli.render import Terminal, cells
+from pwmixer_dbus.cli.stats import _go_on
 
 HOSTILE = "Fire\x1b[31mfox\u202e"
 
@@ -196,3 +197,14 @@ def test_an_event_is_one_line_for_a_person() -> None:
     assert event_line(event).split()[1:] == ["reply", "6.7", "ms", "SetVolume"]
     hostile = {**event, "took": 0.0, "object": HOSTILE, "detail": ""}
     assert event_line(hostile).split()[1:] == ["reply", "Fire[31mfox"]
+
+
+@pytest.mark.parametrize(
+    ("first", "told"), [(7, ""), (8, "1 event is missing\n"), (9, "2 events are missing\n")]
+)
+def test_events_that_were_not_sent_are_counted(
+    first: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {"number": first, "time": 0.0, "what": "reply", "took": 0.0, "object": "", "detail": ""}
+    assert _go_on([event], 7, as_json=False) == first + 1
+    assert capsys.readouterr().err == told

@@ -200,7 +200,7 @@ def test_all_problems_are_told_in_the_order_of_the_file(file: Path) -> None:
 def test_no_more_than_twenty_problems_are_told(file: Path) -> None:
     problems = problems_of(file, "".join(f"k{number} = 1\n" for number in range(5000)))
     assert len(problems) == 21
-    assert problems[-1] == "config.toml: and 4980 more problems"
+    assert problems[-1] == "config.toml: and 4980 more"
 
 
 # --- what is not TOML
