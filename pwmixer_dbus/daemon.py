@@ -290,6 +290,7 @@ class Daemon:
         quickening = asyncio.create_task(niceness.take(self._configuration.settings.nice))
         left = asyncio.create_task(self._connection.wait_closed())
         stopped = asyncio.create_task(self._stopping.wait())
+        stopped.add_done_callback(lambda _: self._service.heir.wait_no_longer())
         is_replaced = await self._until_replaced(answering, following, left, stopped)
         status = EXIT_OK
         if not is_replaced and not stopped.done():
@@ -324,7 +325,7 @@ class Daemon:
         self._connection.close()
 
     async def _until_replaced(self, answering: "asyncio.Task[None]", *ends: "asyncio.Task[Any]") -> bool:
-        """Return True when another instance has taken over, or False when one of the ends has come or nobody can be answered."""
+        """Return True when another instance has taken over, or is about to and we are to end; False when another end has come."""
         while True:
             replaced = asyncio.create_task(self._replaced.wait())
             waiting = () if answering.done() else (answering,)
@@ -334,7 +335,10 @@ class Daemon:
                 if any(end.done() for end in ends) or answering.exception() is not None:
                     return False
                 continue
-            await asyncio.wait((answering,))  # there is nothing to hand over before
+            # There is nothing to hand over before.
+            await asyncio.wait((answering, *ends), return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                return False
             if await self._hand_over():
                 return True
 
@@ -405,7 +409,10 @@ class Daemon:
 
         self._mixer.sleep()
         following = asyncio.create_task(self._server.run())
-        await _at_most(FIRST_LOOK_BESIDE, self._server.has_looked.wait())
+        waiting = [asyncio.create_task(each.wait()) for each in (self._server.has_looked, self._stopping)]
+        await asyncio.wait(waiting, timeout=FIRST_LOOK_BESIDE, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
         log.info("%s", sandbox.describe(Path.home()))
         settle(asyncio.get_running_loop().call_soon)
         await asyncio.sleep(0)  # all of it, before anybody waits for us
@@ -436,7 +443,10 @@ class Daemon:
         asyncio.get_running_loop().call_later(SETTLED, write_bundle)
 
     async def _hand_over(self) -> bool:
-        """Leave all to the instance that has taken the name; False where that has died, and the name is ours again."""
+        """Leave all to the instance that has taken the name; False where that has died, and the name is ours again.
+
+        Whoever is told to end meanwhile waits no longer for it.
+        """
         from pwmixer_dbus import succession  # noqa: PLC0415 - once in the life of a service
 
         left: list[Succession] = []
@@ -447,7 +457,11 @@ class Daemon:
 
         heir = self._service.heir
         is_taken = await succession.handed_over(self._connection, heir, leave)
-        if is_taken or not await self._connection.own_again(BUS_NAME):
+        if self._stopping.is_set() and not left:
+            if self._remembers:  # nobody has asked us for it
+                self._state.schedule(self._keeper.memory)
+            return True
+        if is_taken or self._stopping.is_set() or not await self._connection.own_again(BUS_NAME):
             if left:
                 self._service.pass_calls_on()
             self._remembers = False  # from now on the file is the other's

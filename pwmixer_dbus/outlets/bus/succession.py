@@ -45,6 +45,11 @@ class Heir:
         self._forget()
         self._calls, self.name = None, ""
 
+    def wait_no_longer(self) -> None:
+        """Have `hears` say at once that there is nothing more to hear; for who is told to end."""
+        if self._calls is not None:
+            self._calls.put_nowait(None)
+
     def on_call(self, call: Message) -> None:
         """Take a call of the interface."""
         if self._calls is None:
@@ -53,7 +58,7 @@ class Heir:
             self._calls.put_nowait(call)
 
     async def hears(self, member: str, longest: float) -> Message | None:
-        """Wait for a call; return None when nobody owns the name any more. Raises TimeoutError."""
+        """Wait for a call; return None when nobody owns the name any more, or nobody is waited for. Raises TimeoutError."""
         async with asyncio.timeout(longest):
             while self._calls is not None and (call := await self._calls.get()) is not None:
                 if call.member == member:
