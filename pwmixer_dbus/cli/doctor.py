@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pwmixer_dbus import __version__
-from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, printable, systemd, wire
+from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, systemd, wire
 from pwmixer_dbus.cli.files import UNITS, packaged, program_of, system_scope, user_scope
-from pwmixer_dbus.cli.show import document
+from pwmixer_dbus.cli.render import sentence
+from pwmixer_dbus.cli.show import document, screen
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, load
 
@@ -54,13 +55,13 @@ class Facts:
 
 def run(name: str) -> int:
     """Print what is found; 0 where nothing is wrong, else 1."""
-    facts = collect()
+    facts, terminal = collect(), screen()
     if name == "status":
         for label, value in lines(facts):
-            print(f"{label + ':':14} {printable(value)}")
+            print(sentence(f"{label + ':':14} {value}", terminal, " " * 15))
     problems = list(diagnose(facts))
     for problem in problems:
-        print(f"! {printable(problem)}")
+        print(sentence(f"! {problem}", terminal, "  "))
     if not problems and name == "doctor":
         print("Nothing is wrong.")
     return REFUSED if problems else DONE

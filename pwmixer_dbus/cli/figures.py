@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Any
 
 from pwmixer_dbus.cli import printable
-from pwmixer_dbus.cli.render import Terminal, bar, cells, pad, shorten, table
+from pwmixer_dbus.cli.render import Terminal, bar, cells, pad, shorten, table, wrapped
 
 Document = dict[str, Any]
 
@@ -15,7 +15,8 @@ _COSTS = ("seconds", "notices", "fetches", "commands", "calls")
 _HEADS = ("share", "notices", "looks", "commands", "calls")
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _LEAST_NAME = 12
-_WIDE_DELAYS = 62
+_DELAYS = ((0, 1, 2, 3, 4, 5), (0, 1, 2, 4), (0, 2, 4), (0, 4))
+"""The columns of the delays, for ever narrower terminals."""
 _TWO_DIGITS = 9.95
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 
@@ -35,14 +36,17 @@ def summary(measured: Document, terminal: Terminal) -> str:
     queues = [(words(name), str(q["now"]), str(q["peak"])) for name, q in measured["queues"].items()]
     caches = [f"{words(name)} {c['rate']:.0%} hits" for name, c in measured["caches"].items()]
     clients = [f"{words(name)} {count}" for name, count in measured["clients"].items()]
-    columns = range(len(heads)) if terminal.width >= _WIDE_DELAYS else (0, 1, 2, 4)
-    shown = [tuple(line[i] for i in columns) for line in (heads, *delays)]
+    tables = [[tuple(line[i] for i in columns) for line in (heads, *delays)] for columns in _DELAYS]
+    shown = next((rows for rows in tables if _width(rows) <= terminal.width), tables[-1])
     parts = (
-        _usage_line(measured),
+        wrapped(_usage_line(measured), terminal.width),
         _headed("Delays", shown, terminal),
         _headed("How often", _folded(counters, terminal.width), terminal),
         _headed("What waits", [("", "now", "at most"), *queues], terminal),
-        f"Caches: {', '.join(caches)}\nClients: {', '.join(clients)}",
+        "\n".join(
+            wrapped(line, terminal.width, "  ")
+            for line in (f"Caches: {', '.join(caches)}", f"Clients: {', '.join(clients)}")
+        ),
     )
     return "\n\n".join(parts)
 
@@ -61,7 +65,7 @@ def _plot(name: str, histogram: Document, terminal: Terminal) -> str:
     most = max(count for _, count in histogram["buckets"])
     up_to = "≤" if terminal.unicode else "<="
     room = max(10, terminal.width - 24)
-    lines = [terminal.paint(title, "heading")]
+    lines = [terminal.paint(wrapped(title, terminal.width, "  "), "heading")]
     for bound, count in _with_gaps(histogram["buckets"]):
         label = f"> {duration(10.0)}" if bound is None else f"{up_to} {duration(bound)}"
         drawn = bar(count / most, room, unicode=terminal.unicode).rstrip("·-")
@@ -276,6 +280,11 @@ def _headed(title: str, rows: list[tuple[str, ...]], terminal: Terminal) -> str:
         for column, w, left in zip(columns, widths, is_left, strict=True)
     ]
     return f"{terminal.paint(title, 'heading')}\n{table(list(zip(*aligned, strict=True)))}"
+
+
+def _width(rows: list[tuple[str, ...]]) -> int:
+    """Say how wide `_headed` draws rows."""
+    return sum(2 + max(map(cells, column)) for column in zip(*rows, strict=True))
 
 
 def _folded(rows: list[tuple[str, str]], width: int) -> list[tuple[str, ...]]:

@@ -29,6 +29,9 @@ _CODES = {"heading": "1", "good": "32", "loud": "31", "muted": "33", "dim": "2"}
 _NARROW = 72
 _LONGEST_NAME = 40
 _SHORTEST_NAME = 12
+_SHORTEST_TEXT = 20  # of words that are broken between them
+_SHORTEST_NOTE = 7
+_SHORTEST_BAR = 4
 _LOUD = 1.0005
 _PERCENT = 4  # cells, as in 150%
 
@@ -70,27 +73,81 @@ def status(document: Document, terminal: Terminal, *, everything: bool = False) 
     )
     rows = [row for _, rows, _ in sections for row in rows]
     layout = _Layout.fit(rows, terminal)
-    lines = [_server_line(document)]
+    lines = [sentence(_server_line(document), terminal)]
     for title, section, nothing in sections:
         lines += ["", terminal.paint(title, "heading")]
         lines += [layout.draw(row) for row in section] or [f"  {nothing}"]
     return "\n".join(lines)
 
 
-def table(rows: Sequence[Sequence[str]], terminal: Terminal | None = None) -> str:
-    """Align rows of cells into columns, two cells apart; cut the widest to keep within a terminal, the first one last."""
-    widths = [max(cells(cell) for cell in column) for column in zip(*rows, strict=True)]
-    if terminal is not None:
-        over = sum(widths) + 2 * (len(widths) - 1) - terminal.width
-        for first in (1, 0):
-            while over > 0 and (widest := max(widths[first:])) > _SHORTEST_NAME:
-                widths[widths.index(widest, first)] -= 1
-                over -= 1
-        rows = [
-            [shorten(c, w, unicode=terminal.unicode) for c, w in zip(row, widths, strict=True)]
-            for row in rows
-        ]
-    return "\n".join("  ".join(pad(c, w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+def table(
+    rows: Sequence[Sequence[str]],
+    terminal: Terminal | None = None,
+    *,
+    heads: Sequence[str] = (),
+    is_whole: bool = False,
+) -> str:
+    """Align rows of cells into columns under their heads, two cells apart.
+
+    To keep within a terminal, the widest columns are cut, the first one last; where all is wanted whole, the last one is
+    broken between words. Where that is not enough, each row takes several lines: its first two cells, and below them each of
+    the others; without heads.
+    """
+    lines = [heads, *rows] if heads else rows
+    widths = [max(cells(cell) for cell in column) for column in zip(*lines, strict=True)]
+    over = 0 if terminal is None else sum(widths) + 2 * (len(widths) - 1) - terminal.width
+    if terminal is None or over <= 0:
+        return _aligned(lines, widths)
+    if is_whole and widths[-1] - over >= _SHORTEST_TEXT:
+        margin = " " * (sum(widths[:-1]) + 2 * (len(widths) - 1))
+        return "\n".join(
+            wrapped(line, terminal.width, margin) for line in _aligned(lines, widths).split("\n")
+        )
+    for first in () if is_whole else (1, 0):
+        while over > 0 and (widest := max(widths[first:])) > _SHORTEST_NAME:
+            widths[widths.index(widest, first)] -= 1
+            over -= 1
+    if over > 0:
+        return "\n".join(_below_each_other(row, terminal.width) for row in rows)
+    cut = [
+        [shorten(c, w, unicode=terminal.unicode) for c, w in zip(line, widths, strict=True)] for line in lines
+    ]
+    return _aligned(cut, widths)
+
+
+def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    return "\n".join(
+        "  ".join(pad(c, w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _below_each_other(row: Sequence[str], width: int) -> str:
+    margin = " " * (len(row[0]) - len(row[0].lstrip()) + 2)
+    parts = [f"{row[0]}  {row[1]}", *(margin + cell for cell in row[2:] if cell)]
+    return "\n".join(wrapped(part, width, margin) for part in parts)
+
+
+def sentence(text: str, terminal: Terminal | None, margin: str = "") -> str:
+    """Write what may be anybody's words so that a terminal can show them, broken as `wrapped` does."""
+    return printable(text) if terminal is None else wrapped(printable(text), terminal.width, margin)
+
+
+def wrapped(text: str, width: int, margin: str = "") -> str:
+    """Break text between words into lines of at most `width` cells, all but the first behind a margin.
+
+    A word alone may be longer: what is to be typed or copied stays whole.
+    """
+    lines: list[str] = []
+    line, *words = text.split(" ")
+    for word in words:
+        if line.strip() and cells(f"{line} {word}") > width:
+            lines.append(line.rstrip())
+            line = margin + word
+        elif lines and not line.strip():
+            line = margin + word
+        else:
+            line += f" {word}"
+    return "\n".join([*lines, line])
 
 
 def bar(volume: float, width: int, *, unicode: bool) -> str:
@@ -146,12 +203,22 @@ class _Layout:
 
     @classmethod
     def fit(cls, rows: Sequence[Row], terminal: Terminal) -> "_Layout":
-        """Give the bar what is wide enough to read, the selector what is left, and cut names before either."""
+        """Give the bar what is wide enough to read, the selector what is left, and cut names before either.
+
+        Where that is too much, the bar goes before what notes say, and those before names.
+        """
         longest = max((cells(row.name) + 2 * row.depth for row in rows), default=0)
-        bar_width = 10 if terminal.width < _NARROW else 20
-        room = terminal.width - 2 - 2 - bar_width - 1 - _PERCENT
+        shortest = min(longest, _SHORTEST_NAME)
         notes = max((cells(", ".join(row.notes)) for row in rows), default=0)
-        notes = max(min(notes, room - 2 - min(longest, _SHORTEST_NAME)), 0)
+        least = min(notes, _SHORTEST_NOTE)
+        room = terminal.width - 2 - 2 - _PERCENT
+        bar_width = min(
+            10 if terminal.width < _NARROW else 20, room - 1 - shortest - (least + 2 if notes else 0)
+        )
+        bar_width = bar_width if bar_width >= _SHORTEST_BAR else 0
+        room -= bar_width + 1 if bar_width else 0
+        notes = min(notes, room - 2 - shortest)
+        notes = notes if notes >= least else 0
         room -= notes + 2 if notes else 0
         selector = max((cells(row.selector) + 2 for row in rows), default=0)
         fits = terminal.width >= _NARROW and room - selector >= min(longest, _SHORTEST_NAME * 2)
@@ -169,10 +236,20 @@ class _Layout:
         if row.volume is not None:
             drawn = paint(bar(row.volume, self.bar, unicode=unicode), _style(row))
             level = f"{percent(row.volume):>{_PERCENT}}"
-        said = shorten(", ".join(row.notes), self.notes, unicode=unicode)
-        notes = paint(pad(said, self.notes), "muted" if row.muted else "dim")
-        line = f"{mark} {paint(name, 'dim' if row.idle else '')}  {drawn} {level}  {notes}"
+        notes = paint(pad(self._said(row.notes), self.notes), "muted" if row.muted else "dim")
+        line = (
+            f"{mark} {paint(name, 'dim' if row.idle else '')}  {drawn}{' ' * bool(self.bar)}{level}  {notes}"
+        )
         return (f"{line}  {paint(row.selector, 'dim')}" if self.selector else line).rstrip()
+
+    def _said(self, notes: tuple[str, ...]) -> str:
+        """Join the notes that fit, and what of the next one is worth reading."""
+        worth = self.notes - 2 - _SHORTEST_NOTE
+        while (
+            len(notes) > 1 and cells(", ".join(notes)) > self.notes and cells(", ".join(notes[:-1])) > worth
+        ):
+            notes = notes[:-1]
+        return shorten(", ".join(notes), self.notes, unicode=self.terminal.unicode) if self.notes else ""
 
 
 def _style(row: Row) -> str:
@@ -185,7 +262,7 @@ def _server_line(document: Document) -> str:
     if not document["connected"]:
         return "The sound server is not there at the moment; this is what was known last."
     server = document["server"]
-    return printable(f"Connected to {server['name']} {server['version']}".rstrip())
+    return f"Connected to {server['name']} {server['version']}".rstrip()
 
 
 def _device_row(device: Record) -> Row:
@@ -199,8 +276,8 @@ def _device_row(device: Record) -> Row:
         notes=tuple(
             _words(
                 {
-                    "default": device["default"],
                     "muted": device["muted"],
+                    "default": device["default"],
                     "locked": device["locked"],
                     printable(port): bool(port),
                 }

@@ -6,7 +6,7 @@ from typing import Any
 from pwmixer_dbus.cli import printable
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.paths import selector_of
-from pwmixer_dbus.cli.render import NOTHING, Terminal, table
+from pwmixer_dbus.cli.render import NOTHING, Terminal, sentence, table
 from pwmixer_dbus.cli.wire import PATH
 
 Plain = Mapping[str, Any]
@@ -14,11 +14,11 @@ Plain = Mapping[str, Any]
 _FILES = {"config": "config.toml", "service": "rules.toml"}
 
 
-def listing(rules: Sequence[Plain]) -> str:
+def listing(rules: Sequence[Plain], terminal: Terminal | None = None) -> str:
     """Write rules as a table: place, name, conditions, actions, and the file that they are in."""
     if not rules:
         return "There are no rules; 'pwmixerctl rules suggest' proposes some."
-    rows = [("", "RULE", "WHEN", "THEN", "FROM")]
+    rows = []
     for place, rule in enumerate(rules, 1):
         off = " (off)" if rule.get("enabled") is False else ""
         then = ", ".join(actions_in_words(rule)) or "nothing"
@@ -29,8 +29,8 @@ def listing(rules: Sequence[Plain]) -> str:
             then,
             _FILES[rule["origin"]],
         )
-        rows.append(row)
-    return table([[printable(cell) for cell in row] for row in rows])
+        rows.append([printable(cell) for cell in row])
+    return table(rows, terminal, heads=("", "RULE", "WHEN", "THEN", "FROM"), is_whole=True)
 
 
 def conditions_in_words(match: Mapping[str, Sequence[str]]) -> str:
@@ -72,19 +72,19 @@ def actions_in_words(rule: Mapping[str, Any]) -> Iterator[str]:
     yield from (text for text, holds in words.items() if holds)
 
 
-def trials(tried: Sequence[Mapping[str, Any]]) -> str:
+def trials(tried: Sequence[Mapping[str, Any]], terminal: Terminal | None = None) -> str:
     """Write which rules were tried on a stream, each with the reason."""
     rows = [("  matches" if t["matched"] else "  -", t["name"], t["reason"]) for t in tried]
-    return table([[printable(cell) for cell in row] for row in rows])
+    return table([[printable(cell) for cell in row] for row in rows], terminal, is_whole=True)
 
 
-def rehearsal(answer: Mapping[str, Any]) -> str:
+def rehearsal(answer: Mapping[str, Any], terminal: Terminal | None = None) -> str:
     """Write what TestProperties says: each rule, then what would happen."""
     outcome = answer["outcome"]
     words = ", ".join(actions_in_words(outcome)) or ("nothing" if outcome["matched"] else "")
-    lines = [trials(answer["trials"])] if answer["trials"] else []
+    lines = [trials(answer["trials"], terminal)] if answer["trials"] else []
     names = ", ".join(outcome["matched"])
-    lines.append(printable(f"Rule {names}: {words}." if names else "No rule is for it."))
+    lines.append(sentence(f"Rule {names}: {words}." if names else "No rule is for it.", terminal))
     return "\n".join(lines)
 
 
@@ -100,7 +100,7 @@ def forecast(
         for k in ("sinks", "sources")
         for device in state[k]
     }
-    rows = [("STREAM", "WHAT", "RULE", "WHERE")]
+    rows = []
     for path, device, rule in results:
         stream = streams.get(path)
         if stream is None:
@@ -109,5 +109,6 @@ def forecast(
         goal = devices.get(selector_of(device).partition(":")[2], "")
         where = f"{here} -> {goal}" if goal and goal != here else f"stays on {here}"
         title = " - ".join(filter(None, (stream["app_name"], stream["media_name"])))
-        rows.append((stream["selector"], title, rule or "no rule", where))
-    return table([[printable(cell) for cell in row] for row in rows], terminal)
+        row = (stream["selector"], title, rule or "no rule", where)
+        rows.append([printable(cell) for cell in row])
+    return table(rows, terminal, heads=("STREAM", "WHAT", "RULE", "WHERE"))

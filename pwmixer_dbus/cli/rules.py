@@ -144,7 +144,7 @@ def _list(options: argparse.Namespace) -> None:
         return
     if not enabled:
         print(_OFF)
-    print(listing(rules))
+    print(listing(rules, screen()))
 
 
 def _add(options: argparse.Namespace) -> None:
@@ -254,7 +254,7 @@ def _test(options: argparse.Namespace) -> None:
         if options.json:
             print_json(found)
         else:
-            print(rehearsal(found))
+            print(rehearsal(found, screen()))
         return
     (results,), (described,), (enabled,) = _asked(
         ("TestRules", "aa{sv}", [rules]), (f"{NAME}.Describe", "a{sv}", [{}]), _ENABLED

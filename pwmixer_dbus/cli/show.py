@@ -92,25 +92,26 @@ def screen() -> "Terminal | None":
     return terminal({}) if sys.stdout.isatty() else None
 
 
-def explanation(found: Record) -> str:
+def explanation(found: Record, terminal: "Terminal | None" = None) -> str:
     """Write what ExplainStream says as sentences and a table."""
-    from pwmixer_dbus.cli.render import table  # noqa: PLC0415
+    from pwmixer_dbus.cli.render import sentence, table  # noqa: PLC0415
     from pwmixer_dbus.cli.rule_words import trials  # noqa: PLC0415
 
-    lines = [f"{found['stream']} belongs to {found['app_name']} ({found['app_id']})."]
+    parts = [sentence(f"{found['stream']} belongs to {found['app_name']} ({found['app_id']}).", terminal)]
     if found["evidence"]:
         rows = [(f"  {e['source']}", str(e["value"]) or "-", e["verdict"]) for e in found["evidence"]]
-        lines += ["", "Evidence, strongest first:", table([[printable(c) for c in row] for row in rows])]
+        shown = table([[printable(c) for c in row] for row in rows], terminal, is_whole=True)
+        parts.append(f"Evidence, strongest first:\n{shown}")
     if found["rules"]:
-        lines += ["", "Rules, in their order:", trials(found["rules"])]
-    lines += ["", f"It is on {found['actual_device'] or 'no device at the moment'}."]
+        parts.append(f"Rules, in their order:\n{trials(found['rules'], terminal)}")
+    said = [f"It is on {found['actual_device'] or 'no device at the moment'}."]
     if found["desired_device"] and found["desired_device"] != found["actual_device"]:
-        lines.append(f"It should be on {found['desired_device']}.")
+        said.append(f"It should be on {found['desired_device']}.")
     if found.get("desired_by") == "preference":
-        lines.append("It is the device that its application prefers.")
+        said.append("It is the device that its application prefers.")
     if found["moved_by"]:
-        lines.append(f"It was last moved by {found['moved_by']}.")
-    return "\n".join(line if "\n" in line else printable(line) for line in lines)
+        said.append(f"It was last moved by {found['moved_by']}.")
+    return "\n\n".join([*parts, "\n".join(sentence(text, terminal) for text in said)])
 
 
 def _list(options: dict[str, str], kind: str) -> None:
@@ -196,7 +197,7 @@ def _explain(options: dict[str, str], selector: str) -> None:
     if "--json" in options:
         print_json(found)
     else:
-        print(explanation(found))
+        print(explanation(found, screen()))
 
 
 def _whole() -> Document:

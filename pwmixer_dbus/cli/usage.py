@@ -13,7 +13,7 @@ BARS_INTRO = (
     "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and "
     "what you write yourself may use its markup."
 )
-_WIDEST_TERM, _WIDEST_LINE, _NARROWEST, _ENDLESS = 30, 78, 20, 10_000
+_WIDEST_TERM, _WIDEST_LINE, _ENDLESS = 30, 78, 10_000
 
 CODES = (
     ("0", "done"),
@@ -55,18 +55,18 @@ def overview() -> str:
     commands = [(" ".join((c.name, *c.arguments)), c.summary) for c in COMMANDS.values() if not c.hidden]
     return "\n\n".join(
         (
-            f"usage: pwmixerctl COMMAND [ARGUMENTS] [OPTIONS]\n\n{PURPOSE}",
+            _fill(f"usage: pwmixerctl COMMAND [ARGUMENTS] [OPTIONS]\n\n{PURPOSE}"),
             "Commands:\n" + columns(commands),
-            "Selectors, for TARGET, DEVICE, STREAM and CARD:\n" + columns(SELECTORS),
+            f"{_fill('Selectors, for TARGET, DEVICE, STREAM and CARD:')}\n{columns(SELECTORS)}",
             "Exit codes:\n" + columns(CODES),
-            "'pwmixerctl COMMAND --help' says more, with examples.",
+            _fill("'pwmixerctl COMMAND --help' says more, with examples."),
         )
     )
 
 
 def command_help(command: Command) -> str:
     """Write the help of one command."""
-    parts = [f"usage: {command.usage()}", _fill(f"{command.summary[0].upper()}{command.summary[1:]}.")]
+    parts = [_fill(f"usage: {command.usage()}"), _fill(f"{command.summary[0].upper()}{command.summary[1:]}.")]
     if command.text:
         parts.append(_fill(command.text))
     if command.options:
@@ -95,27 +95,34 @@ def unknown(name: str) -> str:
 
 def columns(rows: "list[tuple[str, str]] | tuple[tuple[str, str], ...]") -> str:
     """Align pairs of a term and its meaning, which stands below a long term, and keeps within a terminal."""
-    from shutil import get_terminal_size  # noqa: PLC0415
-    from textwrap import wrap  # noqa: PLC0415
+    from pwmixer_dbus.cli.render import wrapped  # noqa: PLC0415
 
-    width = max((len(term) for term, _ in rows if len(term) <= _WIDEST_TERM), default=_WIDEST_TERM)
-    below = "\n" + " " * (width + 4)
-    room = max(get_terminal_size().columns - width - 4, _NARROWEST) if sys.stdout.isatty() else _ENDLESS
+    room = _room() if sys.stdout.isatty() else _ENDLESS
+    widest = min(_WIDEST_TERM, room // 2 - 4)
+    width = max((len(term) for term, _ in rows if len(term) <= widest), default=widest)
+    margin = " " * (width + 4)
     return "\n".join(
-        f"  {term:<{width}}{below if len(term) > width else '  '}{below.join(wrap(meaning, room))}"
+        f"  {term}\n{wrapped(margin + meaning, room, margin)}"
+        if len(term) > width
+        else wrapped(f"  {term:<{width}}  {meaning}", room, margin)
         for term, meaning in rows
     )
 
 
+def _room() -> int:
+    from shutil import get_terminal_size  # noqa: PLC0415
+
+    return get_terminal_size().columns
+
+
 def _fill(text: str) -> str:
     """Break lines that are too long for a terminal between words; what is there to be typed stays whole."""
-    from shutil import get_terminal_size  # noqa: PLC0415
-    from textwrap import fill  # noqa: PLC0415
+    from pwmixer_dbus.cli.render import wrapped  # noqa: PLC0415
 
-    width = min(_WIDEST_LINE, get_terminal_size().columns)
+    width = min(_WIDEST_LINE, _room())
     return "\n".join(
         line
         if line.startswith("  pwmixerctl ")
-        else fill(line, width, subsequent_indent=line[: -len(line.lstrip())], break_long_words=False)
+        else wrapped(line, width, line[: -len(line.lstrip())] if line.strip() else "")
         for line in text.split("\n")
     )

@@ -5,7 +5,7 @@ import copy
 import pytest
 from documents import DOCUMENT
 
-from pwmixer_dbus.cli.render import Terminal, bar, cells, shorten, status, table
+from pwmixer_dbus.cli.render import Terminal, bar, cells, shorten, status, table, wrapped
 
 
 def test_status_shows_devices_applications_and_their_streams() -> None:
@@ -47,11 +47,30 @@ def test_what_a_rule_hides_is_shown_when_asked_for() -> None:
     assert "My SDL game" in whole
 
 
-@pytest.mark.parametrize("width", [60, 72, 80, 100, 200])
+@pytest.mark.parametrize("width", [20, 30, 36, 40, 60, 72, 80, 100, 200])
 def test_status_keeps_within_the_terminal_and_its_columns_aligned(width: int) -> None:
-    lines = [line for line in status(DOCUMENT, Terminal(width=width)).splitlines() if "%" in line]
-    assert all(cells(line) <= width for line in lines)
+    drawn = status(DOCUMENT, Terminal(width=width)).splitlines()
+    assert all(cells(line) <= width for line in drawn)
+    lines = [line for line in drawn if "%" in line]
     assert len({cells(line.partition("%")[0]) for line in lines}) == 1
+
+
+def test_a_narrow_terminal_shows_that_something_is_muted_rather_than_a_bar() -> None:
+    drawn = status(DOCUMENT, Terminal(width=30))
+    assert "█" not in drawn
+    (line,) = [line for line in drawn.splitlines() if "USB DAC" in line]
+    assert line == "  USB DAC 日…   120%  muted"
+    narrow = status(DOCUMENT, Terminal(width=40))
+    assert "██████" in narrow
+    assert "45%  muted\n" in narrow  # and not what would be left of "paused"
+    assert "muted, paused, o" not in status(DOCUMENT, Terminal(width=50))
+    assert "muted, paused, on USB DA" in status(DOCUMENT, Terminal(width=70))
+
+
+def test_what_is_muted_is_said_before_what_is_less() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["sinks"][0]["muted"] = True
+    assert "muted, default, Speakers" in status(document, Terminal(width=110))
 
 
 def test_a_plain_terminal_gets_ascii_marks_and_no_colour() -> None:
@@ -115,4 +134,43 @@ def test_a_table_is_cut_where_it_is_wide_and_what_comes_first_last() -> None:
         "sink:spea...  100%  Built-in...   default",
         "sink:usb      5%    日本",
     ]
-    assert table(rows, Terminal(width=10)).splitlines()[0] == "sink:speake…  100%  Built-in Au…  default"
+
+
+def test_a_table_that_is_too_wide_even_so_is_written_a_row_at_a_time() -> None:
+    rows = [
+        ["sink:speakers", "100%", "Built-in Audio Analog Stereo", "default"],
+        ["sink:usb", "5%", "日本", ""],
+    ]
+    assert table(rows, Terminal(width=28), heads=("NAME", "", "WHAT", "")).splitlines() == [
+        "sink:speakers  100%",
+        "  Built-in Audio Analog",
+        "  Stereo",
+        "  default",
+        "sink:usb  5%",
+        "  日本",
+    ]
+
+
+def test_what_is_wanted_whole_is_not_cut() -> None:
+    rows = [("  -", "A rule", "the reason is a long sentence"), ("  matches", "B", "why")]
+    assert table(rows, Terminal(width=48), is_whole=True) == table(rows)
+    assert table(rows, Terminal(width=42), is_whole=True).splitlines() == [
+        "  -        A rule  the reason is a long",
+        "                   sentence",
+        "  matches  B       why",
+    ]
+    assert table(rows, Terminal(width=20), is_whole=True).splitlines() == [
+        "  -  A rule",
+        "    the reason is a",
+        "    long sentence",
+        "  matches  B",
+        "    why",
+    ]
+
+
+def test_lines_are_broken_between_words_and_no_word_is() -> None:
+    assert wrapped("one two  three", 7) == "one two\nthree"
+    assert wrapped("  one two", 5, "    ") == "  one\n    two"
+    assert wrapped("see /a/long/path now", 8) == "see\n/a/long/path\nnow"
+    assert wrapped("日本 語", 5) == "日本\n語"
+    assert wrapped("", 5) == ""

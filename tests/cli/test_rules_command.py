@@ -11,6 +11,7 @@ import pytest
 from service import Service
 from session import PATIENCE
 
+from pwmixer_dbus.cli.render import Terminal
 from pwmixer_dbus.cli.rule_words import actions_in_words, conditions_in_words, forecast, listing, rehearsal
 
 PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
@@ -97,6 +98,16 @@ def test_the_list_shows_the_order_and_the_files_in_columns() -> None:
         "1  A             app is a      to x     config.toml",
         "2  Longer (off)  role is game  nothing  rules.toml",
     ]
+    assert listing(rules, Terminal(width=30)).splitlines() == [
+        "1  A",
+        "  app is a",
+        "  to x",
+        "  config.toml",
+        "2  Longer (off)",
+        "  role is game",
+        "  nothing",
+        "  rules.toml",
+    ]
     assert "no rules" in listing([])
 
 
@@ -120,6 +131,11 @@ def test_a_forecast_says_where_each_stream_is_and_will_be() -> None:
         "stream:1  App   Games    Speakers -> Headset",
         "stream:2  App   no rule  stays on Speakers",
     ]
+    assert forecast(results, state, Terminal(width=24)).splitlines()[:3] == [
+        "stream:1  App",
+        "  Games",
+        "  Speakers -> Headset",
+    ]
 
 
 def test_a_rehearsal_names_the_reasons_and_what_would_happen() -> None:
@@ -132,6 +148,14 @@ def test_a_rehearsal_names_the_reasons_and_what_would_happen() -> None:
         "  -        A  why not",
         "  matches  B  why",
         "Rule B: to x, starts at 50%.",
+    ]
+    assert rehearsal({"trials": tried, "outcome": outcome}, Terminal(width=20)).splitlines() == [
+        "  -  A",
+        "    why not",
+        "  matches  B",
+        "    why",
+        "Rule B: to x, starts",
+        "at 50%.",
     ]
     assert rehearsal({"trials": [], "outcome": {"matched": []}}) == "No rule is for it."
 
