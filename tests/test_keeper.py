@@ -730,6 +730,18 @@ async def test_the_cap_of_a_rule_is_set_once_for_what_is_born_under_it(desk: Mem
         assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.5
 
 
+@with_memory()
+async def test_a_device_under_the_index_of_another_leaves_what_is_remembered_of_both(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.show(volume=0.6)
+    desk.show(volume=0.3, name="other")
+    devices = desk.keeper.memory.devices
+    assert {name: each.level.volume for name, each in devices.items()} == {"sink:sink1": 0.6}
+
+
 @with_memory(learned(Memory(), DeviceIntent(key="sink:sink1", volume=0.1), 0.0))
 async def test_a_device_that_appears_is_left_to_the_session_manager(desk: Memorising) -> None:
     desk.connect()

@@ -308,19 +308,24 @@ def _seen(state: MixerState, record: Device | Stream | Client | Card | Server) -
             before = state.devices.get(key)
             if before == record:
                 return state, ()
-            return replace(state, devices=with_entry(state.devices, key, record)), (_change(before, record),)
+            return replace(state, devices=with_entry(state.devices, key, record)), _shown(before, record)
         case Client():
             return _client_seen(state, record)
         case Card():
             known = state.cards.get(record.index)
             if known == record:
                 return state, ()
-            return replace(state, cards=with_entry(state.cards, record.index, record)), (
-                _change(known, record),
-            )
+            return replace(state, cards=with_entry(state.cards, record.index, record)), _shown(known, record)
         case Server():
             return _server_changed(state, replace(state, server=_without_placeholders(record)))
     assert_never(record)
+
+
+def _shown(before: Device | Card | None, after: Device | Card) -> tuple[Change, ...]:
+    """Return what differs at an index; by another name it is another object, as a snapshot has it too."""
+    if before is None or before.name == after.name:
+        return (_change(before, after),)
+    return _change(before, None), _change(None, after)
 
 
 def _gone(state: MixerState, kind: Kind, index: int) -> Result:

@@ -76,6 +76,15 @@ def test_the_same_object_again_is_nothing_new() -> None:
         assert apply(state, Seen(record=record)) == (state, ())
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [(sink(1, "old"), sink(1, "new", 0.7)), (card(1, "old"), card(1, "new"))]
+)
+def test_another_name_at_the_same_index_is_another_object(one: Device | Card, other: Device | Card) -> None:
+    state, changes = apply(state_of(one), Seen(record=other))
+    assert [(change.before, change.after) for change in changes] == [(one, None), (None, other)]
+    assert state == replace(state_of(other), generation=2)
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 def test_what_nobody_knows_can_go(kind: Kind) -> None:
     state = state_of(sink())
