@@ -456,6 +456,15 @@ async def test_at_the_end_all_that_has_been_asked_is_answered(office: Office) ->
 
 
 @in_an_office
+async def test_at_the_end_no_line_is_left_unread_and_none_is_cut(office: Office) -> None:
+    caller = office.call()
+    lines = [f"GET_VOLUME @sink{' ' * 500}" for _ in range(200)]
+    caller.socket.sendall("".join(f"{line}\n" for line in lines).encode())
+    office.listener.close()
+    assert await caller.hear() == [*["OK 0.5"] * len(lines), "(end)"]
+
+
+@in_an_office
 async def test_a_mistake_of_ours_is_told_without_a_word_of_it(office: Office) -> None:
     caller = office.call()
 

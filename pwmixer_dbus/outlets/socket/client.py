@@ -27,7 +27,7 @@ from pwmixer_dbus.outlets.socket.asked import (
 from pwmixer_dbus.outlets.socket.carry import Carrier
 from pwmixer_dbus.outlets.socket.feed import Feed, Writer
 from pwmixer_dbus.outlets.socket.lines import LINE_LIMIT, Lines
-from pwmixer_dbus.outlets.socket.link import CHUNK, Link
+from pwmixer_dbus.outlets.socket.link import ALL, CHUNK, Link
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Client:
         """Carry out what has been sent already, and leave when that is answered."""
         self._is_ending = True
         if not self._has_ended:
-            self._link.receive()
+            self._link.receive(ALL)
         self._has_ended = True
         self._unwatch()
         while not self._is_gone and self._lines.whole and not self._is_full:

@@ -8,6 +8,9 @@ from socket import socket
 CHUNK = 64 * 1024
 """The most bytes that are taken in at once."""
 
+ALL = 1024 * 1024
+"""More bytes than can wait to be read: the kernel lets who writes have some hundred kB on their way."""
+
 PATIENCE = 10.0
 """Seconds after which a connection is given up whose other end reads nothing of what waits for it."""
 
@@ -52,10 +55,10 @@ class Link:
             else:
                 self._loop.remove_reader(self._connection)
 
-    def receive(self) -> None:
-        """Hand over what has come; without a word where nothing has."""
+    def receive(self, most: int = CHUNK) -> None:
+        """Hand over what has come, at most so many bytes; without a word where nothing has."""
         try:
-            data = self._connection.recv(CHUNK)
+            data = self._connection.recv(most)
         except BlockingIOError:
             return
         except OSError:
