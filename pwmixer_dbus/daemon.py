@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.config.errors import ConfigError
-from pwmixer_dbus.config.load import config_path, load
+from pwmixer_dbus.config.load import config_path, in_doubt, load
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
 from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.config.watch import Watch
@@ -152,13 +152,14 @@ SWITCHES: tuple[Switch, ...] = (
 class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
-    `path` is the file. `level` is the log level that the command line asks for, "" to leave it to the file.
+    `path` is the file. `doubt` says what is off because the first file, which is a bad one, may say so. `level` is the log level that the command line asks for, "" to leave it to the file.
     """
 
     def __init__(self, path: Path, level: str) -> None:
         self.path = path
         self._level = level
         self.error = ""
+        self.doubt = ""
         self.settings = Settings()
 
     def read(self) -> Settings:
@@ -168,7 +169,7 @@ class Configuration:
         except MixerError as error:
             self.error = str(error)
             raise
-        self.error = ""
+        self.error = self.doubt = ""
         journal.set_up(self._level or self.settings.log_level)
         return self.settings
 
@@ -187,7 +188,8 @@ class Daemon:
         try:
             configuration.read()
         except MixerError as error:
-            log.error("%s\nthe defaults are in force", error)
+            configuration.settings, configuration.doubt = in_doubt(configuration.path)
+            log.error("%s\n%s", error, configuration.doubt or "the defaults are in force")
         self._supervisor = supervisor
         self._stopping = asyncio.Event()
         self._replaced = asyncio.Event()
@@ -429,8 +431,9 @@ class Daemon:
             left = await succession.inherited(self._connection, predecessor)
             # What it has seen last we may not have seen yet, and would take what was before for the latest.
             await _at_most(CATCH_UP, self._server.catch_up())
-        if left is not None and self._configuration.error:
-            self._configuration.settings = left.configured  # the last good ones
+        if left is not None and self._configuration.error and left.configured != self._configuration.settings:
+            # The last good ones.
+            self._configuration.settings, self._configuration.doubt = left.configured, ""
         configured, memory = self._configuration.settings, self._recalled(left)
         parts = self._parts()
         succession.go_on_or_begin(parts, left, configured=configured, memory=memory)
@@ -574,7 +577,8 @@ class Daemon:
             self._tell_state()
 
     def _config_error(self) -> str:
-        return "\n".join(filter(None, (self._configuration.error, self._rules.problem)))
+        problems = self._configuration.error, self._configuration.doubt, self._rules.problem
+        return "\n".join(filter(None, problems))
 
     def _state_error(self) -> str:
         if self._is_unsure:

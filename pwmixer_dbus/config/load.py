@@ -16,13 +16,19 @@ from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of
 from pwmixer_dbus.config.paths import config_home
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.rules import Rule, rule_to_plain
-from pwmixer_dbus.core.settings import Settings
+from pwmixer_dbus.core.settings import Settings, SharedMemorySettings, SocketSettings
 from pwmixer_dbus.core.words import literal, shortened
 
 _SIZE_LIMIT = 1024 * 1024
 PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
 _LINE_LIMIT = 4096 + 512  # a path and a sentence
 _BOM = b"\xef\xbb\xbf"
+
+_SWITCHES = ("socket", "shared_memory")
+"""Tables that can switch off what is on by default."""
+
+_COMMENTS = re.compile(r"^[ \t]*(?:#.*)?(?:\n|\Z)", re.MULTILINE)
+_EMPTY_TABLES = re.compile(r"^[ \t]*\[[^\n]*\][ \t]*(?:#.*)?\n(?=[ \t]*\[|\Z)", re.MULTILINE)
 
 # What tomllib says, and what it means for the person who wrote the line.
 _HINTS = {
@@ -160,6 +166,27 @@ def example() -> str:
         for table, lines in [_assignments(key.path, key.default)]
     )
     return f"{_comment(head)}\n\n{tables}\n{rules}"
+
+
+def in_doubt(path: Path) -> tuple[Settings, str]:
+    """Return the settings for a file that cannot be used, where no good one was read before, and a sentence on them.
+
+    They are the defaults, but what the file may switch off is off: all that it says anything of. "" where that is nothing.
+    """
+    try:
+        said = (_read(path) or b"").decode("utf-8", "replace")
+    except ConfigError:
+        said = " ".join(_SWITCHES)
+    for silent in (_COMMENTS, _EMPTY_TABLES):
+        said = silent.sub("", said)
+    off = [name for name in _SWITCHES if name in said]
+    settings = Settings(
+        socket=SocketSettings(enabled="socket" not in off),
+        shared_memory=SharedMemorySettings(enabled="shared_memory" not in off),
+    )
+    names = " and no ".join(off).replace("_", " ")
+    sentence = f"until it is mended there is no {names}: it may say so"
+    return settings, problem_line(path, sentence) if off else ""
 
 
 def write_example(path: Path) -> None:

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
-from pwmixer_dbus.config.load import config_path, load, show
+from pwmixer_dbus.config.load import config_path, in_doubt, load, show
 from pwmixer_dbus.core.model import clean
-from pwmixer_dbus.core.settings import Settings, SocketSettings
+from pwmixer_dbus.core.settings import Settings, SharedMemorySettings, SocketSettings
 
 TABLES = "volume, apps, memory, stats, socket, bar_signal, shared_memory, osd, service, log, rules"
 
@@ -268,6 +268,40 @@ def test_a_pipe_is_told_and_not_waited_for() -> None:
 def test_a_file_that_cannot_be_read_is_told(file: Path) -> None:
     file.symlink_to(file)  # file modes would not stop root
     assert error_of(file) == f"{file}: cannot be read: Too many levels of symbolic links"
+
+
+@pytest.mark.parametrize(
+    ("content", "off"),
+    [
+        ("[volume", ""),
+        ("volume.max = fast", ""),
+        ("[socket]\nenabled = off", "socket"),
+        ("socket.enabled = no", "socket"),
+        ("[volume\n[shared_memory]\nenabled = false", "shared memory"),
+        ("[shared_memory]\nenable = false\n\n[socket]\nenabled = 0", "socket and no shared memory"),
+        ("[volume]\nmax = 9\n\n[socket]\n# The Unix socket.\n#enabled = true\n\n[shared_memory]\n", ""),
+        ("# no socket\n[volume", ""),
+        (b"\xff", ""),
+    ],
+)
+def test_what_a_bad_file_may_switch_off_is_off_and_nothing_else(
+    file: Path, content: str | bytes, off: str
+) -> None:
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    chosen, sentence = in_doubt(file)
+    assert chosen == Settings(
+        socket=SocketSettings(enabled="socket" not in off),
+        shared_memory=SharedMemorySettings(enabled="shared" not in off),
+    )
+    assert sentence == (f"{file}: until it is mended there is no {off}: it may say so" if off else "")
+
+
+def test_what_is_in_a_file_that_cannot_be_read_may_be_anything(tmp_path: Path) -> None:
+    chosen, sentence = in_doubt(tmp_path)
+    assert (chosen.socket.enabled, chosen.shared_memory.enabled) == (False, False)
+    assert (
+        sentence == f"{tmp_path}: until it is mended there is no socket and no shared memory: it may say so"
+    )
 
 
 def test_an_odd_file_name_cannot_break_the_message(tmp_path: Path) -> None:

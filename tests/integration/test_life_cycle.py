@@ -365,6 +365,28 @@ def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whe
     assert ('"volume": 0.3' in state.read_text(), state.read_text() == before) == (wanted, not wanted)
 
 
+def test_with_a_bad_file_at_the_start_what_it_may_switch_off_is_off_until_it_is_mended(
+    silent_session: Session,
+) -> None:
+    config = configure(silent_session, "[socket]\nenabled = off\n")
+    memory = silent_session.runtime / f"pwmixer-{os.getuid()}"
+    service = start_deaf(silent_session)
+    doubt = f"{config}: until it is mended there is no socket: it may say so"
+    assert service.get("ConfigError").splitlines()[1:] == [doubt]
+    assert not place(silent_session).exists()
+    assert memory.exists()
+    new = Service(silent_session, "--replace", name="new").start(connected=False)
+    assert status_of(service) == OK
+    assert new.get("ConfigError").splitlines()[-1] == doubt
+    assert not place(silent_session).exists()
+    configure(silent_session, "[shared_memory]\nenabled = false\n")
+    new.call("ReloadConfig")
+    assert new.get("ConfigError") == ""
+    assert place(silent_session).exists()
+    assert not memory.exists()
+    end_with_errors_logged(new)
+
+
 def test_another_file_can_be_named(silent_session: Session) -> None:
     config = silent_session.runtime / "other.toml"
     config.write_text("[volume]\nmax = 0.6\n")
