@@ -11,10 +11,11 @@ from typing import NamedTuple, Protocol
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.measures import Measures, Queue, place_of
-from pwmixer_dbus.core.model import App, Card, Device, Group, Stream
+from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import (
+    DEFAULTS,
     Subject,
     affected,
     first_apps,
@@ -26,6 +27,9 @@ from pwmixer_dbus.core.subjects import (
 from pwmixer_dbus.core.tally import SIGNAL
 
 RATE = 30.0
+
+CHOICE = 0.3
+"""Seconds that the session manager has for another default where the one that there was has gone; it takes 30 ms."""
 
 _NUMBERED = (Stream, App)
 """What is announced under what it is counted under, too."""
@@ -187,15 +191,27 @@ class Announcer:
         now = self._loop.time()
         next_at = None
         for subject in tuple(subjects):
-            free_at = self._free_at.get(subject, 0.0)
+            free_at = 0.0 if at_once else self._free_at.get(subject, 0.0)
             if subject not in self._dirty:
                 continue
-            if at_once or free_at <= now:
+            if subject[1] is None and self._is_choosing(subject[0]):
+                free_at = max(free_at, self._dirty[subject].since + CHOICE)
+            if free_at <= now:
                 self._announce(subject, self._dirty.pop(subject))
             elif next_at is None or free_at < next_at:
                 next_at = free_at
         if next_at is not None:
             self._arm(next_at)
+
+    def _is_choosing(self, kind: Kind) -> bool:
+        """Whether the default device has gone and there are others: another one is about to be chosen.
+
+        Who was told of none meanwhile would show 0 % for an instant.
+        """
+        state = self._state()
+        if kind not in DEFAULTS or not state.server.default(kind) or state.default(kind) is not None:
+            return False
+        return any(device.kind is kind for device in state.devices.values())
 
     def _arm(self, when: float) -> None:
         if self._timer is None:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from test_mixer import MUSIC, Desk, on_a_desk, stream
+from test_mixer import MUSIC, Desk, on_a_desk, sink, stream
 
-from pwmixer_dbus.announcer import RATE, Announcer
+from pwmixer_dbus.announcer import CHOICE, RATE, Announcer
 from pwmixer_dbus.core.commands import MoveStream, Origin
 from pwmixer_dbus.core.document import Level
-from pwmixer_dbus.core.events import Seen
-from pwmixer_dbus.core.model import App, Kind, Stream
+from pwmixer_dbus.core.events import Gone, Seen
+from pwmixer_dbus.core.model import App, Device, Kind, Server, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import Subject, target_of
@@ -43,6 +43,33 @@ class Notes:
 
     def gone(self, target: Target) -> None:
         raise AssertionError(target)
+
+
+class Objects(Notes):
+    """A speaker that notes which devices come and go, and what is told of the default sink."""
+
+    def come(self, target: Target) -> None:
+        if isinstance(target, Device):
+            self.told.append(f"{target.name} comes")
+
+    def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+        if subject != (Kind.SINK, None):
+            return False
+        was, now = before.default(Kind.SINK), state.default(Kind.SINK)
+        self.told.append(f"the default is {now and now.name} and was {was and was.name}")
+        return True
+
+    def gone(self, target: Target) -> None:
+        if isinstance(target, Device):
+            self.told.append(f"{target.name} goes")
+
+
+def objects_on(desk: Desk) -> Objects:
+    """Return what is told on a desk from now on."""
+    objects = Objects()
+    announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, objects)
+    desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
+    return objects
 
 
 def at_its_time(_announcer: Announcer) -> None:
@@ -85,3 +112,48 @@ def moving_only(index: int, desk: Desk) -> Callable[[MixerState, tuple[Change, .
             desk.mixer.act([(MoveStream(key=(Kind.PLAYBACK, index), device=3), "a rule")], "rule")
 
     return move
+
+
+@on_a_desk
+async def test_another_name_at_the_same_index_takes_the_old_object_away(desk: Desk) -> None:
+    objects = objects_on(desk)
+    desk.mixer.on_event(Seen(record=sink(3, name="other")))
+    assert objects.told == ["other comes", "sink3 goes"]
+
+
+@on_a_desk
+async def test_of_a_default_that_goes_nothing_is_told_where_the_next_one_is_chosen_soon(desk: Desk) -> None:
+    objects = objects_on(desk)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    await asyncio.sleep(CHOICE / 2)
+    desk.mixer.on_event(Seen(record=Server(default_sink="sink3", cookie=1)))
+    await asyncio.sleep(2 * CHOICE)
+    assert objects.told == ["sink1 goes", "the default is sink3 and was sink1"]
+
+
+@on_a_desk
+async def test_where_no_default_is_chosen_that_is_told_a_moment_later(desk: Desk) -> None:
+    objects = objects_on(desk)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    desk.mixer.on_event(Seen(record=sink(3, description="Headphones")))
+    assert objects.told == ["sink1 goes"]
+    await asyncio.sleep(2 * CHOICE)
+    assert objects.told == ["sink1 goes", "the default is None and was sink1"]
+
+
+@on_a_desk
+async def test_where_nothing_is_left_to_choose_it_is_told_at_once(desk: Desk) -> None:
+    objects = objects_on(desk)
+    for index in (3, 1):
+        desk.mixer.on_event(Gone(kind=Kind.SINK, index=index))
+    assert objects.told == ["sink3 goes", "the default is None and was sink1", "sink1 goes"]
+
+
+@on_a_desk
+async def test_who_asks_meanwhile_is_told_first_that_there_is_none(desk: Desk) -> None:
+    objects = Objects()
+    announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, objects)
+    desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    announcer.flush(((Kind.SINK, None),))
+    assert objects.told == ["sink1 goes", "the default is None and was sink1"]

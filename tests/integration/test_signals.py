@@ -13,6 +13,7 @@ from client import with_speakers_running
 from compare import wait_until_equal
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
+from defaults import set_default
 from fuzz import on_the_bus
 from recorder import Recorder, announced, calls_with_replies, changed
 from service import ALIAS, NAME, ROOT, Json, Service
@@ -171,6 +172,23 @@ def test_a_clamp_never_announces_the_value_from_before(playing: Service, recorde
     wait_until_equal(playing)
     volumes = [c["Volume"] for c in recorder.changes(SPEAKERS) if "Volume" in c]
     assert volumes == [0.4, *(1.0, 0.0) * 5]
+
+
+def test_where_the_default_is_unplugged_its_alias_goes_over_to_the_next_one(playing: Service) -> None:
+    session, alias = playing.session, f"{ALIAS}/sink"
+    module = session.add_null_sink("dock", "Dock")
+    set_default(session, sink="dock")
+    session.wait_for(
+        lambda: playing.get("Name", path=alias, interface="Node") == "dock", "the alias to be it"
+    )
+    recorder = Recorder(playing)
+    session.pactl("unload-module", str(module))
+
+    def named() -> list[str]:
+        return [change["Name"] for change in recorder.changes(alias) if "Name" in change]
+
+    session.wait_for(lambda: any(named()), "the alias of another one")
+    assert named() == [playing.get("Name", path=alias, interface="Node")]
 
 
 def test_nothing_is_announced_of_a_change_that_is_none(playing: Service, recorder: Recorder) -> None:
