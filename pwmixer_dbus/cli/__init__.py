@@ -77,6 +77,8 @@ def _dispatch(argv: list[str]) -> int:
     from pwmixer_dbus.cli.commands import COMMANDS  # noqa: PLC0415
 
     name, words = (argv[0], argv[1:]) if argv else ("status", [])
+    if name.startswith("-") and any(name.partition("=")[0] in o.names for o in COMMANDS["status"].options):
+        name, words = "status", argv
     command = COMMANDS.get(name)
     # `config` and `rules` have parsers of their own, help and all; they need no speed.
     is_help = ("--help" in words or "-h" in words) and name not in {"config", "rules"}

@@ -157,7 +157,7 @@ _ALL = (
         (),
         "show outputs, inputs and applications with their volumes",
         module="show",
-        text="The default devices are marked. This is also what pwmixerctl does without a command.",
+        text="The default devices are marked. This is also what pwmixerctl does without a command; the options can be given so, too.",
         options=(
             Option(("-a", "--all"), "", "show monitors of outputs and what rules hide, too"),
             _COLOR,

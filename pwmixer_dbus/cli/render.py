@@ -14,6 +14,7 @@ from pwmixer_dbus.cli.template import Record
 
 Document = dict[str, Any]
 
+ABSENT = "The sound server is not there at the moment; this is what was known last."
 NOTHING = {
     "apps": "No application plays or records.",
     "groups": "There is no group; rules put streams into groups.",
@@ -260,7 +261,7 @@ def _style(row: Row) -> str:
 
 def _server_line(document: Document) -> str:
     if not document["connected"]:
-        return "The sound server is not there at the moment; this is what was known last."
+        return ABSENT
     server = document["server"]
     return f"Connected to {server['name']} {server['version']}".rstrip()
 

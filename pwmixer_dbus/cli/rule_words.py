@@ -108,7 +108,7 @@ def forecast(
         here = devices.get(stream["device"], "no device")
         goal = devices.get(selector_of(device).partition(":")[2], "")
         where = f"{here} -> {goal}" if goal and goal != here else f"stays on {here}"
-        title = " - ".join(filter(None, (stream["app_name"], stream["media_name"])))
+        title = " - ".join(dict.fromkeys(filter(None, (stream["app_name"], stream["media_name"]))))
         row = (stream["selector"], title, rule or "no rule", where)
         rows.append([printable(cell) for cell in row])
     return table(rows, terminal, heads=("STREAM", "WHAT", "RULE", "WHERE"))

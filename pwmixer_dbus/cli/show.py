@@ -119,23 +119,24 @@ def _list(options: dict[str, str], kind: str) -> None:
     found = [r for r in whole[kind] if "--all" in options or not (r.get("monitor") or r.get("hidden"))]
     if "--json" in options:
         print_json(found)
-    elif not found:
+        return
+    if not (found and whole["connected"]):
         # Whoever reads the lines of the output would take it for one of them.
-        print(_nothing(whole, kind), file=sys.stderr)
-    elif "--format" in options:
+        print(_remark(whole, kind), file=sys.stderr)
+    if "--format" in options:
         for record in found:
             print(fill(options["--format"], record))
-    else:
+    elif found:
         from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
         print(table([_cells(kind, record) for record in found], screen()))
 
 
-def _nothing(whole: Document, kind: str) -> str:
-    from pwmixer_dbus.cli.render import NOTHING  # noqa: PLC0415
+def _remark(whole: Document, kind: str) -> str:
+    from pwmixer_dbus.cli.render import ABSENT, NOTHING  # noqa: PLC0415
 
     if not whole["connected"]:
-        return "There is no sound server at the moment."
+        return ABSENT
     return f"{NOTHING[kind]} --all lists what is left out." if whole[kind] else NOTHING[kind]
 
 
@@ -145,7 +146,7 @@ def _cells(kind: str, record: Record) -> list[str]:
         case "cards":
             row = [record["selector"], record["active_profile"] or "-", record["description"]]
         case "streams":
-            title = " - ".join(filter(None, (record["app_name"], record["media_name"])))
+            title = " - ".join(dict.fromkeys(filter(None, (record["app_name"], record["media_name"]))))
             row = [record["selector"], _level(record), title, record["device"] or "no device"]
         case "apps":
             row = [

@@ -460,7 +460,7 @@ def _command_facts(view: _View) -> Iterator[_Fact]:
     """Yield what an interpreter, a runtime or Wine was told to run."""
     if view.process is None or _distrust(view, view.process):
         return
-    for value in (*view.process.command[:2], view.process.comm):
+    for value in dict.fromkeys((*view.process.command[:2], view.process.comm)):
         if value:
             # What Wine's own streams are named by.
             prefix = "name" if value.casefold().endswith(".exe") else "bin"

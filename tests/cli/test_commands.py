@@ -201,8 +201,27 @@ def test_where_there_is_nothing_to_list_that_is_said_beside_the_output(
         assert (result.stdout, result.stderr, result.returncode) == ("", f"{told}\n", 0)
     result = ctl("list", kind, "--json")
     assert (json.loads(result.stdout), result.stderr) == ([], "")
-    wire.call("Become", "s", json.dumps({"connected": False}))
-    assert ctl("list", kind).stderr == "There is no sound server at the moment.\n"
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_what_was_known_last_is_listed_and_called_so(
+    ctl: Ctl, monkeypatch: pytest.MonkeyPatch, bus_address: str
+) -> None:
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus_address)
+    wire.call("Become", "s", json.dumps({"connected": False, "cards": []}))
+    for kind in ("groups", "cards"):
+        told = ctl("list", kind)
+        assert told.stderr == "The sound server is not there at the moment; this is what was known last.\n"
+        assert ("Music" in told.stdout, told.returncode) == (kind == "groups", 0)
+    assert ctl("list", "groups", "--json").stderr == ""
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_the_options_of_status_need_no_command(ctl: Ctl) -> None:
+    for words in (["--json"], ["-a"], ["--color=never", "--all"], ["--service"]):
+        bare, named = ctl(*words), ctl("status", *words)
+        assert (bare.stdout, bare.stderr, bare.returncode) == (named.stdout, named.stderr, named.returncode)
+    assert "There is no command '--jsno'" in ctl("--jsno").stderr
 
 
 @pytest.mark.usefixtures("fake_service")

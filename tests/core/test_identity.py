@@ -479,6 +479,12 @@ def test_the_unknown_are_never_merged() -> None:
     )
 
 
+def test_what_a_process_says_twice_is_one_piece_of_evidence() -> None:
+    found = who(props(binary="mpv"), None, started("mpv", command=("mpv", "song.ogg")))
+    said = [fact.value for fact in found.evidence if fact.source == "process command"]
+    assert said == ["mpv", "song.ogg"]
+
+
 def test_the_evidence_stands_strongest_first_and_says_what_became_of_it() -> None:
     found = who(
         props(app="Firefox", binary="firefox", node="Firefox"), props(app="Firefox", binary="firefox")

@@ -122,6 +122,8 @@ def test_where_one_is_needed_a_glob_must_not_fit_two() -> None:
         ("USB Headset", InvalidArgumentError, "did you mean sink:headset.usb?"),
         ("", InvalidArgumentError, "use @sink, @source, sink:NAME"),
         ("sink:", InvalidArgumentError, "use @sink, @source, sink:NAME"),
+        ("sink", InvalidArgumentError, "did you mean @sink?"),
+        ("Source", InvalidArgumentError, "did you mean @source?"),
         ("@SINK", InvalidArgumentError, "did you mean @sink?"),
         ("@DEFAULT_AUDIO_SOURCE@", InvalidArgumentError, "did you mean @source?"),
         ("SINK:Speakers", InvalidArgumentError, "did you mean sink:speakers?"),
