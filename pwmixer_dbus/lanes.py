@@ -247,6 +247,7 @@ class Lanes:
             lane.stop_timer()
             del self._lanes[slot]
             self._let_go(slot)
+            self._end_settling()
         _tell(waiters, None)
         return lane.running is not None
 
@@ -261,6 +262,7 @@ class Lanes:
                 lane.stop_timer()
                 lane.running = None
                 _tell((*lane.done_running, *lane.done_waiting), NotFoundError("That object has just gone."))
+                self._end_settling()
 
     async def settle(self, longest: float) -> None:
         """Wait until no command is on its way, at most `longest` seconds; what only has to be shown is not waited for."""
@@ -274,6 +276,11 @@ class Lanes:
             with suppress(TimeoutError):
                 async with asyncio.timeout(longest):
                     await self._drained.wait()
+
+    def _end_settling(self) -> None:
+        """Let `settle` end where no command is on its way any more, when those have been told who are told now."""
+        if not self._lanes and self._drained is not None:
+            self._loop.call_soon(self._drained.set)
 
     async def drain(self, longest: float) -> None:
         """Wait until no command is on its way, at most `longest` seconds; who still waits is told that it is too late."""
@@ -418,8 +425,8 @@ class Lanes:
             self._advance(slot, lane, self._loop.time())
         else:
             del self._lanes[slot]
-            if not self._lanes and self._drained is not None:
-                self._loop.call_soon(self._drained.set)  # after the waiters below
+            if self._drained is not None:
+                self._end_settling()
             if error is None and not (_is_shown(self._state(), command) if is_shown is None else is_shown):
                 self._lingering[slot] = self._loop.time()
             else:

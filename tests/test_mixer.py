@@ -550,6 +550,26 @@ async def test_no_timer_is_left_and_no_answer_waits_for_its_end(desk: Desk) -> N
 
 
 @on_a_desk
+async def test_what_has_gone_or_is_given_up_is_not_waited_for(desk: Desk) -> None:
+    """Whoever takes over has all calls wait for that."""
+    desk.set_volume(0.8)
+    desk.obey()
+    desk.set_volume(0.7)  # it has to wait for its turn
+    waiting = asyncio.create_task(desk.mixer.settle(1.0))
+    await asyncio.sleep(0)
+    began = desk.loop.time()
+    desk.mixer.give_way((SetVolume, SINK))
+    await waiting
+    assert desk.loop.time() == began
+    desk.ask(SetMuted(key=SINK, muted=True))
+    waiting = asyncio.create_task(desk.mixer.settle(1.0))
+    await asyncio.sleep(0)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    await waiting
+    assert desk.loop.time() == began
+
+
+@on_a_desk
 async def test_what_goes_over_a_wire_goes_as_soon_as_whoever_has_asked_is_answered(desk: Desk) -> None:
     order: list[str] = []
     desk.mixer.subscribe(lambda *_: order.append("anybody"))
