@@ -136,8 +136,9 @@ class Mixer:
         self.tell_all()
         if self._gathering:
             self._release_levels()
-        # What it causes comes before whatever waits.
-        waiting, self._next = self._next, deque() if not self._telling else self._next
+        waiting: Iterable[tuple[Event, Origin]] = ()
+        if not self._telling:  # what it causes comes before whatever waits
+            waiting, self._next = self._next, deque()
         try:
             self._tell_the_rest()
             for do in self._put_off:
@@ -146,7 +147,7 @@ class Mixer:
                 except Exception:
                     log.exception("what had been put off failed")
         finally:
-            self._next = waiting
+            self._next += waiting
 
     def _unsubscribe(self, listener: Listener, before_answers: OfLevel | None) -> None:
         self.tell_levels()

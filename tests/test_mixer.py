@@ -570,6 +570,27 @@ async def test_what_has_gone_or_is_given_up_is_not_waited_for(desk: Desk) -> Non
 
 
 @on_a_desk
+async def test_what_follows_from_what_was_put_off_is_not_lost(desk: Desk) -> None:
+    """As where what is learned has a rule move a stream, and say so."""
+    put_off = [Seen(record=stream(11))]
+
+    def do() -> None:
+        while put_off:
+            desk.mixer.on_event(put_off.pop())
+
+    def rule(_before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
+        if any(change.before is None and change.kind is Kind.PLAYBACK for change in changes):
+            desk.mixer.act([(MoveStream(key=(Kind.PLAYBACK, 11), device=3), "a rule")], "rule")
+            desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=11, by="a rule"))
+
+    desk.mixer.subscribe_first(rule)
+    desk.mixer.before_more(do)
+    desk.mixer.on_event(Seen(record=stream(10, corked=True)))
+    desk.mixer.tell_all()
+    assert desk.mixer.state.streams[Kind.PLAYBACK, 11].routed_by == "a rule"
+
+
+@on_a_desk
 async def test_what_goes_over_a_wire_goes_as_soon_as_whoever_has_asked_is_answered(desk: Desk) -> None:
     order: list[str] = []
     desk.mixer.subscribe(lambda *_: order.append("anybody"))
