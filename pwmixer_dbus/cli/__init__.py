@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except CommandError as error:
-        print(f"pwmixerctl: {printable(str(error))}", file=sys.stderr)
+        print(_for_reader(f"pwmixerctl: {printable(str(error))}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -61,6 +61,15 @@ def main(argv: list[str] | None = None) -> int:
 def printable(text: str) -> str:
     """Drop what could move the cursor, recolour or reorder a terminal: names come from programs that we do not know."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " * c.isspace() for c in text)
+
+
+def _for_reader(refusal: str) -> str:
+    """Break a refusal between words where it goes to a terminal; in a pipe it is one line."""
+    if not sys.stderr.isatty():
+        return refusal
+    from pwmixer_dbus.cli.render import wrapped  # noqa: PLC0415
+
+    return wrapped(refusal, os.get_terminal_size(sys.stderr.fileno()).columns or len(refusal))
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:

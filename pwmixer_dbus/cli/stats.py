@@ -10,7 +10,8 @@ from pathlib import Path
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, wire
 from pwmixer_dbus.cli.figures import Document, event_line, plots, summary
 from pwmixer_dbus.cli.hot import parse_count
-from pwmixer_dbus.cli.show import terminal
+from pwmixer_dbus.cli.render import sentence
+from pwmixer_dbus.cli.show import screen, terminal
 
 _LONGEST_WAIT = 5.0
 _STDOUT = 1
@@ -94,8 +95,9 @@ def _go_on(events: list[Document], wanted: int | None, *, as_json: bool) -> int 
 
 
 def _print(events: list[Document], *, as_json: bool) -> None:
+    shown_on, margin = screen(), " " * len("10:20:43.123456 ")
     for event in events:
-        print(json.dumps(event) if as_json else event_line(event))
+        print(json.dumps(event) if as_json else sentence(event_line(event), shown_on, margin))
     sys.stdout.flush()
 
 

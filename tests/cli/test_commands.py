@@ -1,10 +1,13 @@
 """What the command line accepts, calls and returns, run as a program against a stand-in for the service."""
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 from cli_rig import Ctl, FakeService
@@ -431,6 +434,25 @@ def test_a_list_keeps_within_a_terminal_and_is_whole_for_a_program(
     os.close(theirs)
     assert "Firefox - A vi…" in lines[1]
     assert [cells(line) for line in lines] == [46, 45]
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (40, ["pwmixerctl: There is no command", "'stauts'; did you mean 'stats' or", "'status'?"]),
+        (0, ["pwmixerctl: There is no command 'stauts'; did you mean 'stats' or 'status'?"]),
+    ],
+)
+def test_a_refusal_is_broken_between_words_for_a_person(
+    environment: dict[str, str], columns: int, told: list[str]
+) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    subprocess.run(["pwmixerctl", "stauts"], env=environment, stderr=theirs, check=False)
+    lines = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    os.close(theirs)
+    assert lines == told
 
 
 @pytest.mark.usefixtures("fake_service")

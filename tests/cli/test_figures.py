@@ -1,6 +1,7 @@
 """What statistics look like: pure functions over documents."""
 
 import copy
+import sys
 from typing import Any
 
 import pytest
@@ -200,6 +201,18 @@ def test_an_event_is_one_line_for_a_person() -> None:
     assert event_line(event).split()[1:] == ["reply", "6.7", "ms", "SetVolume"]
     hostile = {**event, "took": 0.0, "object": HOSTILE, "detail": ""}
     assert event_line(hostile).split()[1:] == ["reply", "Fire[31mfox"]
+
+
+def test_an_event_that_is_longer_than_a_line_goes_on_below(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    event = {"number": 7, "time": 0.0, "what": "changed", "took": 0.001, "object": "stream:1", "detail": ""}
+    assert _go_on([event], 7, as_json=False) == 8
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(".000000 changed          1 ms")
+    assert second == " " * 16 + "stream:1"
 
 
 @pytest.mark.parametrize(
