@@ -111,7 +111,7 @@ class _Lane:
         """When the running command is no longer waited for."""
         if self.acknowledged_at is None or not isinstance(self.running, _OfLevel):
             return self.sent_at + GIVE_UP
-        return min(self.acknowledged_at + SHOWN_SOON, self.sent_at + GIVE_UP)
+        return self.acknowledged_at + SHOWN_SOON
 
     def stop_timer(self) -> None:
         """Stop waiting for the right moment."""
@@ -343,7 +343,7 @@ class Lanes:
             command = lane.running
             if command is None or lane.due > now:
                 continue
-            if now < lane.sent_at + GIVE_UP:
+            if lane.acknowledged_at is not None and isinstance(command, _OfLevel):
                 self._finish(slot, lane, command, None)
             else:
                 self._gave_up(slot, lane, command)

@@ -257,6 +257,25 @@ async def test_an_answer_is_waited_for_two_seconds(desk: Desk) -> None:
 
 
 @on_a_desk
+async def test_a_volume_that_is_acknowledged_at_the_last_moment_is_not_refused(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    await asyncio.sleep(GIVE_UP - SHOWN_SOON / 2)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + 0.01)
+    assert desk.answers == [None]
+
+
+@on_a_desk
+async def test_a_volume_that_is_acknowledged_is_not_refused_where_we_were_late(desk: Desk) -> None:
+    desk.set_volume(0.1)
+    desk.answer()
+    assert isinstance(desk.loop, JumpingLoop)
+    desk.loop.now += GIVE_UP + 0.1
+    await asyncio.sleep(0.01)
+    assert desk.answers == [None]
+
+
+@on_a_desk
 async def test_an_answer_that_comes_late_is_ignored(desk: Desk) -> None:
     desk.set_volume(0.1)
     await asyncio.sleep(GIVE_UP + 0.1)
