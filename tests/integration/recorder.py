@@ -36,9 +36,10 @@ class Recorder:
         except CallError:
             # The mark stands in the call and in its error, which comes after all that was sent before.
             self._service.session.wait_for(lambda: self._log.read_text().count(mark) > 1, "the recorder")
+        *lines, _ = self._log.read_text().split("\n")  # what comes just now may be in the making
         return [
             json.loads(line)
-            for line in self._log.read_text().splitlines()
+            for line in lines
             if line.startswith("{") and RESOLVE not in line and "app:mark-" not in line
         ]
 
