@@ -274,11 +274,15 @@ async def take_overs(session: Session, rounds: int, dice: random.Random) -> list
     for name in (*APPS_THAT_PLAY, "Held", "Dusk"):
         session.play(name)
     first = session.spawn("pwmixer-0", *SERVICE)
-    session.wait_for(
-        lambda: "Dusk" in session.run("busctl", "--user", "call", *DESCRIBE, check=False), "the streams"
-    )
+
+    def knows(name: str) -> bool:
+        return name in session.run("busctl", "--user", "call", *DESCRIBE, check=False)
+
+    session.wait_for(lambda: knows("Dusk"), "the streams")
     for name in APPS_THAT_DO_NOT:
-        session.play(name).kill()
+        player = session.play(name)
+        session.wait_for(lambda: knows(name), f"{name} to be known")  # noqa: B023
+        player.kill()
     playing = len(APPS_THAT_PLAY) + 2
     session.wait_for(
         lambda: len(session.pactl("list", "short", "sink-inputs").splitlines()) == playing,
