@@ -6,7 +6,6 @@ from enum import Enum
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -16,9 +15,6 @@ from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.patterns import Pattern
 from pwmixer_dbus.core.records import fields
 from pwmixer_dbus.core.rules import Condition, Rule
-
-STEADY = settings(derandomize=True, deadline=None, max_examples=30)
-"""The same examples in every run."""
 
 TEXTS = st.text(max_size=8).map(clean)
 RULES = st.just(

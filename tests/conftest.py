@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from defaults import set_default
+from hypothesis import HealthCheck, settings
 from service import Service
 from session import Session
 
@@ -63,7 +64,13 @@ def service(session: Session) -> Iterator[Service]:
 
 
 def pytest_configure() -> None:
-    """Take SIGINT as ever, also in the background of a script, where all that the tests start would ignore it otherwise."""
+    """Have property tests try the same examples in every run, however long one takes, and take SIGINT as ever.
+
+    In the background of a script, all that the tests start would ignore it otherwise.
+    """
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=slow)
+    settings.load_profile("steady")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -139,7 +139,7 @@ _LEVELS = st.tuples(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(_LEVELS, max_size=30))
 def test_whoever_hears_of_some_together_misses_nothing_between(
     levels: list[tuple[int, float, float]],

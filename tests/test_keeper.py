@@ -990,7 +990,7 @@ _ACTS: st.SearchStrategy[Act] = st.one_of(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(_ACTS, max_size=25))
 def test_what_is_put_off_is_learned_as_if_it_had_been_learned_at_once(acts: list[Act]) -> None:
     assert _after(acts, at_once=False) == _after(acts, at_once=True)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from anything import STEADY, anything
+from anything import anything
 from hypothesis import given, settings
 from test_fader import Stage, on_a_stage
 from test_mixer import MUSIC, STREAM, USER, JumpingLoop, stream
@@ -193,7 +193,7 @@ def with_kinds(left: Succession) -> Succession:
     return replace(left, state=replace(state, streams=streams, devices=devices))
 
 
-@settings(STEADY, max_examples=20)
+@settings(max_examples=20)
 @given(anything(Succession).map(with_kinds))
 def test_whatever_is_handed_over_no_part_fails_and_none_works_for_ever(left: Succession) -> None:
     failures: list[object] = []

@@ -391,7 +391,7 @@ FRAGMENTS = st.lists(st.sampled_from([*WORDS.split(), *".=[]{},#\\\n", "'''", '"
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(), st.text().map(str.encode), FRAGMENTS))
 def test_no_bytes_raise_anything_but_a_config_error(file: Path, content: bytes) -> None:
     file.write_bytes(content)
@@ -424,7 +424,7 @@ def as_toml(value: object) -> str:
             return str(value).lower()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     table=st.sampled_from(["volume", "apps", "apps.aliases", "log", "zzz"]),
     key=st.sampled_from(["max", "step", "unmute_on_raise", "aliases", "level", "zzz"]),
@@ -447,7 +447,7 @@ def test_a_wrong_value_of_any_shape_is_told_at_a_line(
 APP_IDS = st.text(min_size=1, max_size=20).filter(lambda text: clean(text) == text)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chosen=st.builds(
         Settings,

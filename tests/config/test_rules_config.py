@@ -184,8 +184,6 @@ RULES = st.lists(
 
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    deadline=None,
-    derandomize=True,
     max_examples=30,
 )
 @given(rules=RULES)

@@ -193,7 +193,7 @@ intents = st.builds(
 ) | st.builds(DeviceIntent, key=keys, name=text, volume=volumes, muted=st.booleans(), max_volume=volumes)
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(intents, max_size=6), st.booleans())
 def test_every_memory_survives_the_file(
     tmp_path_factory: pytest.TempPathFactory, wishes: list[Any], off: bool
@@ -309,7 +309,7 @@ def test_a_file_with_too_many_entries_is_cut_to_the_limits(path: Path) -> None:
     assert len(load(path).apps) == APPS
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),

@@ -3,15 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import settings
-
 from pwmixer_dbus.core.events import KEEP, AppWanted, Event, Gone, Keep, Seen, Snapshot
 from pwmixer_dbus.core.model import App, Card, Client, Device, Kind, Process, Server, Stream
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState, apply
-
-STEADY = settings(derandomize=True, deadline=None, max_examples=100)
-"""The same examples in every run: what fails here fails for everybody."""
 
 MUSIC = "bin:music"
 """The id of the application that streams belong to where nothing else is said."""

@@ -1,6 +1,6 @@
 """Invariant 3 where it is hard: what turns out to be something else, comes back, or shares a name."""
 
-from build import STEADY, after, app, capture, crowd, playback, sink, snapshot, state_of, wanted
+from build import after, app, capture, crowd, playback, sink, snapshot, state_of, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +51,6 @@ LIVES = st.tuples(
 )
 
 
-@STEADY
 @given(st.lists(LIVES | st.integers(1, 5), max_size=12))
 def test_its_name_and_icon_are_those_that_a_fresh_look_gives(
     lives: list[tuple[int, str, str] | int],

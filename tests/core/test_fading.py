@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-from build import STEADY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ from pwmixer_dbus.core.fading import (
 
 VOLUMES = st.floats(0.0, 1.5).map(lambda v: round(v, 4))
 CHANNELS = st.lists(st.tuples(VOLUMES, VOLUMES), min_size=1, max_size=8)
-FEW = settings(STEADY, max_examples=20)
+FEW = settings(max_examples=20)
 """For those that take every step of a ramp, a thousand or more."""
 
 SECONDS = st.floats(0.0, LONGEST)
@@ -76,7 +75,6 @@ def test_it_goes_from_its_begin_to_its_end_and_never_back(way: Ramp) -> None:
         assert all(min(begin, end) <= volume <= max(begin, end) for volume in path)
 
 
-@STEADY
 @given(st.lists(VOLUMES, min_size=1, max_size=8), VOLUMES, st.floats(0.0, 1.0))
 def test_on_the_way_the_balance_is_kept(channels: list[float], volume: float, part: float) -> None:
     begin = tuple(channels)
@@ -89,7 +87,6 @@ def test_on_the_way_the_balance_is_kept(channels: list[float], volume: float, pa
 # --- how often it moves
 
 
-@STEADY
 @given(ramps())
 def test_it_moves_at_most_sixty_times_a_second_and_a_fifteen_hundred_times_in_all(way: Ramp) -> None:
     assert interval(way) >= STEP > 1 / 60

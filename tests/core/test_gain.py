@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from build import STEADY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +28,6 @@ def test_from_silence_all_channels_are_equal() -> None:
     assert gain.with_level((), 0.3) == ()
 
 
-@STEADY
 @given(CHANNELS, VOLUMES)
 def test_the_loudest_channel_gets_what_was_asked(channels: tuple[float, ...], volume: float) -> None:
     scaled = gain.with_level(channels, volume)
@@ -38,7 +36,6 @@ def test_the_loudest_channel_gets_what_was_asked(channels: tuple[float, ...], vo
     assert all(0.0 <= c <= volume for c in scaled)
 
 
-@STEADY
 @given(CHANNELS, VOLUMES)
 def test_no_channel_overtakes_another(channels: tuple[float, ...], volume: float) -> None:
     scaled = gain.with_level(channels, volume)
@@ -52,7 +49,6 @@ def test_what_is_no_number_is_refused_with_an_example(value: float) -> None:
         gain.checked(value, "A volume")
 
 
-@STEADY
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_finite_number_is_rounded_to_four_digits(value: float) -> None:
     assert math.isclose(gain.checked(value, "A volume"), value, rel_tol=1e-9, abs_tol=0.00005001)
@@ -76,7 +72,6 @@ def test_a_volume_is_brought_into_range_with_the_reason(
     assert gain.limited(wanted, 1.0, current) == (effective, reason)
 
 
-@STEADY
 @given(st.floats(-2, 10), VOLUMES, st.floats(0, 2))
 def test_a_limit_never_raises_what_is_above_it_and_never_lowers_it_on_the_way_up(
     wanted: float, limit: float, current: float

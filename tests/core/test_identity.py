@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from build import STEADY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -577,7 +576,6 @@ PROCESSES = st.none() | st.builds(
 )
 
 
-@STEADY
 @given(PROPERTIES, PROPERTIES, PROCESSES, st.dictionaries(TEXTS, TEXTS, max_size=2))
 def test_any_properties_give_one_legal_id(
     ours: Text, theirs: Text, process: Process | None, aliases: Text
@@ -592,7 +590,6 @@ def test_any_properties_give_one_legal_id(
     assert not any(letter.isspace() or letter in "*?[]{}'\"`$&;|<>()\\/!,#~" for letter in found.app_id)
 
 
-@STEADY
 @given(PROPERTIES, PROPERTIES, TEXTS, st.integers(0, 9999), st.integers(1, 99999))
 def test_title_index_and_pid_change_nothing_that_is_known(
     ours: Text, theirs: Text, title: str, index: int, pid: int
@@ -605,7 +602,6 @@ def test_title_index_and_pid_change_nothing_that_is_known(
         assert (after.app_id, after.name) == (before.app_id, before.name)
 
 
-@STEADY
 @given(PROPERTIES)
 def test_an_id_is_its_own_alias(ours: Text) -> None:
     found = who(ours).app_id

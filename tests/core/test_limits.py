@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from build import MUSIC, STEADY, after, capture, playback, sink, source, state_of, wanted
+from build import MUSIC, after, capture, playback, sink, source, state_of, wanted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +61,6 @@ def assert_within(state: MixerState, plan: verbs.Plan, limit: float = gain.CEILI
             assert 0.0 <= gain.level(command.channels) <= allowed + ROUNDING
 
 
-@STEADY
 @given(worlds(), st.data())
 def test_no_verb_raises_anything_above_its_limit(state: MixerState, data: st.DataObject) -> None:
     target = data.draw(st.sampled_from(targets(state)))
@@ -72,7 +71,6 @@ def test_no_verb_raises_anything_above_its_limit(state: MixerState, data: st.Dat
         assert all(clamp.effective != clamp.requested for clamp in plan.clamps)
 
 
-@STEADY
 @given(worlds(), st.lists(ASKED, min_size=1, max_size=6), st.data())
 def test_nor_do_many_steps_in_a_hurry(state: MixerState, steps: list[float], data: st.DataObject) -> None:
     target = data.draw(st.sampled_from(targets(state)))
@@ -83,14 +81,12 @@ def test_nor_do_many_steps_in_a_hurry(state: MixerState, steps: list[float], dat
         pending |= {slot_of(command): command for command in plan.commands}
 
 
-@STEADY
 @given(worlds(), st.data(), st.tuples(ASKED, ASKED))
 def test_nor_does_the_balance(state: MixerState, data: st.DataObject, channels: tuple[float, float]) -> None:
     target = data.draw(st.sampled_from(records(state)))
     assert_within(state, verbs.set_channels(state, target, channels))
 
 
-@STEADY
 @given(worlds(), st.data(), VOLUMES, CAPS)
 def test_nor_does_an_undo_of_what_was_done_before_there_was_the_limit(
     state: MixerState, data: st.DataObject, most: float, cap: float | None

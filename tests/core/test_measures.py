@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from build import MUSIC, STEADY, card, client, playback, server, sink
+from build import MUSIC, card, client, playback, server, sink
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +83,6 @@ def test_the_bounds_go_from_ten_microseconds_to_ten_seconds_in_even_steps() -> N
     assert all(1.5 < step < 1.65 for step in steps)
 
 
-@STEADY
 @given(
     st.lists(st.floats(min_value=0.0, max_value=100.0), min_size=1), st.floats(min_value=0.01, max_value=1.0)
 )
@@ -195,7 +194,6 @@ WORK = st.recursive(
 )
 
 
-@STEADY
 @given(st.lists(WORK, max_size=4))
 def test_everything_is_charged_for_its_own_time_however_deep_it_is(day: list[Work]) -> None:
     bench, own = Bench(), list[int]()
@@ -440,7 +438,6 @@ def all_of(tally: Tally) -> Any:
     )
 
 
-@STEADY
 @given(st.lists(DEEDS, min_size=10, max_size=60), st.integers(min_value=1, max_value=9))
 def test_it_does_not_matter_when_it_is_counted(deeds: list[Deed], rounds: int) -> None:
     at_once, late = Bench(), Bench()

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from build import (
     MUSIC,
-    STEADY,
     after,
     app,
     capture,
@@ -283,7 +282,6 @@ device_intents = st.builds(DeviceIntent, key=keys, name=text, volume=volumes, mu
 times = st.floats()
 
 
-@STEADY
 @given(st.lists(st.tuples(app_intents | device_intents, times), max_size=20))
 def test_any_intents_at_any_time_leave_volumes_in_range(history: list[tuple[Intent, float]]) -> None:
     memory = Memory()
@@ -296,7 +294,6 @@ def test_any_intents_at_any_time_leave_volumes_in_range(history: list[tuple[Inte
     assert bounded(memory) is memory
 
 
-@STEADY
 @given(st.lists(st.tuples(app_intents, times), max_size=5), st.integers(0, 3000), st.integers(0, 400))
 def test_no_history_makes_it_larger_than_its_limits(
     history: list[tuple[Intent, float]], apps: int, devices: int

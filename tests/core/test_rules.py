@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from build import STEADY, after, playback, sink, state_of, stream
+from build import after, playback, sink, state_of, stream
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -140,7 +140,6 @@ PATTERNS = st.builds(
 )
 
 
-@STEADY
 @given(PATTERNS, TEXTS)
 @example("*[", "[")
 @example("[--a]", "a")
@@ -276,7 +275,6 @@ SUBJECTS = [
 ]
 
 
-@STEADY
 @given(st.lists(REGEXES, min_size=30, max_size=30))
 def test_no_accepted_regular_expression_runs_for_long(regexes: list[str]) -> None:
     accepted = []
@@ -565,7 +563,6 @@ RULES = st.builds(
 ).filter(lambda rule: (rule.volume is not None or not rule.locked) and (rule.to != () or not rule.force))
 
 
-@STEADY
 @given(RULES)
 def test_a_rule_survives_its_plain_form(one: Rule) -> None:
     assert rule_from_plain(rule_to_plain(one)) == one
@@ -581,7 +578,6 @@ JUNK = st.recursive(
 )  # fmt: skip
 
 
-@STEADY
 @given(st.dictionaries(st.sampled_from([key.key for key in KEYS]) | st.text(max_size=4), JUNK))
 @example({"name": "a", "match": {"app": "x"}, "volume": 10**5000})
 @example({"name": "a", "match": {"app": "x"}, "volume": "9" * 120 + "%"})
@@ -597,7 +593,6 @@ def test_whatever_is_given_is_a_rule_or_an_error_with_a_sentence(plain: dict[str
         assert rule_from_plain(rule_to_plain(one)) == one
 
 
-@STEADY
 @given(
     st.lists(RULES, max_size=6),
     st.dictionaries(

@@ -2,7 +2,6 @@
 
 import pytest
 from build import (
-    STEADY,
     after,
     app,
     capture,
@@ -225,7 +224,6 @@ HOSTILE = st.one_of(
 )
 
 
-@STEADY
 @given(HOSTILE)
 def test_nothing_that_is_typed_does_more_than_be_refused(selector: str) -> None:
     try:
@@ -244,7 +242,6 @@ def test_a_hostile_glob_costs_nothing(selector: str) -> None:
         resolve(state, selector, no_parents)
 
 
-@STEADY
 @given(st.text("aAbB.:*[ ", min_size=1, max_size=6))
 def test_a_sink_is_found_by_the_selector_that_it_is_shown_with(name: str) -> None:
     state = state_of(sink(name=name), source(2, "x"))

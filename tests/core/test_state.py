@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from build import (
     MUSIC,
-    STEADY,
     after,
     app,
     capture,
@@ -534,7 +533,6 @@ def patched(mapping: Mapping[Any, Record], changes: Iterable[Change]) -> dict[An
     return result | {key_of(c.after): c.after for c in own if c.after is not None}
 
 
-@STEADY
 @given(HISTORIES)
 def test_any_history_ends_where_a_fresh_snapshot_of_its_world_does(history: list[Event]) -> None:
     world, state = World(), MixerState()
@@ -550,7 +548,6 @@ def test_any_history_ends_where_a_fresh_snapshot_of_its_world_does(history: list
     assert state.settings == world.settings
 
 
-@STEADY
 @given(HISTORIES)
 def test_the_same_event_twice_changes_nothing(history: list[Event]) -> None:
     state = MixerState()
@@ -561,7 +558,6 @@ def test_the_same_event_twice_changes_nothing(history: list[Event]) -> None:
         assert again is state
 
 
-@STEADY
 @given(HISTORIES)
 def test_the_generation_grows_by_one_with_every_change_and_only_then(history: list[Event]) -> None:
     state = MixerState()
@@ -573,7 +569,6 @@ def test_the_generation_grows_by_one_with_every_change_and_only_then(history: li
         state = changed
 
 
-@STEADY
 @given(HISTORIES)
 def test_no_state_that_somebody_holds_is_ever_touched(history: list[Event]) -> None:
     state = MixerState()
@@ -584,7 +579,6 @@ def test_no_state_that_somebody_holds_is_ever_touched(history: list[Event]) -> N
         state = changed
 
 
-@STEADY
 @given(HISTORIES)
 def test_the_changes_tell_all_that_has_changed(history: list[Event]) -> None:
     state = MixerState()
@@ -602,7 +596,6 @@ def test_the_changes_tell_all_that_has_changed(history: list[Event]) -> None:
         state = changed
 
 
-@STEADY
 @given(HISTORIES)
 def test_a_level_is_a_change_of_nothing_but_how_loud_something_is(history: list[Event]) -> None:
     state = MixerState()
@@ -623,7 +616,6 @@ def is_level(change: Change) -> bool:
     return is_as_many and replace(after, channels=before.channels, muted=before.muted) == before
 
 
-@STEADY
 @given(HISTORIES, st.tuples(*[st.floats(0.0, 1.5)] * 2), st.booleans())
 def test_the_short_way_of_a_level_ends_where_the_long_one_does(
     history: list[Event], channels: tuple[float, float], muted: bool
@@ -642,7 +634,6 @@ def test_the_short_way_of_a_level_ends_where_the_long_one_does(
                 assert levelled(state, level) == short
 
 
-@STEADY
 @given(HISTORIES)
 def test_a_number_is_never_given_twice(history: list[Event]) -> None:
     state, owner, alive = MixerState(), dict[int, Key](), set[int]()
@@ -657,7 +648,6 @@ def test_a_number_is_never_given_twice(history: list[Event]) -> None:
         alive = set(now)
 
 
-@STEADY
 @given(HISTORIES)
 def test_the_directory_is_always_that_of_the_streams_as_they_are(history: list[Event]) -> None:
     state = MixerState()
@@ -671,7 +661,6 @@ def test_the_directory_is_always_that_of_the_streams_as_they_are(history: list[E
             assert group is None if not s.group else group is not None and s in state.streams_of(group)
 
 
-@STEADY
 @given(HISTORIES)
 def test_each_stream_is_in_its_application_and_nowhere_else(history: list[Event]) -> None:
     state = MixerState()
@@ -685,7 +674,6 @@ def test_each_stream_is_in_its_application_and_nowhere_else(history: list[Event]
             assert known.streams or not app_id.startswith("stream:")
 
 
-@STEADY
 @given(HISTORIES)
 def test_wishes_survive_everything_but_a_new_one(history: list[Event]) -> None:
     state, wishes = MixerState(), dict[str, tuple[float | None, bool | None]]()

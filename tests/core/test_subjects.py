@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from build import MUSIC, STEADY, after, app, capture, playback, sink, state_of, wanted
+from build import MUSIC, after, app, capture, playback, sink, state_of, wanted
 from hypothesis import given
 from test_state import HISTORIES
 
@@ -39,7 +39,6 @@ def differences(before: MixerState, state: MixerState) -> Iterator[tuple[Subject
         yield subject, {name for name in new[subject] if old[subject][name] != new[subject][name]}
 
 
-@STEADY
 @given(HISTORIES)
 def test_whatever_looks_different_is_affected(history: list[Event]) -> None:
     state = MixerState()
@@ -50,7 +49,6 @@ def test_whatever_looks_different_is_affected(history: list[Event]) -> None:
         assert different <= listed
 
 
-@STEADY
 @given(HISTORIES)
 def test_what_a_change_of_level_affects_looks_different_in_its_level_only(history: list[Event]) -> None:
     state = MixerState()
@@ -61,7 +59,6 @@ def test_what_a_change_of_level_affects_looks_different_in_its_level_only(histor
             assert names <= LEVELS or subject in more
 
 
-@STEADY
 @given(HISTORIES)
 def test_a_property_differs_exactly_where_the_document_does(history: list[Event]) -> None:
     state = MixerState()
@@ -77,7 +74,6 @@ def test_a_property_differs_exactly_where_the_document_does(history: list[Event]
                 }
 
 
-@STEADY
 @given(HISTORIES)
 def test_a_level_is_what_the_verbs_count_from_when_nothing_is_pending(history: list[Event]) -> None:
     state = MixerState()

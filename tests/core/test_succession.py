@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from anything import anything
-from build import STEADY, playback, sink, snapshot, state_of, wanted
+from build import playback, sink, snapshot, state_of, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -20,7 +20,7 @@ from pwmixer_dbus.core.succession import LATEST, Fading, Succession, understood,
 from pwmixer_dbus.core.verbs import Plan
 
 NOW = 1000.0
-FEW = settings(STEADY, max_examples=30)
+FEW = settings(max_examples=30)
 """Each of them is a whole world."""
 
 WHOLE = anything(Succession).map(
@@ -43,7 +43,6 @@ def test_what_is_handed_over_comes_back_as_it_was(succession: Succession) -> Non
     assert understood(written(succession), NOW) == (succession, "")
 
 
-@STEADY
 @given(st.text(max_size=20) | JSON.map(json.dumps))
 def test_what_is_no_document_is_refused_in_a_sentence(text: str) -> None:
     assert understood(text, NOW) == (None, "it is no document that this version can read")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import pytest
-from build import STEADY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +15,6 @@ STEPS = st.lists(st.tuples(KEYS, st.one_of(st.none(), st.integers())), max_size=
 SIZES = st.sampled_from([0, 1, SMALL // 2, SMALL // 2 + 1, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL])
 
 
-@STEADY
 @given(SIZES, STEPS)
 def test_whatever_is_put_in_and_taken_out_it_is_as_a_dict(
     size: int, steps: list[tuple[object, int | None]]

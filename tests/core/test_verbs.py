@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from build import (
     MUSIC,
-    STEADY,
     after,
     app,
     capture,
@@ -169,7 +168,6 @@ def test_ten_steps_in_a_hurry_are_ten_steps() -> None:
     assert verbs.volume_of(state, waiting, device) == 0.7
 
 
-@STEADY
 @given(st.lists(st.integers(-9, 9), max_size=20), st.floats(0.01, 1.0))
 def test_steps_add_up_and_never_leave_the_range(steps: list[int], volume: float) -> None:
     volume = round(volume, 4)
@@ -525,7 +523,6 @@ def test_a_refusal_is_a_sentence_that_says_what_would_do(
     assert str(caught.value).isprintable()
 
 
-@STEADY
 @given(st.floats(), st.floats(), st.text(max_size=10), st.lists(st.floats(), max_size=3))
 def test_no_argument_does_more_than_be_refused(
     volume: float, delta: float, text: str, channels: list[float]

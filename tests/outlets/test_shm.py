@@ -12,7 +12,6 @@ from typing import Any
 import gen_shm_layout
 import pytest
 import shm_dump
-from core.build import STEADY
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from session import PATIENCE
@@ -142,7 +141,7 @@ def test_every_reader_reads_what_was_written(tmp_path: Path) -> None:
     paths: list[Path] = []
     expected: list[tuple[dict[str, Row], dict[str, Row], Facts, int]] = []
 
-    @settings(STEADY, max_examples=60, phases=[Phase.explicit, Phase.generate])
+    @settings(max_examples=60, phases=[Phase.explicit, Phase.generate])
     @given(PUBLICATIONS)
     def write(publications: list[tuple[dict[str, Row | None], dict[str, Row | None], Facts | None]]) -> None:
         path = tmp_path / "file"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.build import STEADY, capture, client, playback, server, sink, snapshot, source
+from core.build import capture, client, playback, server, sink, snapshot, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_mixer import JumpingLoop
@@ -259,7 +259,7 @@ def look_of(state: Snapshot) -> tuple[object, ...]:
 
 
 def test_whatever_happens_it_shows_what_one_that_is_opened_now_would_show(folder: Path) -> None:
-    @settings(STEADY, max_examples=40)
+    @settings(max_examples=40)
     @given(st.lists(st.lists(EVENTS, max_size=4), max_size=6))
     def whatever(passes: list[list[Event]]) -> None:
         async def main(mixer: Mixer, reader: Reader) -> None:

@@ -86,7 +86,7 @@ LINES = (
 ).map(lambda line: line.replace(b"\n", b""))
 
 
-@settings(derandomize=EXAMPLES <= 100, deadline=None, max_examples=EXAMPLES)
+@settings(derandomize=EXAMPLES <= 100, max_examples=EXAMPLES)
 @given(lines=st.lists(LINES, min_size=1, max_size=12))
 def test_whatever_a_line_is_the_state_is_as_its_answer_says(lines: list[bytes]) -> None:
     async def main(folder: str) -> None:

@@ -84,7 +84,7 @@ def by_service(line: bytes) -> bool:
     return True
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(document=actions() | NESTED)
 @example(document={"action": "up", "app": "a", "target": "b"})
 @example(document={"command": {"action": "subscribe", "id": 7}})
@@ -100,7 +100,7 @@ def test_the_service_accepts_exactly_what_the_schema_describes(document: dict[st
     assert by_service(line) == accepted, line
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     document=actions() | NESTED,
     edits=st.lists(

@@ -23,7 +23,7 @@ from pwmixer_dbus.outlets.socket.asked import (
 )
 from pwmixer_dbus.outlets.socket.lines import LINE_LIMIT, Lines
 
-STEADY = settings(derandomize=True, deadline=None, max_examples=150)
+MANY = settings(max_examples=150)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_what_is_wrong_is_told_with_what_would_be_right(line: str, sentence: str
     assert text.refused(refused.value).count("\n") == 1
 
 
-@STEADY
+@MANY
 @given(words=st.lists(st.text(), min_size=1))
 @example(words=["", '"', "\\", "a b", "'", "\u2028", "ü\t"])
 def test_every_text_can_be_written_as_a_word_and_read_back(words: list[str]) -> None:
     assert text.words_of(" ".join(text.quoted(word) for word in words)) == words
 
 
-@STEADY
+@MANY
 @given(line=st.text() | st.text(alphabet="\"'\\ ab"))
 def test_no_line_does_more_than_be_refused(line: str) -> None:
     with contextlib.suppress(InvalidArgumentError):
@@ -186,7 +186,7 @@ def taken(lines: Lines) -> list[bytes | None]:
     return found
 
 
-@STEADY
+@MANY
 @given(pieces=st.lists(st.binary(max_size=8) | st.sampled_from([b"\n", b"a\nb"]), max_size=12))
 def test_lines_are_the_same_in_whatever_pieces_they_come(pieces: list[bytes]) -> None:
     lines, found = Lines(), []

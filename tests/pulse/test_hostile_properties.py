@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_convert import STEADY, Proplist, libpulse, read_back
+from test_convert import MANY, Proplist, libpulse, read_back
 
 from pwmixer_dbus.core.model import TEXT_LIMIT
 
@@ -47,7 +47,7 @@ def test_a_long_text_is_read_in_no_time(value: str) -> None:
     assert read["application.name"] == "Music"
 
 
-@STEADY
+@MANY
 @given(st.lists(st.tuples(HOSTILE, HOSTILE | st.just("\x00"))))
 def test_any_list_is_taken_apart_between_its_entries_only(entries: list[tuple[str, str]]) -> None:
     proplist, held = Proplist(), dict[str, str]()

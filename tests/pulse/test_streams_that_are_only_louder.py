@@ -20,7 +20,7 @@ from pwmixer_dbus.pulse import libpulse
 from pwmixer_dbus.pulse.libpulse import Connection
 from pwmixer_dbus.pulse.server import SoundServer
 
-STEADY = settings(derandomize=True, deadline=None, max_examples=150)
+MANY = settings(max_examples=150)
 KINDS = {
     each.__name__: kind
     for kind, functions in (
@@ -249,7 +249,7 @@ LINKED_IN_SILENCE = [
 ]
 
 
-@STEADY
+@MANY
 @given(st.lists(ACTS, min_size=15, max_size=60))
 @example(EACH_FIELD)
 @example(RENEWED_MEANWHILE)
