@@ -1,5 +1,6 @@
 """Invariant 3: `apply` is total and idempotent, and its states are what a fresh snapshot of the same world gives."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ from build import (
     stream,
     wanted,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pwmixer_dbus.core.directory import directory_of
@@ -51,6 +52,7 @@ from pwmixer_dbus.core.state import (
     levelled,
     more_than_levelled,
 )
+from pwmixer_dbus.core.subjects import Subject, subject_of
 
 # --- what each event does
 
@@ -596,6 +598,22 @@ def test_the_changes_tell_all_that_has_changed(history: list[Event]) -> None:
         state = changed
 
 
+@given(HISTORIES)
+@example([Seen(record=sink(1, "one")), Seen(record=sink(1, "other"))])
+@example([Seen(record=card(1, "one")), Seen(record=card(1, "other"))])
+def test_whoever_only_hears_of_what_comes_and_goes_knows_what_there_is_by_name(history: list[Event]) -> None:
+    state, known = MixerState(), Counter[Subject]()
+    for event in history:
+        state, changes = apply(state, event)
+        told = [change for change in changes if change.kind not in {Kind.SERVER, Kind.CLIENT}]
+        known.update(subject_of(change.after) for change in told if change.before is None)
+        known.subtract(subject_of(change.before) for change in told if change.after is None)
+        records = (state.devices, state.streams, state.cards, state.apps)
+        there = [*(record for each in records for record in each.values()), *state.groups()]
+        assert +known == Counter(map(subject_of, there))
+
+
+@STEADY
 @given(HISTORIES)
 def test_a_level_is_a_change_of_nothing_but_how_loud_something_is(history: list[Event]) -> None:
     state = MixerState()
