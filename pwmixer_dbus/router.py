@@ -151,6 +151,8 @@ class Router:
             )
         elif goal is not None and outcome.to != self.outcome_of(stream).to and not placement.override:
             reason = f"The {goal.by} found it on {found_on or 'no device'} and brought it here; that is no reason to move it on."
+        elif not self._enabled and any(trial.matched for trial in self.trials_of(stream)):
+            reason = "Rules are switched off, so that none counts."
         return {
             "desired_device": None if goal is None else goal.device.name,
             "desired_by": "" if goal is None else goal.by,

@@ -56,8 +56,13 @@ async def test_rules_that_are_set_anew_count_at_once_for_streams_that_were_match
     router.set_rules(())
     assert router.outcome_of(music).to == ()
     router.set_rules((MUSIC,))
+    assert router.explain(music)["reason"] == "It is on its way."
     router.enabled = False
     assert router.outcome_of(music).to == ()
+    assert router.explain(music)["reason"] == "Rules are switched off, so that none counts."
+    router.set_rules(())
+    assert router.explain(music)["reason"] == ""
+    router.set_rules((MUSIC,))
     router.enabled = True
     desk.mixer.on_event(Disconnected(reason="test"))
     assert router.outcome_of(music).to == ("sink3",)

@@ -107,6 +107,8 @@ def explanation(found: Record, terminal: "Terminal | None" = None) -> str:
     said = [f"It is on {found['actual_device'] or 'no device at the moment'}."]
     if found["desired_device"] and found["desired_device"] != found["actual_device"]:
         said.append(f"It should be on {found['desired_device']}.")
+    if found.get("reason"):
+        said.append(found["reason"])
     if found.get("desired_by") == "preference":
         said.append("It is the device that its application prefers.")
     if found["moved_by"]:

@@ -233,6 +233,8 @@ def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
     assert "stream:5 belongs to Firefox (bin:firefox)." in told
     assert "It is on speakers.\nIt should be on usb.dac." in told
     assert "prefers" not in told
+    held = explanation({**EXPLANATION, "reason": "A program holds it where it is."})
+    assert "\nIt should be on usb.dac.\nA program holds it where it is.\n" in held
     in_40 = explanation(EXPLANATION, Terminal(width=40)).splitlines()
     assert in_40[0] == "stream:5 belongs to Firefox"
     assert in_40[4:6] == ["  application.process.binary  firefox", "    decides"]

@@ -260,6 +260,9 @@ def test_rules_are_tried_on_streams_on_facts_and_from_a_file(service: Service) -
     assert json.loads(said(service, "rules", "test", "--json", "--on", "app=x"))["outcome"] == {"matched": []}
     assert "not “firefox”" in said(service, "rules", "test", "--on", "app=Chromium")
     assert "YouTube" in said(service, "explain", "app:radio")
+    said(service, "rules", "add", "--name", "Muted", "--match", "app=radio", "--muted")
+    said(service, "rules", "disable")
+    assert "\nRules are switched off, so that none counts.\n" in said(service, "explain", "app:radio")
 
 
 @pytest.mark.integration
