@@ -28,7 +28,7 @@
 #define ROOT "/org/pwmixer/Mixer"
 #define NODE "org.pwmixer.Mixer.Node"
 #define MOST 4096
-#define WAITING 256
+#define WAITING 256 /* calls for one object, at first */
 #define SHOWN_SOON (100 * PA_USEC_PER_MSEC)
 #define KEPT 8192
 
@@ -43,12 +43,13 @@ struct object {
     bool muted, in_flight, again, seen;
     pa_usec_t noticed; /* 0: what has been said of it is told */
     pa_time_event *timer;
-    struct {
+    int places;
+    struct waiting {
         sd_bus_message *call;
         double volume;
         unsigned number;
         bool acknowledged;
-    } waiting[WAITING];
+    } *waiting;
 };
 
 static struct object *objects[MOST];
@@ -117,6 +118,16 @@ static struct object *named(const char *target) {
     return NULL;
 }
 
+/* As many calls may wait as come: a busy machine is late with hundreds. */
+static void make_room(struct object *object, int places) {
+    struct waiting *waiting = calloc(places, sizeof *waiting);
+    if (object->places)
+        memcpy(waiting, object->waiting, object->places * sizeof *waiting);
+    free(object->waiting);
+    object->waiting = waiting;
+    object->places = places;
+}
+
 static struct object *add(enum kind kind, uint32_t index) {
     if (count == MOST) {
         fprintf(stderr, "mixer: more than %d objects\n", MOST);
@@ -125,6 +136,7 @@ static struct object *add(enum kind kind, uint32_t index) {
     struct object *object = calloc(1, sizeof *object);
     object->kind = kind;
     object->index = index;
+    make_room(object, WAITING);
     snprintf(object->path, sizeof object->path, ROOT "/%s/%u", kind == SINK ? "sinks" : "streams", index);
     return objects[count++] = object;
 }
@@ -132,7 +144,7 @@ static struct object *add(enum kind kind, uint32_t index) {
 static void drop(struct object *object) {
     if (object->timer)
         api->time_free(object->timer);
-    for (int i = 0; i < WAITING; i++)
+    for (int i = 0; i < object->places; i++)
         if (object->waiting[i].call) {
             sd_bus_reply_method_errorf(object->waiting[i].call, "org.pwmixer.Error.NotFound", "That object has just gone.");
             sd_bus_message_unref(object->waiting[i].call);
@@ -141,11 +153,12 @@ static void drop(struct object *object) {
         if (objects[i] == object)
             objects[i] = objects[--count];
     free(object->name);
+    free(object->waiting);
     free(object);
 }
 
 static void reply_up_to(struct object *object, unsigned latest) {
-    for (int i = 0; i < WAITING; i++)
+    for (int i = 0; i < object->places; i++)
         if (object->waiting[i].call && object->waiting[i].number <= latest && object->waiting[i].acknowledged) {
             sd_bus_reply_method_return(object->waiting[i].call, "d", level(&object->volume));
             object->waiting[i].call = sd_bus_message_unref(object->waiting[i].call);
@@ -156,7 +169,7 @@ static void reply_up_to(struct object *object, unsigned latest) {
 static void answer(struct object *object) {
     double shown = level(&object->volume);
     unsigned latest = 0;
-    for (int i = 0; i < WAITING; i++) {
+    for (int i = 0; i < object->places; i++) {
         double wanted = object->waiting[i].volume;
         if (object->waiting[i].call && object->waiting[i].acknowledged && wanted - shown < 0.001 && shown - wanted < 0.001 &&
             object->waiting[i].number > latest)
@@ -290,13 +303,13 @@ static void on_notice(pa_context *c, pa_subscription_event_type_t event, uint32_
 static void on_set(pa_context *c, int success, void *data) {
     struct request *request = data;
     struct object *object = find(request->kind, request->index);
-    for (int i = 0; object && i < WAITING; i++)
+    for (int i = 0; object && i < object->places; i++)
         if (object->waiting[i].call && object->waiting[i].number == request->number)
             object->waiting[i].acknowledged = true;
     if (object) {
         bool waits = false;
         answer(object);
-        for (int i = 0; i < WAITING; i++)
+        for (int i = 0; i < object->places; i++)
             waits |= object->waiting[i].call && object->waiting[i].acknowledged;
         if (waits && !object->timer)
             object->timer = pa_context_rttime_new(context, pa_rtclock_now() + SHOWN_SOON, give_up, object);
@@ -314,10 +327,12 @@ static int set_volume(sd_bus_message *call, void *data, sd_bus_error *error) {
     if (!object)
         return sd_bus_error_setf(error, "org.pwmixer.Error.NotFound", "There is no %s.", target);
     int place = 0;
-    while (place < WAITING && object->waiting[place].call)
+    while (place < object->places && object->waiting[place].call)
         place++;
-    if (place == WAITING || volume < 0 || volume > 1.5)
-        return sd_bus_error_setf(error, "org.pwmixer.Error.InvalidArgument", "Not now, or not that.");
+    if (volume < 0 || volume > 1.5)
+        return sd_bus_error_setf(error, "org.pwmixer.Error.InvalidArgument", "Not that.");
+    if (place == object->places)
+        make_room(object, 2 * object->places);
     object->waiting[place].call = sd_bus_message_ref(call);
     object->waiting[place].volume = volume;
     object->waiting[place].number = ++calls;
