@@ -112,7 +112,8 @@ class Announcer:
         changed = {subject: None for subject in affected(before, state, changes) if subject not in come}
         self._note(changed, _Pending(before, changed_at, in_level=all(map(is_of_level, changes))))
         for change in gone:
-            self._dirty.pop(subject_of(change.before), None)
+            if change.kind.is_stream or target_of(state, subject_of(change.before)) is None:
+                self._dirty.pop(subject_of(change.before), None)
         # What an object that is about to go may be named by is told at once, whatever that is.
         self._flush_due(self._dirty if gone else changed, at_once=bool(gone))
         for change in sorted(gone, key=first_apps, reverse=True):

@@ -157,3 +157,24 @@ async def test_who_asks_meanwhile_is_told_first_that_there_is_none(desk: Desk) -
     desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
     announcer.flush(((Kind.SINK, None),))
     assert objects.told == ["sink1 goes", "the default is None and was sink1"]
+
+
+@on_a_desk
+async def test_where_one_of_two_namesakes_goes_what_is_told_is_of_the_other(desk: Desk) -> None:
+    shown: list[tuple[float, float]] = []
+
+    class Levels(Objects):
+        def changed(self, subject: Subject, before: MixerState, state: MixerState) -> bool:
+            was, now = target_of(before, subject), target_of(state, subject)
+            if subject == (Kind.SINK, "sink3") and isinstance(was, Device) and isinstance(now, Device):
+                shown.append((was.channels[0], now.channels[0]))
+            return True
+
+    levels = Levels()
+    announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, levels)
+    desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
+    desk.mixer.on_event(Seen(record=sink(5, name="sink3", volume=0.9)))
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=3))
+    assert shown == [(0.5, 0.9)]
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=5))
+    assert levels.told == ["sink3 goes"]
