@@ -613,7 +613,6 @@ def test_whoever_only_hears_of_what_comes_and_goes_knows_what_there_is_by_name(h
         assert +known == Counter(map(subject_of, there))
 
 
-@STEADY
 @given(HISTORIES)
 def test_a_level_is_a_change_of_nothing_but_how_loud_something_is(history: list[Event]) -> None:
     state = MixerState()
