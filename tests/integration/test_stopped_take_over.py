@@ -55,7 +55,9 @@ def ends(service: Service, sign: signal.Signals) -> None:
 def with_silent_radio(service: Service) -> None:
     """Have an application known that does not play."""
     service.wait_connected()
-    service.session.play("Radio").kill()
+    player = service.session.play("Radio")
+    service.wait_for_stream("Radio")  # or it has gone before a busy service has looked at it
+    player.kill()
     service.session.wait_for(
         lambda: [app["streams"] for app in service.describe()["apps"]] == [[]],
         "an application that has ended",

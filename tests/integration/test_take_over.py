@@ -215,8 +215,9 @@ def test_all_that_lives_in_a_process_goes_over_to_the_next(service: Service) -> 
 def test_what_was_asked_in_the_last_moment_is_remembered(service: Service) -> None:
     """The client knows from which of the two each answer is, and reads what it has set from whoever it is then."""
     session = service.session
-    session.play("Radio").kill()
-    session.wait_for(lambda: service.describe()["apps"] != [], "an application")
+    player = session.play("Radio")
+    service.wait_for_stream("Radio")  # or it has gone before a busy service has looked at it
+    player.kill()
     session.wait_for(lambda: service.describe()["streams"] == [], "that plays no more")
     enough = threading.Event()
     read: list[tuple[str, str, float, float]] = []
@@ -279,7 +280,9 @@ def test_what_cannot_be_saved_is_handed_over_all_the_same(session: Session) -> N
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("in the way")
     service = Service(session).start()
-    session.play("Radio", sink="speakers").kill()
+    player = session.play("Radio", sink="speakers")
+    service.wait_for_stream("Radio")
+    player.kill()
     session.wait_for(
         lambda: [app["streams"] for app in service.describe()["apps"]] == [[]],
         "an application that has ended",
