@@ -62,8 +62,12 @@ def run(name: str) -> int:
     problems = list(diagnose(facts))
     for problem in problems:
         print(sentence(f"! {problem}", terminal, "  "))
-    if not problems and name == "doctor":
-        print("Nothing is wrong.")
+    if name == "doctor":
+        told = remark(facts)
+        if told:
+            print(sentence(told, terminal))
+        if not problems:
+            print("Apart from that, nothing is wrong." if told else "Nothing is wrong.")
     return REFUSED if problems else DONE
 
 
@@ -158,7 +162,7 @@ def _of_server(facts: Facts) -> Iterator[str]:
             "the oldest with which this is tested."
         )
     elif facts.connected:
-        yield from _of_outputs(facts)
+        return
     elif facts.pulse_server:
         yield f"PULSE_SERVER is {facts.pulse_server}, and no sound server answers the service there."
     elif facts.sockets.get(_PIPEWIRE) and not facts.sockets.get(_PULSE):
@@ -180,21 +184,21 @@ def _of_server(facts: Facts) -> Iterator[str]:
         yield "PipeWire does not run: start 'pipewire' and 'pipewire-pulse'."
 
 
-def _of_outputs(facts: Facts) -> Iterator[str]:
-    if facts.outputs:
-        return
+def remark(facts: Facts) -> str:
+    """Say what may be as it should be, but explains silence: that there is no output device. "" where there is one."""
+    if facts.outputs or not facts.connected:
+        return ""
     if facts.cards:
-        yield (
+        return (
             "There is no output device: 'pwmixerctl list cards' shows whether the profile of a card is off, "
             "and 'pwmixerctl profile CARD PROFILE' chooses another."
         )
-    else:
-        finder = (
-            "'systemctl --user restart wireplumber' starts what finds them"
-            if facts.unit
-            else "see whether 'wireplumber' runs, which finds them"
-        )
-        yield f"There is no output device, and no card: {finder}."
+    finder = (
+        "'systemctl --user restart wireplumber' starts what finds them"
+        if facts.unit
+        else "see whether 'wireplumber' runs, which finds them"
+    )
+    return f"There is no output device, and no card: {finder}."
 
 
 def collect() -> Facts:

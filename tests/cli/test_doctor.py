@@ -8,7 +8,7 @@ import pytest
 from cli_rig import Ctl
 
 from pwmixer_dbus import __version__
-from pwmixer_dbus.cli.doctor import Facts, diagnose, lines
+from pwmixer_dbus.cli.doctor import Facts, diagnose, lines, remark
 
 SOCKET = "/run/user/1000/pwmixer/socket"
 UNIT = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "MainPID": "77"}
@@ -40,7 +40,6 @@ def test_without_systemd_all_can_be_well_too() -> None:
         ({"version": "0.0.1"}, "'pwmixer-dbus --replace' starts the one that is installed."),
         ({"connected": False, "sockets": {SOCKET: True}}, "start 'pipewire' and 'pipewire-pulse'."),
         ({"connected": False, "sockets": {SOCKET: True, "pipewire-0": True}}, "start 'pipewire-pulse'."),
-        ({"outputs": 0, "cards": 0}, "see whether 'wireplumber' runs"),
         ({"connected": False}, "end 'pipewire-pulse' and start it again, and see"),
         ({"sockets": {}}, "what the service has printed says why"),
     ],
@@ -75,11 +74,6 @@ def test_without_systemd_no_advice_is_about_it(wrong: dict[str, object], advice:
         ({"connected": False}, "A sound server answers, but not to the service"),
         ({"connected": False, "pulse_server": "tcp:nas"}, "PULSE_SERVER is tcp:nas"),
         ({"connected": False, "outputs": 0, "sockets": {SOCKET: True}}, "PipeWire does not run"),
-        ({"outputs": 0}, "There is no output device: 'pwmixerctl list cards' shows whether"),
-        (
-            {"outputs": 0, "cards": 0},
-            "There is no output device, and no card: 'systemctl --user restart wireplumber'",
-        ),
         ({"config_error": "/x/config.toml:3: volume.max: too large"}, "/x/config.toml:3: volume.max"),
         ({"state_error": "/x/state.json cannot be written"}, "/x/state.json cannot be written"),
         (
@@ -92,6 +86,28 @@ def test_without_systemd_no_advice_is_about_it(wrong: dict[str, object], advice:
 def test_one_thing_is_told_in_one_sentence(wrong: dict[str, object], sentence: str) -> None:
     (problem,) = diagnose(replace(WELL, **wrong))  # type: ignore[arg-type]
     assert sentence in problem
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({}, ""),
+        ({"outputs": 0}, "There is no output device: 'pwmixerctl list cards' shows whether"),
+        ({"outputs": 0, "cards": 0}, "and no card: 'systemctl --user restart wireplumber'"),
+        (
+            {"outputs": 0, "cards": 0, "unit": {}, "program": ""},
+            "and no card: see whether 'wireplumber' runs",
+        ),
+        ({"outputs": 0, "connected": False}, ""),
+    ],
+)
+def test_a_machine_without_an_output_is_nothing_wrong_but_told(
+    facts: dict[str, object], sentence: str
+) -> None:
+    found = replace(WELL, **facts)  # type: ignore[arg-type]
+    assert remark(found).startswith("There is" if sentence else "")
+    assert sentence in remark(found)
+    assert not [problem for problem in diagnose(found) if "output" in problem]
 
 
 def test_how_it_is_takes_a_few_lines() -> None:
