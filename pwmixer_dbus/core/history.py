@@ -6,6 +6,7 @@ before, are put together, and the first one's way back counts.
 
 from collections.abc import Mapping
 
+from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
     Command,
     MoveStream,
@@ -41,7 +42,7 @@ class Step:
 
 
 def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, client: str, at: float) -> Step:
-    """Return the step that a plan is, as seen before it is carried out."""
+    """Return the step that a plan is, as seen before it is carried out; without a way back where it changes nothing."""
     slots = frozenset(slot_of(c) for c in wanted.commands)
     back = tuple(
         b for c in wanted.commands if (b := pending.get(slot_of(c)) or _as_it_is(state, c)) is not None
@@ -57,16 +58,19 @@ def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, cl
         for wish in wanted.wishes
         if (app := state.apps.get(wish.app_id)) is not None
     )
+    is_whole = len(back) == len(wanted.commands)
+    if is_whole and all(map(_are_same, back, wanted.commands)) and wishes == wanted.wishes:
+        back, wishes = (), ()
     return Step(client=client, at=at, slots=slots, commands=back, wishes=wishes)
 
 
 def recorded(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
-    """Return the history with one more step, or with the last one gone on."""
-    if not step.commands and not step.wishes:
-        return steps
+    """Return the history with one more step, or with the last one gone on; one without a way back is none."""
     last = steps[-1] if steps else None
     if last is not None and _goes_on(last, step):
         return (*steps[:-1], replace(last, at=step.at))
+    if not step.commands and not step.wishes:
+        return steps
     return (*steps[-(STEPS - 1) :], step)
 
 
@@ -92,11 +96,16 @@ def _limited_wish(state: MixerState, wish: AppWanted) -> AppWanted:
 
 def _goes_on(last: Step, step: Step) -> bool:
     is_same = last.client == step.client and last.slots == step.slots
-    return (
-        is_same
-        and step.at - last.at <= SAME_STEP
-        and {w.app_id for w in last.wishes} == {w.app_id for w in step.wishes}
-    )
+    if not is_same or step.at - last.at > SAME_STEP:
+        return False
+    is_rest = not step.commands and not step.wishes
+    return is_rest or {w.app_id for w in last.wishes} == {w.app_id for w in step.wishes}
+
+
+def _are_same(one: Command, other: Command) -> bool:
+    if isinstance(one, SetVolume) and isinstance(other, SetVolume):
+        return all(map(gain.same, one.channels, other.channels))
+    return one == other
 
 
 def _as_it_is(state: MixerState, command: Command) -> Command | None:

@@ -3,7 +3,8 @@
 import pytest
 from build import card, playback, sink, state_of
 
-from pwmixer_dbus.core.commands import MoveStream, SetVolume
+from pwmixer_dbus.core.commands import Command, MoveStream, SetMuted, SetVolume, slot_of
+from pwmixer_dbus.core.events import AppWanted
 from pwmixer_dbus.core.history import STEPS, Step, recorded, step_of, undone
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.verbs import Plan
@@ -34,6 +35,54 @@ def test_a_drag_is_one_step_however_long_it_goes_on() -> None:
     for tenth in range(50):
         steps = recorded(steps, step(tenth / 10))
     assert len(steps) == 1
+
+
+STAYS: tuple[Command, ...] = (
+    SetVolume(key=(Kind.PLAYBACK, 10), channels=STATE.streams[Kind.PLAYBACK, 10].channels),
+    SetVolume(key=(Kind.SINK, 1), channels=tuple(v + 1e-6 for v in STATE.devices[Kind.SINK, 1].channels)),
+    SetMuted(key=(Kind.SINK, 1), muted=STATE.devices[Kind.SINK, 1].muted),
+    MoveStream(key=(Kind.PLAYBACK, 10), device=1),
+)
+
+
+@pytest.mark.parametrize("command", STAYS)
+def test_what_changes_nothing_is_no_step(command: Command) -> None:
+    """As a key at the end of the scale, after which what was before it is to be undone."""
+    nothing = step_of(STATE, {}, Plan(commands=(command,)), "key", 2.0)
+    assert recorded((step(1.0),), nothing) == (step(1.0),)
+
+
+def test_nor_is_what_was_asked_for_already_and_is_on_its_way() -> None:
+    asked = SetVolume(key=(Kind.PLAYBACK, 10), channels=(0.3, 0.3))
+    again = step_of(STATE, {slot_of(asked): asked}, Plan(commands=(asked,)), "key", 2.0)
+    assert recorded((), again) == ()
+
+
+def test_nor_is_a_wish_that_is_kept_already() -> None:
+    state = state_of(sink(1), playback(10, device=1))
+    (app,) = state.apps.values()
+    wish = AppWanted(app_id=app.app_id, volume=app.volume, muted=app.muted)
+    assert recorded((), step_of(state, {}, Plan(wishes=(wish,)), "key", 2.0)) == ()
+
+
+def test_of_what_changes_in_part_all_is_taken_back() -> None:
+    """Since what is at its goal now may be led on by the next step of the same drag."""
+    state, app = state_of(sink(1), playback(10, device=1), playback(11, volume=0.3, device=1)), "slider"
+    steps: tuple[Step, ...] = ()
+    for at, volume in ((1.0, 0.3), (1.5, 0.4)):
+        commands = tuple(SetVolume(key=(Kind.PLAYBACK, i), channels=(volume, volume)) for i in (10, 11))
+        steps = recorded(steps, step_of(state, {}, Plan(commands=commands), app, at))
+    _, plan, count = undone(state, steps, 1)
+    assert count == 1
+    assert [c.channels for c in plan.commands if isinstance(c, SetVolume)] == [(0.5, 0.5), (0.3, 0.3)]
+
+
+def test_a_drag_that_rests_for_a_while_is_one_step_all_the_same() -> None:
+    steps: tuple[Step, ...] = (step(1.0),)
+    for at in (1.8, 2.6):
+        rests = SetVolume(key=(Kind.PLAYBACK, 10), channels=STATE.streams[Kind.PLAYBACK, 10].channels)
+        steps = recorded(steps, step_of(STATE, {}, Plan(commands=(rests,)), "slider", at))
+    assert len(recorded(steps, step(3.4))) == 1
 
 
 def test_the_last_hundred_steps_are_kept() -> None:
