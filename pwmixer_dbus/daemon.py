@@ -152,7 +152,8 @@ SWITCHES: tuple[Switch, ...] = (
 class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
-    `path` is the file. `doubt` says what is off because the first file, which is a bad one, may say so. `level` is the log level that the command line asks for, "" to leave it to the file.
+    `path` is the file. `doubt` says what is off because the first file, which is a bad one, may say so. `level` is the log
+    level that the command line asks for, "" to leave it to the file.
     """
 
     def __init__(self, path: Path, level: str) -> None:

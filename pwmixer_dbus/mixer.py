@@ -156,9 +156,6 @@ class Mixer:
         self._of_levels = [other for other in self._of_levels if other != listener]
         self._before_answers = [other for other in self._before_answers if other != before_answers]
 
-    def _unhear(self, heard: Heard) -> None:
-        self._heard = [other for other in self._heard if other != heard]
-
     def hear(self, heard: Heard) -> Callable[[], None]:
         """Call `heard(plan, origin)` when a request is in force, also where it changed nothing, and has been answered.
 
@@ -166,6 +163,9 @@ class Mixer:
         """
         self._heard = [*self._heard, heard]
         return partial(self._unhear, heard)
+
+    def _unhear(self, heard: Heard) -> None:
+        self._heard = [other for other in self._heard if other != heard]
 
     def hear_first(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` before the commands of every request."""

@@ -171,10 +171,8 @@ def _meant(state: MixerState, folded: str) -> Iterator[str]:
     form, _, name = folded.partition(":")
     if form in _KINDS and name:  # in capitals
         yield folded
-    elif folded.startswith("@") or folded in {
-        "sink",
-        "source",
-    }:  # as pactl and wpctl write it, or as one says it
+    elif folded.startswith("@") or folded in {"sink", "source"}:
+        # As pactl and wpctl write it, or as one says it.
         yield from (f"@{kind}" for kind in ("sink", "source") if kind in folded)
     elif folded:
         if state.stream_numbered(folded) is not None:
