@@ -17,7 +17,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
+from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, slot_of
+from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import KEEP, AppsWanted, AppWanted, Capped, Forgotten, Keep, Known
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
@@ -70,6 +71,12 @@ _HELD_OF_DEVICES = attrgetter("channels", "muted", "name", "properties")
 
 SLACK = 0.01
 """Seconds after the last one in which a change may be an echo of a person's own request."""
+
+SECOND_LOOK = 0.2
+"""Seconds until a stream is looked at again that does not show its correction, although that was acknowledged.
+
+What it sets in the instant between the acknowledgement and our look leaves everything as it was, which is no change.
+"""
 
 _Noted = tuple[float | Keep, bool | Keep, bool]
 """A volume or a mute, and whether a person has asked for it through us; then no cap says what is remembered of it."""
@@ -479,17 +486,26 @@ class Keeper:
         if found.commands:
             self._corrected_at.setdefault(key, deque(maxlen=CORRECTIONS)).append(moment.now)
             for command in found.commands:
-                self._mixer.act([(command, found.reason)], "rule" if type(command) in ruled else "memory")
-        elif found.reason and key not in self._again_at:
+                kind = "rule" if type(command) in ruled else "memory"
+                self._mixer.act([(command, found.reason)], kind, self._corrected)
+        elif found.reason and (found.again_at is None or found.again_at != self._again_at.get(key)):
             log.info("%s", found.reason)
         again_at = found.again_at
         if before is not None and not found.commands:
-            again_at = again_at or _after_a_hand(stream, moment)
+            again_at = again_at or _after_a_hand(stream, moment) or self._again_at.get(key)
         if again_at is None:
             self._again_at.pop(key, None)
         else:
             self._again_at[key] = again_at
         self._set_timer()
+
+    def _corrected(self, command: Command, error: MixerError | None) -> None:
+        """Look again at a stream that was corrected and does not show it; a device may be suspended, and show it when it runs."""
+        key = command.key
+        is_shown = self._mixer.pending.get(slot_of(command)) is not command
+        if error is None and not is_shown and key in self._mixer.state.streams and key not in self._unlinked:
+            self._again_at[key] = self._loop.time() + SECOND_LOOK
+            self._set_timer()
 
     def _set_timer(self) -> None:
         self.close()

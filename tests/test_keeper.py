@@ -30,8 +30,8 @@ from pwmixer_dbus.core.rules import read_rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
 from pwmixer_dbus.gathering import TOGETHER
-from pwmixer_dbus.keeper import LATEST_START, Keeper
-from pwmixer_dbus.lanes import PACE
+from pwmixer_dbus.keeper import LATEST_START, SECOND_LOOK, Keeper
+from pwmixer_dbus.lanes import PACE, SHOWN_SOON
 from pwmixer_dbus.router import Router
 
 NEW = (Kind.PLAYBACK, 11)
@@ -161,6 +161,43 @@ async def test_an_app_that_sets_itself_back_at_its_start_is_corrected_each_time(
         await desk.do()
         assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.4
     assert desk.level().volume == 0.4
+
+
+@with_memory(remembered())
+async def test_an_app_that_sets_itself_back_in_the_instant_of_a_correction_is_corrected_too(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.see()
+    _, done = desk.unanswered.pop()
+    done(None)
+    desk.see(volume=1.0)  # it was 0.4 in between, and nobody has seen that
+    await asyncio.sleep(SHOWN_SOON + 2 * SECOND_LOOK)
+    assert desk.volumes == [0.4, 0.4]
+    await desk.do()
+    await desk.quiet()
+    assert (desk.volumes, desk.level().volume) == ([0.4, 0.4], 0.4)
+
+
+@with_memory(remembered(locked=True))
+async def test_a_stream_that_never_shows_what_is_set_is_let_be(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    for _ in range(2 * CORRECTIONS):
+        while desk.unanswered:
+            desk.unanswered.pop()[1](None)
+        await asyncio.sleep(SHOWN_SOON + 2 * SECOND_LOOK)
+    assert desk.volumes == [0.4] * CORRECTIONS
+
+
+@with_memory(remembered())
+async def test_a_mute_right_after_a_correction_keeps_nobody_from_looking_again(desk: Memorising) -> None:
+    desk.connect()
+    desk.see()
+    desk.unanswered.pop()[1](None)
+    desk.see(volume=1.0, muted=True)
+    await asyncio.sleep(SHOWN_SOON + 2 * SECOND_LOOK)
+    assert desk.volumes == [0.4, 0.4]
 
 
 @with_memory(remembered())
@@ -368,6 +405,7 @@ async def test_a_stream_that_is_linked_late_gets_its_volume_then(desk: Memorisin
     desk.answer()
     await asyncio.sleep(5 * GRACE)
     desk.mixer.on_event(linked(1.0))
+    desk.mixer.on_event(linked(0.4))
     desk.answer()
     await asyncio.sleep(GRACE / 2)
     desk.mixer.on_event(linked(0.9))

@@ -105,14 +105,13 @@ def test_the_game_sets_itself_to_full_volume_three_times_after_each_start(servic
     config.write_text("[memory]\ngrace = 10.0\n")
     service.call("ReloadConfig")
     once_set(service, 0.3)
-    program = session.spawn("headstrong", sys.executable, "-c", HEADSTRONG, "0.3", "1.0", "2.0")
+    program = session.spawn("headstrong", sys.executable, "-c", HEADSTRONG, "0.005", "0.3", "2.0")
     session.wait_for(lambda: session.log_tail("headstrong") == "ready", "it to listen")
     # Not WirePlumber's doing: it would bring the volume back, too, once, at a time of its own.
     session.play("Game", properties={"state.restore-props": "false"})
     assert program.wait(PATIENCE) == 0
     service.wait_for_stream("Game", volume=0.3)
     session.wait_for(lambda: "30%" in session.pactl("list", "sink-inputs"), "the server to show it")
-    # Not sooner: what it sets in the instant in which it is corrected at its birth may stay, see docs/memory.md.
     assert service.log().count("was set to 30%") >= 3
     assert known(service)["volume"] == 0.3
     assert saved(session)["levels"]["playback"] == {"volume": 0.3}
