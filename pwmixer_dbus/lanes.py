@@ -225,7 +225,7 @@ class Lanes:
                 self._finish(slot, lane, command, None, is_shown=True)
 
     def rest(self) -> None:
-        """Leave no timer behind where no command is on its way any more; whoever waits for an answer need not wait for that."""
+        """Stop the timer where no command is on its way. Not part of `_finish`: whoever is answered need not wait for it."""
         if self._look is not None and not self._lanes:
             self._look.cancel()
             self._look = None
@@ -265,7 +265,7 @@ class Lanes:
                 self._end_settling()
 
     async def settle(self, longest: float) -> None:
-        """Wait until no command is on its way, at most `longest` seconds; what only has to be shown is not waited for."""
+        """Wait, at most `longest` seconds, until no command is on its way but levels that are acknowledged and not shown yet."""
         for slot, lane in list(self._lanes.items()):
             is_level = isinstance(lane.running, _OfLevel)
             if lane.acknowledged_at is not None and lane.running is not None and is_level:
@@ -278,12 +278,12 @@ class Lanes:
                     await self._drained.wait()
 
     def _end_settling(self) -> None:
-        """Let `settle` end where no command is on its way any more, when those have been told who are told now."""
+        """Let `settle` end where no command is on its way any more, but after those whose answers are being given right now."""
         if not self._lanes and self._drained is not None:
             self._loop.call_soon(self._drained.set)
 
     async def drain(self, longest: float) -> None:
-        """Wait until no command is on its way, at most `longest` seconds; who still waits is told that it is too late."""
+        """Settle, then send nothing more; whoever still waits is told that it is not known what came of it."""
         await self.settle(longest)
         self.server = None
         lanes, self._lanes = self._lanes, {}
@@ -470,7 +470,7 @@ def _sets(slot: Slot, change: Change) -> bool:
 
 
 def _is_shown(state: MixerState, command: Command) -> bool:
-    """Whether the server shows what a command asked for; what has gone shows everything."""
+    """Whether the server shows what a command asked for; True, too, where its object has gone: nothing more will come of it."""
     kind, index = command.key
     device, stream = state.devices.get(command.key), state.streams.get(command.key)
     match command:

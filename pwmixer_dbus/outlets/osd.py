@@ -87,7 +87,7 @@ class OnScreenDisplay:
         self._show_soon()
 
     def _on_request(self, plan: Plan, origin: Origin) -> None:
-        """Show what is as it was asked for: what has changed is told besides, and what has not yet will be."""
+        """Show what already is as it was asked for; what changes now or later is heard of by `_on_change`."""
         if origin.kind != "user" or origin.quiet:
             return
         found = {self._asked(command) for command in plan.commands}
@@ -96,19 +96,19 @@ class OnScreenDisplay:
             self._show_soon()
 
     def _asked(self, command: Command) -> Subject | None:
-        """Say what a command is to be shown of that is in force; None for nothing."""
+        """Return the subject of a command that is in force already; None where it is not, or has none."""
         if not isinstance(command, SetVolume | SetMuted):
             return None
         state = self._mixer.state
         record = state.devices.get(command.key) or state.streams.get(command.key)
-        return _subject_of(record) if record is not None and _is_shown(command, record) else None
+        return _subject_of(record) if record is not None and _looks_done(command, record) else None
 
     def _show_soon(self) -> None:
         if self._latest is not None and self._showing is None:
             self._showing = self._loop.create_task(self._show())
 
     def _subject(self, change: Change, origin: Origin) -> Subject | None:
-        """Say what a change is to be shown of; None for nothing."""
+        """Return the subject that a change is shown as; None where it is not shown."""
         before, after = change.before, change.after
         if not isinstance(after, _AUDIBLE) or not isinstance(before, _AUDIBLE):
             return None
@@ -126,7 +126,7 @@ class OnScreenDisplay:
         if not writes:
             return SERVER
         late = (
-            w for w in writes.values() if self._loop.time() - w.at < LATE and _is_shown(w.command, record)
+            w for w in writes.values() if self._loop.time() - w.at < LATE and _looks_done(w.command, record)
         )
         return next((write.origin for write in late), SERVER)
 
@@ -181,7 +181,8 @@ def _subject_of(record: Device | Stream) -> Subject | None:
     return None if record.hidden else record.identity.app_id
 
 
-def _is_shown(command: SetVolume | SetMuted, record: Device | Stream) -> bool:
+def _looks_done(command: SetVolume | SetMuted, record: Device | Stream) -> bool:
+    """Whether a command is in force as far as a notice tells: it shows the level, and no balance."""
     match command:
         case SetVolume(channels=channels):
             return gain.same(gain.level(channels), gain.level(record.channels))
