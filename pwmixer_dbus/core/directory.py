@@ -1,7 +1,7 @@
-"""By what streams are found, other than by their keys: their numbers, their clients and their groups. Pure.
+"""Indexes of the streams: by number, by client and by group. Pure.
 
-It says nothing that the streams themselves do not say. It is kept beside them, by `core.state` alone, since to go through
-all of them at each request and each change would take the longer the more there are.
+Everything in them follows from the streams themselves. `core.state` alone keeps them up to date, so that neither a
+request nor a change has to go through all streams.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,12 +15,12 @@ from pwmixer_dbus.core.table import lasting, with_entry, without
 N = TypeVar("N", bound=int | str)
 
 age: Callable[[Key], tuple[int, Kind]] = itemgetter(1, 0)
-"""By what streams are ordered, oldest first."""
+"""The sort key that puts the oldest stream first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """The key of each stream by its number, as it is written; those of a client and of a group, oldest first, while there are some."""
+    """Keys of streams: by number (as text), and those of each client and each group that has any, oldest first."""
 
     numbers: Mapping[str, Key] = field(default_factory=dict)
     clients: Mapping[int, tuple[Key, ...]] = field(default_factory=dict)
@@ -66,13 +66,13 @@ def entered(directory: Directory, was: Stream | None, now: Stream | None) -> Dir
 
 _ENTRY = attrgetter("number", "client", "group")
 _NOWHERE = 0, None, ""
-"""Where a stream stands, and where one does that is not there."""
+"""What a stream is indexed by; `_NOWHERE` is that of one that does not exist."""
 
 
 def _moved(
     members: Mapping[N, tuple[Key, ...]], was: N | None, now: N | None, key: Key
 ) -> Mapping[N, tuple[Key, ...]]:
-    """Take a key from where it stood, and put it where it belongs now."""
+    """Return an index after the stream with this key has changed its client or group from `was` to `now`."""
     if was == now:
         return members
     if was is not None and was in members:

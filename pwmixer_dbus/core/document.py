@@ -53,14 +53,15 @@ def describe(state: MixerState) -> Document:
 def written(state: MixerState, write: Callable[[Document], str]) -> str:
     """Return the whole state as JSON, of which `write` writes one object.
 
-    One after the other: the dictionaries of them all at a time would leave memory in pieces, a quarter of a megabyte for good.
+    Objects are written one by one: the dictionaries of all of them at once would fragment memory, and cost 0.25 MB for
+    good.
     """
     lists = (f'"{name}": [{", ".join(map(write, objects))}]' for name, objects in _objects(state))
     return f"{write(_facts(state))[:-1]}, {', '.join(lists)}}}"
 
 
 def _facts(state: MixerState) -> Document:
-    """Return what is there once."""
+    """Return what the mixer has as a whole, and not for each object."""
     return {
         "generation": state.generation,
         "connected": state.connected,
@@ -109,7 +110,7 @@ def differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]
 
 
 def level_of(state: MixerState, target: Target) -> Level:
-    """Return how loud an object is, at a tenth of the cost of all that can be said of it; a card raises NotSupportedError."""
+    """Return how loud an object is, for a tenth of what `describe_target` costs; a card raises NotSupportedError."""
     if isinstance(target, _AUDIBLE):
         return Level(gain.level(target.channels), target.muted, target.channels)
     telling = () if isinstance(target, Card) else telling_streams(state, {}, target)
@@ -121,12 +122,12 @@ def level_of(state: MixerState, target: Target) -> Level:
 
 
 def describe_level(state: MixerState, target: Device | Stream | App | Group) -> Document:
-    """Return the same as a part of a document."""
+    """Return how loud an object is, as that part of its document."""
     return as_document(level_of(state, target))
 
 
 def as_document(level: Level) -> Document:
-    """Return a level as the part of a document that it is."""
+    """Return a level as that part of a document."""
     return {"volume": level.volume, "muted": level.muted, "channel_volumes": list(level.channels)}
 
 

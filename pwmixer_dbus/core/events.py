@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
 
 class Levelled(NamedTuple):
-    """How loud a stream is that shows nothing else than when it was seen last, which may be as loud."""
+    """How loud a stream is now. Nothing else of it has changed since it was last seen; perhaps not even that has."""
 
     key: Key
     channels: tuple[float, ...]
@@ -50,7 +50,7 @@ class Disconnected:
 
 
 class Keep(Enum):
-    """Leave it as it is; where None says that nothing is wanted any more."""
+    """Leaves a setting as it is, where None would say that nothing is wanted of it any more."""
 
     KEEP = "keep"
 
@@ -60,7 +60,7 @@ KEEP = Keep.KEEP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppWanted:
-    """What a person asked of a whole application; None gives up what was asked before, of a preferred device "" does."""
+    """What a person asked of a whole application. None gives up what was asked before; for a preferred device "" does."""
 
     app_id: str
     volume: float | Keep | None = KEEP
@@ -102,14 +102,14 @@ class Configured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Applications that are remembered from earlier, the longest unused first; those that are known already stay."""
+    """Applications that are remembered from earlier, longest unused first; one that the state knows already stays as it is."""
 
     apps: tuple[App, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """An application of which nothing is remembered any more: it is known no longer, or no longer than it plays."""
+    """An application of which nothing is remembered any more; it leaves the state at once, or with its last stream."""
 
     app_id: str
 

@@ -19,7 +19,7 @@ LONGEST = 3600.0
 """Seconds that a fade takes at most."""
 
 NEAR = 0.02
-"""How far a device that knows only some volumes may be off what it was asked for, to be taken at its word."""
+"""How far from what was asked a device with coarse steps may be, and still have carried it out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class Ramp:
 class Trail:
     """What the server may still show of a ramp: the last step that it has shown, and all that were sent since, in order.
 
-    `is_exact`: whether it has shown one as it was sent, so that what is only near to one is somebody else's.
+    `is_exact`: whether it has shown a step exactly as it was sent. Then a value that is only near to one is somebody
+    else's.
     """
 
     steps: tuple[Channels, ...]

@@ -42,7 +42,7 @@ class Step:
 
 
 def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, client: str, at: float) -> Step:
-    """Return the step that a plan is, as seen before it is carried out; without a way back where it changes nothing."""
+    """Return the step that a plan makes, seen before it is carried out; a plan that changes nothing has no way back."""
     slots = frozenset(slot_of(c) for c in wanted.commands)
     back = tuple(
         b for c in wanted.commands if (b := pending.get(slot_of(c)) or _as_it_is(state, c)) is not None
@@ -65,7 +65,7 @@ def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, cl
 
 
 def recorded(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
-    """Return the history with one more step, or with the last one gone on; one without a way back is none."""
+    """Return the history with one more step, or with its last step prolonged; a step without a way back is not added."""
     last = steps[-1] if steps else None
     if last is not None and _goes_on(last, step):
         return (*steps[:-1], replace(last, at=step.at))
@@ -77,8 +77,8 @@ def recorded(steps: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
 def undone(state: MixerState, steps: tuple[Step, ...], count: int) -> tuple[tuple[Step, ...], Plan, int]:
     """Return the history without its last steps, the plan that undoes them, and how many they are.
 
-    What has gone since is left out. Where two steps set the same, the older one's way back is the last word. Limits hold:
-    what was louder than is allowed now comes back as loud as it may be.
+    Objects that have gone since are left out. Where two steps set the same, the older one's way back counts. Limits
+    hold: what was louder than is allowed now comes back as loud as it may be.
     """
     kept, taken = steps[: max(len(steps) - count, 0)], steps[max(len(steps) - count, 0) :]
     commands = {slot_of(c): c for step in reversed(taken) for c in step.commands if _is_there(state, c)}
@@ -109,7 +109,7 @@ def _are_same(one: Command, other: Command) -> bool:
 
 
 def _as_it_is(state: MixerState, command: Command) -> Command | None:
-    """Return the command that sets what a command sets to what it is now; None where that is nothing to go back to."""
+    """Return the command that takes another one back, as things are now; None where there is nothing to go back to."""
     kind, index = key = command.key
     device, stream = state.devices.get(key), state.streams.get(key)
     match command:
@@ -129,7 +129,7 @@ def _as_it_is(state: MixerState, command: Command) -> Command | None:
 
 
 def _is_there(state: MixerState, command: Command) -> bool:
-    """Whether a command can still be carried out: its object is there, and where a stream goes back to, that device."""
+    """Whether a command can still be carried out: its object is there, and so is the device that it moves a stream to."""
     kind, index = key = command.key
     if isinstance(command, MoveStream) and (kind.devices, command.device) not in state.devices:
         return False

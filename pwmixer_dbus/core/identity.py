@@ -238,7 +238,8 @@ def evidence_for(
 ) -> tuple[Evidence, ...]:
     """List every fact that counts for or against what `identify` says of the same records, strongest first.
 
-    Where a client has gone before its stream, nobody knows any more what it had said: only that it did comes first then.
+    Where a client has gone before its stream, what it had said is lost; the list then begins with the fact that it had
+    decided.
     """
     view = _look(stream, client)
     facts = tuple(_facts(view, every=True))
@@ -262,7 +263,7 @@ def evidence_for(
 
 
 def is_of_the_past(stream: Stream, client: Client | None, aliases: Mapping[str, str]) -> bool:
-    """Whether a stream belongs to its application by what its client had said, which has gone since."""
+    """Whether a stream has its application from the words of a client that has gone since."""
     if client is not None or stream.client is None or not stream.identity.app_id:
         return False
     return identify(stream, client, aliases).app_id != stream.identity.app_id

@@ -9,9 +9,9 @@ from pwmixer_dbus.core.state import MixerState
 
 
 def closes_a_loop(state: MixerState, stream: Stream, device: Device) -> bool:
-    """Whether what a stream of a loopback or filter plays would come back to it, by whatever ways, if it was there.
+    """Whether what a stream of a loopback or filter plays would come back to it, by whatever ways, from a device.
 
-    That is so, too, as long as another end of it is not linked: where that goes is not known yet.
+    Also True as long as another end of it is not linked: where that goes is not known yet.
     """
     group = group_of(stream)
     if not group:

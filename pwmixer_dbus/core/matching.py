@@ -177,7 +177,7 @@ def outcome(ready: Prepared, known: Facts) -> Outcome:
 
 
 class Outcomes:
-    """What rules want of each stream that lives: decided once, and again when something that a rule asks for is another.
+    """What the rules want of each living stream: decided once, and again when something that a rule asks for has changed.
 
     Of a new stream it is asked a dozen times within its first tenth of a second, and nearly always nothing has changed.
     Whoever hears that streams have gone says so with `forget`, so that no more is kept than there are streams.

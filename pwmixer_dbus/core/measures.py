@@ -30,9 +30,10 @@ from pwmixer_dbus.core.tally import (
 )
 
 PENDING = 128
-"""How many notes are counted together, at the end of something that is charged to somebody: nobody waits for it any more.
+"""How many notes are counted together.
 
-Where nothing ends, twice as many are counted when the sound server says something more, or somebody calls.
+They are counted when something ends that is charged to somebody, since nobody waits at that moment. Where nothing ends,
+they are counted at twice as many, when the sound server says something or somebody calls.
 """
 
 _FIELDS = 5

@@ -50,7 +50,7 @@ CORRECTIONS, CORRECTIONS_IN = 5, 30.0
 """How often a stream is corrected within how many seconds; more would be a fight that nobody wins."""
 
 BY_HAND = frozenset({"user", "fade"})
-"""Who acts for a person at this very moment."""
+"""The kinds of `Origin` behind which a person is acting at this very moment."""
 
 NOBODY = "stream:"
 """How the ids of applications begin that nobody could recognise again; they are never remembered."""
@@ -266,7 +266,7 @@ def device_of_key(state: MixerState, key: str) -> Device | None:
 
 
 def keys_of_places(state: MixerState, streams: Iterable[Stream]) -> tuple[str, ...]:
-    """Name the devices that streams are on, each once: "" for the stand-in for none, and nothing for who is on the way."""
+    """Return the keys of the devices that streams are on, each once: "" for the placeholder; a stream on none adds nothing."""
     devices = [state.device_of(stream) for stream in streams if stream.device is not None]
     return tuple(dict.fromkeys("" if device is None else device_key(device) for device in devices))
 
@@ -457,7 +457,7 @@ def _without_device(app: KnownApp, key: str) -> KnownApp:
 
 
 def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
-    """Drop what ranks lowest; within a day, what stands first has been unused longest."""
+    """Return at most `limit` entries: bare ones go first, then those used longest ago, of one day those that stand first."""
     surplus = len(entries) - limit
     if surplus <= 0:
         return entries
@@ -468,7 +468,7 @@ def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
 
 
 def _text(said: str, known: str) -> str:
-    """Return what is said, or what was known where nothing is."""
+    """Return the new text, cleaned, or the known one where nothing is left of it."""
     return known if said == known else clean(said) or known
 
 
@@ -535,7 +535,7 @@ def _lowest(*limits: float | None) -> float | None:
 
 
 def is_upheaval(changes: Iterable[Change]) -> bool:
-    """Whether, for `SETTLING` seconds from these changes on, what other programs do may be but a consequence of them.
+    """Whether what other programs do in the `SETTLING` seconds after these changes may merely follow from them.
 
     A device, its port or a card's profile; a default, the connection or the server; a stream that moves.
     """

@@ -270,7 +270,7 @@ _ILLEGAL = re.compile(
     + "".join(
         f"{chr(plane | 0xFFFE)}{chr(plane | 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
     )  # noncharacters
-    + "\u202a-\u202e\u2066-\u2069"  # what turns the direction of text around, and so forges what stands beside it
+    + "\u202a-\u202e\u2066-\u2069"  # changes of the direction of text, which can forge what stands beside it
     + "]"
 )
 
@@ -281,6 +281,6 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     Control characters, lone surrogates and Unicode non-characters go; those make libdbus, GLib or sd-bus drop the
     message or the connection.
     """
-    if len(text) <= limit and text.isprintable():  # which nothing of the above is
+    if len(text) <= limit and text.isprintable():  # nothing of the above is printable
         return text
     return _ILLEGAL.sub("", text[: 2 * limit])[:limit]

@@ -3,7 +3,7 @@
     Firefox          the whole text, ignoring case            !PATTERN     not this
     *YouTube*        a glob (* ? [...]), the whole text, ignoring case
     re:S[0-9]+       a regular expression, anywhere in the text, minding case; (?i) in front ignores it
-    =What? [live]    the whole text, ignoring case, and nothing in it means anything
+    =What? [live]    the whole text, ignoring case; no character of it is special
 
 A text that is missing is empty: "" asks for that, "!" for one that is there. Texts come from strangers (the title of a
 web page), so a regular expression whose cost could grow out of bounds on some text is refused when it is written.

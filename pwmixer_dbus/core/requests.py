@@ -50,7 +50,7 @@ def missing(state: MixerState, error: NotFoundError) -> MixerError:
 def one_called(state: MixerState, called: str, resolved: Resolved, kinds: Sequence[Kind] = DEVICES) -> Target:
     """Return the one object that is meant by a selector, or by the plain name of a device or card of one of the kinds.
 
-    A name that is exactly right counts before those that are so but for capitals, and before descriptions. Raises
+    A name that fits to the letter comes before one that differs in case, and before a description. Raises
     NotFoundError, AmbiguousError where several are called so, such as a sink and a source, and what `resolved` raises.
     """
     if not is_name(called):
@@ -79,8 +79,8 @@ def device_of(
 ) -> Device:
     """Find the device that targets shall move to, by selector or by name, as `one_called` does.
 
-    A name is one of the direction of their streams; where they are of both or of none, of a kind of `if_any`. Only what no
-    such device is called may be another's.
+    A name is looked for among the devices of the direction of their streams, or where they have both directions or no
+    stream, among the kinds of `if_any`; among other devices only where none of these has it.
     """
     directions = {s.kind.devices for t in targets for s in _streams_of(state, t)}
     kinds = tuple(directions) if len(directions) == 1 else if_any
@@ -138,7 +138,7 @@ def moves(
     Of several streams, an application or a group, what is of the other direction stays where it is.
     """
     named = list(targets)
-    if len(named) > 1:  # what only may come some day is meant where it is named alone
+    if len(named) > 1:  # what has no such stream now is only meant, for later ones, where it is named alone
         named = [t for t in named if isinstance(t, Device | Card) or _has_stream_for(state, t, device)]
         if not named:
             raise NotFoundError(

@@ -16,8 +16,9 @@ A move by somebody else is a person's when it has stood for `STABLE` seconds and
 went, no default changed, no server or session manager restarted, nobody moved it with us within `SETTLE` seconds before. What
 is explained so is put right at once. Between two devices a stream may be seen on none, whoever moves it.
 
-The default may have changed without a word (docs/pipewire-versions.md). What speaks for that is a stream that goes, or
-comes up, where it has no other reason to be; if the default is found to be there, that explains it.
+The default may have changed without a notice (docs/pipewire-versions.md). A stream that moves to a device, or comes up
+on one, where it has no other reason to be, is a sign of that; if that device is found to be the default, the move is
+explained.
 """
 
 import math
@@ -59,7 +60,7 @@ RETRY = 1.0
 
 
 class World(NamedTuple):
-    """What decisions are made on: the state, what the rules want of a stream, and the commands that are on their way.
+    """What decisions are based on: the state, what the rules want of a stream, and the commands that are on their way.
 
     `mover` says who has asked just now for a stream to be moved to where it is: what else is asked of it meanwhile, as a
     volume is, says nothing of who moves it. `is_held` says whether some program holds a stream where it is, and `waits`
@@ -329,7 +330,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
 
 
 def _told(stream: Stream, by: str, outcome: Outcome) -> tuple[Routed, ...]:
-    """Say what is decided of a stream, where that is not what it says already."""
+    """Return the event with what was decided of a stream; none where the stream shows just that already."""
     max_volume = None if outcome.ignore else outcome.max_volume
     decided = (
         by,
@@ -358,10 +359,10 @@ _SAID = attrgetter("routed_by", "display_name", "icon_name", "hidden", "group", 
 
 
 def failed(routing: Routing, state: MixerState, key: Key, now: float) -> tuple[Routing, float | None]:
-    """Note that a move of ours did not happen; return when to look again, None where that is at the next cause.
+    """Note that a move of ours did not happen; return when to look again, None for not before something else happens.
 
-    Nobody fights for a stream that is on no device: the session manager has not come to it, and knows where it is wanted.
-    Wherever it links it, is a cause.
+    A stream that is on no device is not fought over: the session manager has not linked it yet, and knows where it is
+    wanted. When it does link it, wherever that is, the stream is looked at anyway.
     """
     placement, stream = routing.placements.get(key), state.streams.get(key)
     if placement is None or stream is None or stream.device is None:
@@ -373,8 +374,8 @@ def failed(routing: Routing, state: MixerState, key: Key, now: float) -> tuple[R
 def wish_of(placement: Placement, world: World, stream: Stream) -> tuple[Outcome, str]:
     """Return what the rules want of a stream, and on which device the one that sends it found it: its name, "" for none.
 
-    That it is where a rule has brought it is no reason to move it on, nor back: two rules could do so for ever, and one
-    for what plays on some device would let go of each stream as soon as it had moved it.
+    A device to which a rule has moved it counts for no rule: two rules could otherwise send it to and fro for ever, and
+    a rule for what plays on some device would let go of each stream as soon as it had moved it.
     """
     outcome = world.wants(stream)
     here = world.state.device_of(stream)
@@ -653,7 +654,7 @@ def _recent(tries: tuple[float, ...], now: float) -> tuple[float, ...]:
 
 
 def due(routing: Routing) -> list[Key]:
-    """List what may be to be looked at at `again_at`: what others have moved, what rests, and what was moved in vain."""
+    """List the streams for which `again_at` may have a time: moved by others, left alone for a while, or moved in vain."""
     return [
         key
         for key, placement in routing.placements.items()
@@ -662,7 +663,7 @@ def due(routing: Routing) -> list[Key]:
 
 
 def _times(placement: Placement, now: float) -> Iterator[float]:
-    """Say when a stream has to be looked at again though nothing happens: its move may be a person's then, or its rest over."""
+    """Yield when to look at a stream again if nothing happens: when its move counts as a person's, or its rest is over."""
     if placement.foreign is not None:
         yield placement.foreign[1] + STABLE
     if placement.rest_until > now:

@@ -22,7 +22,8 @@ Target = Device | Stream | App | Group | Card
 Named = TypeVar("Named", Device, App, Group, Card)
 Some = TypeVar("Some", bound=Target)
 Names = tuple[Callable[[Named], tuple[str, ...]], ...]
-"""What something may be called by, better names first; what comes later is only looked at where nothing has an earlier one."""
+"""What something may be called by, better names first; a later one is only tried where nothing has an earlier one.
+"""
 
 SELECTOR_LIMIT = TEXT_LIMIT + len("source:")
 NUMBER_DIGITS = 10

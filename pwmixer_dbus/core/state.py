@@ -1,8 +1,8 @@
 """What is known of the mixer, and `apply`, the only place where it changes.
 
 `apply` is total and idempotent: an unknown index is a no-op, the same event twice changes nothing, and any list of
-events ends in what a fresh snapshot of the final world gives, but for stream numbers, apps that have fallen silent, and streams whose client has
-gone before them: those keep the application that they were given to.
+events ends in what a fresh snapshot of the final world gives, but for stream numbers, apps that have fallen silent, and
+streams whose client has gone before them: those keep the application that they were given to.
 """
 
 from collections import Counter
@@ -150,9 +150,9 @@ def apply(state: MixerState, event: Event) -> Result:
 
 
 def levelled(state: MixerState, event: Event) -> Result | None:
-    """Return what `apply` does where nothing new is seen of an object but how loud it is; None where there is more to it.
+    """Return what `apply` does with an event that only says how loud an object is; None for any other event.
 
-    Of a thousand events in a storm all are such: what a stream belongs to need not be looked at again.
+    Nearly all events in a storm are such, and need no look at applications, groups and identities.
     """
     if type(event) is Levelled:
         return _louder(state, event, state.streams.get(event.key))
@@ -211,14 +211,14 @@ _DECIDED = (
     *("number", "identity", "routed_by", "display_name"),
     *("icon_name", "hidden", "group", "max_volume"),
 )
-"""What of a stream no adapter says, but what follows it."""
+"""The fields of a stream that do not come from the sound server, but are decided here."""
 
 _STEADY_OF_STREAMS = _all_but(Stream, "channels", "muted", *_DECIDED)
 _STEADY_OF_DEVICES = _all_but(Device, "channels", "muted")
 
 
 def more_than_levelled(state: MixerState, event: Event) -> Result:
-    """Return what `apply` does with an event of which `levelled` says nothing, or with any other."""
+    """Return what `apply` does with an event for which `levelled` returns None; right for every event, but slower."""
     after, changes = _applied(state, event)
     if not changes:
         return state, ()
@@ -242,7 +242,7 @@ def _with_groups(before: MixerState, after: MixerState, changes: tuple[Change, .
 
 
 def seen_in(state: MixerState) -> Snapshot | Disconnected:
-    """Return what the server shows of a state, as if it was listed now; nothing of what has been decided."""
+    """Return a state as a listing by the server would show it, without anything that was decided here."""
     if not state.connected:
         return Disconnected(reason="there is none")
     return Snapshot(
@@ -278,7 +278,7 @@ def _applied(state: MixerState, event: Event) -> Result:
 def _chosen(
     state: MixerState, event: AppWanted | AppsWanted | Configured | Routed | Known | Forgotten | Capped
 ) -> Result:
-    """Apply what was not said by the server."""
+    """Apply an event that does not come from the sound server."""
     match event:
         case AppWanted():
             return _apps_wanted(state, (event,))
@@ -322,7 +322,7 @@ def _seen(state: MixerState, record: Device | Stream | Client | Card | Server) -
 
 
 def _shown(before: Device | Card | None, after: Device | Card) -> tuple[Change, ...]:
-    """Return what differs at an index; by another name it is another object, as a snapshot has it too."""
+    """Return the changes at an index. An object of another name there is another object, as it is in a snapshot."""
     if before is None or before.name == after.name:
         return (_change(before, after),)
     return _change(before, None), _change(None, after)

@@ -58,11 +58,11 @@ def shown_by(stream: Stream) -> Iterator[Subject]:
 
 
 Louder = tuple[Subject, Target, Level, Level]
-"""An object whose level is, or may be, another one than before: that one, and what it is now."""
+"""An object whose level may differ: its subject, the object, its level before, and its level now."""
 
 
 def louder(before: MixerState, state: MixerState, change: Change) -> list[Louder]:
-    """List what has another level after a change that is but a level: its own object first."""
+    """List the objects whose level may differ after a change of level only, the changed object itself first."""
     was, record = change.before, change.after
     if isinstance(was, Stream) and isinstance(record, Stream):
         old, new = level_of(before, was), level_of(state, record)
@@ -204,7 +204,7 @@ def is_of_level(change: Change) -> bool:
 
 
 def is_unseen(state: MixerState, changes: Iterable[Change]) -> bool:
-    """Whether changes cannot be seen yet: the volume and mute that an application wishes show while none of its streams tells."""
+    """Whether changes cannot be seen yet: what an application wishes for its level shows only while no stream tells it."""
     return all(
         isinstance(change.after, App) and is_of_level(change) and telling_streams(state, {}, change.after)
         for change in changes

@@ -103,7 +103,7 @@ def suggestions(state: MixerState, rules: Sequence[Rule], past: Sequence[Stream]
 
 
 def _by_device(state: MixerState, streams: Sequence[Stream]) -> Iterator[Rule]:
-    """Propose that an application stays where a person has put it last, or else all of it is, if not on the default."""
+    """Propose a device for an application: where a person has put it last, else where all of it is if not on the default."""
     by_hand = [s for s in streams if s.routed_by == "person"]
     counting = by_hand[-1:] or streams
     places = {device.name: device for s in counting if (device := state.device_of(s)) is not None}

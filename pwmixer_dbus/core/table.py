@@ -1,7 +1,7 @@
-"""Mappings of which one with another entry is made in the same time however many entries they have. Pure.
+"""Mappings of which a copy with one entry changed takes the same time however many entries there are. Pure.
 
-Up to `SMALL` entries it is a dict, copied as a whole, which nothing beats. A larger one is a `Table`. Whoever has a mapping
-need not know which it is; the rule of this file: but for time, nothing tells them apart.
+Up to `SMALL` entries, a mapping is a dict that is copied as a whole, which nothing beats. A larger one is a `Table`.
+Users need not know which they have; the rule of this file: but for time, nothing tells the two apart.
 """
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
@@ -43,7 +43,7 @@ def without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
 
 
 def lasting(entries: dict[K, V]) -> Mapping[K, V]:
-    """Return entries as what is made anew quickly; they are not to be changed any more."""
+    """Return entries as such a mapping; the dictionary that was given must not be changed any more."""
     return entries if len(entries) <= SMALL else Table(entries)
 
 

@@ -24,16 +24,16 @@ KEPT = 4096
 """How many events are kept."""
 
 COSTS = 2048
-"""Of how many objects it is kept what they cost; the one that was first seen longest ago makes room."""
+"""For how many objects the cost is kept; the one that was first seen longest ago makes room."""
 
 CALLERS = 64
-"""Of how many callers on the bus; likewise."""
+"""For how many callers on the bus the cost is kept; likewise."""
 
 NESTED = 64
-"""Of how many that ended last it is kept how long they took, to be taken off what they were part of."""
+"""For how many of the latest measurements the time is kept, to be subtracted from that of what they were part of."""
 
 NEW = 5.0
-"""Seconds for which a stream is new."""
+"""Seconds from its birth for which a stream counts as new."""
 
 WORDS, WORD = 256, 64
 """How many different details events can have, and how long one may be; whatever comes later is `…`."""

@@ -130,7 +130,7 @@ def channels_of(pending: Pending, record: Audible) -> tuple[float, ...]:
 def volume_of(state: MixerState, pending: Pending, target: Target) -> float:
     """Return a target's pending volume; an application or a group has that of its loudest stream.
 
-    An application without one that tells has its wish, else 1.0; so has a group of which no stream does.
+    Where no stream tells it, an application has the volume that it wishes, else 1.0, and a group has 1.0.
     """
     match target:
         case Device() | Stream():
@@ -144,7 +144,7 @@ def volume_of(state: MixerState, pending: Pending, target: Target) -> float:
 
 
 def muted_of(state: MixerState, pending: Pending, target: Target) -> bool:
-    """Return whether a target will be muted; an application or a group is when all its streams are."""
+    """Return whether a target will be muted; an application or a group is where all its streams that tell are."""
     match target:
         case Device() | Stream():
             waiting = pending.get((SetMuted, _key(target)))
