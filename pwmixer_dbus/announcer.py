@@ -32,7 +32,7 @@ CHOICE = 0.3
 """Seconds that the session manager has for another default where the one that there was has gone; it takes 30 ms."""
 
 _NUMBERED = (Stream, App)
-"""What is announced under what it is counted under, too."""
+"""Objects whose subject is also the key that `Measures` counts them under."""
 
 
 class Speaker(Protocol):
@@ -55,7 +55,7 @@ class Speaker(Protocol):
 
 
 class _Pending(NamedTuple):
-    """A change that was not announced yet: from when no part of it had happened, since when, and whether it is one of level only."""
+    """A change that was not announced yet: the state before all of it, since when it waits, and whether it is of level only."""
 
     before: MixerState
     since: float
@@ -114,7 +114,7 @@ class Announcer:
         for change in gone:
             if change.kind.is_stream or target_of(state, subject_of(change.before)) is None:
                 self._dirty.pop(subject_of(change.before), None)
-        # What an object that is about to go may be named by is told at once, whatever that is.
+        # Anything may name an object that is about to go, so all that is pending is told before.
         self._flush_due(self._dirty if gone else changed, at_once=bool(gone))
         for change in sorted(gone, key=first_apps, reverse=True):
             self._gone(change)
@@ -138,7 +138,7 @@ class Announcer:
 
     @property
     def pending(self) -> Collection[Subject]:
-        """What is to be announced and was not yet, as it is at any later time."""
+        """The subjects that are still to be announced; the collection itself, which goes on changing."""
         return self._dirty.keys()
 
     def mark(self, subject: Subject) -> None:

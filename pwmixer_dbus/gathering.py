@@ -15,7 +15,7 @@ TOGETHER = 0.005
 """Seconds from one telling to the next while levels keep coming: less than a third of a frame at 60 Hz."""
 
 Since = tuple[float, About]
-"""When a change has begun that is on its way, and of what."""
+"""When a change began, and which object it is of."""
 
 
 class Gathering:
@@ -35,7 +35,7 @@ class Gathering:
         return self._before is not None
 
     def add(self, before: MixerState, about: About, change: Change, since: float) -> bool:
-        """Gather a level that has been another one since a time; return whether it is time to tell."""
+        """Gather a level that changed at `since`; return whether it is time to tell."""
         self._before = self._before or before
         known = self._changes.pop(about, None)
         self._changes[about] = change if known is None else change._replace(before=known.before)

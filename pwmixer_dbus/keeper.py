@@ -67,7 +67,7 @@ _AUDIBLE = (Device, Stream)
 _LEVEL = attrgetter("channels", "muted")
 _HELD_OF_STREAMS = attrgetter("channels", "muted", "device", "identity.app_id", "max_volume")
 _HELD_OF_DEVICES = attrgetter("channels", "muted", "name", "properties")
-"""Where these are as before, there is nothing to correct that there was not before."""
+"""Only a change of one of these can call for a correction."""
 
 SLACK = 0.01
 """Seconds after the last one in which a change may be an echo of a person's own request."""
@@ -75,14 +75,19 @@ SLACK = 0.01
 SECOND_LOOK = 0.2
 """Seconds until a stream is looked at again that does not show its correction, although that was acknowledged.
 
-What it sets in the instant between the acknowledgement and our look leaves everything as it was, which is no change.
+A stream that sets itself back between the acknowledgement and our look shows what it showed before, so no change is
+seen.
 """
 
 _Noted = tuple[float | Keep, bool | Keep, bool]
-"""A volume or a mute, and whether a person has asked for it through us; then no cap says what is remembered of it."""
+"""A volume or a mute, and whether a person asked for it through us: then it is remembered as asked, whatever a cap
+makes of it.
+"""
 
 LATEST_START = 30.0
-"""Seconds after which a stream has begun, whatever it shows: the session manager comes to the last of hundreds by then."""
+"""Seconds after which a stream counts as begun, whatever it shows: of hundreds, the session manager links the last by
+then.
+"""
 
 
 class Keeper:

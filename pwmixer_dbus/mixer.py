@@ -122,11 +122,11 @@ class Mixer:
         self._put_off.append(do)
 
     def when_told(self, do: Callable[[], None]) -> None:
-        """Call `do()` after each change as soon as those have heard of it who do so before answers, and that has been answered."""
+        """Call `do()` after each change, when those listeners that come before answers have heard and the answers are given."""
         self._when_told.append(do)
 
     def when_all_heard(self, do: Callable[[], None]) -> None:
-        """Call `do()` as soon as all have heard of what has happened until now: to say something of it."""
+        """Call `do()` as soon as all listeners have heard of what has happened until now."""
         if self._telling or self._later is not None:
             self._when_all_heard.append(do)
         else:
@@ -216,14 +216,14 @@ class Mixer:
             self._remember_answered()
 
     def tell_all(self) -> None:
-        """Tell of a change now of which only those have heard yet who come first: before whoever asks for something is answered."""
+        """Tell everybody now of a change that only the first listeners have heard of: nobody is answered before all know it."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
             self._tell_the_rest()
 
     def tell_levels(self) -> None:
-        """Tell of levels, too, that have been gathered for those for whom nobody waits: before anything is made of what these know."""
+        """Tell gathered levels, too: before anything is made of what the listeners know for whom nobody waits."""
         self.tell_all()
         if self._gathering:
             self._release_levels()
@@ -335,7 +335,7 @@ class Mixer:
 
     def wake(self, state: MixerState) -> Event:
         """Go on from a state; return the event that makes of it what has been seen meanwhile, for `on_event`."""
-        self.tell_levels()  # to nobody: they are of the world that was seen asleep
+        self.tell_levels()  # to nobody, since we are asleep: so they are dropped
         seen, self.state, self.is_asleep = self.state, state, False
         return seen_in(seen)
 
@@ -349,7 +349,7 @@ class Mixer:
         self._lanes.take_over(asked)
 
     def note(self, wanted: Plan, origin: Origin) -> None:
-        """Let a person's request be undone that comes into force bit by bit; who submits its end says that it is noted."""
+        """Put a person's request that is carried out bit by bit into the history; its last part is submitted as `noted`."""
         self._catch_up()
         step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
         self.history = recorded(self.history, step)
@@ -387,7 +387,7 @@ class Mixer:
             self._finish(request, request.failure)
 
     def _finish(self, request: "_Request", error: MixerError | None) -> None:
-        """Keep what was wished, answer, and when all that are answered now are so, see to what nobody waits for."""
+        """Keep the wishes and answer; when all answers of this moment are given, see to what nobody waits for."""
         if error is None:
             for wish in request.wanted.wishes:
                 self.on_event(wish, request.origin)
@@ -478,7 +478,7 @@ class _Request:
         self._noted: Step | None = None
 
     def fail(self, error: MixerError) -> None:
-        """Note that a command has failed; what has gone meanwhile needs it no more, unless nothing else was asked."""
+        """Note that a command has failed. That an object has gone meanwhile only counts where nothing else was asked for."""
         if isinstance(error, NotFoundError):
             self._gone += 1
             if self.wanted.wishes or self._gone < len(self.wanted.commands):
@@ -486,14 +486,14 @@ class _Request:
         self.failure = self.failure or error
 
     def note(self) -> Step | None:
-        """Return the step; called when its commands are with the server, so that they do not wait for it."""
+        """Make the step. Called when the commands are with the server, so that they need not wait for it."""
         if self._step is not None:
             self._noted, self._step = self._step(), None
         return self._noted
 
 
 def _is_of_levels(plan: Plan) -> bool:
-    """Whether all that a plan asks for are levels; nothing that has been put off is of importance for these."""
+    """Whether a plan asks for levels only, for which nothing matters that has been put off."""
     if plan.wishes or not plan.commands:
         return False
     for command in plan.commands:  # noqa: SIM110 - a generator would be another function

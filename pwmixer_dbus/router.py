@@ -200,8 +200,8 @@ class Router:
 
     def _carry_out(self, steps: Steps) -> None:
         self._routing = steps.routing
-        # First of all, since the session manager is about to link a new stream elsewhere: what comes in time is never
-        # heard there.
+        # First of all, since the session manager is about to link a new stream, perhaps to a device where nobody wants
+        # to hear it.
         self._mixer.act(steps.moves, "rule", self._moved)
         self._look_again(steps.again_at)
         if steps.doubtful:

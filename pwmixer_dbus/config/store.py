@@ -228,7 +228,7 @@ class StateFile:
         return f"{self._path} was written by another pwmixer, as on another session bus; {_UNSAVED}; start pwmixer again"
 
     def _looks(self) -> tuple[int, int] | None:
-        """Return by what a file is told from the one that replaces it, None where there is none."""
+        """Return what tells a file from one that replaces it; None where there is no file."""
         try:
             found = self._path.stat()
         except OSError:

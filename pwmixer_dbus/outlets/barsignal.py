@@ -22,7 +22,7 @@ SPACING = 0.05
 """Least seconds between two signals."""
 
 LOOK = 1.0
-"""Seconds for which the processes that were found are all; to look through all there are costs milliseconds."""
+"""Seconds for which nobody looks for further processes: to go through all there are costs milliseconds."""
 
 NAMES = ("waybar", ".waybar-wrapped")
 """What the program is called; Nix wraps it."""
@@ -96,7 +96,7 @@ class Bars:
         return bool(self._found)
 
     def look_again(self) -> list[int]:
-        """Look, unless nothing has been started since; likewise.
+        """Look, unless no process has been started since; returns as `look` does.
 
         A bar begins with threads, which are counted as processes are: it is found, whatever program it was before.
         """

@@ -88,6 +88,6 @@ def _json(measured: Statistics) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Tell a file from the one that takes its place, which may be given its number."""
+    """Return what tells a file from one that takes its place and may be given its inode number."""
     found = path.lstat()
     return found.st_ino, found.st_mtime_ns

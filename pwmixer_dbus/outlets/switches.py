@@ -65,7 +65,7 @@ class Switchboard:
         self._sections: dict[str, object | None] = {}
 
     def follow(self, settings: Settings, *, early: bool = False) -> None:
-        """Open and close what these settings, compared with the last ones, ask for; of all, or of the early ones.
+        """Open and close outlets as these settings differ from the last ones: all of them, or the early ones only.
 
         An early one that cannot be opened yet is tried again the next time, and only then told.
         """

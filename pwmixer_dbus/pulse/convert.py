@@ -99,8 +99,9 @@ _read_source = _layout(c.PA_SOURCE_INFO, *_DEVICE_FIELDS, "monitor_of_sink", "mo
 class PropertyCache:
     """Keeps the property list of each object, so that it is read again only when it differs.
 
-    At first the hash of its text tells that. Of what is looked at again, which few objects are, libpulse's own list is kept
-    in its place: to compare that takes a tenth of the time, and much memory. How often one differs is counted in `counts`.
+    At first it is compared by the hash of its text. For the few objects that are looked at again, libpulse's own list
+    is kept instead: comparing that takes a tenth of the time, and much memory. How often one differs is counted in
+    `counts`.
     """
 
     def __init__(self, counts: Counts | None = None) -> None:
@@ -176,7 +177,9 @@ def _plain_properties(text: str, count: int) -> dict[str, str] | None:
 
 
 _shared: Callable[[str], str] = lru_cache(maxsize=_KEYS)(str)
-"""Returns one text for all that are equal: hundreds of objects have the same few keys. Python 3.12 keeps interned ones for ever."""
+"""Returns the same object for equal texts, since hundreds of objects have the same few keys. Not `sys.intern`: Python
+3.12 keeps interned texts for ever.
+"""
 
 
 def _cut(raw: bytes) -> str:

@@ -51,7 +51,7 @@ Seen = Callable[[Any], None]
 OnNotice = Callable[[int, int], None]
 
 _Answer = tuple[Read, Seen, Done, float]
-"""What is done with an answer, and since when it is waited for."""
+"""What is called with an answer, and since when it is waited for."""
 
 _Said = tuple[Callable[..., None], tuple[Any, ...]]
 """Whom to tell, and what."""

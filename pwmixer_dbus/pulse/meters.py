@@ -27,7 +27,7 @@ LINES: Final = 8
 """How many connections there are at most; the server lets in 64 clients."""
 
 RECENT: Final = 4
-"""Peaks that count of a stream for which several have come at once: the server may have kept older ones back."""
+"""How many of the newest peaks of a stream count where several come at once: the server may have held older ones back."""
 
 FIRST_RETRY, LAST_RETRY = 0.25, 30.0
 """Seconds until a stream is asked for again that could not be had."""

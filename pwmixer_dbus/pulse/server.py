@@ -445,7 +445,7 @@ class SoundServer:
         self._measures.spent(about, began_at)
 
     def _plan_look(self, key: Key, pauses: tuple[float, ...]) -> None:
-        """Fetch one stream after each pause; not all of them, since a new one would wait for that."""
+        """Fetch one stream after each pause. Only this one, since a new stream would have to wait for a listing of all."""
         timer = self._loop.call_later(pauses[0], self._look, key, pauses[1:]) if pauses else None
         self._unlinked[key] = timer
 

@@ -1,7 +1,7 @@
-"""What is never put off, however little an earlier start has done: what the move of a new stream waits for.
+"""Functions that are never put off, even where no earlier start has called them: a new stream's move waits for them.
 
-The session manager is about to link such a stream elsewhere, and each of these would keep the move waiting for some 20 µs the
-first time, half of them all for a millisecond.
+The session manager is about to link such a stream elsewhere, and the first call of each, put off, would delay the move
+by some 20 µs: half of them together by a millisecond.
 """
 
 _BY_MODULE = {

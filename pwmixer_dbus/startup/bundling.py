@@ -59,14 +59,15 @@ LITTLE = 300
 """Bytes of a code, as it is written, below which a stub would hardly be smaller."""
 
 UNNAMED = "a variable"
-"""How all variables of a function are called, but for its arguments and what it shares with functions within."""
+"""What all variables of a function are renamed to, but for its arguments and those that it shares with inner functions."""
 
 _LOOKING_AT_THEM = frozenset({"locals", "vars", "dir", "eval", "exec"})
 
 LOOKED_INTO = frozenset({"typing"})
-"""Modules that stay out of the file, since others look into them at work: typing_extensions reads variables of `typing` by their names.
+"""Modules that stay out of the file, since others look into them while they run: typing_extensions reads variables of
+functions of `typing` by their names.
 
-With Python 3.11, that alone mixes up variables of one name where what is called is noted.
+With Python 3.11, just reading them mixes up variables of one name, as `UNNAMED` are, where calls are noted.
 """
 
 _PR_SET_PDEATHSIG = 1

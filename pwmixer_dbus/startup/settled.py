@@ -1,4 +1,4 @@
-"""What is done once when the start is over and nobody waits: garbage, pages that only the start has read, the next start."""
+"""What is done once when the start is over and nobody waits: collect garbage, give pages back, prepare the next start."""
 
 import asyncio
 import ctypes
@@ -115,7 +115,7 @@ def _give_pages_back() -> None:
     libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     try:
         smaps = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # a kernel without it: there is nothing that must be done
+    except OSError:  # a kernel without it: nothing is lost but memory
         return
     for start, end in read_only_files(smaps):
         libc.madvise(start, end - start, mmap.MADV_DONTNEED)

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 _SHARED = 0x80
-"""In the byte before a value: others refer to it, by how many of these there were before."""
+"""A flag in the byte before a value: later values refer to it, by the number of flagged values before it."""
 
 _NOTHING, _OF_FOUR, _OF_EIGHT, _OF_SIXTEEN = b"NTFS.0", b"i", b"g", b"y"
 _SHORT, _LONG, _NUMBER = b"zZ", b"saAtu", b"l"
@@ -19,11 +19,11 @@ _COUNTS, _OBJECTS, _LINE = 20, 8, 4
 """Of a code: the bytes of its counts, the values after these, the bytes of its first line; two values end it."""
 
 _Parts = tuple[bytes | int, ...]
-"""A value as it is written, with the number of each value within it in the place of that."""
+"""A value as it is written, with the numbers of the values in it in their places."""
 
 
 def shared(value: Any) -> bytes:
-    """Write a value as `marshal.dumps` does, with equal constants shared; as that does it where this Python writes in another way."""
+    """Write a value as `marshal.dumps` does, with equal constants shared; not shared where this Python has another format."""
     data = marshal.dumps(value)
     try:
         reader = _Reader(data)

@@ -1,4 +1,4 @@
-"""A selector that calls whoever reads as soon as there is something, which the loop does after two passes of its own.
+"""A selector that calls readers as soon as there is something to read; the loop by itself would take two more passes.
 
 For a message that comes alone, asyncio first notes who is to be called, looks at its timers, and then calls; that is as much
 different Python as many an answer, and whoever has asked waits for it. Here the order is that of asyncio: where something waits

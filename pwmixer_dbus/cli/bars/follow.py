@@ -77,7 +77,7 @@ class Follower:
         self._asked = 0  # the serial of the call that is under way
         self._is_stale = False  # something has changed since the last look
         self._looked_at = 0.0
-        self._missing_since: float | None = None  # None, too, where it was not there before
+        self._missing_since: float | None = None  # None also where it was not there before
         self._was_there = False
         self._unsaid = b""
         self._rest = b""  # of a line that went out in part

@@ -15,8 +15,9 @@ _PATH, _INTERFACE, _MEMBER, _SIGNATURE = 1, 2, 3, 8
 """The codes of header fields."""
 
 _head = Struct("<4sIII4sI").pack
-"""What kind of message it is, the lengths of its body and its header fields around its serial, which is put in by the connection,
-and how long the path is, which is the first of those."""
+"""The fixed part of the message: its kind, the length of its body, its serial, which the connection puts in, the length
+of its header fields, and of the first of those the length of the path.
+"""
 
 _SIGNAL = b"l\4\0\1"
 """Little endian, a signal, no flags, version 1 of the protocol."""
@@ -24,7 +25,7 @@ _SIGNAL = b"l\4\0\1"
 _word = Struct("<I").pack
 
 FRAMES = 48
-"""How many are kept: more than there are lengths of paths, and things that differ, among all that plays at one time."""
+"""How many are kept: more than there are combinations of path length and what differs among all that plays at one time."""
 
 
 def _aligned(data: bytes) -> bytes:
@@ -56,7 +57,7 @@ _FIELDS = (
 _BODY = _text(NODE.name)
 _BODY += bytes(-len(_BODY) % 4)
 _BODY_END = bytes(-(len(_BODY) + 4) % 8)
-"""What is between the number of bytes of the entries and the first of them."""
+"""What stands between the length of the entries and the first of them."""
 
 _VOLUME = _aligned(_text("Volume") + _signature("d"))
 _MUTED = {muted: _aligned(_text("Muted") + _signature("b")) + _word(muted) for muted in (False, True)}
@@ -64,10 +65,10 @@ _CHANNELS = _text("ChannelVolumes") + _signature("ad")
 _CHANNELS += bytes(-len(_CHANNELS) % 4)
 _NOTHING_INVALID = _word(0)
 _REST = _FIELDS + bytes(-len(_FIELDS) % 8) + _BODY
-"""All between the path and the entries, but for how many bytes those are."""
+"""All that stands between the path and the entries, but for the length of those."""
 
 _AROUND = len(_BODY) + 4 + len(_BODY_END) + len(_NOTHING_INVALID)
-"""How many bytes of a body are not of its entries."""
+"""How many bytes of a body do not belong to its entries."""
 
 
 @lru_cache(maxsize=FRAMES)

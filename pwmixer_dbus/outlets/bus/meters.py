@@ -31,7 +31,7 @@ KEPT = 4
 
 
 class Pipe:
-    """The writing end of a pipe in which each write is one read, as long as the reader asks for as much.
+    """The writing end of a pipe in packet mode: each write is one read, if the reader asks for enough bytes.
 
     Raises OSError where no descriptor is left.
     """
@@ -45,7 +45,8 @@ class Pipe:
             fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, KEPT * os.sysconf("SC_PAGESIZE"))
         self._on_end = on_end
         self._late: bytes | None = None
-        # The end of all readers is an error of the writing end, which wakes whoever watches it for whatever.
+        # When the last reader closes its end, the writing end shows an error, which wakes whoever watches it for
+        # anything.
         self._loop.add_reader(self._writer, self._end)
 
     def write(self, frame: bytes) -> None:
@@ -68,7 +69,7 @@ class Pipe:
             self.write(frame)
 
     def _end(self) -> None:
-        # Not at once: somebody may be about to write into the same pipe, or into the next one.
+        # Not at once: a caller may be in the midst of writing to this pipe, or to others.
         self._loop.remove_reader(self._writer)
         self._loop.call_soon(self._on_end)
 

@@ -452,7 +452,7 @@ class Methods:
         if len(told) > 1 or (told and isinstance(told[0].target, Group)):
             told = [each for each in told if find(state, path_of(each.target)) is not None]
         for target, name, is_as_asked, _ in told:
-            if not is_as_asked:  # if it led to another value than was asked for, that in any case
+            if not is_as_asked:  # one that led to another value than asked for is announced in any case
                 self.heal(self._subjects_of(target), name)
             elif self._publisher.pending:
                 # With a new default, the device that was it before has changed, too.
@@ -477,7 +477,7 @@ class Methods:
         return Variant(asked.signature, values_of(state, now)[name])
 
     def _is_rounded(self, target: Target, name: str, asked: Variant, value: Variant) -> bool:
-        """Whether a write leads to a volume that is only rounded, and announced as a change: as at each step of most sliders."""
+        """Whether a write only rounds its volume, and changes it, so that it is announced anyway: the case of most sliders."""
         if name != "Volume" or value.value != round(asked.value, VOLUME_DIGITS):
             return False
         return bool(document.level_of(self._mixer.state, target).volume != value.value)

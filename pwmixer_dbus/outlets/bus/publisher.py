@@ -50,7 +50,7 @@ class Publisher:
         self.close = self._announcer.close
 
     def be_asked(self, *, is_asked: bool) -> None:
-        """Say whether anybody can have asked which objects there are, and so has to be told of what comes and goes."""
+        """Set whether anybody can have asked which objects there are; only then is it told what comes and goes."""
         self._announcer.is_asked = is_asked
 
     def heal(self, subject: Subject, names: Iterable[str]) -> None:

@@ -47,7 +47,7 @@ Reply = Callable[[Outcome], str]
 """Writes an outcome in the dialect of what was asked."""
 
 Owed = str | Callable[[], str]
-"""An answer that is given in its turn, or what finds it then, "" while there is none."""
+"""An answer, or what finds it when it is its turn; "" while there is none."""
 
 
 class _Awaited:

@@ -56,7 +56,7 @@ class Link:
                 self._loop.remove_reader(self._connection)
 
     def receive(self, most: int = CHUNK) -> None:
-        """Hand over what has come, at most so many bytes; without a word where nothing has."""
+        """Hand over what has come, at most so many bytes; call nobody where nothing has."""
         try:
             data = self._connection.recv(most)
         except BlockingIOError:
