@@ -164,8 +164,9 @@ class SoundServer:
         try:
             while True:
                 if await self._connect():
-                    retry = 0.0
                     await self._lost.wait()
+                    if self._is_listed:  # else it lets us in and tells us nothing, which it may go on doing
+                        retry = 0.0
                     self._drop("the sound server went away")
                 self.has_looked.set()
                 retry = min(max(2 * retry, FIRST_RETRY), LAST_RETRY)
@@ -461,7 +462,8 @@ class SoundServer:
     def _fetched(self, key: Key, asked_at: float, error: MixerError | None) -> None:
         self._in_flight.discard(key)
         now = self._measures.note(FETCHED, key, asked_at)
-        if self._waiting and len(self._in_flight) < LOOKS:
+        # Where nobody can be asked any more, all that waits would be asked for in vain, one from within the other.
+        if self._waiting and len(self._in_flight) < LOOKS and not isinstance(error, NotConnectedError):
             following = next(iter(self._waiting))
             del self._waiting[following]
             self._fetch(following)
