@@ -215,8 +215,11 @@ class Announcer:
         return any(device.kind is kind for device in state.devices.values())
 
     def _arm(self, when: float) -> None:
-        if self._timer is None:
-            self._timer = self._loop.call_at(when, self._on_timer)
+        if self._timer is not None:
+            if self._timer.when() <= when + 1 / RATE:  # so that what is due within a moment is told together
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

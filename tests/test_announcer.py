@@ -132,6 +132,24 @@ async def test_of_a_default_that_goes_nothing_is_told_where_the_next_one_is_chos
 
 
 @on_a_desk
+async def test_while_the_next_default_is_chosen_nothing_else_waits_for_that(desk: Desk) -> None:
+    told: list[tuple[Subject, float]] = []
+
+    class Timed(Objects):
+        def louder(self, subject: Subject, _target: Target, _old: Level, new: Level) -> bool:
+            told.append((subject, new.volume))
+            return True
+
+    announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, Timed())
+    desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
+    desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
+    for volume in (0.1, 0.2, 0.3):
+        desk.mixer.on_event(Seen(record=sink(3, volume=volume)))
+    await asyncio.sleep(2 / RATE)
+    assert told == [((Kind.SINK, "sink3"), 0.1), ((Kind.SINK, "sink3"), 0.3)]
+
+
+@on_a_desk
 async def test_where_no_default_is_chosen_that_is_told_a_moment_later(desk: Desk) -> None:
     objects = objects_on(desk)
     desk.mixer.on_event(Gone(kind=Kind.SINK, index=1))
