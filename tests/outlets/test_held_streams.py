@@ -65,6 +65,14 @@ async def test_of_several_streams_that_are_held_the_last_ends_the_hold(desk: Des
 
 
 @on_a_desk
+async def test_of_a_selector_that_is_listed_what_harms_other_clients_is_left_out(desk: Desk) -> None:
+    holds = Holds(desk.mixer, Router(desk.mixer), cast("Any", Nobody()), lambda: None)
+    # GLib and libdbus send U+FDD0, and sd-bus reads no message that has one in it.
+    holds.hold(":1.7", "app:[!\ufdd0\n]*", [*desk.mixer.state.streams.values()], "a test", "")
+    assert [hold["target"].value for hold in holds.listed()] == ["app:[!]*"]
+
+
+@on_a_desk
 async def test_who_leaves_while_others_have_not_heard_that_what_it_holds_has_ended_gives_back_all_of_it(
     desk: Desk,
 ) -> None:

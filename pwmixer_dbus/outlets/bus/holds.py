@@ -70,7 +70,7 @@ class Holds:
         cookie, self._next_cookie = self._next_cookie, self._next_cookie + 1
         self._holds[cookie] = Hold(
             client=client,
-            target=selector,
+            target=clean(selector),
             reason=clean(reason, REASON_LIMIT),
             app_id=clean(app_id, REASON_LIMIT),
             apps=frozenset(t.app_id for t in targets if isinstance(t, App)),
