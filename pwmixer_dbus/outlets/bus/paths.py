@@ -7,7 +7,7 @@ from functools import lru_cache
 from string import ascii_letters, digits
 from typing import assert_never
 
-from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
+from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Group, Kind, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import MixerState
 
@@ -30,6 +30,9 @@ _ESCAPED = {byte: f"_{byte:02x}" for byte in range(256) if chr(byte) not in asci
 NAMES = 128
 """How many escaped names are kept: more than play at one time, whose levels are told of under them."""
 
+LONGEST = TEXT_LIMIT * 4 * 3
+"""Most characters of a name that is escaped: three for each byte, of which UTF-8 takes up to four."""
+
 FOLDERS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
 
@@ -43,6 +46,8 @@ def escape(name: str) -> str:
 
 def unescape(element: str) -> str | None:
     """Turn an element of a path back into the text; None for what `escape` never makes."""
+    if len(element) > LONGEST:  # which nobody reads or keeps
+        return None
     if element.isascii() and element.isalnum():
         return element
     raw, position = bytearray(), 0
