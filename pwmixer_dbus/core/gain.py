@@ -32,13 +32,13 @@ def with_level(channels: Channels, volume: float) -> Channels:
 
 
 def checked(value: float, what: str) -> float:
-    """Return a finite number rounded to four digits.
+    """Return a finite number rounded to four digits; a zero has no sign.
 
     Raises InvalidArgumentError for NaN and the infinities: no clamp could be right for them.
     """
     if not math.isfinite(value):
         raise InvalidArgumentError(f"{what} must be a finite number, such as 0.5 for 50 %; got {value}.")
-    return round(value, VOLUME_DIGITS)
+    return round(value, VOLUME_DIGITS) + 0.0
 
 
 def limited(wanted: float, limit: float, current: float = 0.0) -> tuple[float, str]:

@@ -54,6 +54,11 @@ def test_every_finite_number_is_rounded_to_four_digits(value: float) -> None:
     assert math.isclose(gain.checked(value, "A volume"), value, rel_tol=1e-9, abs_tol=0.00005001)
 
 
+@pytest.mark.parametrize("value", [-0.0, -0.00001, 0.3 - (0.1 + 0.2)])
+def test_a_zero_has_no_sign(value: float) -> None:
+    assert str(gain.checked(value, "A volume")) == "0.0"
+
+
 @pytest.mark.parametrize(
     ("wanted", "current", "effective", "reason"),
     [
