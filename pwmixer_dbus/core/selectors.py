@@ -9,8 +9,9 @@
 NAME and ID may be globs (`*`, `?`, `[...]`), which may match many. Matching ignores case, an exact match wins.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import lru_cache
 from typing import TypeVar
 
@@ -136,7 +137,8 @@ def _named(candidates: Iterable[Named], name: str, names: Names[Named], selector
         if exact:
             return tuple(exact)
     if _is_glob(folded):
-        found = tuple(c for c in known if any(fnmatchcase(n, folded) for n in _folded(c, names)))
+        fits = _fits(folded)
+        found = tuple(c for c in known if any(map(fits, _folded(c, names))))
         if found:
             return found
     raise NotFoundError(
@@ -151,6 +153,12 @@ def _folded(candidate: Named, names: Names[Named]) -> list[str]:
 @lru_cache(maxsize=64)
 def _is_glob(pattern: str) -> bool:
     return any(c in pattern for c in "*?[")
+
+
+@lru_cache(maxsize=64)
+def _fits(pattern: str) -> Callable[[str], object]:
+    """Return what finds whether a text fits a glob; fnmatch would keep the last 32768 of them."""
+    return re.compile(translate(pattern)).match
 
 
 def _there_is(selector: str, folded: str, known: Sequence[Named], names: Names[Named]) -> str:
@@ -195,7 +203,8 @@ def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
         return (stream,)
     found: tuple[Stream, ...] = ()
     if not name.isdigit() and _is_glob(name):
-        found = tuple(s for s in state.streams.values() if fnmatchcase(str(s.number), name))
+        fits = _fits(name)
+        found = tuple(s for s in state.streams.values() if fits(str(s.number)))
     elif (stream := state.stream_numbered(str(_number(name, selector)))) is not None:  # as of stream:007
         found = (stream,)
     if not found:

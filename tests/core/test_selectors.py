@@ -1,5 +1,9 @@
 """Selectors: one grammar on every outlet, an exact name wins, and nothing that is typed can do more than be refused."""
 
+import gc
+import re
+import tracemalloc
+
 import pytest
 from build import (
     after,
@@ -253,3 +257,25 @@ def test_an_app_is_found_by_the_selector_that_it_is_shown_with() -> None:
     assert [resolve(state, selector_of(app(state, i)), no_parents) for i in state.apps] == [
         (a,) for a in state.apps.values()
     ]
+
+
+GLOBS = 100
+
+
+def test_of_globs_that_are_always_others_only_the_last_ones_are_kept() -> None:
+    state = world()
+
+    def kept_after(word: str) -> int:
+        for number in range(GLOBS):
+            refusal(f"app:{word}*{number}*again", NotFoundError, state)
+        re.purge()
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+        return kept
+
+    tracemalloc.start()
+    try:
+        before = kept_after("one")
+        assert kept_after("two") - before < GLOBS * 100
+    finally:
+        tracemalloc.stop()
