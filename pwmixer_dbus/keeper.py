@@ -167,6 +167,7 @@ class Keeper:
     def take_over(self, vigil: "Vigil") -> None:
         """Go on with what another instance knew."""
         self._born_at = dict(vigil.born_at)
+        self._elder.clear()  # of whose births nothing is handed over, also not to ourselves
         self._unlinked = {
             key for key, stream in self._mixer.state.streams.items() if _is_to_be_linked(stream)
         }
@@ -506,9 +507,11 @@ class Keeper:
 
     def _corrected(self, command: Command, error: MixerError | None) -> None:
         """Look again at a stream that was corrected and does not show it; a device may be suspended, and show it when it runs."""
-        key = command.key
-        is_shown = self._mixer.pending.get(slot_of(command)) is not command
-        if error is None and not is_shown and key in self._mixer.state.streams and key not in self._unlinked:
+        key, mixer = command.key, self._mixer
+        if error is not None or mixer.is_asleep:  # whoever is awake now looks after it
+            return
+        is_shown = mixer.pending.get(slot_of(command)) is not command
+        if not is_shown and key in mixer.state.streams and key not in self._unlinked:
             self._again_at[key] = self._loop.time() + SECOND_LOOK
             self._set_timer()
 

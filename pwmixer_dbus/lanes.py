@@ -177,7 +177,8 @@ class Lanes:
         """Go on with what was asked through another instance."""
         self._writes = {slot_of(write.command): write for write in asked.writes}
         self._lingering = {slot_of(command): since for command, since in asked.lingering}
-        self._sent_at = dict.fromkeys((*self._writes, *self._lingering), 0.0)
+        # What is under way still, where it is our own heir that has died, stays so.
+        self._sent_at = dict.fromkeys((*self._writes, *self._lingering), 0.0) | self._sent_at
         self._pending.update((slot_of(command), command) for command, _ in asked.lingering)
 
     def enqueue(self, command: Command, origin: Origin, done: Done) -> None:

@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 from anything import anything
 from hypothesis import given, settings
-from test_fader import Stage, on_a_stage
+from test_fader import LATENCY, OTHER, Stage, on_a_stage
 from test_mixer import MUSIC, STREAM, USER, JumpingLoop, stream
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core import verbs
-from pwmixer_dbus.core.commands import Origin, SetVolume
+from pwmixer_dbus.core.commands import MoveStream, Origin, SetVolume
+from pwmixer_dbus.core.errors import NotFoundError
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
 from pwmixer_dbus.core.memory import GRACE, Memory
 from pwmixer_dbus.core.model import Kind, Server
@@ -23,18 +24,16 @@ from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState, seen_in
 from pwmixer_dbus.core.succession import Succession, understood, written
 from pwmixer_dbus.core.suggestions import Sightings
+from pwmixer_dbus.lanes import PACE
 from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.router import Router
 from pwmixer_dbus.succession import Parts, go_on
 
 
-def handed_over(old: Stage) -> Stage:
-    """Let the parts of an instance hand over to those of a new one, which has looked at the same server before."""
-    new = Stage()
-    new.mixer.sleep()
-    new.mixer.on_event(seen_in(old.mixer.state))
+def left_by(old: Stage) -> Succession:
+    """Let the parts of an instance leave all that they know."""
     old.mixer.sleep()
-    left = Succession(
+    return Succession(
         made_at=old.loop.time(),
         state=old.mixer.state,
         history=old.mixer.history,
@@ -42,14 +41,27 @@ def handed_over(old: Stage) -> Stage:
         vigil=old.keeper.hand_over(),
         fades=old.fader.hand_over(),
     )
+
+
+def go_on_from(left: Succession, stage: Stage, memory: Memory) -> None:
+    """Let the parts of an instance go on with what was left; also of the same one, whose heir has died."""
+    stage.mixer.take_over(left.history, left.asked)
+    stage.keeper.take_over(left.vigil)
+    now = stage.mixer.wake(left.state)
+    stage.keeper.start(memory)
+    stage.mixer.on_event(now)
+    stage.fader.take_over(left.fades)
+
+
+def handed_over(old: Stage) -> Stage:
+    """Let the parts of an instance hand over to those of a new one, which has looked at the same server before."""
+    new = Stage()
+    new.mixer.sleep()
+    new.mixer.on_event(seen_in(old.mixer.state))
+    left = left_by(old)
     found, problem = understood(written(left), new.loop.time())
     assert (found, problem) == (left, "")
-    new.mixer.take_over(left.history, left.asked)
-    new.keeper.take_over(left.vigil)
-    now = new.mixer.wake(left.state)
-    new.keeper.start(old.keeper.memory)
-    new.mixer.on_event(now)
-    new.fader.take_over(left.fades)
+    go_on_from(left, new, old.keeper.memory)
     return new
 
 
@@ -168,6 +180,54 @@ async def test_only_what_is_really_new_is_new_to_the_next_one(stage: Stage) -> N
     await asyncio.sleep(GRACE / 2)
     assert new.levels(STREAM) == []
     assert new.levels((Kind.PLAYBACK, 12)) == [0.3]
+
+
+# --- whoever goes on, as its heir has died
+
+
+@on_a_stage
+async def test_who_waits_for_a_stream_that_goes_is_told_also_by_an_instance_whose_heir_has_died(
+    stage: Stage,
+) -> None:
+    stage.obedient = False
+    stage.ask(MoveStream(key=STREAM, device=3))
+    go_on_from(left_by(stage), stage, Memory())
+    stage.mixer.on_event(Gone(kind=STREAM[0], index=STREAM[1]))
+    assert [type(error) for error in stage.answers] == [NotFoundError]
+    assert stage.mixer.pending == {}
+
+
+@on_a_stage
+async def test_a_volume_is_not_sent_sooner_after_another_because_the_heir_has_died(stage: Stage) -> None:
+    stage.set_volume(0.3)
+    await asyncio.sleep(LATENCY)
+    go_on_from(left_by(stage), stage, Memory())
+    stage.set_volume(0.4)
+    await asyncio.sleep(1)
+    first, second = (at for at, _ in stage.sent)
+    assert second - first == pytest.approx(PACE)
+
+
+@on_a_stage
+async def test_what_was_there_before_the_service_may_be_moved_when_the_heir_has_died(stage: Stage) -> None:
+    stage.set(STREAM, 0.3)
+    go_on_from(left_by(stage), stage, stage.keeper.memory)
+    stage.mixer.on_event(Seen(record=stream(10, 0.3, device=3)))
+    await stage.quiet()
+    stage.set(STREAM, 0.4)
+    assert stage.learned() == 0.4
+
+
+@on_a_stage
+async def test_who_has_handed_over_corrects_nothing_any_more(stage: Stage) -> None:
+    stage.set(STREAM, 0.3)  # a person, with another program
+    await stage.quiet()
+    stage.obedient = False
+    shown(stage, 11, 1.0)
+    new = handed_over(stage)
+    stage.unanswered.pop()[1](None)
+    await asyncio.sleep(5)
+    assert (stage.levels(OTHER), new.levels(OTHER)) == ([0.3], [])
 
 
 class Nobody:
