@@ -571,8 +571,10 @@ class Daemon:
         settings = self._configuration.read()
         self._mixer.on_event(Configured(settings=settings))
         self._rules.replace_config(settings.rules)
-        self._switchboard.follow(settings)
-        if self._is_unsure and not self._replaced.is_set():
+        is_replaced = self._replaced.is_set()
+        if self._wait_until_ready is None and not is_replaced:  # else it is followed when it is our turn
+            self._switchboard.follow(settings)
+        if self._is_unsure and not is_replaced:
             self._remembers, self._is_unsure = settings.memory, False
             self._save(self._keeper.memory)
             self._tell_state()

@@ -1,0 +1,82 @@
+"""What is edited in the midst of a take-over is in force after it, and opens nothing before its time."""
+
+import asyncio
+import os
+
+import pytest
+from dbus_fast import Message
+from service import Service
+from session import PATIENCE, Session
+from talk import place
+from test_shared_memory import configure, path_of
+from test_stopped_take_over import patient
+from test_take_over import handed, owner_of, taken
+
+OPEN = f"pwmixer-{os.getuid()}"
+
+pytestmark = pytest.mark.integration
+
+
+def open_places(session: Session) -> list[str]:
+    """Name what is there of the socket and the shared memory."""
+    places = (path_of(session), session.runtime / "pwmixer-else", place(session))
+    return [path.name for path in places if path.exists()]
+
+
+async def edit(service: Service, text: str) -> None:
+    """Write the configuration, and wait until a service has read it."""
+
+    def has_read() -> bool:
+        return "the configuration has been read again" in service.log()
+
+    configure(service.session, text)
+    await asyncio.to_thread(service.session.wait_for, has_read, "the edited configuration to be read")
+
+
+def test_who_has_handed_over_opens_nothing_in_the_place_of_its_heir(session: Session) -> None:
+    configure(session, "")
+    old = patient(session, name="old")
+    session.wait_for_child("old", old.is_owner, "to own its name")
+    owner = owner_of(old)
+
+    async def die_halfway() -> None:
+        bus = await taken(session)
+        await handed(bus, owner)
+        assert open_places(session) == [OPEN]
+        await edit(old, '[volume]\nmax = 1.2\n[shared_memory]\nname = "pwmixer-else"\n')
+        assert open_places(session) == [OPEN]
+        bus.disconnect()
+
+    asyncio.run(die_halfway())
+    session.wait_for(lambda: owner_of(old) == owner, "the old one to have its name again")
+    session.wait_for(lambda: open_places(session) == ["pwmixer-else", "socket"], "all to be open again")
+    assert old.get("MaxVolume") == 1.2
+    old.stop()
+
+
+def test_who_takes_over_opens_nothing_before_it_knows_what_there_is(session: Session) -> None:
+    configure(session, "")
+
+    async def be_slow() -> Service:
+        bus, asked = await taken(session), asyncio.get_running_loop().create_future()
+
+        def hear(call: Message) -> bool:
+            if call.member == "HandOver":
+                asked.set_result(call)
+            return call.member == "HandOver"
+
+        bus.add_message_handler(hear)
+        new = patient(session, "--replace", name="new")  # not of a thread, with which it would end
+        async with asyncio.timeout(PATIENCE):
+            call = await asked
+        await edit(new, "[volume]\nmax = 1.2\n")
+        assert open_places(session) == ["socket"], "whoever comes to the socket waits there"
+        await bus.send(Message.new_error(call, "org.freedesktop.DBus.Error.Failed", "Too slow"))
+        await asyncio.to_thread(new.wait_connected)
+        bus.disconnect()
+        return new
+
+    new = asyncio.run(be_slow())
+    assert open_places(session) == [OPEN, "socket"]
+    assert new.get("MaxVolume") == 1.2
+    new.stop()
