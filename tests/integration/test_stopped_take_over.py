@@ -48,7 +48,7 @@ def ends(service: Service, sign: signal.Signals) -> None:
     """Tell a service to end, and check that it does, and well."""
     assert service.process is not None
     service.process.send_signal(sign)
-    assert service.process.wait(10) == 0, service.log()
+    assert service.process.wait(PATIENCE) == 0, service.log()
     service.stop()
 
 
@@ -168,7 +168,7 @@ def test_both_can_be_ended_at_any_moment_and_nothing_is_lost(session: Session, m
     processes = [each.process for each in (old, new) if each.process is not None]
     for process in processes:
         process.terminate()
-    assert [process.wait(10) for process in processes] == [0, 0]
+    assert [process.wait(PATIENCE) for process in processes] == [0, 0]
     for each in (old, new):
         each.stop()
     assert remembered(session) == 0.3

@@ -29,7 +29,7 @@ def taken_over(service: Service, name: str = "new") -> Service:
     """Start another instance that takes over, and wait until the first one has ended well."""
     new = Service(service.session, "--replace", name=name).start()
     assert service.process is not None
-    assert service.process.wait(10) == 0
+    assert service.process.wait(PATIENCE) == 0
     return new
 
 
@@ -105,7 +105,7 @@ def stepping(session: Session, target: str, volume: float, instance: str = NAME)
         yield stepper
     finally:
         stepper.stop()
-        thread.join(10)
+        thread.join(PATIENCE)
     assert not thread.is_alive(), "a step is not answered"
     assert stepper.wrong == []
 
@@ -244,7 +244,7 @@ def test_what_was_asked_in_the_last_moment_is_remembered(service: Service) -> No
         session.wait_for(lambda: len(read) > count + 10, "answers of the new one")
     finally:
         enough.set()
-        caller.join(10)
+        caller.join(PATIENCE)
     assert not caller.is_alive()
     assert [entry for entry in read if entry[2] != entry[3]] == []
     senders = list(dict.fromkeys(sender for entry in read for sender in entry[:2]))
@@ -391,7 +391,7 @@ def test_an_older_one_that_does_not_ask_finds_every_fade_at_its_end(service: Ser
     async def be_older() -> None:
         bus = await taken(session)
         assert service.process is not None
-        assert await asyncio.to_thread(service.process.wait, 10) == 0
+        assert await asyncio.to_thread(service.process.wait, PATIENCE) == 0
         bus.disconnect()
 
     asyncio.run(be_older())
@@ -421,12 +421,12 @@ def another_version(session: Session, answer: str) -> Iterator[None]:
 
     thread = threading.Thread(target=lambda: asyncio.run(be_there()))
     thread.start()
-    is_there.wait(10)
+    is_there.wait(PATIENCE)
     try:
         yield
     finally:
         enough.set()
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @pytest.mark.parametrize(
