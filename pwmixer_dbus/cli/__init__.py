@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         code = _dispatch(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except CommandError as error:
-        print(_for_reader(f"pwmixerctl: {printable(str(error))}"), file=sys.stderr)
+        print(for_reader(f"pwmixerctl: {printable(str(error))}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -63,13 +63,13 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " * c.isspace() for c in text)
 
 
-def _for_reader(refusal: str) -> str:
-    """Break a refusal between words where it goes to a terminal; in a pipe it is one line."""
+def for_reader(remark: str) -> str:
+    """Break what goes to standard error between words where that is a terminal; in a pipe it is one line."""
     if not sys.stderr.isatty():
-        return refusal
+        return remark
     from pwmixer_dbus.cli.render import wrapped  # noqa: PLC0415
 
-    return wrapped(refusal, os.get_terminal_size(sys.stderr.fileno()).columns or len(refusal))
+    return wrapped(remark, os.get_terminal_size(sys.stderr.fileno()).columns or len(remark))
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:

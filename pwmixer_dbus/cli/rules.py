@@ -23,7 +23,7 @@ from pwmixer_dbus.cli.hot import parse_count
 from pwmixer_dbus.cli.parser import Parser, parsed
 from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal
-from pwmixer_dbus.cli.show import print_json, screen
+from pwmixer_dbus.cli.show import print_json, remark_absence, screen
 from pwmixer_dbus.cli.wire import NAME, PATH, failure
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
@@ -259,6 +259,8 @@ def _test(options: argparse.Namespace) -> None:
     (results,), (described,), (enabled,) = _asked(
         ("TestRules", "aa{sv}", [rules]), (f"{NAME}.Describe", "a{sv}", [{}]), _ENABLED
     )
+    state = json.loads(described)
+    remark_absence(state["connected"])
     if options.json:
         keys = ("stream", "device", "rule")
         words = ([selector_of(path), selector_of(device) or None, rule] for path, device, rule in results)
@@ -266,7 +268,7 @@ def _test(options: argparse.Namespace) -> None:
         return
     if not enabled and not rules:
         print(_OFF)
-    print(forecast(results, json.loads(described), screen()))
+    print(forecast(results, state, screen()))
 
 
 def _facts(text: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pwmixer_dbus.cli import DONE, CommandError, printable, wire
+from pwmixer_dbus.cli import DONE, CommandError, for_reader, printable, wire
 from pwmixer_dbus.cli.hot import percent
 from pwmixer_dbus.cli.paths import object_path
 from pwmixer_dbus.cli.template import Record, fill
@@ -34,9 +34,19 @@ def run(name: str, options: dict[str, str], arguments: list[str]) -> int:
             _explain(options, arguments[0])
         case _:
             with wire.Connection() as bus:
-                for path in _paths(bus, arguments[0]):
-                    print(printable(path))
+                paths = _paths(bus, arguments[0])
+                remark_absence(bus.get("Connected"))
+            for path in paths:
+                print(printable(path))
     return DONE
+
+
+def remark_absence(connected: object) -> None:
+    """Say on standard error that what is printed is no longer so; a program goes on with what was known last."""
+    if not connected:
+        from pwmixer_dbus.cli.render import ABSENT  # noqa: PLC0415
+
+        print(for_reader(ABSENT), file=sys.stderr)
 
 
 def document(bus: wire.Connection) -> Document:
@@ -122,9 +132,11 @@ def _list(options: dict[str, str], kind: str) -> None:
     if "--json" in options:
         print_json(found)
         return
-    if not (found and whole["connected"]):
-        # Whoever reads the lines of the output would take it for one of them.
-        print(_remark(whole, kind), file=sys.stderr)
+    if not found and whole["connected"]:
+        from pwmixer_dbus.cli.render import NOTHING  # noqa: PLC0415
+
+        hint = " --all lists what is left out." if whole[kind] else ""
+        print(for_reader(NOTHING[kind] + hint), file=sys.stderr)
     if "--format" in options:
         for record in found:
             print(fill(options["--format"], record))
@@ -132,14 +144,6 @@ def _list(options: dict[str, str], kind: str) -> None:
         from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
         print(table([_cells(kind, record) for record in found], screen()))
-
-
-def _remark(whole: Document, kind: str) -> str:
-    from pwmixer_dbus.cli.render import ABSENT, NOTHING  # noqa: PLC0415
-
-    if not whole["connected"]:
-        return ABSENT
-    return f"{NOTHING[kind]} --all lists what is left out." if whole[kind] else NOTHING[kind]
 
 
 def _cells(kind: str, record: Record) -> list[str]:
@@ -196,7 +200,9 @@ def _level(record: Record) -> str:
 
 
 def _explain(options: dict[str, str], selector: str) -> None:
-    found = json.loads(str(wire.call("ExplainStream", "s", selector)))
+    with wire.Connection() as bus:
+        found = json.loads(str(bus.call("ExplainStream", "s", selector)))
+        remark_absence(bus.get("Connected"))
     if "--json" in options:
         print_json(found)
     else:
@@ -205,12 +211,17 @@ def _explain(options: dict[str, str], selector: str) -> None:
 
 def _whole() -> Document:
     with wire.Connection() as bus:
-        return document(bus)
+        whole = document(bus)
+    remark_absence(whole["connected"])
+    return whole
 
 
 def _found(selector: str) -> list[Record]:
     with wire.Connection() as bus:
-        return records(bus, document(bus), selector)
+        whole = document(bus)
+        found = records(bus, whole, selector)
+    remark_absence(whole["connected"])
+    return found
 
 
 def _paths(bus: wire.Connection, selector: str) -> list[str]:
@@ -234,4 +245,6 @@ def _status(options: dict[str, str]) -> None:
         return
     from pwmixer_dbus.cli.render import status  # noqa: PLC0415
 
-    print(status(_whole(), terminal(options), everything="--all" in options))
+    with wire.Connection() as bus:
+        whole = document(bus)
+    print(status(whole, terminal(options), everything="--all" in options))

@@ -39,6 +39,8 @@ async def main() -> None:
     bus = await MessageBus(bus_type=BusType.SESSION).connect()
 
     def handle(message: Message) -> Message | bool:
+        if message.member == "Get" and message.body == [NAME, "Connected"]:
+            return Message.new_method_return(message, "v", [Variant("b", DOCUMENT["connected"])])
         if message.message_type is not MessageType.METHOD_CALL or message.interface != NAME:
             return False
         if message.member == "Become":  # the document from now on; the signal says only that something is new

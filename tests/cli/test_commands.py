@@ -212,11 +212,25 @@ def test_what_was_known_last_is_listed_and_called_so(
 ) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus_address)
     wire.call("Become", "s", json.dumps({"connected": False, "cards": []}))
-    for kind in ("groups", "cards"):
-        told = ctl("list", kind)
-        assert told.stderr == "The sound server is not there at the moment; this is what was known last.\n"
-        assert ("Music" in told.stdout, told.returncode) == (kind == "groups", 0)
-    assert ctl("list", "groups", "--json").stderr == ""
+    told = ctl("list", "cards")
+    assert (told.stdout, told.returncode) == ("", 0)
+    assert told.stderr == "The sound server is not there at the moment; this is what was known last.\n"
+    for words in (
+        ["list", "groups"],
+        ["list", "groups", "--json"],
+        ["get"],
+        ["get", "group:music", "--json"],
+        ["describe"],
+        ["describe", "@sink"],
+        ["resolve", "pid:7"],
+        ["explain", "stream:5"],
+        ["status", "--json"],
+    ):
+        found = ctl(*words)
+        assert (found.stderr, found.returncode) == (told.stderr, 0), words
+        assert found.stdout, words
+    drawn = ctl("status")
+    assert (drawn.stdout.startswith(told.stderr), drawn.stderr) == (True, "")
 
 
 @pytest.mark.usefixtures("fake_service")

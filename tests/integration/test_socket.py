@@ -185,6 +185,14 @@ def test_it_says_so_where_there_is_no_sound_server(shared: Service, talk: Talk) 
     talk.until("SERVER disconnected")
     assert talk.ask("SET_VOLUME speakers 0.5").startswith("ERROR There is no sound server at the moment")
     assert talk.json(app="nobody", action="up")["name"] == "org.pwmixer.Error.NotConnected"
+    assert talk.json(target="@sink", action="get") == {
+        "ok": True,
+        "volume": 1.0,
+        "muted": False,
+        "connected": False,
+    }
+    talk.say("GET_VOLUME @sink", "WATCH")
+    assert [talk.line() for _ in range(3)] == ["OK 1.0", "OK", "SERVER disconnected"]
 
 
 def test_the_socket_is_the_owners_alone_and_goes_with_the_service(session: Session) -> None:

@@ -209,7 +209,14 @@ def test_the_id_is_known_even_where_the_rest_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, {"volume": 0.5, "muted": True}, {"streams": ["stream:1"]}, {"apps": [{"a": 1}]}]
+    "answer",
+    [
+        {},
+        {"volume": 0.5, "muted": True},
+        {"volume": 0.5, "muted": True, "connected": False},
+        {"streams": ["stream:1"]},
+        {"apps": [{"a": 1}]},
+    ],
 )
 def test_replies_are_as_the_schema_describes(answer: dict[str, Any]) -> None:
     Reply.model_validate_json(jsonlines.reply(7, answer))

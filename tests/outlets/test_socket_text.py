@@ -120,6 +120,7 @@ def test_a_long_line_of_quotes_is_read_in_no_time() -> None:
         (Route(target="a", device="b"), {"streams": ["stream:1", "stream:2"]}, "OK stream:1 stream:2\n"),
         (Reload(), {}, "OK\n"),
         (Watch(), {"state": {}}, "OK\n"),
+        (Watch(), {"state": {}, "connected": False}, "OK\nSERVER disconnected\n"),
         (ListAll(kind="groups"), {"groups": []}, "OK 0\n"),
         (
             ListAll(kind="streams"),

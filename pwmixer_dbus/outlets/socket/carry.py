@@ -40,8 +40,12 @@ class Carrier:
         self._reload = reload
 
     def answer(self, question: Question) -> Answer:
-        """Answer from the state as it is; raises MixerError."""
+        """Answer from the state as it is, or was when the sound server went; raises MixerError."""
         self._mixer.tell_all()
+        answer = self._found(question)
+        return answer if self._mixer.state.connected else {**answer, "connected": False}
+
+    def _found(self, question: Question) -> Answer:
         state = self._mixer.state
         match question:
             case Look(target=name):

@@ -117,6 +117,9 @@ class Done(_Message):
     ok: Literal[True]
     volume: float = Field(default=_ABSENT, description="In force now; of several, that of the last.")
     muted: bool = Field(default=_ABSENT, description="In force now, likewise.")
+    connected: Literal[False] = Field(
+        default=_ABSENT, description="There where the sound server is away: this is what was known last."
+    )
     limited: str = Field(default=_ABSENT, description="Why the volume is not the one that was asked for.")
     streams: list[str] | list[Object] = Field(
         default=_ABSENT, description="The streams that moved, or the list of them."

@@ -202,6 +202,10 @@ def _reply_with_list(request: ListAll, answer: Answer) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _reply_to_watch(_request: Watch, answer: Answer) -> str:
+    return "OK\n" if answer.get("connected", True) else "OK\nSERVER disconnected\n"
+
+
 def _reply_without_more(_request: Request, _answer: Answer) -> str:
     return "OK\n"
 
@@ -214,6 +218,6 @@ _REPLIES: Mapping[type, Callable[[Any, Answer], str]] = {
     Route: _reply_with_streams,
     ListAll: _reply_with_list,
     Reload: _reply_without_more,
-    Watch: _reply_without_more,
+    Watch: _reply_to_watch,
 }
 """What is said to each request that has been done."""
