@@ -84,6 +84,10 @@ def _open_statistics(parts: Parts, settings: Settings) -> Outlet:
     return StatisticsFiles(parts.mixer, settings.stats, runtime_folder(os.environ))
 
 
+def _is_listened_for() -> bool:
+    return os.environ.get("LISTEN_PID") == str(os.getpid())
+
+
 def _open_socket(parts: Parts, settings: Settings) -> Outlet:
     from pwmixer_dbus.outlets.socket.listener import open_socket  # noqa: PLC0415 - only where it is on
 
@@ -130,7 +134,7 @@ SWITCHES: tuple[Switch, ...] = (
     ),
     Switch(
         "the socket",
-        lambda settings: settings.socket if settings.socket.enabled else None,
+        lambda settings: settings.socket if settings.socket.enabled or _is_listened_for() else None,
         _open_socket,
         early=True,
     ),

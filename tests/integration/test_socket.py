@@ -270,7 +270,8 @@ def test_where_it_cannot_be_opened_everything_else_runs(session: Session) -> Non
     service.process = None
 
 
-def test_systemd_may_listen_for_it_and_whoever_comes_first_is_answered(session: Session) -> None:
+def activate(session: Session) -> Path:
+    """Listen in place of a service that is to be started by the first who comes, as systemd does; return where."""
     path = session.runtime / "listening"
     command = (
         "systemd-socket-activate",
@@ -283,11 +284,44 @@ def test_systemd_may_listen_for_it_and_whoever_comes_first_is_answered(session: 
     passed = [f"-E{name}" for name in session.env if name != "XDG_RUNTIME_DIR"]
     session.spawn("activator", command[0], *passed, *command[1:])
     session.wait_for(lambda: "Listening on" in session.log_tail("activator"), "somebody to listen")
-    with Talk(path) as talk:
-        talk.say("GET_VOLUME @sink")
-        assert talk.line() == "OK 1.0"
+    return path
+
+
+def test_systemd_may_listen_for_it_and_whoever_comes_first_is_answered(session: Session) -> None:
+    with Talk(activate(session)) as talk:
+        assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
     assert not place(session).exists()
     Service(session, name="activator").wait_connected()
+
+
+def test_where_systemd_listens_and_it_is_switched_off_whoever_comes_is_told_so(session: Session) -> None:
+    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+    config.parent.mkdir()
+    config.write_text("[socket]\nenabled = false\n")
+    path = activate(session)
+    refusal = (
+        "The socket is switched off: config.toml says so, or has an error, "
+        "which 'pwmixerctl config check' names."
+    )
+    with Talk(path) as talk:
+        assert talk.ask("GET_VOLUME @sink") == f"ERROR {refusal}"
+        assert talk.ask("VOLUME_DOWN @sink") == f"ERROR {refusal}"
+        assert talk.json(id=1, action="subscribe") == {
+            "id": 1,
+            "ok": False,
+            "error": refusal,
+            "name": "org.freedesktop.DBus.Error.NotSupported",
+        }
+        config.write_text("")
+        with pytest.raises(EOFError):
+            talk.line()
+    with Talk(path) as talk:
+        assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
+        config.write_text("[socket]\nenabled = false\n")
+        with pytest.raises(EOFError):
+            talk.line()
+    with Talk(path) as talk:
+        assert talk.ask("GET_VOLUME @sink") == f"ERROR {refusal}"
 
 
 def test_the_running_service_has_not_imported_pydantic(session: Session) -> None:

@@ -9,7 +9,13 @@ from typing import assert_never
 
 from pwmixer_dbus.core import document, requests, verbs
 from pwmixer_dbus.core.commands import Origin
-from pwmixer_dbus.core.errors import InvalidArgumentError, MixerError, NotConnectedError, NotFoundError
+from pwmixer_dbus.core.errors import (
+    InvalidArgumentError,
+    MixerError,
+    NotConnectedError,
+    NotFoundError,
+    NotSupportedError,
+)
 from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.selectors import ParentOf, Target, is_name, selector_of
 from pwmixer_dbus.mixer import Mixer
@@ -25,6 +31,10 @@ from pwmixer_dbus.outlets.socket.asked import (
     SetVolume,
     Step,
     Watch,
+)
+
+_OFF = (
+    "The socket is switched off: config.toml says so, or has an error, which 'pwmixerctl config check' names."
 )
 
 Done = Callable[[Answer | MixerError], None]
@@ -113,6 +123,18 @@ class Carrier:
                 continue
         error = NotFoundError(f"No sink and no application is called “{clean(name)}” now.")
         raise requests.missing(state, error)
+
+
+class Refuser(Carrier):
+    """Refuses everything, where the socket is switched off and systemd lets people in all the same."""
+
+    def answer(self, question: Question) -> Answer:
+        """Raise NotSupportedError."""
+        raise NotSupportedError(_OFF)
+
+    def carry_out(self, change: Change, origin: Origin, done: Done) -> None:
+        """Raise NotSupportedError."""
+        raise NotSupportedError(_OFF)
 
 
 def _is_selector(name: str) -> bool:

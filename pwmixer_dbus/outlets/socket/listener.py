@@ -12,7 +12,7 @@ from pwmixer_dbus.core.selectors import ParentOf
 from pwmixer_dbus.core.settings import SocketSettings
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.socket import text
-from pwmixer_dbus.outlets.socket.carry import Carrier
+from pwmixer_dbus.outlets.socket.carry import Carrier, Refuser
 from pwmixer_dbus.outlets.socket.client import Client
 from pwmixer_dbus.outlets.socket.feed import Feed
 from pwmixer_dbus.outlets.socket.place import (
@@ -124,15 +124,19 @@ def open_socket(
 ) -> Listener:
     """Open the socket: systemd's, or one at the path of the settings. Raises OSError with a sentence.
 
+    Where it is switched off, who comes to systemd's is refused, who would wait for ever otherwise.
     `parent_of` gives the parent of a process, `reload` reads the configuration again, and `predecessor` is the process
     that we take over from. Nobody is let in before
     `when_ready` calls back.
     """
     place = passed(os.environ, os.getpid())
+    if place is None and not settings.enabled:
+        raise OSError("config.toml switches it off, and systemd listens at none of ours")
     if place is None and settings.path:
         place = listen_at(Path(settings.path), predecessor)
     if place is None:
         place = listen_at(runtime_folder(os.environ) / NAME, predecessor)
-    listener = Listener(place, Carrier(mixer, parent_of, reload), mixer)
+    carrier = (Carrier if settings.enabled else Refuser)(mixer, parent_of, reload)
+    listener = Listener(place, carrier, mixer)
     when_ready(listener.begin)
     return listener
