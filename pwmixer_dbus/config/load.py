@@ -28,6 +28,8 @@ _SWITCHES = ("socket", "shared_memory")
 """Tables that can switch off what is on by default."""
 
 _COMMENTS = re.compile(r"^[ \t]*(?:#.*)?(?:\n|\Z)", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*\[+", re.MULTILINE)
+_NAME = re.compile(r"""[ \t]*["']?([^]"'.=\s]*)""")
 _EMPTY_TABLES = re.compile(r"^[ \t]*\[[^\n]*\][ \t]*(?:#.*)?\n(?=[ \t]*\[|\Z)", re.MULTILINE)
 
 # What tomllib says, and what it means for the person who wrote the line.
@@ -171,15 +173,19 @@ def example() -> str:
 def in_doubt(path: Path) -> tuple[Settings, str]:
     """Return the settings for a file that cannot be used, where no good one was read before, and a sentence on them.
 
-    They are the defaults, but what the file may switch off is off: all that it says anything of. "" where that is nothing.
+    They are the defaults, but what the file may switch off is off: what it says anything of, or all, where it says something
+    under a name that there is not, which may be a misspelt one. "" where that is nothing.
     """
     try:
-        said = (_read(path) or b"").decode("utf-8", "replace")
+        said = (_read(path) or b"").decode("utf-8-sig", "replace")
     except ConfigError:
         said = " ".join(_SWITCHES)
     for silent in (_COMMENTS, _EMPTY_TABLES):
         said = silent.sub("", said)
-    off = [name for name in _SWITCHES if name in said]
+    before, *tables = _HEADER.split(said)
+    named = {match[1] for part in (*before.splitlines(), *tables) if (match := _NAME.match(part))}
+    is_misspelt = not named <= {"rules", *(entry.table for entry in quick.KEYS)}
+    off = [name for name in _SWITCHES if is_misspelt or name in said]
     settings = Settings(
         socket=SocketSettings(enabled="socket" not in off),
         shared_memory=SharedMemorySettings(enabled="shared_memory" not in off),

@@ -281,7 +281,14 @@ def test_a_file_that_cannot_be_read_is_told(file: Path) -> None:
         ("[shared_memory]\nenable = false\n\n[socket]\nenabled = 0", "socket and no shared memory"),
         ("[volume]\nmax = 9\n\n[socket]\n# The Unix socket.\n#enabled = true\n\n[shared_memory]\n", ""),
         ("# no socket\n[volume", ""),
-        (b"\xff", ""),
+        (b"\xef\xbb\xbf[volume]\nmax = 1", ""),
+        ('volume.max = 9\n["log"]\nlevel = 1\n[[ rules ]]\nto = [\n "a",\n]\n[apps.aliases]\nsokcet = 1', ""),
+        ("[sokcet]\nenabled = false", "socket and no shared memory"),
+        ("[sokcet]\n\n[volume]\nmax = 9", ""),
+        ('[volume]\nmax = 1\n\n [ "Socket" ] \nenabled = false', "socket and no shared memory"),
+        ("sokcet.enabled = false\n[volume]", "socket and no shared memory"),
+        ("enabled = false", "socket and no shared memory"),
+        (b"\xff", "socket and no shared memory"),
     ],
 )
 def test_what_a_bad_file_may_switch_off_is_off_and_nothing_else(

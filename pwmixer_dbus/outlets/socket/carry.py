@@ -128,11 +128,11 @@ class Carrier:
 class Refuser(Carrier):
     """Refuses everything, where the socket is switched off and systemd lets people in all the same."""
 
-    def answer(self, question: Question) -> Answer:
+    def answer(self, _question: Question) -> Answer:
         """Raise NotSupportedError."""
         raise NotSupportedError(_OFF)
 
-    def carry_out(self, change: Change, origin: Origin, done: Done) -> None:
+    def carry_out(self, _change: Change, _origin: Origin, _done: Done) -> None:
         """Raise NotSupportedError."""
         raise NotSupportedError(_OFF)
 
