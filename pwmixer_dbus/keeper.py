@@ -73,7 +73,7 @@ SLACK = 0.01
 """Seconds after the last one in which a change may be an echo of a person's own request."""
 
 SECOND_LOOK = 0.2
-"""Seconds until a stream is looked at again that does not show its correction, although that was acknowledged.
+"""Seconds until what does not show its correction is looked at again, although that was acknowledged.
 
 A stream that sets itself back between the acknowledgement and our look shows what it showed before, so no change is
 seen.
@@ -215,6 +215,8 @@ class Keeper:
         """Learn what a person has asked for, also where it was so before and nothing has changed."""
         if origin.kind not in {"user", "undo"}:
             return
+        for command in plan.commands:
+            self._doubt(command, ECHO + SLACK)
         if not plan.wishes:
             for command in plan.commands:
                 if isinstance(command, SetVolume):
@@ -281,11 +283,16 @@ class Keeper:
         self._keep(all_learned(memory, intents, self._wall_clock()), about)
 
     def _follow_level(self, change: Change, origin: Origin) -> bool:
-        """Go the short way with a level; False where that shows in more, as in the wish for what has no volume to show."""
+        """Go the short way with a level; False where that shows in more, as in the wish for what has no volume to show.
+
+        Of a stream that is being linked, a level may be its beginning.
+        """
         record = change.after
         if not isinstance(record, _AUDIBLE) or (isinstance(record, Stream) and not record.has_volume):
             return False
         key = (record.kind, record.index)
+        if key in self._unlinked:
+            return False
         moment = self._moment(key)
         volume, muted = meant(change, origin, moment, self._mixer.state, self._memory)
         if not (volume is KEEP and muted is KEEP) and not self._is_ruled(record, origin):
@@ -496,9 +503,8 @@ class Keeper:
                 self._mixer.act([(command, found.reason)], kind, self._corrected)
         elif found.reason and (found.again_at is None or found.again_at != self._again_at.get(key)):
             log.info("%s", found.reason)
-        again_at = found.again_at
-        if before is not None and not found.commands:
-            again_at = again_at or _after_a_hand(stream, moment) or self._again_at.get(key)
+        planned = None if before is None else self._again_at.get(key)
+        again_at = found.again_at or _after_a_hand(stream, moment) or planned
         if again_at is None:
             self._again_at.pop(key, None)
         else:
@@ -506,14 +512,25 @@ class Keeper:
         self._set_timer()
 
     def _corrected(self, command: Command, error: MixerError | None) -> None:
-        """Look again at a stream that was corrected and does not show it; a device may be suspended, and show it when it runs."""
+        if error is None:
+            self._doubt(command, SECOND_LOOK)
+
+    def _doubt(self, command: Command, seconds: float) -> None:
+        """Look again some time after a command that was acknowledged, and is not shown by what should show it."""
         key, mixer = command.key, self._mixer
-        if error is not None or mixer.is_asleep:  # whoever is awake now looks after it
+        if mixer.is_asleep:  # whoever is awake now looks after it
             return
-        is_shown = mixer.pending.get(slot_of(command)) is not command
-        if not is_shown and key in mixer.state.streams and key not in self._unlinked:
-            self._again_at[key] = self._loop.time() + SECOND_LOOK
+        if mixer.pending.get(slot_of(command)) is command and self._is_awake(key):
+            at = self._loop.time() + seconds
+            self._again_at[key] = min(self._again_at.get(key, at), at)
             self._set_timer()
+
+    def _is_awake(self, key: Key) -> bool:
+        """Whether something shows at once what is set: a device shows it when it runs, a stream when it is linked."""
+        device = self._mixer.state.devices.get(key)
+        if device is not None:
+            return device.state != "suspended"
+        return key in self._mixer.state.streams and key not in self._unlinked
 
     def _set_timer(self) -> None:
         self.close()
@@ -526,6 +543,8 @@ class Keeper:
         state, now = self._mixer.state, self._loop.time()
         for key in [key for key, at in self._again_at.items() if at <= now]:
             del self._again_at[key]
+            if self._is_awake(key):
+                self._mixer.let_go(key)
             if key in state.streams:
                 self._correct(None, state.streams[key])
             elif key in state.devices:

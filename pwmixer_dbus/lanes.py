@@ -252,6 +252,11 @@ class Lanes:
         _tell(waiters, None)
         return lane.running is not None
 
+    def let_go(self, key: Key) -> None:
+        """Count no longer on what was asked of an object and acknowledged, but is not shown: somebody has set it otherwise."""
+        for slot in [slot for slot in self._lingering if slot[1] == key]:
+            self._let_go(slot)
+
     def forget(self, key: Key) -> None:
         """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
         for slot in [slot for slot in self._sent_at if slot[1] == key]:

@@ -449,6 +449,10 @@ class Mixer:
         """Send nothing more of a setting that another program has taken over; see `Lanes.give_way`."""
         return self._lanes.give_way(slot)
 
+    def let_go(self, key: Key) -> None:
+        """Stop counting on what was asked of an object and acknowledged, and is not shown; see `Lanes.let_go`."""
+        self._lanes.let_go(key)
+
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""
         effective = min(max(gain.checked(limit, "The highest volume"), 0.0), gain.CEILING)

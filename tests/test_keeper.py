@@ -190,6 +190,21 @@ async def test_a_stream_that_never_shows_what_is_set_is_let_be(desk: Memorising)
     assert desk.volumes == [0.4] * CORRECTIONS
 
 
+@with_memory(remembered(muted=False))
+async def test_a_mute_that_is_corrected_right_after_a_correction_keeps_nobody_from_looking_again(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.see()
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + SECOND_LOOK / 2)
+    desk.see(volume=1.0, muted=True)
+    await desk.do()
+    assert [c for _, c in desk.sent][1:] == [SetMuted(key=NEW, muted=False)]
+    await asyncio.sleep(SECOND_LOOK)
+    assert desk.volumes == [0.4, 0.4]
+
+
 @with_memory(remembered())
 async def test_a_mute_right_after_a_correction_keeps_nobody_from_looking_again(desk: Memorising) -> None:
     desk.connect()
@@ -444,6 +459,24 @@ async def test_a_stream_that_is_only_said_to_be_linked_has_not_begun(desk: Memor
 
 
 @with_memory(remembered())
+async def test_a_stream_that_is_linked_before_it_shows_its_volume_begins_when_it_does(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.mixer.on_event(unlinked())
+    desk.answer()
+    desk.mixer.on_event(linked(0.0))
+    await asyncio.sleep(2 * PACE)
+    desk.answer()
+    desk.mixer.on_event(linked(0.4))
+    await desk.quiet()
+    asked = len(desk.volumes)
+    desk.mixer.on_event(linked(0.8))
+    await asyncio.sleep(TOGETHER)
+    assert (len(desk.volumes), desk.level().volume) == (asked, 0.8)
+
+
+@with_memory(remembered())
 async def test_a_stream_that_was_at_zero_for_long_may_be_turned_up(desk: Memorising) -> None:
     desk.connect()
     desk.mixer.on_event(unlinked())
@@ -636,6 +669,79 @@ async def test_what_somebody_else_sets_right_after_a_person_is_held_a_moment_lat
     assert desk.volumes == [0.5]
     await asyncio.sleep(ECHO + 0.1)
     assert desk.volumes == [0.5, 0.5]
+
+
+@with_memory()
+async def test_what_somebody_else_sets_in_the_instant_of_a_persons_request_is_held_a_moment_later(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.see(volume=0.7)
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=True)
+    desk.ask_app(0.5)
+    desk.answer()
+    desk.see(volume=0.7)  # it was 0.5 in between, and nobody has seen that
+    await asyncio.sleep(SHOWN_SOON + ECHO + 0.1)
+    assert (desk.answers, desk.volumes) == ([None], [0.5, 0.5])
+
+
+@with_memory(remembered(0.7, locked=True))
+async def test_what_is_locked_is_looked_at_after_a_request_though_all_is_looked_at_first(
+    desk: Memorising,
+) -> None:
+    desk.connect(stream(11, 0.7, device=1))
+    await desk.quiet()
+    desk.ask_app(0.5)
+    await desk.do()
+    desk.see(volume=1.0)
+    desk.keeper.set_cap(desk.mixer.state.devices[SINK], 1.0)
+    assert desk.volumes == [0.5]
+    await asyncio.sleep(ECHO + 0.1)
+    assert desk.volumes == [0.5, 0.5]
+
+
+@with_memory()
+async def test_a_step_counts_from_what_is_shown_after_a_request_that_somebody_else_has_overruled(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.show(state="running")
+    desk.set_volume(0.2)
+    desk.answer()
+    await asyncio.sleep(SHOWN_SOON + ECHO + 0.1)
+    assert gain.level(desk.mixer.state.devices[SINK].channels) == 0.5
+    desk.step(0.05)
+    assert desk.volumes == [0.2, 0.55]
+
+
+@with_memory()
+async def test_a_step_counts_from_what_was_asked_of_a_device_that_shows_it_when_it_runs(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.show(state="suspended")
+    desk.set_volume(0.2)
+    desk.answer()
+    await asyncio.sleep(60)
+    desk.step(0.05)
+    assert desk.volumes == [0.2, 0.25]
+
+
+@with_memory()
+async def test_a_device_that_is_set_in_the_instant_of_a_correction_is_corrected_too(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    for state, corrections in (("running", 2), ("suspended", 1)):
+        before = len(desk.volumes)
+        desk.show(volume=0.9, state=state)
+        desk.answer()
+        desk.show(volume=0.9, state=state)  # it was 0.5 in between, and nobody has seen that
+        await asyncio.sleep(SHOWN_SOON + 2 * SECOND_LOOK)
+        assert desk.volumes[before:] == [0.5] * corrections
+        await desk.do()
+        desk.show(volume=0.5, state=state)
 
 
 @with_memory()
