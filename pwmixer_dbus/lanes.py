@@ -277,10 +277,10 @@ class Lanes:
             if lane.acknowledged_at is not None and lane.running is not None and is_level:
                 self._finish(slot, lane, lane.running, None)
         self.rest()
-        if self._lanes:
-            self._drained = asyncio.Event()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(longest):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                while self._lanes:  # who is answered may ask for more
+                    self._drained = asyncio.Event()
                     await self._drained.wait()
 
     def _end_settling(self) -> None:

@@ -243,6 +243,23 @@ async def test_mute_has_no_pace(desk: Desk) -> None:
     assert len(desk.sent) == 3
 
 
+# --- the end
+
+
+@on_a_desk
+async def test_what_whoever_is_answered_asks_for_then_is_waited_for_too(desk: Desk) -> None:
+    plan = verbs.Plan(commands=(SetMuted(key=SINK, muted=True),))
+    desk.mixer.submit(plan, USER, lambda _: desk.set_volume(0.3))
+    settling = asyncio.create_task(desk.mixer.settle(1.0))
+    await asyncio.sleep(0.1)
+    desk.obey()
+    await asyncio.sleep(0.1)
+    assert not settling.done()
+    desk.obey()
+    await settling
+    assert desk.answers == [None]
+
+
 # --- giving up
 
 

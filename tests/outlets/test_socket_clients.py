@@ -465,6 +465,20 @@ async def test_at_the_end_no_line_is_left_unread_and_none_is_cut(office: Office)
 
 
 @in_an_office
+async def test_at_the_end_each_of_many_lines_is_answered_also_where_the_server_is_not_heard_of(
+    office: Office,
+) -> None:
+    caller = office.call()
+    lines = [f"SET_VOLUME @sink {i / 1000}\n" for i in range(3 * OWED)]
+    caller.socket.sendall("".join(lines).encode())
+    office.listener.close()
+    await office.mixer.drain(0.5)
+    answers = caller.socket.recv(1 << 20).decode().splitlines()  # at once, since the loop has no other turn
+    assert len(answers) == len(lines)
+    assert all("The service is ending" in answer for answer in answers)
+
+
+@in_an_office
 async def test_a_mistake_of_ours_is_told_without_a_word_of_it(office: Office) -> None:
     caller = office.call()
 

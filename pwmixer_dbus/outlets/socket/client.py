@@ -114,8 +114,6 @@ class Client:
             self._link.receive(ALL)
         self._has_ended = True
         self._unwatch()
-        while not self._is_gone and self._lines.whole and not self._is_full:
-            self._work()
         self._settle()
 
     def close(self) -> None:
@@ -176,6 +174,18 @@ class Client:
             self._begin(self._lines.take())
         self._is_working = False
         self._settle()
+
+    def _begin_all(self) -> None:
+        """Begin all lines, as far as their answers can be owed: at the end there may be no other turn."""
+        self._is_working = True
+        while self._lines.whole and not self._is_gone:
+            if self._is_full:
+                self._give()
+            if self._is_full:
+                break
+            self._begin(self._lines.take())
+        self._is_working = False
+        self._give()
 
     @property
     def _is_full(self) -> bool:
@@ -271,6 +281,8 @@ class Client:
         """Give the answers whose turn it is, and see how it goes on."""
         if self._owed:
             self._give()
+        if self._is_ending:
+            self._begin_all()
         if self._is_gone:
             return
         if self._lines.whole:
