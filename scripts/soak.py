@@ -301,6 +301,8 @@ async def take_overs(session: Session, rounds: int, dice: random.Random) -> list
     finally:
         await load.end()
     answers, signals = sum(caller.answers for caller in load.callers), sum(load.signals)
+    with contextlib.suppress(SessionError):  # the last one may be writing its state file
+        session.wait_for(lambda: not left_behind(session), "nothing to be left behind")
     left, said = left_behind(session), complaints(session)
     if left or said:
         raise BrokenPromiseError("\n".join((*left, *said)))
