@@ -96,7 +96,6 @@ class Device:
     state: str = "suspended"
     card: int | None = None
     monitor_of: int | None = None
-    monitor_name: str = ""
     virtual: bool = True
     ports: tuple[Port, ...] = ()
     active_port: str = ""

@@ -93,7 +93,7 @@ _DEVICE_FIELDS = (
     *("state", "card", "n_ports", "ports", "active_port"),
 )
 _read_sink = _layout(c.PA_SINK_INFO, *_DEVICE_FIELDS)
-_read_source = _layout(c.PA_SOURCE_INFO, *_DEVICE_FIELDS, "monitor_of_sink", "monitor_of_sink_name")
+_read_source = _layout(c.PA_SOURCE_INFO, *_DEVICE_FIELDS, "monitor_of_sink")
 
 
 class PropertyCache:
@@ -188,7 +188,7 @@ def _cut(raw: bytes) -> str:
 
 def sink(address: int, cache: PropertyCache) -> Device:
     """Read a `pa_sink_info`."""
-    return _device(Kind.SINK, (*_read_sink(address), INVALID, 0), cache)
+    return _device(Kind.SINK, (*_read_sink(address), INVALID), cache)
 
 
 def source(address: int, cache: PropertyCache) -> Device:
@@ -198,7 +198,7 @@ def source(address: int, cache: PropertyCache) -> Device:
 
 def _device(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache) -> Device:
     name, index, description, positions, volume, mute, flags, proplist, *rest = fields
-    state, card, port_count, ports, active_port, monitored, monitored_name = rest
+    state, card, port_count, ports, active_port, monitored = rest
     return Device(
         kind=kind,
         index=index,
@@ -210,7 +210,6 @@ def _device(kind: Kind, fields: tuple[Any, ...], cache: PropertyCache) -> Device
         state=_STATES.get(state, "unknown"),
         card=_index(card),
         monitor_of=_index(monitored),
-        monitor_name=_string(monitored_name),
         virtual=not flags & _HARDWARE,
         ports=tuple(_ports(ports, port_count, c.PA_PORT_INFO)) if port_count else (),
         active_port=_string(_dereference(active_port)) if active_port else "",

@@ -134,7 +134,7 @@ def test_a_device_is_read(kind: Kind, proplist: Proplist) -> None:
         info = filled(c.PA_SINK_INFO, **common)
         device = convert.sink(ctypes.addressof(info), PropertyCache())
     else:
-        info = filled(c.PA_SOURCE_INFO, **common, monitor_of_sink=c.PA_INVALID, monitor_of_sink_name=None)
+        info = filled(c.PA_SOURCE_INFO, **common, monitor_of_sink=c.PA_INVALID)
         device = convert.source(ctypes.addressof(info), PropertyCache())
     assert device == Device(
         kind=kind,
@@ -173,11 +173,10 @@ def test_a_monitor_and_a_device_without_anything_are_read(proplist: Proplist) ->
         ports=None,
         active_port=None,
         monitor_of_sink=41,
-        monitor_of_sink_name=b"speakers",
         proplist=list_of(proplist.address),
     )
     device = convert.source(ctypes.addressof(info), PropertyCache())
-    assert (device.monitor_of, device.monitor_name, device.is_monitor) == (41, "speakers", True)
+    assert (device.monitor_of, device.is_monitor) == (41, True)
     assert (device.card, device.virtual, device.state, device.channels) == (None, True, "unknown", ())
     assert (device.description, device.ports, device.active_port) == ("", (), "")
 
