@@ -145,12 +145,6 @@ async def test_a_new_stream_gets_what_was_asked_of_its_application(desk: Memoris
 
 
 @with_memory(remembered())
-async def test_a_stream_that_plays_before_the_service_gets_it_too(desk: Memorising) -> None:
-    desk.connect(stream(volume=1.0, device=1))
-    assert desk.volumes == [0.4]
-
-
-@with_memory(remembered())
 async def test_an_app_that_sets_itself_back_at_its_start_is_corrected_each_time(desk: Memorising) -> None:
     desk.connect()
     desk.see()
