@@ -116,12 +116,9 @@ def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[st
         raise UsageError(f"'{name}' takes an amount without a sign, such as 5%, not '{words[0]}'.")
     elif words:
         volume, is_step = parse_amount(words[0]), True
-    else:
-        volume, is_step, given["steps"] = (
-            1.0,
-            True,
-            True,
-        )  # one step of the size that the service is configured for
+    else:  # one step of the size that the service is configured for
+        volume, is_step = 1.0, True
+        given["steps"] = True
     volume = -volume if name == "down" else volume
     method = "AdjustVolume" if is_step else "SetVolume"
     now = wire.call(method, "sda{sv}", target, volume, given)

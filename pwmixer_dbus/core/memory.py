@@ -202,10 +202,10 @@ NO_WRITES: Mapping[Slot, Write] = MappingProxyType({})
 class Moment(NamedTuple):
     """When something happens, in seconds of one monotonic clock, and what happened before.
 
-    `born_at`: when the stream or device in question appeared; for a stream that the session manager is to link, when it was
-    linked first, which is now as long as it is not. `unrest_at`: when last there were changes that
-    `is_upheaval` calls one, these included. `writes`: our own latest command for each setting. `grace`: for how many
-    seconds from its birth a stream is new.
+    `born_at`: when the stream or device in question appeared; for a stream that the session manager is to link, when it
+    was first linked, or now if it has not been. `unrest_at`: when there last were changes that `is_upheaval` calls one,
+    these included. `writes`: our own latest command for each setting. `grace`: for how many seconds from its birth a
+    stream is new.
     """
 
     now: float
@@ -751,13 +751,8 @@ def _volume_correction(
         return
     cap = min(limit, gain.CEILING if remembered.max_volume is None else remembered.max_volume)
     slot = (SetVolume, (stream.kind, stream.index))
-    write = moment.writes.get(slot)
-    if write is not None and isinstance(write.command, SetVolume):
-        is_shown = gain.same(gain.level(write.command.channels), level) and level <= cap
-        is_ours = is_shown and (is_same_case or write.origin.kind != "memory")
-        is_by_hand = write.origin.kind in BY_HAND and moment.fresh_write(slot) is not None
-        if is_ours or (is_by_hand and level <= cap):
-            return
+    if level <= cap and _is_left_alone(moment, slot, stream, is_same_case=is_same_case):
+        return
     wanted, reason = level, ""
     if remembered.volume is not None and (moment.is_in_grace or remembered.locked):
         wanted = remembered.volume
@@ -784,15 +779,25 @@ def _mute_correction(
     if before is not None and is_same_case and before.muted == stream.muted:
         return
     slot = (SetMuted, (stream.kind, stream.index))
-    write = moment.writes.get(slot)
-    if write is not None and isinstance(write.command, SetMuted):
-        is_by_hand = write.origin.kind in BY_HAND and moment.fresh_write(slot) is not None
-        is_shown = write.command.muted == stream.muted
-        if (is_shown and (is_same_case or write.origin.kind != "memory")) or is_by_hand:
-            return
+    if _is_left_alone(moment, slot, stream, is_same_case=is_same_case):
+        return
     lock = ", and is locked" if remembered.locked else ""
     reason = f"{stream.identity.name} was {'' if remembered.muted else 'un'}muted{remembered.where}{lock}"
     yield SetMuted(key=slot[1], muted=remembered.muted), reason, remembered.locked
+
+
+def _is_left_alone(moment: Moment, slot: Slot, stream: Stream, *, is_same_case: bool) -> bool:
+    """Whether the first case of `enforcement` holds for a setting of a stream."""
+    write = moment.writes.get(slot)
+    if write is None:
+        return False
+    if write.origin.kind in BY_HAND and moment.fresh_write(slot) is not None:
+        return True
+    if not is_same_case and write.origin.kind == "memory":
+        return False
+    if isinstance(write.command, SetVolume):
+        return gain.same(gain.level(write.command.channels), gain.level(stream.channels))
+    return write.command.muted == stream.muted
 
 
 def _is_same_case(before: Stream, stream: Stream) -> bool:
