@@ -65,8 +65,8 @@ class _Pending(NamedTuple):
 class Announcer:
     """Lets a speaker tell of changes, in the right order and not too often; `measures` hears how long each has waited.
 
-    While nobody can have asked what there is (`is_asked`), only what is always there is told of: the whole, and the defaults.
-    `tell_all` has us told first of a change that the state shows already.
+    As long as nobody can have asked what there is (`is_asked`), only what is always there is announced: the whole, and
+    the defaults. `tell_all` has the mixer tell us of a change that its state shows already.
     """
 
     def __init__(

@@ -156,7 +156,8 @@ SWITCHES: tuple[Switch, ...] = (
 class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
-    `path` is the file. `doubt` says what is off because the first file, which is a bad one, may say so. `level` is the log
+    `path` is the file. `doubt` says what is switched off because the first file was a bad one and may have asked for
+    that. `level` is the log
     level that the command line asks for, "" to leave it to the file.
     """
 
@@ -332,7 +333,7 @@ class Daemon:
         self._connection.close()
 
     async def _until_replaced(self, answering: "asyncio.Task[None]", *ends: "asyncio.Task[Any]") -> bool:
-        """Return True when another instance has taken over, or is about to and we are to end; False when another end has come."""
+        """Return True when another instance has taken over, or was about to when we were told to end; False at any other end."""
         while True:
             replaced = asyncio.create_task(self._replaced.wait())
             waiting = () if answering.done() else (answering,)
@@ -342,7 +343,7 @@ class Daemon:
                 if any(end.done() for end in ends) or answering.exception() is not None:
                     return False
                 continue
-            # There is nothing to hand over before.
+            # Until we answer, there is nothing to hand over.
             await asyncio.wait((answering, *ends), return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 return False
@@ -350,7 +351,7 @@ class Daemon:
                 return True
 
     def _begin(self) -> "tuple[asyncio.Task[None], asyncio.Task[None]]":
-        """Begin without anything but what is remembered."""
+        """Begin with nothing but what is remembered."""
         self._service.publisher.be_asked(is_asked=False)
         self._keeper.start(self._recalled())
         self._router.enabled = not self._keeper.memory.rules_off
@@ -375,7 +376,7 @@ class Daemon:
         memory = self._state.load() if is_wanted else Memory()
         if self._is_unsure:
             log.warning("%s", self._state_error())
-            self._state.flush()  # who does not save keeps nobody from it
+            self._state.flush()  # which also lets another instance save
         if left is not None and left.memory is not None and left.remembers == self._remembers:
             memory = left.memory
             self._save(memory)
@@ -434,10 +435,10 @@ class Daemon:
             # Before the other one leaves, so that there is no moment without.
             self._switchboard.follow(self._configuration.settings, early=True)
             left = await succession.inherited(self._connection, predecessor)
-            # What it has seen last we may not have seen yet, and would take what was before for the latest.
+            # Of what the other one has seen last, we may have an older view, which would count as the latest.
             await _at_most(CATCH_UP, self._server.catch_up())
         if left is not None and self._configuration.error and left.configured != self._configuration.settings:
-            # The last good ones.
+            # Our own file is a bad one: go on with the last good settings.
             self._configuration.settings, self._configuration.doubt = left.configured, ""
         configured, memory = self._configuration.settings, self._recalled(left)
         parts = self._parts()

@@ -283,7 +283,7 @@ class Keeper:
         self._keep(all_learned(memory, intents, self._wall_clock()), about)
 
     def _follow_level(self, change: Change, origin: Origin) -> bool:
-        """Go the short way with a level; False where that shows in more, as in the wish for what has no volume to show.
+        """Handle a change of level in few steps; False where more follows from it, as for a stream without a volume.
 
         Of a stream that is being linked, a level may be its beginning.
         """
@@ -379,7 +379,7 @@ class Keeper:
         )
 
     def _follow_births_and_deaths(self, since: MixerState, changes: Iterable[Change], now: float) -> None:
-        """Date births. What was there before us is not new: it is set once, and once more where a rule sends it at our start."""
+        """Note births and forget the dead. What is older than us is not new: it is set once, and again where a rule moves it."""
         is_elder = not since.connected and since.server == Server()
         for change in changes:
             record = change.after or change.before
@@ -405,7 +405,7 @@ class Keeper:
                 self._born_at[key] = now
 
     def _is_sent_elsewhere(self, change: Change, now: float) -> bool:
-        """Whether a stream is moved while it would be in its grace if it was new."""
+        """Whether a stream that is older than us is moved so soon after our start that a new one would be in its grace."""
         before, after = change.before, change.after
         if not (isinstance(before, Stream) and isinstance(after, Stream)) or before.device == after.device:
             return False

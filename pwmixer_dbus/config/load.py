@@ -173,8 +173,8 @@ def example() -> str:
 def in_doubt(path: Path) -> tuple[Settings, str]:
     """Return the settings for a file that cannot be used, where no good one was read before, and a sentence on them.
 
-    They are the defaults, but what the file may switch off is off: what it says anything of, or all, where it says something
-    under a name that there is not, which may be a misspelt one. "" where that is nothing.
+    They are the defaults, but what the file may switch off is off: what it mentions, or all where it has a name that does
+    not exist, which may be one of these misspelt. The sentence is "" where nothing is off.
     """
     try:
         said = (_read(path) or b"").decode("utf-8-sig", "replace")

@@ -151,7 +151,7 @@ class Decided(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What to do: moves with their reasons; and what to say of them, made when it is asked for, since a move does not wait for it.
+    """What to do: moves with their reasons. What is said of them is made when it is asked for, so that no move waits for it.
 
     `gone` are streams of which nothing need be kept. `doubtful` are streams that have come to where only another default
     than we know would lead them. `decided` is of the streams that were looked at, at a time.

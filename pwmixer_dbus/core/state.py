@@ -60,7 +60,7 @@ R = TypeVar("R", bound=Record)
 class MixerState:
     """Everything that is known. `generation` grows by one with every change; `connected` is False while stale.
 
-    `directory` finds streams otherwise than by their keys. `caps` are the highest volumes of applications and devices, by
+    `directory` has the indexes of the streams. `caps` are the highest volumes of applications and devices, by
     app id and by device key; `locked` are those of them that are held where they are.
     """
 
