@@ -100,10 +100,10 @@ def _dispatch(argv: list[str]) -> int:
     options, arguments = command.parse(words)
     if command.module in {"install", "doctor"} or "--service" in options:
         return _run_service(command.module, name, options)
-    if command.module == "hot":
-        from pwmixer_dbus.cli.hot import run as run_hot  # noqa: PLC0415
+    if command.module == "change":
+        from pwmixer_dbus.cli.change import run as run_change  # noqa: PLC0415
 
-        return run_hot(name, options, arguments)
+        return run_change(name, options, arguments)
     return _run_other(command.module, name, options, arguments)
 
 

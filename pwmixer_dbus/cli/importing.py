@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable, wire
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.importing import (
     Imported,

@@ -9,7 +9,7 @@ from typing import Any
 from unicodedata import category, east_asian_width
 
 from pwmixer_dbus.cli import printable
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.cli.template import Record
 
 Document = dict[str, Any]

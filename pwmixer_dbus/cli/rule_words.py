@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pwmixer_dbus.cli import printable
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.render import NOTHING, Terminal, sentence, table
 from pwmixer_dbus.cli.wire import PATH

@@ -18,8 +18,8 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
+from pwmixer_dbus.cli.change import parse_count
 from pwmixer_dbus.cli.commands import COMMANDS
-from pwmixer_dbus.cli.hot import parse_count
 from pwmixer_dbus.cli.parser import Parser, parsed
 from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pwmixer_dbus.cli import DONE, CommandError, for_reader, printable, wire
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.cli.paths import object_path
 from pwmixer_dbus.cli.template import Record, fill
 

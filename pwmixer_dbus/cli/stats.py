@@ -8,8 +8,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, wire
+from pwmixer_dbus.cli.change import parse_count
 from pwmixer_dbus.cli.figures import Document, event_line, plots, summary
-from pwmixer_dbus.cli.hot import parse_count
 from pwmixer_dbus.cli.render import sentence
 from pwmixer_dbus.cli.show import screen, terminal
 

@@ -8,7 +8,7 @@ from string import Formatter
 from typing import Any
 
 from pwmixer_dbus.cli import UsageError, printable
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 
 Record = Mapping[str, Any]
 Field = str | int | float

@@ -12,7 +12,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
 from pwmixer_dbus.cli import DONE, UnreachableError, printable
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.wire import BUS_NAME, BUS_PATH, NAME, PATH
 from pwmixer_dbus.system.runtime import session_bus

@@ -15,8 +15,8 @@ from documents import DOCUMENT, EXPLANATION
 
 from pwmixer_dbus import cli
 from pwmixer_dbus.cli import UsageError, printable, wire
+from pwmixer_dbus.cli.change import parse_amount, parse_change
 from pwmixer_dbus.cli.commands import COMMANDS
-from pwmixer_dbus.cli.hot import parse_amount, parse_change
 from pwmixer_dbus.cli.render import Terminal, cells
 from pwmixer_dbus.cli.show import explanation, print_json, wants_color
 from pwmixer_dbus.cli.usage import columns, overview

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pwmixer_dbus.cli.bars.status import ABSENT, NO_DEVICE, NO_SERVER, NO_SERVICE, OK, Status
-from pwmixer_dbus.cli.hot import percent
+from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.cli.template import Field, put
 
 FORMAT = "{level}"
