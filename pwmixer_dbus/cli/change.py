@@ -107,8 +107,10 @@ def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[st
     """Set or step a volume. A lone argument that begins like a number is the volume; a selector never does."""
     words = list(arguments)
     target = "@sink" if not words or words[0].startswith(_NUMERIC) else words.pop(0)
-    if len(words) > 1 or (name == "set" and not words):
-        raise UsageError(f"'{name}' is used as: pwmixerctl {name} TARGET 5%")
+    if len(words) > 1:
+        raise UsageError(f"'{name}' takes the target before the volume, as in: pwmixerctl {name} @sink 5%")
+    if name == "set" and not words:
+        raise UsageError(f"'set {target}' lacks a volume, such as 50% or +5%.")
     given = _call_options(options)
     if name == "set":
         volume, is_step = parse_change(words[0])

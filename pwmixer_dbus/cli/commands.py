@@ -63,7 +63,7 @@ class Command:
             if word == "--":
                 arguments += rest
                 break
-            if not _is_option(word):
+            if not is_option(word):
                 arguments.append(word)
                 continue
             spelling, has_value, value = word.partition("=")
@@ -114,7 +114,7 @@ def choices(argument: str) -> list[str]:
     return argument.split("|") if argument.islower() else []
 
 
-def _is_option(word: str) -> bool:
+def is_option(word: str) -> bool:
     """Tell an option from a volume such as -5% and from a lone dash."""
     return word[:1] == "-" and len(word) > 1 and word[1] not in "0123456789."
 
@@ -575,8 +575,8 @@ _ALL = (
     ),
     Command(
         "help",
-        ("[TOPIC]",),
-        "show help on a command, on selectors, templates or bars",
+        ("[TOPIC...]",),
+        "show help on commands, on selectors, templates or bars",
         module="usage",
         examples=(("pwmixerctl help selectors", "how targets are written"),),
     ),

@@ -90,9 +90,9 @@ def table(
 ) -> str:
     """Align rows of cells into columns under their heads, two cells apart.
 
-    To keep within a terminal, the widest columns are cut, the first one last; where all is wanted whole, the last one is
-    broken between words. Where that is not enough, each row takes several lines: its first two cells, and below them each of
-    the others; without heads.
+    To keep within a terminal, the widest columns are cut but for the first one, which is to be typed or copied; where all is
+    wanted whole, the last one is broken between words. Where that is not enough, each row takes several lines: its first two
+    cells, and below them each of the others; without heads.
     """
     lines = [heads, *rows] if heads else rows
     widths = [max(cells(cell) for cell in column) for column in zip(*lines, strict=True)]
@@ -104,10 +104,9 @@ def table(
         return "\n".join(
             wrapped(line, terminal.width, margin) for line in _aligned(lines, widths).split("\n")
         )
-    for first in () if is_whole else (1, 0):
-        while over > 0 and (widest := max(widths[first:])) > _SHORTEST_NAME:
-            widths[widths.index(widest, first)] -= 1
-            over -= 1
+    while not is_whole and over > 0 and (widest := max(widths[1:])) > _SHORTEST_NAME:
+        widths[widths.index(widest, 1)] -= 1
+        over -= 1
     if over > 0:
         return "\n".join(_below_each_other(row, terminal.width) for row in rows)
     cut = [

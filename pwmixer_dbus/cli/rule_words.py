@@ -1,6 +1,7 @@
 """What rules look like: pure functions from what the service says of them to lines of text."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from pwmixer_dbus.cli import printable
@@ -73,8 +74,12 @@ def actions_in_words(rule: Mapping[str, Any]) -> Iterator[str]:
 
 
 def trials(tried: Sequence[Mapping[str, Any]], terminal: Terminal | None = None) -> str:
-    """Write which rules were tried on a stream, each with the reason."""
-    rows = [("  matches" if t["matched"] else "  -", t["name"], t["reason"]) for t in tried]
+    """Write which rules were tried on a stream, and why each counts or not; what holds for several in a row is said once."""
+    rows = []
+    for (matched, reason), group in groupby(tried, key=lambda t: (t["matched"], t["reason"])):
+        name, *others = (t["name"] for t in group)
+        more = f" and {len(others)} more" if others else ""
+        rows.append(("  matches" if matched else "  -", name + more, reason))
     return table([[printable(cell) for cell in row] for row in rows], terminal, is_whole=True)
 
 

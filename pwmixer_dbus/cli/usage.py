@@ -3,7 +3,7 @@
 import sys
 
 from pwmixer_dbus.cli import DONE, UsageError
-from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command
+from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command, is_option
 
 PURPOSE = "See and change the volumes of the desktop."
 SELECTORS_INTRO = "A target is one of these selectors; quote a glob, so that the shell leaves it alone:"
@@ -14,6 +14,21 @@ BARS_INTRO = (
     "what you write yourself may use its markup."
 )
 _WIDEST_TERM, _WIDEST_LINE, _ENDLESS = 30, 78, 10_000
+
+_ELSEWHERE = {
+    "volume": "set",
+    "raise": "up",
+    "increase": "up",
+    "lower": "down",
+    "decrease": "down",
+    "ls": "list",
+    "info": "status",
+    "show": "describe",
+    "inspect": "describe",
+    "monitor": "watch",
+    "subscribe": "watch",
+}
+"""What other programs call it."""
 
 CODES = (
     ("0", "done"),
@@ -26,28 +41,30 @@ CODES = (
 def run(name: str, words: list[str]) -> int:
     """Print the help or the version that was asked for; refuse a command that does not exist. Raises UsageError."""
     topics = [word for word in words if not word.startswith("-")] if name == "help" else []
-    topic = topics[0] if topics else name
-    if topic in {"--version", "-V"}:
+    print("\n\n".join([_about(topic) for topic in topics or [name]]))
+    return DONE
+
+
+def _about(topic: str) -> str:
+    if topic in {"--version", "-V", "version"}:
         from pwmixer_dbus import __version__  # noqa: PLC0415
 
-        print(f"pwmixerctl {__version__}")
-    elif topic in {"--help", "-h", "help"}:
-        print(overview())
-    elif topic == "selectors":
-        print(f"{_fill(SELECTORS_INTRO)}\n\n{columns(SELECTORS)}")
-    elif topic == "templates":
+        return f"pwmixerctl {__version__}"
+    if topic in {"--help", "-h", "help"}:
+        return overview()
+    if topic == "selectors":
+        return f"{_fill(SELECTORS_INTRO)}\n\n{columns(SELECTORS)}"
+    if topic == "templates":
         from pwmixer_dbus.cli.template import manual  # noqa: PLC0415
 
-        print(_fill(manual()))
-    elif topic == "bars":
+        return _fill(manual())
+    if topic == "bars":
         from pwmixer_dbus.cli.bars.lines import FIELDS  # noqa: PLC0415
 
-        print(f"{_fill(BARS_INTRO)}\n\n{columns(FIELDS)}")
-    elif topic in COMMANDS:
-        print(command_help(COMMANDS[topic]))
-    else:
-        raise UsageError(unknown(topic))
-    return DONE
+        return f"{_fill(BARS_INTRO)}\n\n{columns(FIELDS)}"
+    if topic in COMMANDS:
+        return command_help(COMMANDS[topic])
+    raise UsageError(unknown(topic))
 
 
 def overview() -> str:
@@ -84,12 +101,16 @@ def unknown(name: str) -> str:
     """Say that there is no such command, and which one may have been meant."""
     from difflib import get_close_matches  # noqa: PLC0415
 
-    close = get_close_matches(name, [c.name for c in COMMANDS.values() if not c.hidden], n=2, cutoff=0.7)
-    hint = (
-        f"did you mean {' or '.join(f'{word!r}' for word in close)}?"
-        if close
-        else "'pwmixerctl --help' lists them."
+    known = [c.name for c in COMMANDS.values() if not c.hidden]
+    word = _ELSEWHERE.get(name, name.lower())
+    meant = [part for part in word.split("-") if part in known] or get_close_matches(
+        word, known, n=2, cutoff=0.7
     )
+    hint = "'pwmixerctl --help' lists them."
+    if meant:
+        hint = f"did you mean {' or '.join(f'{word!r}' for word in meant)}?"
+    elif is_option(name):
+        hint = "options stand behind the command."
     return f"There is no command '{name}'; {hint}"
 
 

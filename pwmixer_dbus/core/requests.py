@@ -62,8 +62,9 @@ def one_called(state: MixerState, called: str, resolved: Resolved, kinds: Sequen
     if not found:
         there = [selector_of(d) for d in state.devices.values() if d.kind in kinds and not d.is_monitor]
         there += [selector_of(card) for card in state.cards.values() if Kind.CARD in kinds]
-        hint = f" There is {clean(', '.join(there[:_NAMED]))}." if there else ""
-        error = NotFoundError(f"No {' and no '.join(kinds)} is called “{clean(called)}” now.{hint}")
+        none = f"no {' and no '.join(kinds)}"
+        hint = clean(", ".join(there[:_NAMED])) or f"{none} at all"
+        error = NotFoundError(f"N{none[1:]} is called “{clean(called)}” now. There is {hint}.")
         raise missing(state, error)
     exact = [target for target in found if isinstance(target, Device | Card) and target.name == called]
     return only(called, exact or found)

@@ -229,7 +229,7 @@ def rule_from_plain(plain: Mapping[str, object]) -> Rule:
         if len(problems) > PROBLEM_LIMIT:
             told.append(f"and {len(problems) - PROBLEM_LIMIT} more")
         text = "; ".join(told)
-        raise InvalidArgumentError(f"{clean(text, len(text))}.")
+        raise InvalidArgumentError(clean(text, len(text)) + "." * (not text.endswith("?")))
     return rule
 
 

@@ -312,6 +312,9 @@ def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) ->
     [
         (["list"], "it is used as: pwmixerctl list apps|groups|streams|sinks|sources|cards [OPTIONS]"),
         (["list", "sink"], "'list' takes apps, groups, streams, sinks, sources, cards, not 'sink'."),
+        (["set", "louder"], "'set louder' lacks a volume, such as 50% or +5%."),
+        (["set", "50%", "@sink"], "'set' takes the target before the volume, as in: pwmixerctl set @sink 5%"),
+        (["up", "5", "%"], "'up' takes the target before the volume, as in: pwmixerctl up @sink 5%"),
         (["undo", "0"], "'0' is no number of steps; write it as 1 or 3."),
         (["up", "+5%"], "'up' takes an amount without a sign, such as 5%, not '+5%'."),
         (["down", "@sink", "5%-"], "'down' takes an amount without a sign, such as 5%, not '5%-'."),
@@ -343,6 +346,34 @@ def test_a_wrong_template_is_exit_code_2(ctl: Ctl, template: str) -> None:
 def test_a_misspelt_command_gets_a_suggestion(ctl: Ctl) -> None:
     assert "did you mean 'stats' or 'status'?" in ctl("stauts").stderr
     assert "did you mean 'unlock'?" in ctl("unlcok").stderr
+    assert "did you mean 'set'?" in ctl("SET", "50%").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("set-sink-volume @DEFAULT_SINK@ 50%", "'set'"),
+        ("set-mute @DEFAULT_AUDIO_SINK@ toggle", "'set' or 'mute'"),
+        ("move-sink-input 71 headset", "'move'"),
+        ("get-volume @DEFAULT_AUDIO_SINK@", "'get'"),
+        ("subscribe", "'watch'"),
+        ("inspect 33", "'describe'"),
+        ("volume 50%", "'set'"),
+    ],
+)
+def test_what_is_typed_out_of_habit_leads_to_our_command(ctl: Ctl, words: str, meant: str) -> None:
+    assert ctl(*words.split()).stderr.endswith(f"; did you mean {meant}?\n")
+
+
+def test_an_option_before_the_command_is_told_its_place(ctl: Ctl) -> None:
+    assert (
+        ctl("-q", "up").stderr == "pwmixerctl: There is no command '-q'; options stand behind the command.\n"
+    )
+
+
+def test_help_is_given_on_each_topic(ctl: Ctl) -> None:
+    both = ctl("help", "up", "selectors").stdout
+    assert both == f"{ctl('up', '--help').stdout}\n{ctl('help', 'selectors').stdout}"
 
 
 @pytest.mark.parametrize("words", [["up"], ["status"], ["get"]])

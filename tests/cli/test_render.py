@@ -120,7 +120,7 @@ def test_wide_and_combining_characters_count_as_the_terminal_does() -> None:
     assert table([["日本", "x"], ["a", "y"]]) == "日本  x\na     y"
 
 
-def test_a_table_is_cut_where_it_is_wide_and_what_comes_first_last() -> None:
+def test_a_table_is_cut_where_it_is_wide_but_for_what_comes_first() -> None:
     rows = [
         ["sink:speakers", "100%", "Built-in Audio Analog Stereo", "default"],
         ["sink:usb", "5%", "日本", ""],
@@ -130,9 +130,9 @@ def test_a_table_is_cut_where_it_is_wide_and_what_comes_first_last() -> None:
         "sink:speakers  100%  Built-in Audio Anal…  default",
         "sink:usb       5%    日本",
     ]
-    assert table(rows, Terminal(width=41, unicode=False)).splitlines() == [
-        "sink:spea...  100%  Built-in...   default",
-        "sink:usb      5%    日本",
+    assert table(rows, Terminal(width=42, unicode=False)).splitlines() == [
+        "sink:speakers  100%  Built-in...   default",
+        "sink:usb       5%    日本",
     ]
 
 
@@ -141,10 +141,9 @@ def test_a_table_that_is_too_wide_even_so_is_written_a_row_at_a_time() -> None:
         ["sink:speakers", "100%", "Built-in Audio Analog Stereo", "default"],
         ["sink:usb", "5%", "日本", ""],
     ]
-    assert table(rows, Terminal(width=28), heads=("NAME", "", "WHAT", "")).splitlines() == [
+    assert table(rows, Terminal(width=41), heads=("NAME", "", "WHAT", "")).splitlines() == [
         "sink:speakers  100%",
-        "  Built-in Audio Analog",
-        "  Stereo",
+        "  Built-in Audio Analog Stereo",
         "  default",
         "sink:usb  5%",
         "  日本",

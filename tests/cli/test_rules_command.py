@@ -12,7 +12,14 @@ from service import Service
 from session import PATIENCE
 
 from pwmixer_dbus.cli.render import Terminal
-from pwmixer_dbus.cli.rule_words import actions_in_words, conditions_in_words, forecast, listing, rehearsal
+from pwmixer_dbus.cli.rule_words import (
+    actions_in_words,
+    conditions_in_words,
+    forecast,
+    listing,
+    rehearsal,
+    trials,
+)
 
 PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 YOUTUBE = (
@@ -135,6 +142,18 @@ def test_a_forecast_says_where_each_stream_is_and_will_be() -> None:
         "stream:1  App",
         "  Games",
         "  Speakers -> Headset",
+    ]
+
+
+def test_rules_for_which_the_same_is_to_be_said_share_a_line() -> None:
+    tried = [
+        {"name": name, "matched": name == "C", "reason": {"C": "yes", "A": "no"}.get(name, "not tried")}
+        for name in "ACDEF"
+    ]
+    assert trials(tried).splitlines() == [
+        "  -        A             no",
+        "  matches  C             yes",
+        "  -        D and 2 more  not tried",
     ]
 
 

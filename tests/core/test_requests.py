@@ -120,6 +120,8 @@ def test_what_no_device_is_called_says_which_there_are() -> None:
     )
     with pytest.raises(NotFoundError, match=r"No card is called “tv” now\. There is card:bluez_card\.AA\."):
         called(two_headsets(), "tv", Kind.CARD)
+    with pytest.raises(NotFoundError, match=r"No card is called “tv” now\. There is no card at all\."):
+        called(state_of(sink()), "tv", Kind.CARD)
     with pytest.raises(NotConnectedError, match=r"no sound server at the moment\. No sink and no source"):
         called(replace(two_headsets(), connected=False), "tv")
     with pytest.raises(InvalidArgumentError, match="“” is no target; use @sink"):

@@ -656,6 +656,11 @@ def test_all_problems_of_a_rule_are_told_at_once() -> None:
     )
 
 
+def test_a_question_has_one_mark() -> None:
+    with pytest.raises(InvalidArgumentError, match=r'^match.ap: no such key; did you mean "app"\?$'):
+        rule_from_plain({"name": "A", "match": {"ap": "x"}})
+
+
 def test_an_origin_is_one_of_two() -> None:
     with pytest.raises(
         InvalidArgumentError, match=r'^origin: must be one of "config", "service", not "me"\.$'

@@ -95,7 +95,7 @@ CALLS: tuple[tuple[str, str, list[Any], str, str], ...] = (
         "No sink and no source is called “loud” now. There is sink:speakers,",
     ),
     ("SetPort", "ss", ["loud", "x"], NOT_FOUND, "No sink and no source is called “loud” now."),
-    ("SetProfile", "ss", ["loud", "x"], NOT_FOUND, "No card is called “loud” now."),
+    ("SetProfile", "ss", ["loud", "x"], NOT_FOUND, "No card is called “loud” now. There is no card at all."),
     ("SetDefault", "s", ["app:radio"], NOT_SUPPORTED, "only a sink or a source can"),
     ("SetDefault", "s", ["source:speakers.monitor"], NOT_SUPPORTED, "only listens to a sink"),
     (
