@@ -348,11 +348,14 @@ def a_drop_in_opens_the_network() -> None:
 
 
 def the_doctor_knows() -> None:
-    """See that a masked unit, a second instance and a missing sound server are told, a sentence each."""
+    """See that a masked unit, a second instance and a missing sound server are told, a sentence each, and no others."""
     systemctl("stop", UNIT)
     systemctl("mask", "--runtime", UNIT)
     expect("The unit is masked" in run("pwmixerctl", "doctor", code=1), "masked")
     systemctl("unmask", "--runtime", UNIT)
+    said = run("pwmixerctl", "doctor", code=None)
+    expect("A second instance" not in said, f"it has been started by the question: {said}")
+    systemctl("stop", UNIT)
     with subprocess.Popen(("pwmixer-dbus",), stderr=subprocess.DEVNULL) as second:
         wait_for(lambda: NAME in run("busctl", "--user", "list", "--acquired"), "the second instance")
         expect("A second instance" in run("pwmixerctl", "doctor", code=1), "second instance")

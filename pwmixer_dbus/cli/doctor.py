@@ -207,7 +207,6 @@ def collect() -> Facts:
     fragment = Path(unit.get("FragmentPath") or "/dev/null")
     program = program_of(fragment.read_text(encoding="utf-8", errors="replace")) if fragment.is_file() else ""
     found: dict[str, object] = {
-        "unit": unit,
         "program": program,
         "program_is_there": os.access(program, os.X_OK),
         "pulse_server": os.environ.get("PULSE_SERVER", ""),
@@ -220,6 +219,7 @@ def collect() -> Facts:
         found |= _ask(auto_start=is_startable)
     except UnreachableError as error:
         found |= {"bus_problem": str(error)}
+    found["unit"] = systemd.properties(UNITS[0])  # the question may have started it
     sockets = {name: _answers(Path(runtime, name)) for name in (_PIPEWIRE, _PULSE)}
     sockets[str(found["wanted_socket"])] = _answers(Path(str(found["wanted_socket"])))
     return Facts(**found, sockets=sockets)  # type: ignore[arg-type]

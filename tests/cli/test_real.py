@@ -158,3 +158,16 @@ def test_the_doctor_tells_of_a_machine_without_any_output(bare_session: Session)
         assert said(service, "doctor") == "Nothing is wrong."
     finally:
         service.stop()
+
+
+def test_the_doctor_takes_a_service_that_it_has_started_for_no_second_one(
+    service: Service, tmp_path: Path
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\ncd ${0%/*}\necho LoadState=loaded\n"
+        f"if [ -e asked ]; then echo MainPID={service.session.pid_of(service.name)}; else echo MainPID=0; fi\n: >asked\n"
+    )
+    systemctl.chmod(0o755)
+    service.session.env["PATH"] = f"{tmp_path}:{service.session.env['PATH']}"
+    assert said(service, "doctor") == "Nothing is wrong."
