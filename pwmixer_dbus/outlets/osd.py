@@ -1,7 +1,7 @@
 """Shows on the screen what has become of a volume: one desktop notification, which replaces the one before it.
 
-Shown is what a person has asked for, unless quietly, also where it was so before, as at the end of the scale; and what other
-programs do to the default devices. Never what the service does of its own accord, what an application does to itself, or what
+Shown is what a person has asked for or taken back, unless quietly, also where it was so before, as at the end of the scale;
+and what other programs do to the default devices. Never what the service does of its own accord, what an application does to itself, or what
 is there when it starts.
 """
 
@@ -114,7 +114,7 @@ class OnScreenDisplay:
             return None
         who = self._behind(after) if origin is SERVER else origin
         is_default = isinstance(after, Device) and self._mixer.state.default(after.kind) == after
-        if who.quiet or not (who.kind == "user" or (is_default and who.kind == "server")):
+        if who.quiet or not (who.kind in {"user", "undo"} or (is_default and who.kind == "server")):
             return None
         if gain.level(before.channels) == gain.level(after.channels) and before.muted == after.muted:
             return None

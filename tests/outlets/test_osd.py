@@ -208,6 +208,17 @@ async def test_nor_where_the_server_shows_it_late(desk: Desk, screen: Screen) ->
     assert screen.texts == ["80%", "30%"], "later it is somebody else's"
 
 
+@on_a_screen
+async def test_what_a_person_takes_back_is_shown(desk: Desk, screen: Screen) -> None:
+    desk.set_volume(0.3)
+    desk.obey()
+    await asyncio.sleep(SPACING)
+    desk.mixer.undo(1, replace(USER, kind="undo"), lambda _undone, _error: None)
+    desk.obey()
+    await asyncio.sleep(SPACING)
+    assert screen.texts == ["30%", "50%"]
+
+
 @pytest.mark.parametrize("kind", ["rule", "memory"])
 def test_what_the_service_does_of_its_own_accord_is_not_shown(kind: str) -> None:
     @on_a_screen
