@@ -495,9 +495,10 @@ class Daemon:
         from pwmixer_dbus import succession  # noqa: PLC0415 - likewise
 
         self._mixer.tell_levels()
-        fades = self._fader.hand_over()
         self._switchboard.close_early()
+        fades = self._fader.hand_over()
         await self._mixer.settle(DRAIN)
+        fades += self._fader.hand_over()  # of whoever has asked us by our own name meanwhile
         if self._remembers:
             self._state.schedule(self._keeper.memory)
             self._state.flush()

@@ -19,11 +19,11 @@ pytestmark = pytest.mark.integration
 SIGNALS = pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 
 PATIENT = """
-from pwmixer_dbus import daemon, succession
+from pwmixer_dbus import daemon, lanes, succession
 from pwmixer_dbus.outlets.bus import succession as on_the_bus
 from pwmixer_dbus.pulse import server
 
-daemon.FIRST_LOOK_BESIDE = server.CONNECT_TIMEOUT = 3600
+daemon.FIRST_LOOK_BESIDE = daemon.DRAIN = lanes.GIVE_UP = server.CONNECT_TIMEOUT = 3600
 succession.UNASKED = succession.UNTAKEN = on_the_bus.PATIENCE = 3600
 daemon.main()
 """

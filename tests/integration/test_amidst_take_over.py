@@ -1,16 +1,18 @@
-"""What is edited in the midst of a take-over is in force after it, and opens nothing before its time."""
+"""What comes in the midst of a take-over is in force after it, and opens nothing before its time."""
 
 import asyncio
+import json
 import os
+import signal
 
 import pytest
-from dbus_fast import Message
+from dbus_fast import Message, MessageType
 from service import Service
 from session import PATIENCE, Session
 from talk import place
 from test_shared_memory import configure, path_of
 from test_stopped_take_over import patient
-from test_take_over import handed, owner_of, taken
+from test_take_over import called, handed, owner_of, taken
 
 OPEN = f"pwmixer-{os.getuid()}"
 
@@ -80,3 +82,37 @@ def test_who_takes_over_opens_nothing_before_it_knows_what_there_is(session: Ses
     assert open_places(session) == [OPEN, "socket"]
     assert new.get("MaxVolume") == 1.2
     new.stop()
+
+
+def test_a_fade_that_is_asked_of_one_that_is_leaving_goes_over_too(session: Session) -> None:
+    """By its own name, while it waits for the sound server."""
+    old = patient(session, name="old")
+    session.wait_for_child("old", old.is_owner, "to own its name")
+    session.play("Film", sink="speakers")
+    old.wait_for_stream("Film", device="speakers")
+    owner, pulse = owner_of(old), session.pid_of("pipewire-pulse")
+
+    async def fade_late() -> list[float]:
+        bus = await taken(session)
+        volume = called("SetVolume", "sda{sv}", "sink:speakers", 0.7, {}, to=owner)
+        fade = called("FadeVolume", "sdua{sv}", "app:film", 0.2, 3_600_000, {}, to=owner)
+        os.kill(pulse, signal.SIGSTOP)
+        try:
+            setting = asyncio.create_task(bus.call(volume))
+            leaving = asyncio.create_task(handed(bus, owner))
+            is_leaving = lambda: not place(session).exists()  # noqa: E731
+            await asyncio.to_thread(session.wait_for, is_leaving, "the old one to be leaving")
+            reply = await bus.call(fade)
+            assert reply is not None
+            assert reply.message_type is MessageType.METHOD_RETURN
+        finally:
+            os.kill(pulse, signal.SIGCONT)
+        left = json.loads((await leaving).body[0])
+        await setting
+        bus.disconnect()
+        return [fade["volume"] for fade in left["fades"]]
+
+    assert asyncio.run(fade_late()) == [0.2]
+    session.wait_for(lambda: owner_of(old) == owner, "the old one to have its name again")
+    assert old.stream_of("Film")["volume"] > 0.9
+    old.stop()
