@@ -398,9 +398,10 @@ class Lanes:
     def _gave_up(self, slot: Slot, lane: _Lane, command: Command) -> None:
         error: MixerError = AudioTimeoutError(f"The sound server did not answer within {GIVE_UP:g} s.")
         if lane.acknowledged_at is not None:
+            suspect = "its program" if command.key[0].is_stream else "the device"
             error = AudioServerError(
                 "The session manager left it as it is, although it was asked several times; "
-                "perhaps its program or a rule of the session manager does not allow it."
+                f"perhaps {suspect} or a rule of the session manager does not allow it."
             )
         if isinstance(command, MoveStream) and _is_unlinked(self._state(), command):
             error = AudioTimeoutError(

@@ -478,7 +478,19 @@ async def test_a_move_that_does_not_happen_is_asked_for_again_and_then_given_up(
     desk.answer()
     await asyncio.sleep(GIVE_UP)
     assert [type(e) for e in desk.answers] == [AudioServerError]
-    assert str(desk.answers[0]).endswith(".")
+    assert str(desk.answers[0]).endswith(
+        "; perhaps its program or a rule of the session manager does not allow it."
+    )
+
+
+@on_a_desk
+async def test_what_a_device_does_not_do_is_no_fault_of_a_program(desk: Desk) -> None:
+    desk.ask(SetDefault(key=SINK, name="other"))
+    desk.answer()
+    await asyncio.sleep(GIVE_UP)
+    assert str(desk.answers[0]).endswith(
+        "; perhaps the device or a rule of the session manager does not allow it."
+    )
 
 
 @on_a_desk
