@@ -36,7 +36,11 @@ REST = 0.005
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0
 CONNECT_TIMEOUT = 5.0
 RELINKS = (0.02, 0.08, 0.3, 0.8)
-"""Pauses after which all streams are listed again: they are moved after its cause is told, and paused ones in silence."""
+"""Pauses after which all streams are listed again: they are moved after its cause is told, and paused ones in silence.
+
+As long as some are seen to have been, that goes on after the last pause each: of hundreds on a busy machine, the session
+manager moves twenty a second.
+"""
 
 LOOKS = 4
 """Most objects that are fetched at a time only because they have changed: what people ask for, and what is new, does not
@@ -46,6 +50,11 @@ wait behind hundreds of others, neither at the server nor here.
 CLAIMED = 1.2
 """Seconds after a move at which its stream is looked at again: for one second PipeWire says that it is where it was asked
 to go, whatever the session manager does, and it tells nobody when that second is over.
+"""
+
+LATE_MOVES = (2.0, 4.0, 8.0, 16.0)
+"""Pauses after that one after which a stream is looked at once more that is not where it was asked to go: a session manager that
+is behind moves it then, and a paused one in silence.
 """
 
 _FACILITIES = {
@@ -153,6 +162,7 @@ class SoundServer:
         self._fetched_at: dict[Key, float] = {}
         self._settling: dict[Key, list[Callable[[], None]]] = {}
         self._relinks: asyncio.TimerHandle | None = None
+        self._has_relinked = False
         self._claimed: dict[Key, asyncio.TimerHandle] = {}
         self._unlinked: dict[Key, asyncio.TimerHandle | None] = {}
         self._is_listed = False
@@ -290,7 +300,10 @@ class SoundServer:
             )
             self._lost.set()
             return
-        self._is_listed = True  # already, since what is found may lead to commands
+        is_renewal, self._is_listed = (
+            self._is_listed,
+            True,
+        )  # already, since what is found may lead to commands
         self._shown.clear()
         self._emit(
             Snapshot(
@@ -302,6 +315,8 @@ class SoundServer:
             )
         )
         self.has_looked.set()
+        if is_renewal:  # of what has led to it, not all may have come about yet
+            self._plan_relinks(RELINKS[-1:])
         held, self._held_notices = self._held_notices, []
         for event, index in held:
             self._on_notice(event, index)
@@ -339,6 +354,7 @@ class SoundServer:
 
     def _follow_links(self, pauses: tuple[float, ...]) -> None:
         """List all streams, and look at the defaults, now and after each pause; a new cause starts anew."""
+        self._has_relinked = False
         self._plan_relinks(pauses)
         self._touch((Kind.PLAYBACK, ALL))
         self._touch((Kind.CAPTURE, ALL))
@@ -353,7 +369,15 @@ class SoundServer:
     def _plan_relinks(self, pauses: tuple[float, ...]) -> None:
         if self._relinks is not None:
             self._relinks.cancel()
-        self._relinks = self._loop.call_later(pauses[0], self._follow_links, pauses[1:]) if pauses else None
+        if pauses:
+            self._relinks = self._loop.call_later(pauses[0], self._follow_links, pauses[1:])
+        else:
+            self._relinks = self._loop.call_later(RELINKS[-1], self._follow_late_links)
+
+    def _follow_late_links(self) -> None:
+        self._relinks = None
+        if self._has_relinked:
+            self._follow_links(())
 
     def _forget(self, key: Key) -> None:
         self._properties.forget(*key)
@@ -430,7 +454,8 @@ class SoundServer:
         if self._shown.get(key) == rest:
             self._see(key, level)
             return
-        self._shown.pop(key, None)
+        before = self._shown.pop(key, rest)
+        self._has_relinked = self._has_relinked or before[-1] != rest[-1]
         self._see(key, Seen(record=self._stream_of(look)))
         if rest[-1] != libpulse.INVALID:
             self._shown[key] = rest
@@ -547,7 +572,7 @@ class SoundServer:
             return
         function, arguments, key = _request_of(command)
         if isinstance(command, MoveStream):
-            done = partial(self._moved, key, done)
+            done = partial(self._moved, key, command.device, done)
         connection.command(function, *arguments, done=partial(self._acknowledged, key, done))
 
     def _acknowledged(self, key: Key, done: Done, error: MixerError | None) -> None:
@@ -556,16 +581,25 @@ class SoundServer:
         else:
             self._settle(key, partial(done, None))
 
-    def _moved(self, key: Key, done: Done, error: MixerError | None) -> None:
+    def _moved(self, key: Key, device: int, done: Done, error: MixerError | None) -> None:
         if error is None and self._connection is not None:
             if key in self._claimed:
                 self._claimed[key].cancel()
-            self._claimed[key] = self._loop.call_later(CLAIMED, self._claim_ended, key)
+            self._claimed[key] = self._loop.call_later(CLAIMED, self._claim_ended, key, device, LATE_MOVES)
         done(error)
 
-    def _claim_ended(self, key: Key) -> None:
-        self._claimed.pop(key, None)
+    def _claim_ended(self, key: Key, device: int, pauses: tuple[float, ...]) -> None:
+        del self._claimed[key]
         self._touch(key)
+        if pauses:
+            self._claimed[key] = self._loop.call_later(pauses[0], self._look_at_late, key, device, pauses[1:])
+
+    def _look_at_late(self, key: Key, device: int, pauses: tuple[float, ...]) -> None:
+        shown = self._shown.get(key)
+        if shown is not None and shown[-1] == device:
+            del self._claimed[key]
+        else:
+            self._claim_ended(key, device, pauses)
 
 
 def _is_missing(error: MixerError) -> bool:

@@ -43,6 +43,7 @@ def fetches_after(does: Callable[[SoundServer], None]) -> list[tuple[float, int]
         events: list[Event] = []
         server = SoundServer(events.append)
         server._connection, server._is_listed = cast(Connection, connection), True
+        server._shown[STREAM] = (1,)
         does(server)
         await asyncio.sleep(10)
 
@@ -57,7 +58,7 @@ def ignore(_error: object) -> None:
 
 
 def test_a_stream_that_was_moved_is_looked_at_when_the_claim_is_over() -> None:
-    assert fetches_after(lambda server: server.send(MoveStream(key=STREAM, device=3), ignore)) == [
+    assert fetches_after(lambda server: server.send(MoveStream(key=STREAM, device=1), ignore)) == [
         (CLAIMED, 10)
     ]
 
