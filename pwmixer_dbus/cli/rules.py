@@ -17,14 +17,14 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
 
-from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable
+from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable
 from pwmixer_dbus.cli.change import parse_count
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.parser import Parser, parsed
 from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal
 from pwmixer_dbus.cli.show import print_json, remark_absence, screen
-from pwmixer_dbus.cli.wire import NAME, PATH, failure
+from pwmixer_dbus.cli.wire import NAME, PATH, failure, no_bus
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
 from pwmixer_dbus.config.rulebook import plain_rules, plain_text, rules_path, rules_text
@@ -325,9 +325,7 @@ async def _ask(calls: Sequence[Call]) -> list[list[Any]]:
     try:
         bus = await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
     except (OSError, AuthError, InvalidAddressError) as error:
-        raise UnreachableError(
-            "There is no session bus; run this inside a desktop session, or set DBUS_SESSION_BUS_ADDRESS."
-        ) from error
+        raise no_bus() from error
     try:
         return [await _one(bus, *call) for call in calls]
     finally:

@@ -14,7 +14,7 @@ from dbus_fast.errors import AuthError, InvalidAddressError
 from pwmixer_dbus.cli import DONE, UnreachableError, printable
 from pwmixer_dbus.cli.change import percent
 from pwmixer_dbus.cli.paths import selector_of
-from pwmixer_dbus.cli.wire import BUS_NAME, BUS_PATH, NAME, PATH
+from pwmixer_dbus.cli.wire import BUS_NAME, BUS_PATH, NAME, PATH, no_bus
 from pwmixer_dbus.system.runtime import session_bus
 
 Event = dict[str, Any]
@@ -132,7 +132,7 @@ async def _connect() -> MessageBus:
     try:
         return await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
     except (OSError, AuthError, InvalidAddressError) as error:
-        raise UnreachableError("There is no session bus; run this inside a desktop session.") from error
+        raise no_bus() from error
 
 
 async def _ask(bus: MessageBus, member: str, *arguments: str | int) -> Any:

@@ -265,6 +265,14 @@ def failure(error: str, message: str) -> CommandError:
     return CommandError(message or error)
 
 
+def no_bus() -> UnreachableError:
+    """Say that no session bus answers, and where it was looked for: what is set may be of a session that has ended."""
+    where, also = "", ", or set DBUS_SESSION_BUS_ADDRESS"
+    if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        where, also = f" at DBUS_SESSION_BUS_ADDRESS, which is {address}", ""
+    return UnreachableError(f"There is no session bus{where}; run this inside a desktop session{also}.")
+
+
 def _connect(addresses: list[str]) -> _socket.socket:
     for address in addresses:
         connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
@@ -274,9 +282,7 @@ def _connect(addresses: list[str]) -> _socket.socket:
             connection.close()
         else:
             return connection
-    raise UnreachableError(
-        "There is no session bus; run this inside a desktop session, or set DBUS_SESSION_BUS_ADDRESS."
-    )
+    raise no_bus()
 
 
 def _unescape(text: str) -> str:

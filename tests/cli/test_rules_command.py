@@ -340,4 +340,4 @@ def test_without_a_bus_the_reason_is_said(tmp_path: Path) -> None:
         check=False,
     )
     assert (result.returncode, result.stdout) == (3, "")
-    assert "There is no session bus" in result.stderr
+    assert f"no session bus at DBUS_SESSION_BUS_ADDRESS, which is unix:path={tmp_path}/bus;" in result.stderr
