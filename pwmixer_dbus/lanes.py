@@ -134,6 +134,7 @@ class Lanes:
         self._sent_at: dict[Slot, float] = {}
         self._writes: dict[Slot, Write] = {}
         self._unanswered: dict[Slot, Command] = {}
+        self._bereft: list[Done] = []
         self._drained: asyncio.Event | None = None
         self._look: asyncio.TimerHandle | None = None
         self._measures = measures
@@ -208,9 +209,12 @@ class Lanes:
             self._writes[slot] = Write(command=command, origin=origin, at=now)
 
     def on_change(self, changes: Iterable[Change]) -> None:
-        """Finish what the server shows by now, and stop counting on what somebody else has overruled."""
-        if not (self._lanes or self._lingering):
+        """Finish what the server shows by now or what has gone, and stop counting on what somebody else has overruled."""
+        if not (self._lanes or self._lingering or self._bereft):
             return
+        if self._bereft:
+            bereft, self._bereft = self._bereft, []
+            _tell(bereft, NotFoundError("That object has just gone."))
         state = self._state()
         if self._lingering:
             now = self._loop.time()
@@ -258,7 +262,7 @@ class Lanes:
             self._let_go(slot)
 
     def forget(self, key: Key) -> None:
-        """Drop what is kept of an object that has gone, and tell whoever waits to change it."""
+        """Drop what is kept of an object that has gone; whoever waits to change it is told by `on_change`."""
         for slot in [slot for slot in self._sent_at if slot[1] == key]:
             del self._sent_at[slot]
             self._forget_write(slot)
@@ -267,7 +271,7 @@ class Lanes:
             if lane is not None:
                 lane.stop_timer()
                 lane.running = None
-                _tell((*lane.done_running, *lane.done_waiting), NotFoundError("That object has just gone."))
+                self._bereft += (*lane.done_running, *lane.done_waiting)
                 self._end_settling()
 
     async def settle(self, longest: float) -> None:

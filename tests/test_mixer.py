@@ -958,6 +958,23 @@ async def test_whoever_is_answered_has_heard_before_what_came_of_his_request(des
 
 
 @on_a_desk
+async def test_whoever_waits_for_what_goes_is_answered_when_all_have_heard_of_that(desk: Desk) -> None:
+    heard: list[Kind] = []
+    desk.mixer.subscribe(lambda _before, changes, _origin: heard.append(changes[0].kind))
+    plan = verbs.set_volume(desk.mixer.state, {}, desk.mixer.state.apps[MUSIC], 0.3)
+
+    def done(error: MixerError | None) -> None:
+        heard.append(Kind.CLIENT)
+        desk.answers.append(error)
+
+    desk.mixer.submit(plan, USER, done)
+    desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=10))
+    # The end of the stream, then the wish for the next one, which is kept, and the answer.
+    assert (heard, desk.answers) == ([Kind.PLAYBACK, Kind.APP, Kind.CLIENT], [None])
+    assert desk.mixer.state.apps[MUSIC].volume == 0.3
+
+
+@on_a_desk
 async def test_what_a_move_causes_is_applied_after_all_have_heard_of_the_stream(desk: Desk) -> None:
     heard: list[str] = []
     moving(desk, heard)
