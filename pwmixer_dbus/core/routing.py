@@ -618,7 +618,7 @@ def _judged(
     ours = goal_of(replace(placement, foreign=None), state, stream, outcome)
     if device is None or device.name != name or (ours is not None and ours.device.index == device.index):
         return replace(placement, foreign=None)
-    if now - since < STABLE:
+    if now < since + STABLE:  # as `_times` has it: a difference may be rounded to less
         return placement
     return replace(placement, foreign=None, override=name, moved_by="a person, with another program")
 

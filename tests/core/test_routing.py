@@ -762,3 +762,14 @@ def test_a_person_may_move_what_is_held() -> None:
     desk.is_held = False
     desk.has_rules(rule())
     assert (desk.moves, desk.routed_by) == ([], "person")
+
+
+def test_a_move_is_a_persons_at_the_very_moment_at_which_it_is_looked_at_again() -> None:
+    for place in range(100):
+        desk = settled(rule())
+        # Beyond 1024, sums are rounded more, so that a difference may come out too small.
+        desk.now = 1022.0 + place / 51
+        desk.is_on(1)
+        assert desk.again_at is not None
+        desk.now = desk.again_at
+        assert desk.looks().again_at is None
