@@ -162,16 +162,17 @@ class Announcer:
             self._timer = None
 
     def _come(self, before: MixerState, change: Change) -> Subject | None:
-        """Announce an object that is new; return its subject."""
+        """Announce an object that is new; return its subject, None where it is there already by another of that name."""
         record = change.after
         if not isinstance(record, Device | Stream | App | Group | Card):
             return None
         subject = subject_of(record)
-        self._dirty.pop(subject, None)
         # Two devices may share a name: the first announces it, the last takes it away.
-        if isinstance(record, Stream) or target_of(before, subject) is None:
-            self._speaker.come(record)
-            self._measure(record)
+        if not isinstance(record, Stream) and target_of(before, subject) is not None:
+            return None
+        self._dirty.pop(subject, None)
+        self._speaker.come(record)
+        self._measure(record)
         return subject
 
     def _gone(self, change: Change) -> None:

@@ -178,6 +178,29 @@ async def test_who_asks_meanwhile_is_told_first_that_there_is_none(desk: Desk) -
 
 
 @on_a_desk
+async def test_what_is_still_to_be_told_of_a_device_is_told_where_a_namesake_comes_meanwhile(
+    desk: Desk,
+) -> None:
+    told: list[str] = []
+
+    class Descriptions(Objects):
+        def changed(self, subject: Subject, _before: MixerState, state: MixerState) -> bool:
+            device = target_of(state, subject)
+            if subject == (Kind.SINK, "sink3") and isinstance(device, Device):
+                told.append(device.description)
+            return True
+
+    announcer = Announcer(lambda: desk.mixer.state, desk.mixer.tell_all, Descriptions())
+    desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
+    for description in ("Headset", "Headphones"):
+        desk.mixer.on_event(Seen(record=sink(3, description=description)))
+    desk.mixer.on_event(Seen(record=sink(5, name="sink3", description="Another")))
+    await asyncio.sleep(2 / RATE)
+    assert told[0] == "Headset"
+    assert told[-1] == "Headphones"
+
+
+@on_a_desk
 async def test_where_one_of_two_namesakes_goes_what_is_told_is_of_the_other(desk: Desk) -> None:
     shown: list[tuple[float, float]] = []
 
@@ -186,6 +209,7 @@ async def test_where_one_of_two_namesakes_goes_what_is_told_is_of_the_other(desk
             was, now = target_of(before, subject), target_of(state, subject)
             if subject == (Kind.SINK, "sink3") and isinstance(was, Device) and isinstance(now, Device):
                 shown.append((was.channels[0], now.channels[0]))
+                return was != now
             return True
 
     levels = Levels()
@@ -193,6 +217,6 @@ async def test_where_one_of_two_namesakes_goes_what_is_told_is_of_the_other(desk
     desk.mixer.subscribe(announcer.on_change, before_answers=announcer.on_level)
     desk.mixer.on_event(Seen(record=sink(5, name="sink3", volume=0.9)))
     desk.mixer.on_event(Gone(kind=Kind.SINK, index=3))
-    assert shown == [(0.5, 0.9)]
+    assert shown == [(0.5, 0.5), (0.5, 0.9)]
     desk.mixer.on_event(Gone(kind=Kind.SINK, index=5))
     assert levels.told == ["sink3 goes"]
