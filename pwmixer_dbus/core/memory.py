@@ -719,7 +719,7 @@ def enforcement(
     After `CORRECTIONS` in `CORRECTIONS_IN` seconds the stream is let be; one with a lock or above a cap is looked at
     again when the first of them is that long ago.
     """
-    recent = sorted(t for t in corrected_at if moment.now - t < CORRECTIONS_IN)
+    recent = sorted(t for t in corrected_at if moment.now < t + CORRECTIONS_IN)  # as `again_at` has it
     found = [
         *_volume_correction(before, stream, remembered, moment, limit),
         *_mute_correction(before, stream, remembered, moment),

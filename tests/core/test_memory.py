@@ -26,6 +26,8 @@ from pwmixer_dbus.core import memory as m
 from pwmixer_dbus.core.commands import SERVER, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.events import KEEP, Disconnected, Event, Gone, Seen
 from pwmixer_dbus.core.memory import (
+    CORRECTIONS,
+    CORRECTIONS_IN,
     LATE,
     AppIntent,
     DeviceIntent,
@@ -593,6 +595,14 @@ def test_a_lock_is_looked_at_again_when_the_fight_is_long_ago() -> None:
         again_at=105.0,
     )
     assert enforced(locked, moment=Moment(now=105.0, born_at=0.0), corrected_at=times).commands
+
+
+def test_what_is_looked_at_again_at_its_time_is_not_told_to_wait_until_then() -> None:
+    # Beyond 1024, sums are rounded more, so that a difference may come out too small.
+    for corrected_at in (1015.0 + place / 51 for place in range(500)):
+        at_its_time = Moment(now=corrected_at + CORRECTIONS_IN, born_at=0.0)
+        locked = Remembered(volume=0.4, locked=True)
+        assert enforced(locked, moment=at_its_time, corrected_at=(corrected_at,) * CORRECTIONS).commands
 
 
 def test_a_cap_holds_at_any_time_against_everybody() -> None:
