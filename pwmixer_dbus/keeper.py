@@ -157,10 +157,12 @@ class Keeper:
         from pwmixer_dbus.core.succession import Vigil  # noqa: PLC0415 - once in the life of a service
 
         self.close()
+        asked = {command.key for command in self._mixer.pending.values()}
+        under_way = (asked & self._corrected_at.keys() & self._mixer.state.streams.keys()) - self._unlinked
         return Vigil(
             born_at={key: at for key, at in self._born_at.items() if key not in self._elder},
             corrected_at={key: tuple(times) for key, times in self._corrected_at.items()},
-            again_at=dict(self._again_at),
+            again_at={**dict.fromkeys(under_way, self._loop.time() + SECOND_LOOK), **self._again_at},
             unrest_at=self._unrest_at if math.isfinite(self._unrest_at) else None,
         )
 

@@ -182,6 +182,18 @@ async def test_only_what_is_really_new_is_new_to_the_next_one(stage: Stage) -> N
     assert new.levels((Kind.PLAYBACK, 12)) == [0.3]
 
 
+@on_a_stage
+async def test_a_correction_that_is_under_way_is_looked_after_by_the_next_one(stage: Stage) -> None:
+    stage.set(STREAM, 0.3)  # a person, with another program
+    await stage.quiet()
+    stage.obedient = False
+    shown(stage, 11, 1.0)
+    new = handed_over(stage)
+    stage.unanswered.pop()[1](None)  # its program has set it back in that instant
+    await asyncio.sleep(1)
+    assert (stage.levels(OTHER), new.levels(OTHER)) == ([0.3], [0.3])
+
+
 # --- whoever goes on, as its heir has died
 
 
@@ -219,15 +231,19 @@ async def test_what_was_there_before_the_service_may_be_moved_when_the_heir_has_
 
 
 @on_a_stage
-async def test_who_has_handed_over_corrects_nothing_any_more(stage: Stage) -> None:
-    stage.set(STREAM, 0.3)  # a person, with another program
+async def test_a_correction_that_was_under_way_is_looked_after_when_the_heir_has_died(stage: Stage) -> None:
+    stage.set(STREAM, 0.3)
     await stage.quiet()
     stage.obedient = False
     shown(stage, 11, 1.0)
-    new = handed_over(stage)
+    left = left_by(stage)
     stage.unanswered.pop()[1](None)
-    await asyncio.sleep(5)
-    assert (stage.levels(OTHER), new.levels(OTHER)) == ([0.3], [])
+    await asyncio.sleep(1)
+    assert stage.levels(OTHER) == [0.3], "who is asleep corrects nothing"
+    stage.obedient = True
+    go_on_from(left, stage, stage.keeper.memory)
+    await asyncio.sleep(1)
+    assert stage.levels(OTHER) == [0.3, 0.3]
 
 
 class Nobody:
