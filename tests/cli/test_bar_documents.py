@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_rig import FakeService, first_line
+from session import PATIENCE
 
 from pwmixer_dbus.cli.bars.lines import FIELDS
 
@@ -116,10 +117,27 @@ def test_the_script_for_i3blocks_prints_lines_and_does_what_clicks_say(
             block.stdin.write(json.dumps({"name": "volume", "button": button}, separators=(",", ":")) + "\n")
             block.stdin.flush()
             assert fake_service.last_call() == CALLS[action]
-        # i3blocks leaves: the script ends, and what it has started with it.
         block.stdin.close()
+        # i3blocks leaves: the script ends, and what it has started with it.
         assert block.stdout is not None
-        assert block.stdout.read() == ""
+        block.stdout.close()
+        block.wait(PATIENCE)
+
+
+@pytest.mark.usefixtures("fake_service")
+def test_the_script_for_i3blocks_shows_the_volume_where_nobody_tells_of_clicks(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    script = tmp_path / "volume"
+    script.write_text(example("i3blocks", 1))
+    script.chmod(0o755)
+    with subprocess.Popen(
+        [script], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as block:
+        assert json.loads(first_line(block))["full_text"] == "🔉 45%"
+        assert block.stdout is not None
+        block.stdout.close()
+        block.wait(PATIENCE)
 
 
 @pytest.mark.usefixtures("fake_service")
