@@ -462,7 +462,11 @@ class Mixer:
     def _forget_the_dead(self, changes: Iterable[Change]) -> None:
         for change in changes:
             record = change.before
-            if change.after is None and isinstance(record, Device | Stream | Card):
+            # A device may be the same at another index, where it has gone and come between two listings.
+            if (
+                isinstance(record, Device | Stream | Card)
+                and getattr(change.after, "index", None) != record.index
+            ):
                 self._lanes.forget((change.kind, record.index))
 
 

@@ -975,6 +975,16 @@ async def test_whoever_waits_for_what_goes_is_answered_when_all_have_heard_of_th
 
 
 @on_a_desk
+async def test_of_a_device_that_is_at_another_index_nothing_is_kept_of_the_old_one(desk: Desk) -> None:
+    desk.set_volume(0.3)
+    desk.answer()
+    await asyncio.sleep(2 * SHOWN_SOON)
+    assert desk.mixer.pending
+    desk.mixer.on_event(replace(snapshot(), devices=(sink(7, name="sink1"), sink(3))))
+    assert (desk.mixer.pending, desk.mixer.writes_of(SINK)) == ({}, {})
+
+
+@on_a_desk
 async def test_what_a_move_causes_is_applied_after_all_have_heard_of_the_stream(desk: Desk) -> None:
     heard: list[str] = []
     moving(desk, heard)
