@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, slot_of
-from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.errors import AudioTimeoutError, MixerError
 from pwmixer_dbus.core.events import KEEP, AppsWanted, AppWanted, Capped, Forgotten, Keep, Known
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
@@ -514,15 +514,16 @@ class Keeper:
         self._set_timer()
 
     def _corrected(self, command: Command, error: MixerError | None) -> None:
-        if error is None:
-            self._doubt(command, SECOND_LOOK)
+        if error is None or isinstance(error, AudioTimeoutError):
+            self._doubt(command, SECOND_LOOK, error)
 
-    def _doubt(self, command: Command, seconds: float) -> None:
-        """Look again some time after a command that was acknowledged, and is not shown by what should show it."""
+    def _doubt(self, command: Command, seconds: float, error: MixerError | None = None) -> None:
+        """Look again some time after a command that was acknowledged, or may yet be, and is not shown by what should show it."""
         key, mixer = command.key, self._mixer
         if mixer.is_asleep:  # whoever is awake now looks after it
             return
-        if mixer.pending.get(slot_of(command)) is command and self._is_awake(key):
+        is_unshown = error is not None or mixer.pending.get(slot_of(command)) is command
+        if is_unshown and self._is_awake(key):
             at = self._loop.time() + seconds
             self._again_at[key] = min(self._again_at.get(key, at), at)
             self._set_timer()

@@ -31,7 +31,7 @@ from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
 from pwmixer_dbus.gathering import TOGETHER
 from pwmixer_dbus.keeper import LATEST_START, SECOND_LOOK, Keeper
-from pwmixer_dbus.lanes import PACE, SHOWN_SOON
+from pwmixer_dbus.lanes import GIVE_UP, PACE, SHOWN_SOON
 from pwmixer_dbus.router import Router
 
 NEW = (Kind.PLAYBACK, 11)
@@ -171,6 +171,19 @@ async def test_an_app_that_sets_itself_back_in_the_instant_of_a_correction_is_co
     await desk.do()
     await desk.quiet()
     assert (desk.volumes, desk.level().volume) == ([0.4, 0.4], 0.4)
+
+
+@with_memory(remembered(locked=True))
+async def test_what_is_set_while_the_server_answers_nobody_is_corrected_when_it_does(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.see()
+    await asyncio.sleep(GIVE_UP)
+    desk.answer()
+    desk.see(volume=1.0)  # it was 0.4 in between, and nobody has seen that
+    await asyncio.sleep(2 * SECOND_LOOK)
+    assert desk.volumes == [0.4, 0.4]
 
 
 @with_memory(remembered(locked=True))
