@@ -151,7 +151,9 @@ def test_it_can_be_off_and_have_another_name(service: Service) -> None:
     assert reader.read() is not None
     configure(session, "[shared_memory]\nenabled = false\n")
     session.wait_for(lambda: reader.read() is None, "it to be off")
-    assert not path_of(session).exists()
+    session.wait_for(
+        lambda: not path_of(session).exists(), "its file to go, which comes after the readers are told"
+    )
     configure(session, '[shared_memory]\nname = "mine"\n')
     session.wait_for(lambda: other.read() is not None, "it to be on under another name")
     assert seen(other).connected
