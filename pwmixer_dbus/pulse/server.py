@@ -300,10 +300,8 @@ class SoundServer:
             )
             self._lost.set()
             return
-        is_renewal, self._is_listed = (
-            self._is_listed,
-            True,
-        )  # already, since what is found may lead to commands
+        is_renewal = self._is_listed
+        self._is_listed = True  # already, since what is found may lead to commands
         self._shown.clear()
         self._emit(
             Snapshot(

@@ -36,6 +36,7 @@ from pwmixer_dbus.core.rules import (
     FIELDS,
     KEYS,
     ORIGINS,
+    PROBLEM_LIMIT,
     Condition,
     Rule,
     read_rule,
@@ -654,6 +655,12 @@ def test_all_problems_of_a_rule_are_told_at_once() -> None:
         ' "50%", not 2; rule: needs a name, such as name = "Music"; rule: needs a condition, such as'
         ' match.app = "firefox"; match.direction = "playback" is for all that plays.'
     )
+
+
+def test_what_was_meant_is_looked_for_no_further_than_it_is_told() -> None:
+    many = problems(**{f"volum{i}": 1 for i in range(100)})
+    assert many[PROBLEM_LIMIT - 1] == 'volum19: no such key; did you mean "volume"?'
+    assert many[PROBLEM_LIMIT] == "volum20: no such key"
 
 
 def test_a_question_has_one_mark() -> None:
