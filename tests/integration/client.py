@@ -1,9 +1,11 @@
 """Client programs that print a JSON line for everything that happens to them, and do what lines on their stdin say."""
 
 import json
+import re
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -11,8 +13,27 @@ from service import ROOT, Json, Service
 from session import END_WITH_PARENT, PATIENCE, Session
 
 CLIENTS = Path(__file__).parent / "clients"
+DOCS = Path(__file__).parents[2] / "docs"
 PYTHON = "/usr/bin/python3"
 """The distribution's own Python, for which PyGObject is packaged."""
+
+
+@contextmanager
+def example(session: Session, page: str, language: str, *program: str) -> Iterator[Iterator[str]]:
+    """Run the example of a page in a language; yield the lines that it prints, and end it."""
+    (text,) = re.findall(
+        rf"```{language}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    place = session.runtime / "example"
+    place.write_text(text, encoding="utf-8")
+    with subprocess.Popen(
+        (*END_WITH_PARENT, *program, str(place)), env=session.env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield iter(process.stdout.readline, "")
+        finally:
+            process.kill()
 
 
 class Client:

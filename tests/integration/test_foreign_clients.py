@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from client import Client, with_speakers_running
+from client import Client, example, with_speakers_running
 from compare import wait_until_equal
 from defaults import set_default
 from recorder import Recorder
@@ -363,3 +363,13 @@ def test_an_interface_that_is_not_named_is_any_for_reading_a_property(service: S
         )
         == 1.0
     )
+
+
+def test_the_example_for_gjs_works_as_it_stands(playing: Service) -> None:
+    with example(playing.session, "gjs.md", "js", "gjs", "-m") as lines:
+        assert next(lines) == "Radio: 100%\n"
+        playing.session.wait_for(
+            lambda: playing.get("Volume", path=SPEAKERS, interface="Node") == 0.4, "its volume to be set"
+        )
+        playing.session.pactl("set-sink-input-volume", str(playing.stream_of("Radio")["index"]), "42%")
+        assert next(lines) == "Radio: 42%\n"

@@ -3,19 +3,17 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from client import PYTHON, Client
+from client import PYTHON, Client, example
 from defaults import set_default
 from service import ALIAS, CallError, Json, Service
-from session import END_WITH_PARENT, PATIENCE, Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.outlets.bus.meters import KEPT
 
 pytestmark = pytest.mark.integration
 
-PAGE = Path(__file__).parents[2] / "docs/meters.md"
 TONE = 10 ** (-30 / 20)
 """The peak of what a session plays."""
 
@@ -230,16 +228,6 @@ def test_the_examples_of_the_page_work_as_they_stand(
     service: Service, language: str, program: tuple[str, ...]
 ) -> None:
     tone("Radio", service)
-    (example,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    place = service.session.runtime / "example"
-    place.write_text(example, encoding="utf-8")
-    with subprocess.Popen(
-        (*END_WITH_PARENT, *program, str(place)), env=service.session.env, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        try:
-            assert any(float(line.split()[0]) == pytest.approx(TONE, rel=0.02) for line in lines)
-        finally:
-            process.kill()
+    with example(service.session, "meters.md", language, *program) as lines:
+        assert any(float(line.split()[0]) == pytest.approx(TONE, rel=0.02) for line in lines)
     wait_until_recorded(service.session)
