@@ -85,6 +85,7 @@ def _open_statistics(parts: Parts, settings: Settings) -> Outlet:
 
 
 def _is_listened_for() -> bool:
+    """Whether systemd listens for us: whoever comes there is answered, also where the socket is off."""
     return os.environ.get("LISTEN_PID") == str(os.getpid())
 
 
@@ -157,8 +158,7 @@ class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
     `path` is the file. `doubt` says what is switched off because the first file was a bad one and may have asked for
-    that. `level` is the log
-    level that the command line asks for, "" to leave it to the file.
+    that. `level` is the log level that the command line asks for, "" to leave it to the file.
     """
 
     def __init__(self, path: Path, level: str) -> None:

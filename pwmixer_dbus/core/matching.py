@@ -71,8 +71,8 @@ class Prepared:
     `actions` has for each rule what it sets: each action, with its value and that of its companion.
     `by_text` maps a field and a folded text to the places of the rules that ask for just that text; `by_part` maps a
     field to what finds the places of the rules that ask for a part of its text, and to those that this may miss where a
-    text is not sure; `always` has the places of all others. `by_device` are those that ask for a device, and `by_title` is whether any asks for
-    what is playing. Rules that are switched off are in none.
+    text is not sure; `always` has the places of all others. `by_device` are those that ask for a device, and `by_title`
+    is whether any asks for what is playing. Rules that are switched off are in none.
     `properties` has for each name of a fact that is asked for the key of the property that says it.
     """
 

@@ -1,8 +1,8 @@
 """Shows on the screen what has become of a volume: one desktop notification, which replaces the one before it.
 
-Shown is what a person has asked for or taken back, unless quietly, also where it was so before, as at the end of the scale;
-and what other programs do to the default devices. Never what the service does of its own accord, what an application does to itself, or what
-is there when it starts.
+Shown is what a person has asked for or taken back, unless quietly, also where it was so before, as at the end of the
+scale; and what other programs do to the default devices. Never what the service does of its own accord, what an
+application does to itself, or what is there when it starts.
 """
 
 import asyncio

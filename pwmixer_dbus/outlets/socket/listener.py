@@ -124,10 +124,9 @@ def open_socket(
 ) -> Listener:
     """Open the socket: systemd's, or one at the path of the settings. Raises OSError with a sentence.
 
-    Where it is switched off, who comes to systemd's is refused, who would wait for ever otherwise.
-    `parent_of` gives the parent of a process, `reload` reads the configuration again, and `predecessor` is the process
-    that we take over from. Nobody is let in before
-    `when_ready` calls back.
+    Where it is switched off, whoever comes to systemd's is refused, and would wait for ever otherwise. `parent_of` gives
+    the parent of a process, `reload` reads the configuration again, and `predecessor` is the process that we take over
+    from. Nobody is let in before `when_ready` calls back.
     """
     place = passed(os.environ, os.getpid())
     if place is None and not settings.enabled:
