@@ -15,6 +15,7 @@ import ctypes
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from pulsectl import _pulsectl as c
@@ -198,11 +199,13 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._abandon()
 
     async def retire(self) -> None:
-        """Wait for the answers that are still to come, then close."""
+        """Wait for the answers that are still to come, at most `LONGEST` seconds, then close."""
         try:
             if self._answers:
                 self._answered = asyncio.Event()
-                await self._answered.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LONGEST):
+                        await self._answered.wait()
         finally:
             self.close()
 

@@ -217,8 +217,8 @@ class SoundServer:
         metadata (module-metadata keeps waiting for its pong; 1.4.2 and 0.3.65): a change of the defaults is told to
         nobody any more, and shown only to who connects afterwards.
         """
-        old = self._connection
-        if old is not None and self._is_listed and self._renewal is None:
+        old, is_listing = self._connection, self._gathered is not None
+        if old is not None and self._is_listed and not is_listing and self._renewal is None:
             self._renewal = self._loop.create_task(self._replace(old))
 
     async def _replace(self, old: libpulse.Connection) -> None:
@@ -227,8 +227,8 @@ class SoundServer:
             if connection is None:
                 return
             self._connection = connection
+            await old.retire()  # first, since what it has still to say is older than the listing
             self._take_snapshot(connection)
-            await old.retire()
         finally:
             self._renewal = None
 

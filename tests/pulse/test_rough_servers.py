@@ -143,6 +143,20 @@ async def test_a_server_that_owes_an_answer_for_too_long_is_lost_when_it_is_aske
     assert asked.seen == []
 
 
+@with_a_server
+async def test_whoever_retires_does_not_wait_for_ever_for_an_answer(asked: Asked, session: Session) -> None:
+    pid = session.pid_of("pipewire-pulse")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(libpulse, "LONGEST", 0.0)
+            asked.ask(1)
+            await asked.connection.retire()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [type(error) for _, error in asked.ends] == [NotConnectedError]
+
+
 CLOSED = """
 import asyncio, faulthandler, sys
 from pwmixer_dbus.core.errors import NotConnectedError

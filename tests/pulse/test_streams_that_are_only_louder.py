@@ -149,7 +149,7 @@ class Stage:
         self.changes += changes
 
     def connect(self) -> None:
-        """Connect, or go on by another connection, as `_replace` does; what was asked through the one before is still answered."""
+        """Connect, or go on by another connection; what was asked through the one before may still be answered."""
         self.connections.append(Answering(self.world))
         self.server._connection = cast(Connection, self.connections[-1])
         self.server._take_snapshot(self.server._connection)
