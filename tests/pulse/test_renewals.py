@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from test_mixer import JumpingLoop
-from test_streams_that_are_only_louder import BEGIN, CHANGED, KEY, Answering, Stage
+from test_streams_that_are_only_louder import BEGIN, CHANGED, KEY, Answering, Stage, World
 
 from pwmixer_dbus.core.events import Snapshot
 from pwmixer_dbus.pulse.libpulse import Connection
@@ -16,9 +16,18 @@ ALL = 20
 class Owing(Answering):
     """A connection that is retired when it has answered."""
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._is_through = asyncio.Event()
+
+    def answer(self, count: int) -> None:
+        super().answer(count)
+        if not self._asked:
+            self._is_through.set()
+
     async def retire(self) -> None:
-        while self._asked:
-            await asyncio.sleep(0.001)
+        self.answer(0)
+        await self._is_through.wait()
         self.close()
 
 

@@ -5,8 +5,8 @@ upon which the writer waits until the socket can be written again. And it writes
 bus daemon for each; here all messages of one pass of the loop are written together: the signals of a change and the
 reply that follows them, or the changes of many objects. What answers calls is written when all have been read that had
 come, not in the loop's next turn; and the writer is only troubled with what does not fit into the socket. What this leans
-on (`_loop`, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`, `_marshall`, `_user_message_handlers`, and what
-`_Authenticator` overrides) is checked by a test.
+on (`_loop`, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`, `_marshall`, `Unmarshaller`,
+`_user_message_handlers`, and what `_Authenticator` overrides) is checked by a test.
 
 Descriptors go out and none comes in: passing them is agreed upon with the bus, but dbus-fast reads as if it were not, which
 takes one system call less for each message. What somebody sends us nevertheless, the kernel closes.
@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from struct import Struct
 from typing import Any
 
@@ -31,6 +32,7 @@ from dbus_fast import (
     RequestNameReply,
     Variant,
 )
+from dbus_fast._private.unmarshaller import Unmarshaller
 from dbus_fast.aio import MessageBus
 from dbus_fast.auth import AuthExternal
 
@@ -497,6 +499,13 @@ class BusConnection:
 def marshalled(message: Message) -> bytearray:
     """Return a message as bytes, complete but for its serial."""
     return message._marshall(False)  # noqa: SLF001 - see the head of this file
+
+
+def unmarshalled(data: bytes) -> Message:
+    """Return a message that has come in and was marshalled again."""
+    reader: Any = Unmarshaller
+    message: Message = reader(BytesIO(data)).unmarshall()
+    return message
 
 
 def _to_daemon(member: str, text: str) -> Message:

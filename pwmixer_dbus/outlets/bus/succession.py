@@ -9,9 +9,9 @@ import logging
 from functools import partial
 from typing import Any
 
-from dbus_fast import Message, MessageFlag, MessageType, Variant
+from dbus_fast import Message, MessageFlag, MessageType
 
-from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, unmarshalled
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME, ROOT
 
 log = logging.getLogger(__name__)
@@ -74,16 +74,10 @@ class Heir:
         passing.add_done_callback(self._passing.discard)
 
     async def _pass_on(self, call: Message) -> None:
-        body: list[Any] = [
-            call.sender or "",
-            call.path or "",
-            call.interface or "",
-            call.member or "",
-            call.signature,
-            Variant(f"({call.signature})", call.body) if call.signature else Variant("b", False),
-        ]
+        # As bytes: within a variant, what is as long or as deep as D-Bus allows would be too much for it.
+        body = [call.sender or "", bytes(marshalled(call))]
         try:
-            reply = await self._connection.call(_to(self.name, "Pass", "ssssgv", body))
+            reply = await self._connection.call(_to(self.name, "Pass", "say", body))
         except ConnectionError:
             return
         if reply.message_type is MessageType.ERROR:
@@ -94,16 +88,10 @@ class Heir:
 
 def passed(call: Message) -> Message:
     """Return the call that has been passed on by a call of `Pass`."""
-    client, path, interface, member, signature, body = call.body
-    return Message(
-        path=path,
-        interface=interface or None,
-        member=member,
-        signature=signature,
-        body=list(body.value) if signature else [],
-        sender=client,
-        serial=call.serial,
-    )
+    client, data = call.body
+    message = unmarshalled(data)
+    message.sender = client
+    return message
 
 
 async def asked(connection: BusConnection, predecessor: str) -> str | None:
