@@ -483,6 +483,7 @@ class Daemon:
             self._remembers = left[0].remembers
             configured, memory = self._configuration.settings, self._keeper.memory
             succession.go_on(self._parts(), left[0], configured=configured, memory=memory)
+        self._be_sure()
         if self._remembers:
             self._state.schedule(self._keeper.memory)
         self._switchboard.open_anew(self._configuration.settings)
@@ -580,8 +581,13 @@ class Daemon:
         is_replaced = self._replaced.is_set()
         if self._wait_until_ready is None and not is_replaced:  # else it is followed when it is our turn
             self._switchboard.follow(settings)
-        if self._is_unsure and not is_replaced:
-            self._remembers, self._is_unsure = settings.memory, False
+        if not is_replaced:
+            self._be_sure()
+
+    def _be_sure(self) -> None:
+        """Save from now on what the configuration has cast doubt on until it was mended."""
+        if self._is_unsure and not self._configuration.error:
+            self._remembers, self._is_unsure = self._configuration.settings.memory, False
             self._save(self._keeper.memory)
             self._tell_state()
 

@@ -11,7 +11,7 @@ from service import Service
 from session import PATIENCE, Session
 from talk import place
 from test_shared_memory import configure, path_of
-from test_stopped_take_over import patient
+from test_stopped_take_over import patient, remembered, with_silent_radio
 from test_take_over import called, handed, owner_of, taken
 
 OPEN = f"pwmixer-{os.getuid()}"
@@ -116,3 +116,28 @@ def test_a_fade_that_is_asked_of_one_that_is_leaving_goes_over_too(session: Sess
     session.wait_for(lambda: owner_of(old) == owner, "the old one to have its name again")
     assert old.stream_of("Film")["volume"] > 0.9
     old.stop()
+
+
+def test_a_bad_configuration_that_is_mended_in_the_midst_of_it_counts_where_the_heir_dies(
+    session: Session,
+) -> None:
+    """As long as it is a bad one from the start on, nothing is saved."""
+    configure(session, "[memory")
+    old = patient(session, name="old")
+    session.wait_for_child("old", old.is_owner, "to own its name")
+    with_silent_radio(old)
+    owner = owner_of(old)
+    assert "may say that nothing is to be saved" in old.get("StateError")
+
+    async def die_halfway() -> None:
+        bus = await taken(session)
+        await handed(bus, owner)
+        await edit(old, "")
+        bus.disconnect()
+
+    asyncio.run(die_halfway())
+    session.wait_for(lambda: owner_of(old) == owner, "the old one to have its name again")
+    old.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
+    assert old.get("StateError") == ""
+    old.stop(errors=True)
+    assert remembered(session) == 0.3
