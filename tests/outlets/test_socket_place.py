@@ -1,5 +1,6 @@
 """Where the socket is: a dead instance's is replaced, a live one's is not, and nobody else gets at it."""
 
+import fcntl
 import os
 import socket
 import stat
@@ -86,6 +87,18 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is there already, and is no socket"):
         listen_at(path)
     assert path.read_text() == "notes"
+
+
+def test_whoever_holds_the_folder_does_not_hold_the_start(tmp_path: Path) -> None:
+    place = listen_at(tmp_path / "first")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(OSError, match=rf"another program has locked {tmp_path}"):
+        listen_at(tmp_path / "second")
+    place.leave()
+    os.close(descriptor)
+    listen_at(tmp_path / "first").leave()  # what was left there is dead
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_that_cannot_be_is_told(tmp_path: Path) -> None:

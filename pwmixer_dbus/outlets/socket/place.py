@@ -125,7 +125,10 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Be the only one that looks for a socket in a folder and then makes or removes it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # nobody of us holds it for longer than a moment
+            raise OSError(f"another program has locked {folder}") from None
         yield
     finally:
         os.close(descriptor)
