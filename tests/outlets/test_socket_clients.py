@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mixer import SINK, Desk, JumpingLoop, sink, snapshot
+from test_mixer import MUSIC, SINK, STREAM, Desk, JumpingLoop, sink, snapshot
 
 from pwmixer_dbus.announcer import RATE
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError
-from pwmixer_dbus.core.events import Seen, Snapshot
+from pwmixer_dbus.core.events import Gone, Seen, Snapshot
 from pwmixer_dbus.core.model import Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.outlets.socket import client as client_module
@@ -476,6 +476,20 @@ async def test_at_the_end_each_of_many_lines_is_answered_also_where_the_server_i
     answers = caller.socket.recv(1 << 20).decode().splitlines()  # at once, since the loop has no other turn
     assert len(answers) == len(lines)
     assert all("The service is ending" in answer for answer in answers)
+
+
+@in_an_office
+async def test_what_is_begun_after_all_has_been_handed_over_is_refused_and_not_lost(office: Office) -> None:
+    caller = office.call()
+    office.mixer.on_event(Gone(kind=STREAM[0], index=STREAM[1]))
+    await caller.say("MUTE @sink true", *["GET_MUTE @sink"] * OWED, "SET_VOLUME app:music 0.2")
+    office.listener.close()
+    office.mixer.sleep()
+    office.obey()
+    answers = await caller.hear()
+    assert answers[:-2] == ["OK true"] * (OWED + 1)
+    assert answers[-2].startswith("ERROR Another instance has taken over")
+    assert office.mixer.state.apps[MUSIC].volume is None
 
 
 @in_an_office

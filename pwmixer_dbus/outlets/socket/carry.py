@@ -73,6 +73,8 @@ class Carrier:
     def carry_out(self, change: Change, origin: Origin, done: Done) -> None:
         """Submit a change; `done` is called once, when it is in force or has failed. Raises MixerError at once."""
         self._mixer.tell_all()
+        if self._mixer.is_asleep:
+            raise NotConnectedError("Another instance has taken over; connect again to ask that one.")
         if isinstance(change, Reload):
             self._reload()
             done({})
