@@ -36,10 +36,14 @@ def _main_plain() -> None:
     import dataclasses  # noqa: PLC0415 - it is there to be done without
 
     sys.modules["pwmixer_dbus.core.records"] = dataclasses
-    from pwmixer_dbus.outlets.bus import plainly  # noqa: PLC0415 - after the above
+    from pwmixer_dbus import gathering  # noqa: PLC0415 - after the above
+    from pwmixer_dbus.outlets.bus import plainly  # noqa: PLC0415 - likewise
+    from pwmixer_dbus.pulse import plainly as plain_pulse  # noqa: PLC0415 - likewise
     from pwmixer_dbus.system.prompt import PromptSelector  # noqa: PLC0415 - likewise
 
     PromptSelector.is_prompt = False
+    gathering.TOGETHER = 0.0
+    sys.modules["pwmixer_dbus.pulse.mainloop"] = plain_pulse
     for name in ("levels", "answers"):
         sys.modules[f"pwmixer_dbus.outlets.bus.{name}"] = plainly
     from pwmixer_dbus import daemon  # noqa: PLC0415 - likewise

@@ -20,12 +20,16 @@ try:
 except SystemExit as end:
     assert end.code == 0
 loaded = {name: module.__name__ for name, module in sys.modules.items() if module is not None}
-print(json.dumps([started, loaded, sys.modules["pwmixer_dbus.system.prompt"].PromptSelector.is_prompt]))
+is_prompt = sys.modules["pwmixer_dbus.system.prompt"].PromptSelector.is_prompt
+print(json.dumps([started, loaded, is_prompt, sys.modules["pwmixer_dbus.gathering"].TOGETHER]))
 """
 
 
-def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str], bool]:
-    """Return what it started, which modules it has loaded, with what they call themselves, and whether its selector is prompt."""
+def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str], bool, float]:
+    """Return what it started, which modules it has loaded, with what they call themselves, and two settings of these.
+
+    That is whether its selector is prompt, and how many seconds levels wait for others.
+    """
     done = subprocess.run(
         (sys.executable, "-c", TELL),
         env={**os.environ, **environment},
@@ -34,24 +38,27 @@ def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str]
         timeout=PATIENCE,
         check=True,
     )
-    started, loaded, is_prompt = json.loads(done.stdout.splitlines()[-1])
-    return started, loaded, is_prompt
+    started, loaded, is_prompt, together = json.loads(done.stdout.splitlines()[-1])
+    return started, loaded, is_prompt, together
 
 
 def test_the_program_loads_nothing_that_few_need_and_runs_no_other() -> None:
-    started, loaded, is_prompt = loaded_by_the_program()
+    started, loaded, is_prompt, together = loaded_by_the_program()
     assert started == []
     assert is_prompt
+    assert together > 0
     assert "pwmixer_dbus.outlets.bus.service" in loaded
     assert WANTED_BY_FEW & set(loaded) == set()
     assert "ssl" not in loaded
 
 
 def test_what_makes_it_small_can_be_switched_off() -> None:
-    started, loaded, is_prompt = loaded_by_the_program(PWMIXER_PLAIN="1")
+    started, loaded, is_prompt, together = loaded_by_the_program(PWMIXER_PLAIN="1")
     assert started == []
     assert not is_prompt
+    assert together == 0
     assert "pwmixer_dbus.outlets.bus.service" in loaded
     assert loaded["pwmixer_dbus.core.records"] == "dataclasses"
+    assert loaded["pwmixer_dbus.pulse.mainloop"] == "pwmixer_dbus.pulse.plainly"
     for written_by_hand in ("levels", "answers"):
         assert loaded[f"pwmixer_dbus.outlets.bus.{written_by_hand}"] == "pwmixer_dbus.outlets.bus.plainly"

@@ -99,7 +99,8 @@ def test_a_connection_runs_on_our_loop_and_gives_everything_back(monkeypatch: py
 # --- with a real server
 
 CANCELLED = """
-import asyncio, faulthandler, sys
+import asyncio, faulthandler, importlib, sys
+sys.modules["pwmixer_dbus.pulse.mainloop"] = importlib.import_module("pwmixer_dbus.pulse." + sys.argv[1])
 from pwmixer_dbus.core.commands import SetMuted, SetVolume
 from pwmixer_dbus.core.events import Snapshot
 from pwmixer_dbus.pulse.server import SoundServer
@@ -153,12 +154,13 @@ asyncio.run(main())
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("main_loop", ["mainloop", "plainly"])
 def test_a_hundred_cancellations_with_requests_in_flight_leave_the_process_alive(
-    bare_session: Session,
+    bare_session: Session, main_loop: str
 ) -> None:
     bare_session.add_null_sink("speakers")
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", CANCELLED],
+        [sys.executable, "-X", "dev", "-c", CANCELLED, main_loop],
         env={**bare_session.env, "PYTHONWARNINGS": "error"},
         cwd=PULSE.parents[1],
         capture_output=True,
