@@ -101,6 +101,16 @@ def test_whoever_holds_the_folder_does_not_hold_the_start(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_instance_that_holds_the_folder_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    monkeypatch.setattr("time.sleep", lambda _: fcntl.flock(descriptor, fcntl.LOCK_UN))
+    listen_at(tmp_path / "first").leave()
+    os.close(descriptor)
+
+
 def test_a_path_that_cannot_be_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=f"at most {LONGEST_PATH} bytes"):
         listen_at(tmp_path / ("ü" * (LONGEST_PATH // 2)))

@@ -7,6 +7,7 @@ import fcntl
 import os
 import stat
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,9 @@ NAME = "socket"
 MAKING = ".new"
 LONGEST_PATH = 107 - len(MAKING)
 BACKLOG = 64
+
+MOMENT, MOMENTS = 0.002, 25
+"""Another instance of us holds the folder for less than a moment; after this many, in seconds, it is somebody else."""
 
 _CREDENTIALS = struct.Struct("3i")
 
@@ -125,10 +129,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Be the only one that looks for a socket in a folder and then makes or removes it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # nobody of us holds it for longer than a moment
-            raise OSError(f"another program has locked {folder}") from None
+        for patience in reversed(range(MOMENTS)):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not patience:
+                    raise OSError(f"another program has locked {folder}") from None
+                time.sleep(MOMENT)
         yield
     finally:
         os.close(descriptor)
