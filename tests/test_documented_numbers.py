@@ -12,6 +12,8 @@ from pwmixer_dbus.core.commands import CONTEXT_LIMIT
 from pwmixer_dbus.core.fading import STEP
 from pwmixer_dbus.core.measures import PENDING
 from pwmixer_dbus.core.model import TEXT_LIMIT
+from pwmixer_dbus.core.patterns import GLOB_LIMIT
+from pwmixer_dbus.core.selectors import SELECTOR_LIMIT
 from pwmixer_dbus.core.words import ERROR_TEXT_LIMIT
 from pwmixer_dbus.lanes import GIVE_UP, PACE
 from pwmixer_dbus.outlets import barsignal, stats
@@ -31,11 +33,13 @@ WORDS = {3: "three", 5: "five"}
     [
         ("bars", f"at most every {1000 * barsignal.SPACING:.0f} ms"),
         ("configuration", f"At most {PROBLEM_LIMIT} problems are listed at once"),
+        ("configuration", f"a glob, which may have {GLOB_LIMIT} of its signs"),
         ("configuration", f"There can be {rules.RULE_LIMIT} rules in both files together"),
         ("dbus-api", f"then at most {RATE:.0f} times a second"),
         ("dbus-api", f"At most {1 / PACE:.0f} volumes a second are sent"),
         ("dbus-api", f"The sound server is given {GIVE_UP:.0f} s for a change"),
         ("dbus-api", f"At most {methods.OPEN_CALLS:_} calls may wait".replace("_", " ")),
+        ("dbus-api", f"{SELECTOR_LIMIT} characters, and a glob {GLOB_LIMIT} signs"),
         ("dbus-api", f"Text from programs has at most {TEXT_LIMIT} characters"),
         ("dbus-api", f"an error's message has at most {ERROR_TEXT_LIMIT}."),
         ("dbus-api", f"cut after {CONTEXT_LIMIT} characters"),

@@ -23,7 +23,6 @@ explained.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
@@ -35,6 +34,7 @@ from pwmixer_dbus.core.loops import closes_a_loop, group_of
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import device_of_key
 from pwmixer_dbus.core.model import App, Client, Device, Key, Kind, Record, Server, Stream
+from pwmixer_dbus.core.patterns import glob, is_glob
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.table import with_entry, without
@@ -50,7 +50,6 @@ FIRST_REST, LAST_REST = 60.0, 300.0
 LED = 1000
 """How many names of WirePlumber's are kept; the oldest go first."""
 
-_GLOB_SIGNS = frozenset("*?[")
 
 _SESSION_MANAGER, _ANOTHER_PROGRAM = "the session manager", "another program"
 _OTHERS = frozenset((_SESSION_MANAGER, _ANOTHER_PROGRAM))
@@ -515,12 +514,12 @@ def _there(state: MixerState, kind: Kind, name: str) -> Device | None:
     for device in state.devices.values():
         if device.kind is kind and folded in (device.name.casefold(), device.description.casefold()):
             return device
-    if _GLOB_SIGNS.isdisjoint(folded):
+    if not is_glob(folded):
         return None
     for device in state.devices.values():
         # A monitor is never meant by a glob: it would record what is played.
         names = (device.name.casefold(), device.description.casefold())
-        if device.kind is kind and not device.is_monitor and any(fnmatchcase(text, folded) for text in names):
+        if device.kind is kind and not device.is_monitor and any(map(glob(folded), names)):
             return device
     return None
 

@@ -9,14 +9,12 @@
 NAME and ID may be globs (`*`, `?`, `[...]`), which may match many. Matching ignores case, an exact match wins.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from fnmatch import translate
-from functools import lru_cache
 from typing import TypeVar
 
 from pwmixer_dbus.core.errors import AmbiguousError, InvalidArgumentError, NotFoundError
 from pwmixer_dbus.core.model import TEXT_LIMIT, App, Card, Device, Group, Key, Kind, Stream, clean
+from pwmixer_dbus.core.patterns import glob, is_glob
 from pwmixer_dbus.core.state import MixerState
 
 Target = Device | Stream | App | Group | Card
@@ -136,8 +134,8 @@ def _named(candidates: Iterable[Named], name: str, names: Names[Named], selector
             raise _ambiguous(selector, exact, "Name one of them, or use a glob for all.")
         if exact:
             return tuple(exact)
-    if _is_glob(folded):
-        fits = _fits(folded)
+    if is_glob(folded):
+        fits = glob(folded)
         found = tuple(c for c in known if any(map(fits, _folded(c, names))))
         if found:
             return found
@@ -148,17 +146,6 @@ def _named(candidates: Iterable[Named], name: str, names: Names[Named], selector
 
 def _folded(candidate: Named, names: Names[Named]) -> list[str]:
     return [name.casefold() for names_of in names for name in names_of(candidate)]
-
-
-@lru_cache(maxsize=64)
-def _is_glob(pattern: str) -> bool:
-    return any(c in pattern for c in "*?[")
-
-
-@lru_cache(maxsize=64)
-def _fits(pattern: str) -> Callable[[str], object]:
-    """Return what finds whether a text fits a glob; fnmatch would keep the last 32768 of them."""
-    return re.compile(translate(pattern)).match
 
 
 def _there_is(selector: str, folded: str, known: Sequence[Named], names: Names[Named]) -> str:
@@ -202,8 +189,8 @@ def _streams(state: MixerState, name: str, selector: str) -> tuple[Stream, ...]:
     if stream is not None:
         return (stream,)
     found: tuple[Stream, ...] = ()
-    if not name.isdigit() and _is_glob(name):
-        fits = _fits(name)
+    if is_glob(name):
+        fits = glob(name)
         found = tuple(s for s in state.streams.values() if fits(str(s.number)))
     elif (stream := state.stream_numbered(str(_number(name, selector)))) is not None:  # as of stream:007
         found = (stream,)

@@ -162,6 +162,7 @@ def test_a_pattern_is_refused_with_a_sentence_or_it_can_be_used_and_written(text
     [
         ("x" * 513, "must have at most 512 characters, not 513"),
         ("a\x00", "must be printable"),
+        ("!" + "*x" * 33, "must have at most 32 of the signs *, ? and [; behind = they stand for themselves"),
         ("!*", 'must not be “!*”, which nothing can match; "" asks for a missing text'),
         ("re:(", "must be a regular expression, and this is none: missing ), unterminated subpattern at position 0"),
         (r"re:(a)\1", r"must be a regular expression without references to groups, such as \1"),

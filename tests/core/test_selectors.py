@@ -246,6 +246,14 @@ def test_a_hostile_glob_costs_nothing(selector: str) -> None:
         resolve(state, selector, no_parents)
 
 
+def test_a_name_with_more_signs_than_a_glob_may_have_is_only_a_name() -> None:
+    state = state_of(sink(1, "?" * 33), sink(2, "[" * 40))
+    assert named("sink:" + "?" * 33, state) == ["sink:" + "?" * 33]
+    assert named("sink:" + "*" * 32, state) == ["sink:" + "?" * 33, "sink:" + "[" * 40]
+    assert "Nothing is called" in refusal("sink:" + "*" * 33, NotFoundError, state)
+    assert "needs a whole number" in refusal("stream:" + "*" * 33, InvalidArgumentError, state)
+
+
 @given(st.text("aAbB.:*[ ", min_size=1, max_size=6))
 def test_a_sink_is_found_by_the_selector_that_it_is_shown_with(name: str) -> None:
     state = state_of(sink(name=name), source(2, "x"))
