@@ -36,6 +36,8 @@ from pwmixer_dbus.core.memory import (
     Moment,
     Remembered,
     all_learned,
+    asked_for,
+    asked_for_app,
     device_forgotten,
     device_key,
     enforcement,
@@ -43,7 +45,6 @@ from pwmixer_dbus.core.memory import (
     intent_for,
     intent_of,
     is_upheaval,
-    keys_of_places,
     learned,
     meant,
     met,
@@ -275,7 +276,7 @@ class Keeper:
         noted, self._noted = self._noted, {}
         state, memory = self._mixer.state, self._memory
         intents = [
-            _asked_for(record, volume, muted, state)
+            asked_for(record, volume, muted, state)
             if is_asked
             else intent_for(record, volume, muted, state, memory)
             for (_, key), (volume, muted, is_asked) in noted.items()
@@ -639,22 +640,8 @@ def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
     """Say what a request that is in force was about: whole applications, or else single streams and devices."""
     for wish in plan.wishes:
         app = state.apps.get(wish.app_id)
-        if app is not None:
-            # As if something else had been wished before.
-            before = replace(
-                app,
-                volume=app.volume if wish.volume is KEEP else 0.0 if wish.volume is None else None,
-                muted=app.muted if wish.muted is KEEP else False if wish.muted is None else None,
-            )
-            after = replace(
-                app,
-                volume=app.volume if wish.volume is KEEP else wish.volume,
-                muted=app.muted if wish.muted is KEEP else wish.muted,
-            )
-            change = Change(kind=Kind.APP, before=before, after=after)
-            intent = intent_of(change, Origin(kind="user"), Moment(now=0.0), state, Memory())
-            if intent is not None:
-                yield intent
+        if app is not None and (intent := asked_for_app(app, wish, state)) is not None:
+            yield intent
     wished = {wish.app_id for wish in plan.wishes}
     for command in plan.commands:
         if not isinstance(command, SetVolume | SetMuted):
@@ -663,22 +650,4 @@ def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
         muted = command.muted if isinstance(command, SetMuted) else KEEP
         record = state.devices.get(command.key) or state.streams.get(command.key)
         if isinstance(record, Device) or (record is not None and record.identity.app_id not in wished):
-            yield _asked_for(record, volume, muted, state)
-
-
-def _asked_for(
-    record: Device | Stream, volume: float | Keep, muted: bool | Keep, state: MixerState
-) -> Intent:
-    """Say what a request for one device or stream was about: it, or an application on a device."""
-    if isinstance(record, Device):
-        return DeviceIntent(key=device_key(record), name=record.description, volume=volume, muted=muted)
-    identity = record.identity
-    return AppIntent(
-        app_id=identity.app_id,
-        name=identity.name,
-        icon_name=identity.icon_name,
-        kind=record.kind,
-        devices=keys_of_places(state, (record,)),
-        volume=volume,
-        muted=muted,
-    )
+            yield asked_for(record, volume, muted, state)

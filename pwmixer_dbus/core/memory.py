@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
-from pwmixer_dbus.core.events import KEEP, Keep
+from pwmixer_dbus.core.events import KEEP, AppWanted, Keep
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
@@ -586,7 +586,7 @@ def intent_of(
     """
     before, after = change.before, change.after
     if isinstance(before, App) and isinstance(after, App):
-        return _wish(before, after, origin, state)
+        return asked_for_app(after, _wish(before, after, origin), state)
     volume, muted = meant(change, origin, moment, state, memory)
     if not isinstance(after, Stream | Device) or (volume is KEEP and muted is KEEP):
         return None
@@ -619,50 +619,65 @@ def meant(
 
 def intent_for(
     record: Stream | Device, volume: float | Keep, muted: bool | Keep, state: MixerState, memory: Memory
-) -> AppIntent | DeviceIntent:
+) -> Intent:
     """Return the wish for a stream's application on its device, or for a device; a volume is within the cap in force."""
     if isinstance(record, Device):
-        key = device_key(record)
-        cap = _lowest(_cap(memory, "", key), state.settings.max_volume)
-        return DeviceIntent(key=key, name=record.description, volume=_capped(volume, cap), muted=muted)
-    device, identity = state.device_of(record), record.identity
-    key = "" if device is None else device_key(device)
-    cap = _lowest(_cap(memory, identity.app_id, key), record.max_volume, state.settings.max_volume)
+        cap = _cap(memory, "", device_key(record))
+    else:
+        device = state.device_of(record)
+        key = "" if device is None else device_key(device)
+        cap = _lowest(_cap(memory, record.identity.app_id, key), record.max_volume)
+    return asked_for(record, _capped(volume, _lowest(cap, state.settings.max_volume)), muted, state)
+
+
+def asked_for(record: Stream | Device, volume: float | Keep, muted: bool | Keep, state: MixerState) -> Intent:
+    """Return likewise what a person has asked for through us, whatever a cap makes of it."""
+    if isinstance(record, Device):
+        return DeviceIntent(key=device_key(record), name=record.description, volume=volume, muted=muted)
+    identity = record.identity
     return AppIntent(
         app_id=identity.app_id,
         name=identity.name,
         icon_name=identity.icon_name,
         kind=record.kind,
         devices=keys_of_places(state, (record,)),
-        volume=_capped(volume, cap),
+        volume=volume,
         muted=muted,
     )
 
 
-def _wish(before: App, after: App, origin: Origin, state: MixerState) -> AppIntent | None:
-    volume = KEEP if before.volume == after.volume else after.volume
-    muted = KEEP if before.muted == after.muted else after.muted
-    sink = KEEP if before.preferred_sink == after.preferred_sink else after.preferred_sink
-    source = KEEP if before.preferred_source == after.preferred_source else after.preferred_source
-    if origin.kind == "undo":
-        volume = muted = KEEP  # those of an undo are learned as they were asked
-    elif origin.kind != "user":
+def asked_for_app(app: App, wish: AppWanted, state: MixerState) -> AppIntent | None:
+    """Return what a person wants of an application as a whole, where it plays now; None where that is nothing."""
+    wanted = (wish.volume, wish.muted, wish.preferred_sink, wish.preferred_source)
+    if all(each is KEEP for each in wanted):
         return None
-    if all(wish is KEEP for wish in (volume, muted, sink, source)):
-        return None
-    streams = [s for s in state.streams_of(after) if s.has_volume]
+    streams = [s for s in state.streams_of(app) if s.has_volume]
     # The same streams that the request was about: what it plays, or where it only records, what it records.
     kind = next((k for k in (Kind.PLAYBACK, Kind.CAPTURE) if any(s.kind is k for s in streams)), None)
     return AppIntent(
-        app_id=after.app_id,
-        name=after.name,
-        icon_name=after.icon_name,
+        app_id=app.app_id,
+        name=app.name,
+        icon_name=app.icon_name,
         kind=kind,
         devices=keys_of_places(state, (s for s in streams if s.kind is kind)),
-        volume=volume,
-        muted=muted,
-        preferred_sink=sink,
-        preferred_source=source,
+        volume=wish.volume,
+        muted=wish.muted,
+        preferred_sink=wish.preferred_sink,
+        preferred_source=wish.preferred_source,
+    )
+
+
+def _wish(before: App, after: App, origin: Origin) -> AppWanted:
+    """Return what of a change of an application is a person's wish."""
+    is_users = origin.kind == "user"  # those of an undo are learned as they were asked
+    is_preferred = is_users or origin.kind == "undo"
+    sink, source = after.preferred_sink, after.preferred_source
+    return AppWanted(
+        app_id=after.app_id,
+        volume=after.volume if is_users and before.volume != after.volume else KEEP,
+        muted=after.muted if is_users and before.muted != after.muted else KEEP,
+        preferred_sink=sink if is_preferred and before.preferred_sink != sink else KEEP,
+        preferred_source=source if is_preferred and before.preferred_source != source else KEEP,
     )
 
 
