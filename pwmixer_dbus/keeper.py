@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, slot_of
+from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, slot_of, sounds_so
 from pwmixer_dbus.core.errors import AudioTimeoutError, MixerError
 from pwmixer_dbus.core.events import KEEP, AppsWanted, AppWanted, Capped, Forgotten, Keep, Known
 from pwmixer_dbus.core.matching import Outcome
@@ -573,13 +573,8 @@ def _within(state: MixerState, volume: float | None) -> float | None:
 def _after_a_hand(stream: Stream, moment: Moment) -> float | None:
     """Say when to look again at what a person has just set through us, and something else has set otherwise since."""
     key = (stream.kind, stream.index)
-    volume, muted = moment.fresh_write((SetVolume, key)), moment.fresh_write((SetMuted, key))
-    overruled = []
-    if volume is not None and isinstance(volume.command, SetVolume):
-        same = gain.same(gain.level(volume.command.channels), gain.level(stream.channels))
-        overruled += [] if same else [volume]
-    if muted is not None and isinstance(muted.command, SetMuted):
-        overruled += [] if muted.command.muted == stream.muted else [muted]
+    writes = (moment.fresh_write((setting, key)) for setting in (SetVolume, SetMuted))
+    overruled = (write for write in writes if write is not None and not sounds_so(stream, write.command))
     return max((write.at + ECHO + SLACK for write in overruled if write.origin.kind in BY_HAND), default=None)
 
 

@@ -3,7 +3,8 @@
 Commands of one type for one key overwrite each other while they wait: the latest absolute value wins.
 """
 
-from pwmixer_dbus.core.model import Key
+from pwmixer_dbus.core import gain
+from pwmixer_dbus.core.model import Device, Key, Stream
 from pwmixer_dbus.core.records import dataclass
 
 
@@ -79,6 +80,13 @@ class Origin:
 
 
 SERVER = Origin(kind="server")
+
+
+def sounds_so(record: Device | Stream, command: SetVolume | SetMuted) -> bool:
+    """Whether something is as loud, or as mute, as a command asks for; its balance may be another one."""
+    if isinstance(command, SetVolume):
+        return gain.same(gain.level(command.channels), gain.level(record.channels))
+    return command.muted == record.muted
 
 
 def slot_of(command: Command) -> Slot:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot
+from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, sounds_so
 from pwmixer_dbus.core.events import KEEP, AppWanted, Keep
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
@@ -810,9 +810,7 @@ def _is_left_alone(moment: Moment, slot: Slot, stream: Stream, *, is_same_case: 
         return True
     if not is_same_case and write.origin.kind == "memory":
         return False
-    if isinstance(write.command, SetVolume):
-        return gain.same(gain.level(write.command.channels), gain.level(stream.channels))
-    return write.command.muted == stream.muted
+    return sounds_so(stream, write.command)
 
 
 def _is_same_case(before: Stream, stream: Stream) -> bool:

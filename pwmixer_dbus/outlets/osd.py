@@ -10,7 +10,7 @@ import logging
 from typing import Protocol
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, sounds_so
 from pwmixer_dbus.core.document import describe_app, describe_device
 from pwmixer_dbus.core.model import App, Device, Kind, Stream
 from pwmixer_dbus.core.records import dataclass
@@ -101,7 +101,7 @@ class OnScreenDisplay:
             return None
         state = self._mixer.state
         record = state.devices.get(command.key) or state.streams.get(command.key)
-        return _subject_of(record) if record is not None and _looks_done(command, record) else None
+        return _subject_of(record) if record is not None and sounds_so(record, command) else None
 
     def _show_soon(self) -> None:
         if self._latest is not None and self._showing is None:
@@ -126,7 +126,7 @@ class OnScreenDisplay:
         if not writes:
             return SERVER
         late = (
-            w for w in writes.values() if self._loop.time() - w.at < LATE and _looks_done(w.command, record)
+            w for w in writes.values() if self._loop.time() - w.at < LATE and sounds_so(record, w.command)
         )
         return next((write.origin for write in late), SERVER)
 
@@ -179,15 +179,6 @@ def _subject_of(record: Device | Stream) -> Subject | None:
     if isinstance(record, Device):
         return record.kind, record.index
     return None if record.hidden else record.identity.app_id
-
-
-def _looks_done(command: SetVolume | SetMuted, record: Device | Stream) -> bool:
-    """Whether a command is in force as far as a notice tells: it shows the level, and no balance."""
-    match command:
-        case SetVolume(channels=channels):
-            return gain.same(gain.level(channels), gain.level(record.channels))
-        case SetMuted(muted=muted):
-            return muted == record.muted
 
 
 def _icon(is_source: bool, volume: float, *, muted: bool) -> str:
