@@ -141,11 +141,7 @@ class Mixer:
             waiting, self._next = self._next, deque()
         try:
             self._tell_the_rest()
-            for do in self._put_off:
-                try:
-                    do()
-                except Exception:
-                    log.exception("what had been put off failed")
+            _call(self._put_off, "what had been put off failed")
         finally:
             self._next += waiting
 
@@ -205,11 +201,7 @@ class Mixer:
             self._lanes.on_change(told)
         finally:
             self._is_answering = False
-        for do in self._when_told:
-            try:
-                do()
-            except Exception:
-                log.exception("an outlet failed on having told a change")
+        _call(self._when_told, "an outlet failed on having told a change")
         if not was_idle:
             self._lanes.rest()
         if self._answered:
@@ -278,13 +270,10 @@ class Mixer:
             return ()
         about = place_of(changes[0].after)
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
-        self._telling = not self.is_asleep
-        for hear in self._before_answers if self._telling else ():
-            try:
-                hear(before, state, changes[0])
-            except Exception:
-                log.exception("an outlet failed on a level")
-        self._telling = False
+        if not self.is_asleep:
+            self._telling = True
+            _call(self._before_answers, "an outlet failed on a level", before, state, changes[0])
+            self._telling = False
         if not self._lanes.is_idle:  # it may be what was asked, and more may follow from that
             if origin is SERVER:
                 origin = self._lanes.origin_of((about,))
@@ -312,21 +301,13 @@ class Mixer:
         if self.is_asleep:
             return
         self._telling = True
-        for listener in listeners:
-            try:
-                listener(before, changes, origin)
-            except Exception:
-                log.exception("an outlet failed on a change")
+        _call(listeners, "an outlet failed on a change", before, changes, origin)
         self._telling = False
         for begun_at, about in since:
             self.measures.note(CHANGED, about, begun_at)
         if since and self._when_all_heard:
             said, self._when_all_heard = self._when_all_heard, []
-            for do in said:
-                try:
-                    do()
-                except Exception:
-                    log.exception("what had come of a change could not be said")
+            _call(said, "what had come of a change could not be said")
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
@@ -363,11 +344,7 @@ class Mixer:
             self.tell_all()
         else:
             self._catch_up()
-        for heard in self._heard_first:
-            try:
-                heard(wanted, origin)
-            except Exception:
-                log.exception("an outlet failed on a request")
+        _call(self._heard_first, "an outlet failed on a request", wanted, origin)
         step: Callable[[], Step] | None = None
         if origin.kind == "user" and not noted:
             step = partial(step_of, self.state, dict(self.pending), wanted, origin.client, self._loop.time())
@@ -406,11 +383,7 @@ class Mixer:
             step = request.note()
             if step is not None:
                 self.history = recorded(self.history, step)
-            for heard in self._heard:
-                try:
-                    heard(request.wanted, request.origin)
-                except Exception:
-                    log.exception("an outlet failed on an answered request")
+            _call(self._heard, "an outlet failed on an answered request", request.wanted, request.origin)
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""
@@ -498,6 +471,15 @@ class _Request:
         if self._step is not None:
             self._noted, self._step = self._step(), None
         return self._noted
+
+
+def _call(everybody: Iterable[Callable[..., object]], failure: str, *about: object) -> None:
+    """Tell everybody; one that fails must not keep the others waiting, nor stop what led here."""
+    for each in everybody:
+        try:
+            each(*about)
+        except Exception:
+            log.exception(failure)
 
 
 def _is_of_levels(plan: Plan) -> bool:

@@ -621,13 +621,11 @@ def intent_for(
     record: Stream | Device, volume: float | Keep, muted: bool | Keep, state: MixerState, memory: Memory
 ) -> Intent:
     """Return the wish for a stream's application on its device, or for a device; a volume is within the cap in force."""
-    if isinstance(record, Device):
-        cap = _cap(memory, "", device_key(record))
-    else:
-        device = state.device_of(record)
-        key = "" if device is None else device_key(device)
-        cap = _lowest(_cap(memory, record.identity.app_id, key), record.max_volume)
-    return asked_for(record, _capped(volume, _lowest(cap, state.settings.max_volume)), muted, state)
+    device = record if isinstance(record, Device) else state.device_of(record)
+    app_id, own = ("", None) if isinstance(record, Device) else (record.identity.app_id, record.max_volume)
+    key = "" if device is None else device_key(device)
+    cap = _lowest(_cap(memory, app_id, key), own, state.settings.max_volume)
+    return asked_for(record, _capped(volume, cap), muted, state)
 
 
 def asked_for(record: Stream | Device, volume: float | Keep, muted: bool | Keep, state: MixerState) -> Intent:
