@@ -1,15 +1,25 @@
 """The tables and keys of config.toml: types, ranges, descriptions, and the sentence for each way to get one wrong.
 
 Descriptions are written once, here; the commented example and the documentation are made from them. Defaults are
-those of `Settings`, and ranges those of `quick`. Importing this file imports pydantic (200 ms, 8 MB), so only do that where
+those of `Settings`, and keys and ranges those of `quick`. Importing this file imports pydantic (200 ms, 8 MB), so only do that where
 a file is wrong.
 """
 
 import difflib
 from collections.abc import Iterator, Mapping
+from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from pwmixer_dbus.config import quick
@@ -36,7 +46,8 @@ def _file_name(text: str) -> str:
     return text
 
 
-AppId = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_clean_text)]
+CleanText = Annotated[str, AfterValidator(_clean_text)]
+AppId = Annotated[CleanText, Field(min_length=1, max_length=TEXT_LIMIT)]
 FileName = Annotated[
     str,
     Field(min_length=1, max_length=quick.NAME_LIMIT),
@@ -44,178 +55,80 @@ FileName = Annotated[
     AfterValidator(_file_name),
 ]
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Volume(_Table):
-    """How volumes move."""
-
-    max_volume: float = Field(
-        default=_DEFAULTS.max_volume,
-        alias="max",
-        ge=quick.BY_FIELD["max_volume"].lowest,
-        le=quick.BY_FIELD["max_volume"].highest,
-        description="The highest volume that can be set; 1.0 is 100 %.",
-    )
-    enforce_max: bool = Field(
-        default=_DEFAULTS.enforce_max,
-        description=(
-            "Whether max also holds against other programs: what they set above it is brought down to it."
-            " The caps of single applications and devices always do."
-        ),
-    )
-    step: float = Field(
-        default=_DEFAULTS.step,
-        ge=quick.BY_FIELD["step"].lowest,
-        le=quick.BY_FIELD["step"].highest,
-        description="How far one step up or down goes; 0.05 is five percent of full volume.",
-    )
-    unmute_on_raise: bool = Field(
-        default=_DEFAULTS.unmute_on_raise,
-        description="Whether a step up also unmutes. A step down never does.",
-    )
-
-
-class Apps(_Table):
-    """How applications are told apart."""
-
-    aliases: Mapping[AppId, AppId] = Field(
-        default_factory=lambda: dict(_DEFAULTS.aliases),
-        description=(
-            "Lets one application count as another, one line for each: old id = new id, such as"
-            ' "bin:vesktop" = "flatpak:dev.vencord.Vesktop". An alias of an alias is not followed.'
-        ),
-    )
-
-
-class Memory(_Table):
-    """What is kept over restarts."""
-
-    enabled: bool = Field(
-        default=_DEFAULTS.memory,
-        description=(
-            "Whether volumes, mutes, locks and caps are kept over restarts; counts from the next start on."
-        ),
-    )
-    grace: float = Field(
-        default=_DEFAULTS.grace,
-        ge=quick.BY_FIELD["grace"].lowest,
-        le=quick.BY_FIELD["grace"].highest,
-        description=(
-            "For how many seconds a new stream is held at what is remembered, and nothing is learned from what other"
-            " programs set; with 0.0 it is set just once."
-        ),
-    )
-    first_volume: float = Field(
-        default=_DEFAULTS.first_volume,
-        ge=quick.BY_FIELD["first_volume"].lowest,
-        le=quick.BY_FIELD["first_volume"].highest,
-        description=(
-            "How loud an application that was never seen may start at most, until you set it; 1.5 is any volume."
-        ),
-    )
+_DESCRIPTIONS = {
+    "max_volume": "The highest volume that can be set; 1.0 is 100 %.",
+    "enforce_max": (
+        "Whether max also holds against other programs: what they set above it is brought down to it."
+        " The caps of single applications and devices always do."
+    ),
+    "step": "How far one step up or down goes; 0.05 is five percent of full volume.",
+    "unmute_on_raise": "Whether a step up also unmutes. A step down never does.",
+    "aliases": (
+        "Lets one application count as another, one line for each: old id = new id, such as"
+        ' "bin:vesktop" = "flatpak:dev.vencord.Vesktop". An alias of an alias is not followed.'
+    ),
+    "memory": "Whether volumes, mutes, locks and caps are kept over restarts; counts from the next start on.",
+    "grace": (
+        "For how many seconds a new stream is held at what is remembered, and nothing is learned from what other"
+        " programs set; with 0.0 it is set just once."
+    ),
+    "first_volume": (
+        "How loud an application that was never seen may start at most, until you set it; 1.5 is any volume."
+    ),
+    "stats.file": "Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written every three seconds at most.",
+    "stats.prometheus": (
+        "Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats.prom as text for Prometheus, likewise."
+    ),
+    "socket.enabled": "Whether scripts and bars can reach the service over a Unix socket.",
+    "socket.path": (
+        "Where the socket is, in a folder that is there already; empty for pwmixer/socket in the runtime directory."
+        " A socket that systemd listens at for the service stays where it is."
+    ),
+    "bar_signal.enabled": (
+        "Whether waybar gets a signal whenever something changes that a bar may show, at most every 50 ms."
+    ),
+    "bar_signal.number": (
+        "Which one: SIGRTMIN plus this number, as in the key signal of a module of waybar."
+    ),
+    "shared_memory.enabled": "Whether the state can be read in a file in /dev/shm; it costs 264 KiB of memory.",
+    "shared_memory.name": "The name of the file, without slashes; {uid} stands for your user number.",
+    "osd.enabled": (
+        "Whether the desktop's notifications tell of changed volumes: those that you ask for, and those of the default"
+        " devices. A desktop with a display of its own needs none."
+    ),
+    "osd.seconds": "For how many seconds it stays.",
+    "nice": (
+        "Its nice level, from its next start on. -11 is that of PipeWire and WirePlumber, beside which it would else"
+        " come late on a busy machine; RealtimeKit grants it, as it does to them. 0 asks for nothing."
+    ),
+    "log_level": "The least important messages that are logged.",
+}
+"""What each key means, by its field of Settings."""
 
 
-class Stats(_Table):
-    """What the service measures of itself, as files; pwmixerctl stats shows it without them, too."""
-
-    file: bool = Field(
-        default=_DEFAULTS.stats.file,
-        description="Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written every three seconds at most.",
-    )
-    prometheus: bool = Field(
-        default=_DEFAULTS.stats.prometheus,
-        description="Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats.prom as text for Prometheus, likewise.",
-    )
-
-
-class Socket(_Table):
-    """The Unix socket for key bindings, bars and scripts."""
-
-    enabled: bool = Field(
-        default=_DEFAULTS.socket.enabled,
-        description="Whether scripts and bars can reach the service over a Unix socket.",
-    )
-    path: Annotated[str, AfterValidator(_clean_text)] = Field(
-        default=_DEFAULTS.socket.path,
-        max_length=quick.BY_FIELD["socket.path"].longest,
-        pattern="^(/|$)",
-        description=(
-            "Where the socket is, in a folder that is there already; empty for pwmixer/socket in the runtime directory."
-            " A socket that systemd listens at for the service stays where it is."
-        ),
-    )
+def _form(entry: quick.Entry) -> tuple[Any, dict[str, Any], str]:
+    """Say what the value of a key, or in a table each value, may be: as a type, as limits on it, and in words."""
+    limits: dict[str, Any] = {"ge": entry.lowest, "le": entry.highest}
+    match quick.value_of(_DEFAULTS, entry):
+        case bool():
+            return bool, {}, "true or false"
+        case int():
+            return int, limits, f"a whole number from {entry.lowest} to {entry.highest}"
+        case float():
+            return float, limits, f"a number from {entry.lowest} to {entry.highest}"
+        case str() if entry.words:
+            return Literal[entry.words], {}, "one of " + ", ".join(map(value_text, entry.words))
+        case str() if entry.is_name:
+            return FileName, {}, _text_of(quick.NAME_LIMIT)
+        case str():
+            limits = {"max_length": entry.longest, "pattern": "^(/|$)"}
+            words = f'an absolute path in quotes, at most {entry.longest} characters, or ""'
+            return CleanText, limits, words
+    return Mapping[AppId, AppId], {}, _text_of(TEXT_LIMIT)
 
 
-class BarSignal(_Table):
-    """A signal to waybar, for modules that ask again at one; pwmixerctl waybar needs none."""
-
-    enabled: bool = Field(
-        default=_DEFAULTS.bar_signal.enabled,
-        description="Whether waybar gets a signal whenever something changes that a bar may show, at most every 50 ms.",
-    )
-    number: int = Field(
-        default=_DEFAULTS.bar_signal.number,
-        ge=int(quick.BY_FIELD["bar_signal.number"].lowest),
-        le=int(quick.BY_FIELD["bar_signal.number"].highest),
-        description="Which one: SIGRTMIN plus this number, as in the key signal of a module of waybar.",
-    )
-
-
-class SharedMemory(_Table):
-    """The file in shared memory, for readers that look at frame rate."""
-
-    enabled: bool = Field(
-        default=_DEFAULTS.shared_memory.enabled,
-        description="Whether the state can be read in a file in /dev/shm; it costs 264 KiB of memory.",
-    )
-    name: FileName = Field(
-        default=_DEFAULTS.shared_memory.name,
-        description="The name of the file, without slashes; {uid} stands for your user number.",
-    )
-
-
-class Osd(_Table):
-    """A notification on the screen of what has become of a volume."""
-
-    enabled: bool = Field(
-        default=_DEFAULTS.osd.enabled,
-        description=(
-            "Whether the desktop's notifications tell of changed volumes: those that you ask for, and those of the default"
-            " devices. A desktop with a display of its own needs none."
-        ),
-    )
-    seconds: float = Field(
-        default=_DEFAULTS.osd.seconds,
-        ge=quick.BY_FIELD["osd.seconds"].lowest,
-        le=quick.BY_FIELD["osd.seconds"].highest,
-        description="For how many seconds it stays.",
-    )
-
-
-class Service(_Table):
-    """How the service runs."""
-
-    nice: int = Field(
-        default=_DEFAULTS.nice,
-        ge=int(quick.BY_FIELD["nice"].lowest),
-        le=int(quick.BY_FIELD["nice"].highest),
-        description=(
-            "Its nice level, from its next start on. -11 is that of PipeWire and WirePlumber, beside which it would else"
-            " come late on a busy machine; RealtimeKit grants it, as it does to them. 0 asks for nothing."
-        ),
-    )
-
-
-class Log(_Table):
-    """What is written to the journal."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info",
-        description="The least important messages that are logged.",
-    )
+def _text_of(longest: int) -> str:
+    return f"text in quotes, 1 to {longest} printable characters"
 
 
 def _read_rules(tables: object) -> tuple[Rule, ...]:
@@ -247,26 +160,37 @@ def _read_rules(tables: object) -> tuple[Rule, ...]:
     return tuple(rule for rule, _ in read if rule is not None)
 
 
-class Document(_Table):
-    """The whole file."""
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    volume: Volume = Volume()
-    apps: Apps = Apps()
-    memory: Memory = Memory()
-    stats: Stats = Stats()
-    socket: Socket = Socket()
-    bar_signal: BarSignal = BarSignal()
-    shared_memory: SharedMemory = SharedMemory()
-    osd: Osd = Osd()
-    service: Service = Service()
-    log: Log = Log()
-    rules: Annotated[tuple[Rule, ...], PlainValidator(_read_rules)] = ()
 
+class _Document(_Table):
     def to_settings(self) -> Settings:
         """Convert to the settings that the program runs on."""
-        said = self.model_dump(by_alias=True, exclude={"rules"})
-        values = {entry.field: said[entry.table][entry.name] for entry in quick.KEYS}
-        return quick.built({**values, "rules": self.rules})
+        said: Any = self
+        values = {entry.field: attrgetter(f"{entry.table}.{entry.name}")(said) for entry in quick.KEYS}
+        return quick.built({**values, "rules": said.rules})
+
+
+def _table_of(name: str) -> Any:
+    """Make the model of a table, with its default."""
+    fields: dict[str, Any] = {}
+    for entry in quick.KEYS:
+        if entry.table == name:
+            kind, limits, _ = _form(entry)
+            default = partial(quick.value_of, _DEFAULTS, entry)
+            fields[entry.name] = kind, Field(default_factory=default, **limits)
+    table = create_model(name, __base__=_Table, **fields)
+    return table, Field(default_factory=table)
+
+
+Document = create_model(
+    "Document",
+    __base__=_Document,
+    **{entry.table: _table_of(entry.table) for entry in quick.KEYS},
+    rules=(Annotated[tuple[Rule, ...], PlainValidator(_read_rules)], ()),
+)
+"""The whole file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,43 +203,19 @@ class Key:
     description: str
 
 
-def keys(table: type[BaseModel] = Document, path: tuple[str, ...] = ()) -> Iterator[Key]:
+def keys() -> Iterator[Key]:
     """List every key of the file in its order; a table that people fill freely is one key.
 
     Those of the rules, of which a file has any number, are `KEYS` in `core.rules`.
     """
-    for name, field in table.model_fields.items():
-        key = field.alias or name
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from keys(kind, (*path, key))
-        elif (*path, key) != _RULES:
-            yield Key(
-                path=(*path, key),
-                default=field.get_default(call_default_factory=True, validated_data={}),
-                allowed=_allowed(table.model_json_schema()["properties"][key]),
-                description=field.description or "",
-            )
-
-
-def _allowed(schema: Mapping[str, Any]) -> str:
-    """Say in words what a JSON schema allows."""
-    match schema:
-        case {"enum": words}:
-            return "one of " + ", ".join(value_text(word) for word in words)
-        case {"type": "boolean"}:
-            return "true or false"
-        case {"type": "integer", "minimum": lowest, "maximum": highest}:
-            return f"a whole number from {lowest} to {highest}"
-        case {"type": "number", "minimum": lowest, "maximum": highest}:
-            return f"a number from {lowest} to {highest}"
-        case {"type": "string", "pattern": _, "maxLength": longest}:
-            return f'an absolute path in quotes, at most {longest} characters, or ""'
-        case {"type": "string", "minLength": shortest, "maxLength": longest}:
-            return f"text in quotes, {shortest} to {longest} printable characters"
-        case {"type": "object", "additionalProperties": values}:
-            return _allowed(values)
-    raise AssertionError(f"no words for {schema}")
+    for entry in quick.KEYS:
+        _, _, allowed = _form(entry)
+        yield Key(
+            path=(entry.table, entry.name),
+            default=quick.value_of(_DEFAULTS, entry),
+            allowed=allowed,
+            description=_DESCRIPTIONS[entry.field],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
