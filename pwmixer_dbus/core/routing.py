@@ -116,6 +116,19 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What is left where it is while a program asks for that, by its unique name: all of some applications, or single streams."""
+
+    cookie: int
+    client: str
+    target: str = ""
+    reason: str = ""
+    app_id: str = ""
+    apps: frozenset[str] = frozenset()
+    streams: frozenset[Key] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What became of a rule's wish for a stream: `moving`, or `suspended` because something fights it."""
 

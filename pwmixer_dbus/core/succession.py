@@ -16,7 +16,7 @@ from pwmixer_dbus.core.memory import Memory, Write
 from pwmixer_dbus.core.model import Key, Kind, Stream
 from pwmixer_dbus.core.plain import plain, read
 from pwmixer_dbus.core.records import dataclass, field, fields, replace
-from pwmixer_dbus.core.routing import Routing
+from pwmixer_dbus.core.routing import Hold, Routing
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState
@@ -49,19 +49,6 @@ class Vigil:
     corrected_at: Mapping[Key, tuple[float, ...]] = field(default_factory=dict)
     again_at: Mapping[Key, float] = field(default_factory=dict)
     unrest_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRouting:
-    """A hold of the routing, by the unique name of its client."""
-
-    cookie: int
-    client: str
-    target: str = ""
-    reason: str = ""
-    app_id: str = ""
-    apps: frozenset[str] = frozenset()
-    streams: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +91,7 @@ class Succession:
     asked: Asked = field(default_factory=Asked)
     vigil: Vigil = field(default_factory=Vigil)
     fades: tuple[Fading, ...] = ()
-    holds: tuple[HeldRouting, ...] = ()
+    holds: tuple[Hold, ...] = ()
     next_cookie: int = 1
     past: tuple[tuple[Stream, str], ...] = ()
     followers: tuple[str, ...] = ()

@@ -5,14 +5,14 @@ A hold belongs to the connection that asked for it, and ends with it at the late
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from dbus_fast import Variant
 
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
 from pwmixer_dbus.core.model import App, Group, Key, Stream, clean
-from pwmixer_dbus.core.records import dataclass, replace
+from pwmixer_dbus.core.records import replace
+from pwmixer_dbus.core.routing import Hold
 from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
@@ -22,26 +22,10 @@ from pwmixer_dbus.outlets.bus.interfaces import MIXER
 from pwmixer_dbus.outlets.bus.paths import ROOT
 from pwmixer_dbus.router import Router
 
-if TYPE_CHECKING:
-    from pwmixer_dbus.core.succession import HeldRouting
-
 HOLDS = 100
 """How many holds there can be at one time."""
 
 REASON_LIMIT = 128
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Who holds what, and why: all of some applications, or single streams."""
-
-    client: str
-    target: str
-    reason: str
-    app_id: str
-    apps: frozenset[str]
-    streams: frozenset[Key]
-    forget: Callable[[], None]
 
 
 class Holds:
@@ -55,6 +39,7 @@ class Holds:
         self._connection = connection
         self._on_change = on_change
         self._holds: dict[int, Hold] = {}
+        self._forget: dict[int, Callable[[], None]] = {}
         self._next_cookie = 1
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -68,55 +53,37 @@ class Holds:
         if len(self._holds) >= HOLDS:
             raise LimitsExceededError(f"There are {HOLDS} holds already; release one.")
         cookie, self._next_cookie = self._next_cookie, self._next_cookie + 1
-        self._holds[cookie] = Hold(
-            client=client,
-            target=clean(selector),
-            reason=clean(reason, REASON_LIMIT),
-            app_id=clean(app_id, REASON_LIMIT),
-            apps=frozenset(t.app_id for t in targets if isinstance(t, App)),
-            streams=frozenset(key for t in targets for key in _single_streams(t)),
-            forget=self._connection.when_gone(client, partial(self._end, cookie)),
+        self._take(
+            Hold(
+                cookie=cookie,
+                client=client,
+                target=clean(selector),
+                reason=clean(reason, REASON_LIMIT),
+                app_id=clean(app_id, REASON_LIMIT),
+                apps=frozenset(t.app_id for t in targets if isinstance(t, App)),
+                streams=frozenset(key for t in targets for key in _single_streams(t)),
+            )
         )
         self._changed()
         return cookie
 
-    def hand_over(self) -> "tuple[tuple[HeldRouting, ...], int]":
+    def hand_over(self) -> tuple[tuple[Hold, ...], int]:
         """Give up all holds, and return them and the next cookie for another instance."""
-        from pwmixer_dbus.core.succession import HeldRouting  # noqa: PLC0415 - once in the life of a service
-
         holds, self._holds = self._holds, {}
-        for hold in holds.values():
-            hold.forget()
-        handed = (
-            HeldRouting(
-                cookie=cookie,
-                client=hold.client,
-                target=hold.target,
-                reason=hold.reason,
-                app_id=hold.app_id,
-                apps=hold.apps,
-                streams=hold.streams,
-            )
-            for cookie, hold in holds.items()
-        )
-        return tuple(handed), self._next_cookie
+        for cookie in holds:
+            self._forget.pop(cookie)()
+        return tuple(holds.values()), self._next_cookie
 
-    def take_over(self, holds: "Iterable[HeldRouting]", next_cookie: int) -> None:
+    def take_over(self, holds: Iterable[Hold], next_cookie: int) -> None:
         """Go on with holds that were handed over; those of clients that have left meanwhile end at once."""
         self._next_cookie = next_cookie
-        self._holds = {
-            held.cookie: Hold(
-                client=held.client,
-                target=held.target,
-                reason=held.reason,
-                app_id=held.app_id,
-                apps=held.apps,
-                streams=held.streams,
-                forget=self._connection.when_gone(held.client, partial(self._end, held.cookie)),
-            )
-            for held in holds
-        }
+        for hold in holds:
+            self._take(hold)
         self._hold()
+
+    def _take(self, hold: Hold) -> None:
+        self._holds[hold.cookie] = hold
+        self._forget[hold.cookie] = self._connection.when_gone(hold.client, partial(self._end, hold.cookie))
 
     def release(self, client: str, cookie: int) -> None:
         """End a hold of a client; raises NoSuchHoldError for one that it does not have."""
@@ -125,7 +92,6 @@ class Holds:
             raise NoSuchHoldError(
                 f"You have no hold with the cookie {cookie}; perhaps it has ended by itself."
             )
-        hold.forget()
         self._end(cookie)
 
     def listed(self) -> list[dict[str, Variant]]:
@@ -144,6 +110,7 @@ class Holds:
     def _end(self, cookie: int) -> None:
         # What it held may have ended while its client was already known to leave.
         if self._holds.pop(cookie, None) is not None:
+            self._forget.pop(cookie)()
             self._changed()
 
     def _changed(self) -> None:
@@ -175,7 +142,6 @@ class Holds:
             if left.apps or left.streams:
                 self._hold()
                 continue
-            hold.forget()
             self._end(cookie)
             body = [cookie, "What was held has ended."]
             self._connection.send(MIXER.signal(ROOT, "HoldReleased", body, to=hold.client))
