@@ -204,7 +204,7 @@ class Daemon:
         self._server = SoundServer(self._mixer.on_event, machine_id=machine_id(), measures=measures)
         self._mixer.server = self._server
         self._router = Router(self._mixer)
-        self._state = StateFile(state_path(), on_problem=self._tell_state)
+        self._state = StateFile(state_path(), on_problem=lambda: self._service.announce("StateError"))
         self._remembers = False
         self._is_unsure = False
         self._fader = Fader(self._mixer)
@@ -566,7 +566,7 @@ class Daemon:
         # Not as it was before: who has set the rules may have looked at the file, or mended it, meanwhile.
         self._told_error = self._config_error()
         if files is None or before != self._told_error:
-            self._service.config_changed()
+            self._service.announce("ConfigError")
             self._tell_status()
         if errors:
             raise ConfigError("\n".join(errors))
@@ -589,7 +589,7 @@ class Daemon:
         if self._is_unsure and not self._configuration.error:
             self._remembers, self._is_unsure = self._configuration.settings.memory, False
             self._save(self._keeper.memory)
-            self._tell_state()
+            self._service.announce("StateError")
 
     def _config_error(self) -> str:
         problems = self._configuration.error, self._configuration.doubt, self._rules.problem
@@ -603,7 +603,7 @@ class Daemon:
 
     def _rules_changed(self, rules: tuple[Rule, ...]) -> None:
         self._router.set_rules(rules)
-        self._service.rules_changed()
+        self._service.announce("Revision")
 
     def _reload_or_keep(self, files: frozenset[Path] | None = None) -> None:
         try:
@@ -633,9 +633,6 @@ class Daemon:
         from pwmixer_dbus.system.profiling import profile_or_tell  # noqa: PLC0415 - hardly anybody asks for one
 
         profile_or_tell(PROFILED, os.environ)
-
-    def _tell_state(self) -> None:
-        self._service.state_changed()
 
     def _save(self, memory: Memory) -> None:
         if self._remembers and not self._replaced.is_set():

@@ -56,7 +56,7 @@ class Fader:
     """
 
     def __init__(self, mixer: Mixer) -> None:
-        self.on_arrived: Arrived = _nobody_arrived
+        self.on_arrived: Arrived = lambda *_: None
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
         self._fades: dict[Name, _Fade] = {}
@@ -211,7 +211,7 @@ class Fader:
             self._leave(fade, key)
         elif theirs is not None and all(map(gain.same, record.channels, channels)):
             plan = verbs.Plan(commands=(SetVolume(key=key, channels=theirs),))
-            self._mixer.submit(plan, replace(fade.origin, kind="user"), _nobody, noted=True)
+            self._mixer.submit(plan, replace(fade.origin, kind="user"), lambda _: None, noted=True)
 
     def _arrive(self, fade: _Fade, target: Target) -> None:
         state, pending = self._mixer.state, self._mixer.pending
@@ -344,11 +344,3 @@ def _records(state: MixerState, target: App | Group | Device | Stream) -> list[D
 
 def _fits(ramp: fading.Ramp | None, record: Device | Stream) -> bool:
     return ramp is not None and len(ramp.begin) == len(record.channels)
-
-
-def _nobody(_error: MixerError | None) -> None:
-    pass
-
-
-def _nobody_arrived(_target: Target, _plan: verbs.Plan, _origin: Origin) -> None:
-    pass

@@ -51,7 +51,7 @@ class Router:
     """Keeps streams where rules and people want them. `on_applied` is told what becomes of each rule's wish."""
 
     def __init__(self, mixer: Mixer) -> None:
-        self.on_applied: Callable[[Applied], None] = _nobody
+        self.on_applied: Callable[[Applied], None] = lambda _: None
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
         self._outcomes = Outcomes(())
@@ -248,7 +248,3 @@ class Router:
                 return
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._decide_due)
-
-
-def _nobody(_applied: Applied) -> None:
-    pass

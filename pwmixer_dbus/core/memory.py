@@ -63,10 +63,6 @@ _ADDRESS = re.compile(r"(?:[0-9A-F]{2}[_:]){5}[0-9A-F]{2}", re.IGNORECASE)
 E = TypeVar("E", bound="KnownApp | KnownDevice")
 
 
-def _nothing() -> Mapping[str, "Level"]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """A volume and a mute that a person asked for; None where nobody asked. 1.0 = 100 %, at most 1.5."""
@@ -88,7 +84,7 @@ class KnownApp:
     app_id: str
     name: str = ""
     icon_name: str = ""
-    levels: Mapping[str, Level] = field(default_factory=_nothing)
+    levels: Mapping[str, Level] = field(default_factory=lambda: MappingProxyType({}))
     locked: bool = False
     max_volume: float | None = None
     first_volume: float | None = None

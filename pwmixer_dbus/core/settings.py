@@ -7,10 +7,6 @@ from pwmixer_dbus.core.records import dataclass, field
 from pwmixer_dbus.core.rules import Rule
 
 
-def _no_aliases() -> Mapping[str, str]:
-    return MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsSettings:
     """Which files of statistics are kept in the runtime folder: `stats`, as JSON, and `stats.prom`, for Prometheus."""
@@ -80,7 +76,7 @@ class Settings:
     enforce_max: bool = False
     step: float = 0.05
     unmute_on_raise: bool = True
-    aliases: Mapping[str, str] = field(default_factory=_no_aliases)
+    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     memory: bool = True
     grace: float = 2.0
     first_volume: float = 1.5

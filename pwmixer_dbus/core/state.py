@@ -248,14 +248,13 @@ def seen_in(state: MixerState) -> Snapshot | Disconnected:
     return Snapshot(
         server=state.server,
         devices=tuple(state.devices.values()),
-        streams=tuple(_undecided(stream) for stream in state.streams.values()),
+        streams=tuple(
+            _as_decided(stream, Stream(kind=stream.kind, index=stream.index), 0, UNRESOLVED)
+            for stream in state.streams.values()
+        ),
         clients=tuple(state.clients.values()),
         cards=tuple(state.cards.values()),
     )
-
-
-def _undecided(stream: Stream) -> Stream:
-    return _as_decided(stream, Stream(kind=stream.kind, index=stream.index), 0, UNRESOLVED)
 
 
 def _applied(state: MixerState, event: Event) -> Result:

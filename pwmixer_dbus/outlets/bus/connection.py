@@ -131,7 +131,7 @@ class _Loop:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.is_reading = False
-        self.on_read: Callable[[], None] = _nothing
+        self.on_read: Callable[[], None] = lambda: None
 
     def add_reader(self, file: int, read: Callable[[], None]) -> None:
         """Have `read` called when there is something to read."""
@@ -173,7 +173,7 @@ class BusConnection:
 
     def __init__(self, bus: MessageBus, reading: _Loop, *, passes_descriptors: bool) -> None:
         self.passes_descriptors = passes_descriptors
-        self.on_answer: Answered = _ignore
+        self.on_answer: Answered = lambda *_: None
         self._bus = bus
         self._writer: Any = bus._writer  # noqa: SLF001 - see the head of this file
         self._reading = reading
@@ -541,11 +541,3 @@ def _wants_reply(call: Message) -> bool:
 def _close(descriptors: list[int], _written: "asyncio.Future[Any]") -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def _ignore(_call: Message, _failed: bool) -> None:
-    pass
-
-
-def _nothing() -> None:
-    pass

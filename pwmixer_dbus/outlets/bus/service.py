@@ -186,17 +186,9 @@ class BusService:
             body = [applied.rule, path_of(stream), path_of(applied.device), applied.outcome]
             self._connection.send(MIXER.signal(ROOT, "RuleApplied", body))
 
-    def config_changed(self) -> None:
-        """Announce what the root says of the configuration, good or bad."""
-        self.publisher.heal(ROOT_SUBJECT, ["ConfigError"])
-
-    def state_changed(self) -> None:
-        """Announce whether what is remembered can be saved."""
-        self.publisher.heal(ROOT_SUBJECT, ["StateError"])
-
-    def rules_changed(self) -> None:
-        """Announce that other rules are in force."""
-        self.publisher.heal(ROOT_SUBJECT, ["Revision"])
+    def announce(self, name: str) -> None:
+        """Announce a property of the root that does not come from the state, as what it says is another thing now."""
+        self.publisher.heal(ROOT_SUBJECT, [name])
 
     def on_call(self, message: Message) -> bool:
         """Answer a method call, now or later. Calls of the Peer interface are left to the library.

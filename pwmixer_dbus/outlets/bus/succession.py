@@ -6,6 +6,7 @@ passed on what still comes to us under our own name (`Pass`), as from proxies th
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ class Heir:
         """Its unique name, once it has asked."""
         self._connection = connection
         self._calls: asyncio.Queue[Message | None] | None = None
-        self._forget = _nothing
+        self._forget: Callable[[], None] = lambda: None
         self._passing: set[asyncio.Task[None]] = set()
 
     def expect(self) -> None:
@@ -123,7 +124,3 @@ def _to(instance: str, member: str, signature: str = "", body: list[Any] | None 
         signature=signature,
         body=body or [],
     )
-
-
-def _nothing() -> None:
-    pass

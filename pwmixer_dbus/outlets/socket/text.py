@@ -180,44 +180,28 @@ _COMMANDS: Mapping[str, tuple[str, int, int, Callable[[Sequence[str]], Request]]
 """Each command: how it is written, the fewest and the most words, and what it asks."""
 
 
-def _reply_with_volume(_request: Request, answer: Answer) -> str:
-    return f"OK {answer['volume']}\n"
-
-
-def _reply_with_mute(_request: Request, answer: Answer) -> str:
-    return "OK true\n" if answer["muted"] else "OK false\n"
-
-
-def _reply_to_look(request: Look, answer: Answer) -> str:
-    return (_reply_with_mute if request.muted else _reply_with_volume)(request, answer)
-
-
-def _reply_with_streams(_request: Route, answer: Answer) -> str:
-    return f"OK {_row(answer['streams'])}\n"
-
-
 def _reply_with_list(request: ListAll, answer: Answer) -> str:
     rows = _documents(answer[request.kind])
     lines = [f"OK {len(rows)}", *(_row(row.get(c) for c in _COLUMNS[request.kind]) for row in rows)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _reply_to_watch(_request: Watch, answer: Answer) -> str:
-    return "OK\n" if answer.get("connected", True) else "OK\nSERVER disconnected\n"
+def _volume(answer: Answer) -> str:
+    return f"OK {answer['volume']}\n"
 
 
-def _reply_without_more(_request: Request, _answer: Answer) -> str:
-    return "OK\n"
+def _mute(answer: Answer) -> str:
+    return "OK true\n" if answer["muted"] else "OK false\n"
 
 
 _REPLIES: Mapping[type, Callable[[Any, Answer], str]] = {
-    SetVolume: _reply_with_volume,
-    Step: _reply_with_volume,
-    SetMuted: _reply_with_mute,
-    Look: _reply_to_look,
-    Route: _reply_with_streams,
+    SetVolume: lambda _, answer: _volume(answer),
+    Step: lambda _, answer: _volume(answer),
+    SetMuted: lambda _, answer: _mute(answer),
+    Look: lambda look, answer: (_mute if look.muted else _volume)(answer),
+    Route: lambda _, answer: f"OK {_row(answer['streams'])}\n",
     ListAll: _reply_with_list,
-    Reload: _reply_without_more,
-    Watch: _reply_to_watch,
+    Reload: lambda *_: "OK\n",
+    Watch: lambda _, answer: "OK\n" if answer.get("connected", True) else "OK\nSERVER disconnected\n",
 }
 """What is said to each request that has been done."""
