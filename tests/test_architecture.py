@@ -121,7 +121,16 @@ MAY_IMPORT = {
     },
     "startup/typed": set[str](),
     "startup/later": {"startup/typed"},
-    "start": {"startup/bundle", "core", "daemon", "outlets/bus", "startup/later", "system/prompt"},
+    "start": {
+        "startup/bundle",
+        "core",
+        "daemon",
+        "gathering",
+        "outlets/bus",
+        "pulse",
+        "startup/later",
+        "system/prompt",
+    },
     "cli": {"startup/bundle", "cli", "cli/rules", "cli/stats", "config", "system/runtime", "__init__"},
 }
 ONLY_IN = {
