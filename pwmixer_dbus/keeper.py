@@ -385,17 +385,19 @@ class Keeper:
         """Note births and forget the dead. What is older than us is not new: it is set once, and again where a rule moves it."""
         is_elder = not since.connected and since.server == Server()
         for change in changes:
-            record = change.after or change.before
-            if not isinstance(record, Device | Stream):
-                continue
-            key = (record.kind, record.index)
-            if change.after is None:
+            before, record = change.before, change.after
+            # A device may be the same at another index, in another life of the server.
+            if isinstance(before, Device | Stream) and getattr(record, "index", None) != before.index:
+                key = (before.kind, before.index)
                 self._born_at.pop(key, None)
                 self._corrected_at.pop(key, None)
                 self._again_at.pop(key, None)
                 self._unlinked.discard(key)
                 self._elder.discard(key)
-            elif change.before is None:
+            if not isinstance(record, Device | Stream):
+                continue
+            key = (record.kind, record.index)
+            if before is None:
                 self._born_at[key] = now
                 if isinstance(record, Stream) and _is_to_be_linked(record):
                     self._unlinked.add(key)

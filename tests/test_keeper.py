@@ -26,6 +26,7 @@ from pwmixer_dbus.core.memory import (
     learned,
 )
 from pwmixer_dbus.core.model import Kind, Server, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import read_rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
@@ -749,6 +750,25 @@ async def test_a_device_that_is_set_in_the_instant_of_a_correction_is_corrected_
         assert desk.volumes[before:] == [0.5] * corrections
         await desk.do()
         desk.show(volume=0.5, state=state)
+
+
+@with_memory()
+async def test_a_device_that_is_another_one_to_each_new_server_leaves_nothing_behind(
+    desk: Memorising,
+) -> None:
+    kept = list[int]()
+    for life in range(1, 10):
+        device = sink(100 * life, 0.9, name="sink1")
+        found = Server(default_sink="sink1", cookie=life)
+        desk.mixer.on_event(Snapshot(server=found, devices=(device,), streams=()))
+        desk.keeper.set_lock(device, locked=True)
+        desk.mixer.on_event(Seen(record=replace(device, channels=(0.3, 0.3))))
+        await asyncio.sleep(60)
+        kept.append(sum(len(held) for held in vars(desk.keeper).values() if isinstance(held, dict | set)))
+        desk.unanswered.clear()
+        desk.mixer.on_event(Disconnected(reason="It is restarted."))
+    assert len(desk.volumes) == 9
+    assert max(kept) == kept[0]
 
 
 @with_memory()
