@@ -452,9 +452,12 @@ class SoundServer:
         if self._shown.get(key) == rest:
             self._see(key, level)
             return
-        before = self._shown.pop(key, rest)
+        before, is_first = self._shown.pop(key, rest), key not in self._processes
         self._has_relinked = self._has_relinked or before[-1] != rest[-1]
         self._see(key, Seen(record=self._stream_of(look)))
+        if is_first and key not in self._in_flight:
+            # A listing has shown it sooner than its notice, of which PipeWire tells nobody if its end comes before.
+            self._touch(key)
         if rest[-1] != libpulse.INVALID:
             self._shown[key] = rest
         elif key in self._in_flight and key not in self._unlinked:
@@ -494,7 +497,10 @@ class SoundServer:
             self._fetched_at[key] = now
         else:  # what has gone need not rest, and would be kept for ever
             self._measures.counts.fetches_failed += 1
-            if not _is_missing(error) and self._connection is not None:
+            if _is_missing(error):
+                self._forget(key)
+                self._emit(Gone(kind=key[0], index=key[1]))
+            elif self._connection is not None:
                 log.debug("could not fetch %s %s: %s", *key, error)
         if key in self._again:
             self._again.discard(key)
@@ -574,10 +580,13 @@ class SoundServer:
         connection.command(function, *arguments, done=partial(self._acknowledged, key, done))
 
     def _acknowledged(self, key: Key, done: Done, error: MixerError | None) -> None:
-        if error is not None:
-            done(NotFoundError("That object has just gone.") if _is_missing(error) else error)
-        else:
-            self._settle(key, partial(done, None))
+        if error is not None and _is_missing(error):
+            self._touch(key, is_new=True)  # its end may be told to nobody
+            error = NotFoundError("That object has just gone.")
+        elif error is not None:
+            done(error)
+            return
+        self._settle(key, partial(done, error))
 
     def _moved(self, key: Key, device: int, done: Done, error: MixerError | None) -> None:
         if error is None and self._connection is not None:
