@@ -437,6 +437,11 @@ class Keeper:
             known = before if isinstance(before, Device) else None
             if known is None or _HELD_OF_DEVICES(known) != _HELD_OF_DEVICES(record):
                 self._correct_device(known, record)
+            if known is not None and known.state == "suspended":
+                # A sink that had never run may have lost what was set meanwhile.
+                for command in self._mixer.pending.values():
+                    if command.key == (record.kind, record.index):
+                        self._doubt(command, SECOND_LOOK)
 
     def _look_again(self) -> None:
         """Look at everything as if it was new: a lock, a cap or the settings have changed."""

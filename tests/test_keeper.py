@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snapshot, stream
 
 from pwmixer_dbus.core import gain, verbs
-from pwmixer_dbus.core.commands import Origin, SetMuted, SetVolume
+from pwmixer_dbus.core.commands import Origin, SetMuted, SetPort, SetVolume
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Routed, Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
@@ -665,6 +665,27 @@ async def test_a_lock_holds_what_is_heard_when_it_is_set(desk: Memorising) -> No
     assert desk.volumes == [0.7]
 
 
+@with_memory(remembered(0.4, muted=False, locked=True))
+async def test_what_a_program_mutes_while_a_person_sets_its_volume_is_nobodys_wish(desk: Memorising) -> None:
+    desk.connect(stream(11, 0.4, device=1))
+    await desk.quiet()
+    desk.ask_app(0.5)
+    desk.see(volume=0.5, muted=True)
+    assert desk.level() == Level(volume=0.5, muted=False)
+    assert desk.sent[-1][1] == SetMuted(key=NEW, muted=False)
+
+
+@with_memory()
+async def test_the_volume_of_the_port_that_a_person_chooses_is_nobodys_wish(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    desk.ask(SetPort(key=SINK, port="headphones"))
+    desk.show(volume=1.0, active_port="headphones")
+    assert desk.keeper.memory.devices["sink:sink1"].level.volume == 0.5
+    assert desk.volumes == [0.5]
+
+
 @with_memory()
 async def test_what_somebody_else_sets_right_after_a_person_is_held_a_moment_later(desk: Memorising) -> None:
     desk.connect()
@@ -769,6 +790,24 @@ async def test_a_device_that_is_another_one_to_each_new_server_leaves_nothing_be
         desk.mixer.on_event(Disconnected(reason="It is restarted."))
     assert len(desk.volumes) == 9
     assert max(kept) == kept[0]
+
+
+@with_memory()
+async def test_a_device_that_shows_no_correction_when_it_runs_is_corrected_again(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    desk.show(volume=1.0, state="suspended")
+    desk.answer()
+    await desk.quiet()
+    desk.show(volume=1.0, state="running")
+    await asyncio.sleep(SHOWN_SOON + 2 * SECOND_LOOK)
+    assert desk.volumes == [0.5, 0.5]
+    await desk.do()
+    desk.show(volume=0.5, state="suspended")
+    desk.show(volume=0.5, state="running")
+    await asyncio.sleep(SHOWN_SOON + 2 * SECOND_LOOK)
+    assert desk.volumes == [0.5, 0.5]
 
 
 @with_memory()

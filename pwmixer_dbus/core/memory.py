@@ -573,12 +573,11 @@ def intent_of(
     2. A setting that we wrote ourselves within `ECHO` seconds: if a user asked for that, it is what the user *asked*,
        which may differ from what a device makes of it; if a rule, a step of a fade or our own enforcement did,
        nothing.
-    3. What came with a user's request counts, at any time.
-    4. What another program did (origin server, or in the midst of a fade, which gives way) counts as a person's doing,
-       unless it may as well be the program's own or the session manager's: within `grace` seconds of birth, within
-       `SETTLING` seconds of an upheaval, while there is no connection, together with a move, another port or other
-       channels, or against a lock.
-    5. Anything else does not count.
+    3. What another program did (origin server, or in the midst of a fade, which gives way, or of a user's request for
+       something else) counts as a person's doing, unless it may as well be the program's own or the session manager's:
+       within `grace` seconds of birth, within `SETTLING` seconds of an upheaval, while there is no connection, together
+       with a move, another port or other channels, or against a lock.
+    4. Anything else does not count.
     """
     before, after = change.before, change.after
     if isinstance(before, App) and isinstance(after, App):
@@ -601,8 +600,8 @@ def meant(
         known, is_there = memory.devices.get(device_key(after)), before.active_port == after.active_port
     else:
         return KEEP, KEEP
-    counts = origin.kind == "user" or (
-        origin.kind in {"server", "fade"}
+    counts = (
+        origin.kind in {"server", "fade", "user"}
         and is_there
         and not (known is not None and known.locked)
         and state.connected

@@ -352,7 +352,8 @@ def test_what_a_person_does_through_us_counts_even_at_birth() -> None:
         devices=("sink:speakers",),
         volume=0.8,
     )
-    for moment in (OLD, YOUNG, Moment(now=100.0, unrest_at=99.9)):
+    asked = moment_with(0.8, "user")
+    for moment in (asked, asked._replace(born_at=99.5), asked._replace(unrest_at=99.9)):
         found = intent_after(LOUDER, USER, moment)
         assert isinstance(found, AppIntent)
         assert (found.app_id, found.kind, found.devices, found.volume, found.muted) == (
@@ -460,7 +461,15 @@ def test_a_volume_above_the_limit_is_learned_as_the_limit() -> None:
 def test_other_programs_cannot_teach_against_a_lock_but_people_can() -> None:
     locked = memory_of(on(volume=0.5, locked=True))
     assert intent_after(LOUDER, memory=locked) is None
-    assert intent_after(LOUDER, USER, memory=locked) is not None
+    assert intent_after(LOUDER, USER, moment_with(0.8, "user"), memory=locked) is not None
+
+
+def test_what_changes_during_a_persons_request_for_something_else_is_judged_as_another_programs() -> None:
+    muted = Seen(record=playback(device=1, muted=True))
+    assert intent_after(muted, USER, OLD) is not None
+    for moment in (YOUNG, Moment(now=100.0, unrest_at=99.9)):
+        assert intent_after(muted, USER, moment) is None
+    assert intent_after(muted, USER, OLD, memory=memory_of(on(volume=0.5, locked=True))) is None
 
 
 def test_a_device_is_learned_from_any_program_but_not_with_its_port() -> None:
