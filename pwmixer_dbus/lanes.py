@@ -310,7 +310,7 @@ class Lanes:
                 return lane.origin
         return SERVER
 
-    def origin_of_move(self, stream: Stream) -> Origin:
+    def mover_of(self, stream: Stream) -> Origin:
         """Say who has a move of a stream with the server now, to where it is."""
         lane = self._lanes.get((MoveStream, (stream.kind, stream.index)))
         if lane is None or not isinstance(lane.running, MoveStream):

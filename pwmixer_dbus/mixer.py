@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume
 from pwmixer_dbus.core.errors import MixerError, NotFoundError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
@@ -51,17 +51,18 @@ class Mixer:
     """State, commands and listeners. All calls are made on the thread of the loop that runs now.
 
     `server` has to be set before anything is submitted. What is measured goes to `measures`. `history` is what people did,
-    oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it. `writes_of` is
-    that of `Lanes`.
+    oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it. This, who has
+    asked for what, and how that comes to its end are those of `Lanes`.
     """
 
     def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
         self.state = MixerState(settings=settings)
         self._loop = asyncio.get_running_loop()
         self.measures = measures or Measures(self._loop.time)
-        self._lanes = Lanes(lambda: self.state, self.measures)
-        self.pending = self._lanes.pending
-        self.writes_of = self._lanes.writes_of
+        self._lanes = lanes = Lanes(lambda: self.state, self.measures)
+        self.pending, self.writes_of, self.mover_of = lanes.pending, lanes.writes_of, lanes.mover_of
+        self.give_way, self.let_go = lanes.give_way, lanes.let_go
+        self.settle, self.drain, self.hand_over = lanes.settle, lanes.drain, lanes.hand_over
         self._listeners: list[Listener] = []
         self._of_levels: list[Listener] = []
         self._before_answers: list[OfLevel] = []
@@ -166,10 +167,6 @@ class Mixer:
     def hear_first(self, heard: Heard) -> None:
         """Call `heard(plan, origin)` before the commands of every request."""
         self._heard_first.append(heard)
-
-    def mover_of(self, stream: Stream) -> Origin:
-        """Say who has asked the server to move a stream to where it is now."""
-        return self._lanes.origin_of_move(stream)
 
     def on_event(self, event: Event, origin: Origin = SERVER) -> None:
         """Apply an event, tell the listeners, and do what follows from it.
@@ -320,10 +317,6 @@ class Mixer:
         seen, self.state, self.is_asleep = self.state, state, False
         return seen_in(seen)
 
-    def hand_over(self) -> "Asked":
-        """Return what was asked of the sound server, for another instance."""
-        return self._lanes.hand_over()
-
     def take_over(self, history: tuple[Step, ...], asked: "Asked") -> None:
         """Go on with what people did and asked through another instance."""
         self.history = history
@@ -390,14 +383,6 @@ class Mixer:
         self.history, wanted, taken = undone(self.state, self.history, count)
         self.submit(wanted, origin, partial(done, taken))
 
-    async def settle(self, longest: float) -> None:
-        """Wait until what was asked is in force, at most `longest` seconds; who asked for the rest waits on."""
-        await self._lanes.settle(longest)
-
-    async def drain(self, longest: float) -> None:
-        """Wait until every command is in force, at most `longest` seconds; what is left is answered as too late."""
-        await self._lanes.drain(longest)
-
     def act(
         self,
         commands: Iterable[tuple[Command, str]],
@@ -417,14 +402,6 @@ class Mixer:
             log.info("%s: %s", label(self.state, command.key), reason)
             self._has_acted = True
         self.tell_levels()
-
-    def give_way(self, slot: Slot) -> bool:
-        """Send nothing more of a setting that another program has taken over; see `Lanes.give_way`."""
-        return self._lanes.give_way(slot)
-
-    def let_go(self, key: Key) -> None:
-        """Stop counting on what was asked of an object and acknowledged, and is not shown; see `Lanes.let_go`."""
-        self._lanes.let_go(key)
 
     def limit_volume(self, limit: float) -> float:
         """Set the highest volume until the configuration is read again; return it as it is in force."""

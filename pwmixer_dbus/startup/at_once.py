@@ -19,7 +19,7 @@ _BY_MODULE = {
         MixerState.device_of MixerState.streams_of_client _as_decided _bounded _client_seen _identity_of _joined _named _regrouped
         _seen _stream_born _stream_levelled _stream_seen levelled more_than_levelled""",
     "core.table": "with_entry",
-    "lanes": "Lanes._advance Lanes.enqueue Lanes.origin_of_move _Lane.__init__",
+    "lanes": "Lanes._advance Lanes.enqueue Lanes.mover_of _Lane.__init__",
     "mixer": "Mixer.act",
     "pulse.convert": "_look stream",
     "pulse.server": """SoundServer._fetch SoundServer._fetched SoundServer._looked SoundServer._on_notice SoundServer._see
