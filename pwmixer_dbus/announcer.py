@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.measures import Measures, Queue, place_of
@@ -83,7 +84,7 @@ class Announcer:
         self._measures = measures
         self._dirty: dict[Subject, _Pending] = {}
         self._free_at: dict[Subject, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._on_timer)
         self.is_asked = True
         self._queue = Queue(lambda: len(self._dirty))
         if measures is not None:
@@ -157,9 +158,7 @@ class Announcer:
     def close(self) -> None:
         """Announce all that is pending and stop."""
         self.flush()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
 
     def _come(self, before: MixerState, change: Change) -> Subject | None:
         """Announce an object that is new; return its subject, None where it is there already by another of that name."""
@@ -216,14 +215,10 @@ class Announcer:
         return any(device.kind is kind for device in state.devices.values())
 
     def _arm(self, when: float) -> None:
-        if self._timer is not None:
-            if self._timer.when() <= when + 1 / RATE:  # so that what is due within a moment is told together
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._on_timer)
+        if self._alarm.when > when + 1 / RATE:  # so that what is due within a moment is told together
+            self._alarm.by(when)
 
     def _on_timer(self) -> None:
-        self._timer = None
         self._tell_all()
         self._flush_due(self._dirty)
 

@@ -6,10 +6,12 @@ fades, and there is none without a fade. What a ramp is, and what is its echo, i
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core import fading, gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetVolume
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
@@ -62,7 +64,7 @@ class Fader:
         self._fades: dict[Name, _Fade] = {}
         self._moving: dict[Key, tuple[_Fade, fading.Trail]] = {}
         self._overtaken: dict[Key, Channels] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._go_on)
         mixer.subscribe(self._on_change)
         mixer.hear_first(self._on_request)
 
@@ -95,7 +97,7 @@ class Fader:
         self._fades[fade.name] = fade
         self._go_on_with(fade)
         if fade.name in self._fades:
-            self._go_on_at(self._due(fade))
+            self._alarm.by(self._due(fade))
 
     def hand_over(self) -> "tuple[Fading, ...]":
         """Stop every fade where it is, and return them for another instance."""
@@ -144,12 +146,11 @@ class Fader:
     def _go_on(self) -> None:
         """Bring all fades to where they should be by now, but for those that somebody else has taken hold of."""
         self._mixer.tell_levels()
-        self._stop_timer()
+        self._alarm.stop()
         for fade in [*self._fades.values()]:
             if self._fades.get(fade.name) is fade:
                 self._go_on_with(fade)
-        if self._fades:
-            self._go_on_at(min(map(self._due, self._fades.values())))
+        self._alarm.by(min(map(self._due, self._fades.values()), default=math.inf))
 
     def _go_on_with(self, fade: _Fade) -> None:
         now, target = self._loop.time(), _found(self._mixer.state, fade.name)
@@ -233,18 +234,6 @@ class Fader:
     def _due(self, fade: _Fade) -> float:
         return min(fade.ends_at, self._loop.time() + fade.interval)
 
-    def _go_on_at(self, due: float) -> None:
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._go_on)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _end(self, fade: _Fade) -> None:
         """Take a fade out, wherever it is, and with the last one the timer."""
         if self._fades.get(fade.name) is fade:
@@ -253,7 +242,7 @@ class Fader:
             if key in self._moving and self._moving[key][0] is fade:
                 del self._moving[key]
         if not self._fades:
-            self._stop_timer()
+            self._alarm.stop()
 
     # --- whoever comes between
 

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.tally import About
 
@@ -23,12 +24,11 @@ class Gathering:
 
     def __init__(self, tell: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tell = tell
         self._before: MixerState | None = None
         self._changes: dict[About, Change] = {}
         self._since: list[Since] = []
         self._told_at = -math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(tell)
 
     def __bool__(self) -> bool:
         """Whether there is anything to be told."""
@@ -43,8 +43,7 @@ class Gathering:
         due = self._told_at + TOGETHER
         if since >= due:
             return True
-        if self._timer is None:
-            self._timer = self._loop.call_at(due, self._tell)
+        self._alarm.by(due)
         return False
 
     def take(self) -> tuple[MixerState, tuple[Change, ...], tuple[Since, ...]] | None:
@@ -55,9 +54,7 @@ class Gathering:
         before, self._before = self._before, None
         if before is None:
             return None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
         taken = before, tuple(self._changes.values()), tuple(self._since)
         self._changes.clear()
         self._since.clear()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, slot_of, sounds_so
 from pwmixer_dbus.core.errors import AudioTimeoutError, MixerError
@@ -124,7 +125,7 @@ class Keeper:
         self._elder: set[Key] = set()
         self._corrected_at: dict[Key, deque[float]] = {}
         self._again_at: dict[Key, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._look_at_due)
         mixer.subscribe(self.on_change)
         mixer.before_more(self.learn)
         mixer.hear(self.on_request)
@@ -183,9 +184,7 @@ class Keeper:
 
     def close(self) -> None:
         """Stop the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
 
     # --- what happens
 
@@ -544,12 +543,10 @@ class Keeper:
         return key in self._mixer.state.streams and key not in self._unlinked
 
     def _set_timer(self) -> None:
-        self.close()
-        if self._again_at:
-            self._timer = self._loop.call_at(min(self._again_at.values()), self._look_at_due)
+        self._alarm.stop()
+        self._alarm.by(min(self._again_at.values(), default=math.inf))
 
     def _look_at_due(self) -> None:
-        self._timer = None
         self.learn()
         state, now = self._mixer.state, self._loop.time()
         for key in [key for key, at in self._again_at.items() if at <= now]:

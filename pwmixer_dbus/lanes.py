@@ -6,11 +6,13 @@ one is answered with the one that replaced it. Nothing here is ever cancelled, o
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
     SERVER,
@@ -136,7 +138,7 @@ class Lanes:
         self._unanswered: dict[Slot, Command] = {}
         self._bereft: list[Done] = []
         self._drained: asyncio.Event | None = None
-        self._look: asyncio.TimerHandle | None = None
+        self._look = Alarm(self._look_at_due)
         self._measures = measures
         self._queue = measures.queue("commands", lambda: len(self._lanes))
 
@@ -231,9 +233,8 @@ class Lanes:
 
     def rest(self) -> None:
         """Stop the timer where no command is on its way. Not part of `_finish`: whoever is answered need not wait for it."""
-        if self._look is not None and not self._lanes:
-            self._look.cancel()
-            self._look = None
+        if not self._lanes:
+            self._look.stop()
 
     def give_way(self, slot: Slot) -> bool:
         """Give up what waits, and what was asked, of a setting that somebody else has taken over.
@@ -339,7 +340,7 @@ class Lanes:
         if write is not None and write.command is command:  # it has waited
             self._writes[slot] = replace(write, at=now)
         if lane.running is command:
-            self._look_by(now + SHOWN_SOON)
+            self._look.by(now + SHOWN_SOON)
 
     def _paced(self, slot: Slot, lane: _Lane) -> None:
         lane.timer = None
@@ -347,7 +348,6 @@ class Lanes:
 
     def _look_at_due(self) -> None:
         """Wait no longer for what is due: one timer for all, since what is done in time would only have cancelled its own."""
-        self._look = None
         now = self._loop.time()
         for slot, lane in list(self._lanes.items()):
             command = lane.running
@@ -357,16 +357,8 @@ class Lanes:
                 self._finish(slot, lane, command, None)
             else:
                 self._gave_up(slot, lane, command)
-        running = [lane.due for lane in self._lanes.values() if lane.running is not None]
-        if running:
-            self._look_by(min(running))
-
-    def _look_by(self, when: float) -> None:
-        if self._look is not None:
-            if self._look.when() <= when:
-                return
-            self._look.cancel()
-        self._look = self._loop.call_at(when, self._look_at_due)
+        running = (lane.due for lane in self._lanes.values() if lane.running is not None)
+        self._look.by(min(running, default=math.inf))
 
     def _acknowledged(self, slot: Slot, lane: _Lane, command: Command, error: MixerError | None) -> None:
         if lane.running is not command:
@@ -384,7 +376,7 @@ class Lanes:
         if not isinstance(command, _OfLevel):
             lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
         elif lane.acknowledged_at > lane.sent_at + SHOWN_SOON / 2:  # else there will be a look before
-            self._look_by(lane.due)
+            self._look.by(lane.due)
 
     def _ask_again(self, slot: Slot, lane: _Lane, command: Command) -> None:
         lane.timer = None

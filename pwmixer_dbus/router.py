@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core.commands import Command, Origin
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.matching import (
@@ -59,9 +60,9 @@ class Router:
         self._enabled = True
         self._held = frozenset[str](), frozenset[Key]()
         self._routing = Routing()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._decide_due)
         self._doubtful = set[Key]()
-        self._doubt: asyncio.TimerHandle | None = None
+        self._doubt = Alarm(self._look_for_default)
         self._looked_at = -math.inf
         mixer.subscribe_first(self._on_change)
 
@@ -89,10 +90,8 @@ class Router:
 
     def hand_over(self) -> Routing:
         """Return how streams came to be where they are, for another instance."""
-        self._stop_timer()
-        if self._doubt is not None:
-            self._doubt.cancel()
-            self._doubt = None
+        self._alarm.stop()
+        self._doubt.stop()
         return self._routing
 
     def take_over(self, routing: Routing, *, enabled: bool) -> None:
@@ -166,11 +165,6 @@ class Router:
         if steps is not None:
             self._carry_out(steps)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _decide_all(self) -> None:
         self._decide(self._mixer.state.streams)
 
@@ -178,7 +172,7 @@ class Router:
         self._decide(due(self._routing))
 
     def _decide(self, keys: Iterable[Key]) -> None:
-        self._stop_timer()
+        self._alarm.stop()
         if not self._mixer.is_asleep:
             self._carry_out(decide(self._routing, self._world(), keys, self._loop.time()))
 
@@ -206,9 +200,7 @@ class Router:
         self._look_again(steps.again_at)
         if steps.doubtful:
             self._doubtful.update(steps.doubtful)
-            if self._doubt is None:
-                when = max(self._loop.time() + FIRST_DOUBT, self._looked_at + DOUBTS)
-                self._doubt = self._loop.call_at(when, self._look_for_default)
+            self._doubt.by(max(self._loop.time() + FIRST_DOUBT, self._looked_at + DOUBTS))
         self._outcomes.forget(steps.gone)
         for told in steps.applied:
             if told.outcome == "suspended":
@@ -232,7 +224,6 @@ class Router:
 
     def _look_for_default(self) -> None:
         state, server = self._mixer.state, self._mixer.server
-        self._doubt = None
         doubtful, self._doubtful = self._doubtful, set()
         streams = [state.streams[key] for key in doubtful if key in state.streams]
         if server is not None and any(speaks_against_default(state, stream) for stream in streams):
@@ -241,10 +232,5 @@ class Router:
 
     def _look_again(self, when: float | None) -> None:
         """Look at what is due at a time, or earlier if that was planned before; without a reason nothing is planned."""
-        if when is None:
-            return
-        if self._timer is not None:
-            if self._timer.when() <= when:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._decide_due)
+        if when is not None:
+            self._alarm.by(when)

@@ -5,12 +5,14 @@ handle it, which is looked at again right before each, and through a descriptor 
 """
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import assert_never
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.model import App, Card, Client, Device, Group, Record, Server, Stream
@@ -43,41 +45,38 @@ class BarSignal:
         self._bars = Bars(settings.number)
         self._loop = asyncio.get_running_loop()
         self._told_at = self._looked_at = -LOOK
-        self._timer: asyncio.TimerHandle | None = None
-        self._late: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._tell)
+        self._late = Alarm(self._tell_newcomers)
         self._leave = mixer.subscribe(self._on_change)
 
     def close(self) -> None:
         """Stop."""
         self._leave()
-        for timer in (self._timer, self._late):
-            if timer is not None:
-                timer.cancel()
+        self._alarm.stop()
+        self._late.stop()
         self._bars.close()
 
     def _on_change(self, before: MixerState, changes: tuple[Change, ...], _origin: Origin) -> None:
-        if self._timer is not None:
+        if self._alarm.when < math.inf:
             return
         for change in changes:
             if shows(before, self._mixer.state, change):
                 # While there is nobody to tell, it is enough to look for somebody.
                 due = self._told_at + SPACING if self._bars.are_there else self._looked_at + LOOK
-                self._timer = self._loop.call_at(max(self._loop.time(), due), self._tell)
+                self._alarm.by(max(self._loop.time(), due))
                 return
 
     def _tell(self) -> None:
-        self._timer = None
         now = self._told_at = self._loop.time()
         if now - self._looked_at >= LOOK:
             self._looked_at = now
             self._bars.look_again()
-        elif self._late is None:
+        else:
             # A bar that has started since we looked has missed this change.
-            self._late = self._loop.call_at(self._looked_at + LOOK, self._tell_newcomers)
+            self._late.by(self._looked_at + LOOK)
         self._bars.tell()
 
     def _tell_newcomers(self) -> None:
-        self._late = None
         self._looked_at = self._loop.time()
         self._bars.tell(self._bars.look_again())
 

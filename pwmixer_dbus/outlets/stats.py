@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core.settings import StatisticsSettings
 from pwmixer_dbus.core.statistics import Statistics, prometheus
 from pwmixer_dbus.mixer import Mixer
@@ -30,7 +31,7 @@ class StatisticsFiles:
     def __init__(self, mixer: Mixer, settings: StatisticsSettings, folder: Path) -> None:
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._write_again)
         self._failed = False
         self._ours: dict[Path, tuple[int, int]] = {}
         self._paths = {
@@ -47,19 +48,16 @@ class StatisticsFiles:
     def close(self) -> None:
         """Stop, and remove the files, unless another instance has put its own in their place."""
         self._mixer.measures.no_longer(self._plan)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.stop()
         for path, identity in self._ours.items():
             with suppress(OSError):
                 if _identity(path) == identity:
                     path.unlink()
 
     def _plan(self) -> None:
-        now = self._loop.time()
-        self._timer = self._loop.call_at(max(now + SOON, self._written_at + EVERY), self._write_again)
+        self._alarm.by(max(self._loop.time() + SOON, self._written_at + EVERY))
 
     def _write_again(self) -> None:
-        self._timer = None
         self._mixer.measures.when_active(self._plan)
         try:
             self._write()

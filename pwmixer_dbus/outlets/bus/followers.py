@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core.errors import LimitsExceededError
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
@@ -25,7 +26,7 @@ class Followers:
         self._mixer = mixer
         self._connection = connection
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._send)
         self._next: dict[str, int] = {}
         self._forget: dict[str, Callable[[], None]] = {}
 
@@ -54,15 +55,12 @@ class Followers:
         if not self._next:
             self._mixer.measures.no_longer(self._plan)
             del self._mixer.measures.clients["followers"]
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._alarm.stop()
 
     def _plan(self) -> None:
-        self._timer = self._loop.call_later(EVERY, self._send)
+        self._alarm.by(self._loop.time() + EVERY)
 
     def _send(self) -> None:
-        self._timer = None
         self._mixer.tell_levels()
         self._mixer.measures.when_active(self._plan)
         if self._connection.backlog > BACKLOG:
