@@ -433,7 +433,9 @@ class Keeper:
             if was is None or _HELD_OF_STREAMS(was) != _HELD_OF_STREAMS(record):
                 self._correct(was, record)
         elif isinstance(record, Device):
-            known = before if isinstance(before, Device) else None
+            # In its sleep it shows late, if at all, what it is set to.
+            is_awoken = isinstance(before, Device) and before.state == "suspended" != record.state
+            known = before if isinstance(before, Device) and not is_awoken else None
             if known is None or _HELD_OF_DEVICES(known) != _HELD_OF_DEVICES(record):
                 self._correct_device(known, record)
             if known is not None and known.state == "suspended":
@@ -521,8 +523,12 @@ class Keeper:
         self._set_timer()
 
     def _corrected(self, command: Command, error: MixerError | None) -> None:
-        if error is None or isinstance(error, AudioTimeoutError):
+        is_late = isinstance(error, AudioTimeoutError)
+        if error is None or is_late:
             self._doubt(command, SECOND_LOOK, error)
+        times = self._corrected_at.get(command.key)
+        if times and is_late:
+            times.pop()  # that was no fight
 
     def _doubt(self, command: Command, seconds: float, error: MixerError | None = None) -> None:
         """Look again some time after a command that was acknowledged, or may yet be, and is not shown by what should show it."""

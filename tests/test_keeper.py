@@ -188,6 +188,22 @@ async def test_what_is_set_while_the_server_answers_nobody_is_corrected_when_it_
 
 
 @with_memory(remembered(locked=True))
+async def test_however_long_the_server_answers_nobody_a_lock_is_held_as_soon_as_it_does(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    desk.see()
+    await asyncio.sleep((CORRECTIONS + 2) * (GIVE_UP + SECOND_LOOK))
+    while desk.unanswered:
+        desk.answer()
+    desk.see(volume=0.4)
+    await asyncio.sleep(1)
+    before = len(desk.volumes)
+    desk.see(volume=1.0)
+    assert desk.volumes[before:] == [0.4]
+
+
+@with_memory(remembered(locked=True))
 async def test_a_stream_that_never_shows_what_is_set_is_let_be(desk: Memorising) -> None:
     desk.connect()
     desk.see()
@@ -771,6 +787,18 @@ async def test_a_device_that_is_set_in_the_instant_of_a_correction_is_corrected_
         assert desk.volumes[before:] == [0.5] * corrections
         await desk.do()
         desk.show(volume=0.5, state=state)
+
+
+@with_memory()
+async def test_a_device_that_is_set_in_its_sleep_is_corrected_when_it_wakes(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    desk.show(volume=0.9, state="suspended")
+    desk.answer()
+    await asyncio.sleep(60)  # it was 0.5 in between, and nobody has seen that
+    desk.show(volume=0.9, state="running")
+    assert desk.volumes == [0.5, 0.5]
 
 
 @with_memory()
