@@ -262,7 +262,7 @@ def _problem(details: ErrorDetails, known: list[Key]) -> Problem:
 
 
 def _suggestion(path: KeyPath, known: list[tuple[str, ...]]) -> str:
-    """Suggest a key for an unknown one: like it in its table, of its name in another, else all of its table."""
+    """Suggest a key for an unknown one: like it in its table, the tables that have it, else all of its table."""
     *table, name = path
     depth = len(table)
     siblings = list(
@@ -271,7 +271,7 @@ def _suggestion(path: KeyPath, known: list[tuple[str, ...]]) -> str:
     close = difflib.get_close_matches(shortened(str(name)), siblings, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
-    elsewhere = [key for key in known if key[-1] == name]
-    if elsewhere:
-        return f'did you mean "{key_text(elsewhere[0])}"?'
+    tables = [f"[{key_text(key[:-1])}]" for key in known if key[1:] and key[-1] == name]
+    if tables:
+        return f"it belongs under {' or '.join(tables)}"
     return "here may stand " + ", ".join(siblings)

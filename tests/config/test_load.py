@@ -169,8 +169,12 @@ def test_a_number_too_long_for_python_to_print_is_told(file: Path) -> None:
     [
         ("[volume]\nmaxx = 1", '2: volume.maxx: no such key; did you mean "max"?'),
         ("[volum]\nmax = 1", '1: volum: no such key; did you mean "volume"?'),
-        ("step = 0.1", '1: step: no such key; did you mean "volume.step"?'),
-        ("[volume]\nlevel = 1", '2: volume.level: no such key; did you mean "log.level"?'),
+        ("step = 0.1", "1: step: no such key; it belongs under [volume]"),
+        ("[volume]\nlevel = 1", "2: volume.level: no such key; it belongs under [log]"),
+        (
+            "[log]\n# [socket]\nenabled = false",
+            "3: log.enabled: no such key; it belongs under [memory] or [socket] or [bar_signal] or [shared_memory] or [osd]",
+        ),
         (
             "[volume]\nzzz = 1",
             "2: volume.zzz: no such key; here may stand max, enforce_max, step, unmute_on_raise",
