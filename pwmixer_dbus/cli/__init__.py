@@ -60,7 +60,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def printable(text: str) -> str:
     """Drop what could move the cursor, recolour or reorder a terminal: names come from programs that we do not know."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " * c.isspace() for c in text)
+    if text.isprintable():
+        return text
+    pairs = zip(" " + text, text, strict=False)
+    return "".join(c if c.isprintable() or _joins(before, c) else " " * c.isspace() for before, c in pairs)
+
+
+def _joins(before: str, character: str) -> bool:
+    """Whether it is a joiner, or non-joiner, behind what there is to be joined: emoji, and letters of some scripts."""
+    return character in "\u200c\u200d" and before.isprintable() and not before.isascii()
 
 
 def for_reader(remark: str) -> str:

@@ -33,6 +33,7 @@ _SHORTEST_NAME = 12
 _SHORTEST_TEXT = 20  # of words that are broken between them
 _SHORTEST_NOTE = 7
 _SHORTEST_BAR = 4
+_WHOLE = "\0"  # a blank between whose sides no line is broken
 _LOUD = 1.0005
 _PERCENT = 4  # cells, as in 150%
 
@@ -123,8 +124,8 @@ def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
 
 def _below_each_other(row: Sequence[str], width: int) -> str:
     margin = " " * (len(row[0]) - len(row[0].lstrip()) + 2)
-    parts = [f"{row[0]}  {row[1]}", *(margin + cell for cell in row[2:] if cell)]
-    return "\n".join(wrapped(part, width, margin) for part in parts)
+    parts = [f"{row[0].replace(' ', _WHOLE)}  {row[1]}", *(margin + cell for cell in row[2:] if cell)]
+    return "\n".join(wrapped(part, width, margin) for part in parts).replace(_WHOLE, " ")
 
 
 def sentence(text: str, terminal: Terminal | None, margin: str = "") -> str:

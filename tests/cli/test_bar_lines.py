@@ -171,6 +171,18 @@ def test_long_names_are_cut() -> None:
     assert line["tooltip"] == "日" * 59 + "…: 100%\n" + "A" * 59 + "…: 100%"
 
 
+def test_names_that_run_to_the_left_leave_the_tooltip_in_order() -> None:
+    apps = [
+        app("x", "\u05e9\u05dc\u05d5\u05dd", streams=[5], active=True),
+        app("y", "日", streams=[6], active=True),
+    ]
+    line = told(of(device("sink", "x", description="\u0635\u0648\u062a"), apps=apps), "{name} {level}")
+    assert line["tooltip"] == (
+        "\u200e\u0635\u0648\u062a\u200e: 100%\n\u200e\u05e9\u05dc\u05d5\u05dd\u200e: 100%\n日: 100%"
+    )
+    assert line["text"] == "\u0635\u0648\u062a 100%"
+
+
 def test_many_applications_are_counted() -> None:
     apps = [app(str(i), f"App {i}", streams=[5], active=True) for i in range(15)]
     tooltip = told(of(*of_selector(DOCUMENT, "@sink"), apps=apps))["tooltip"]

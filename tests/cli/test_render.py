@@ -150,6 +150,17 @@ def test_a_table_that_is_too_wide_even_so_is_written_a_row_at_a_time() -> None:
     ]
 
 
+def test_a_selector_with_blanks_is_whole_also_where_a_row_takes_several_lines() -> None:
+    rows = [["app:name:my sdl game", "100%", "My SDL game", "not playing"]]
+    assert table(rows, Terminal(width=24)).splitlines() == [
+        "app:name:my sdl game",
+        "  100%",
+        "  My SDL game",
+        "  not playing",
+    ]
+    assert table(rows, Terminal(width=16)).splitlines()[0] == "app:name:my sdl game"
+
+
 def test_what_is_wanted_whole_is_not_cut() -> None:
     rows = [("  -", "A rule", "the reason is a long sentence"), ("  matches", "B", "why")]
     assert table(rows, Terminal(width=48), is_whole=True) == table(rows)

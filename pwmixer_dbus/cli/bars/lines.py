@@ -153,9 +153,14 @@ def _tooltip(status: Status, escape: Escape) -> str:
     for app in status.apps[:_MOST_APPS]:
         level = _level(app.volume, muted=app.muted)
         rows.append((app.name, level if app.active else f"{level}, paused"))
-    lines = [f"{escape(name)}: {level}" for name, level in rows]
+    lines = [f"{_in_order(escape(name))}: {level}" for name, level in rows]
     more = len(status.apps) - _MOST_APPS
     return "\n".join([*lines, f"and {more} more"] if more > 0 else lines)
+
+
+def _in_order(name: str) -> str:
+    """Enclose a name that runs to the left in marks, or Pango puts its line on the other side, and its volume before it."""
+    return f"\u200e{name}\u200e" if any("\u0590" <= c <= "\u08ff" for c in name) else name
 
 
 def _classes(status: Status) -> list[str]:
