@@ -4,6 +4,7 @@ from pwmixer_dbus.cli import DONE, UsageError, wire
 
 _LOUDEST_BARE = 1.5  # a number above this without a percent sign is more likely meant as percent
 _MODES = {"mute": "on", "unmute": "off", "toggle": "toggle"}
+_MEANT = {"on": "mute", "off": "unmute", "toggle": "toggle", "mute": "toggle"}
 _CLAMPED = 0.001
 _DIGITS = 9
 _NUMERIC = tuple("0123456789.+-")
@@ -70,6 +71,10 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
         return _undo(arguments[0] if arguments else "1")
     if name in _MODES:
         target = arguments[0] if arguments else "@sink"
+        if target in _MEANT:
+            raise UsageError(
+                f"'{target}' is no target; 'pwmixerctl {_MEANT[target]}' does that to the default output."
+            )
         muted = wire.call("SetMuted", "ssa{sv}", target, _MODES[name], _call_options(options))
         return ["muted" if muted else "unmuted"]
     if name == "move":

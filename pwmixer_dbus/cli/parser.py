@@ -24,6 +24,12 @@ def parsed(parser: Parser, words: list[str]) -> argparse.Namespace | None:
     if not words or not words[0].startswith("-"):
         COMMANDS[parser.prog.removeprefix("pwmixerctl ")].check(words[:1])
     try:
-        return parser.parse_args(words)
+        options, others = parser.parse_known_args(words)
     except SystemExit:
         return None
+    if others:
+        command = f"{parser.prog} {options.action}"
+        raise UsageError(
+            f"'{command.removeprefix('pwmixerctl ')}' does not know {others[0]}; '{command} --help' says how it is used."
+        )
+    return options

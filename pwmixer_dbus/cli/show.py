@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 # `get` is what status bars call; drawing, and what it imports, is left to those that draw.
 Document = dict[str, Any]
 
+_WISHES = {
+    "preference": "It is the device that its application prefers.",
+    "person": "Somebody wants it there, which counts before every rule.",
+}
 _COLLECTIONS = ("sinks", "sources", "streams", "apps", "groups", "cards")
 
 
@@ -117,10 +121,10 @@ def explanation(found: Record, terminal: "Terminal | None" = None) -> str:
     said = [f"It is on {found['actual_device'] or 'no device at the moment'}."]
     if found["desired_device"] and found["desired_device"] != found["actual_device"]:
         said.append(f"It should be on {found['desired_device']}.")
+    if wish := _WISHES.get(found.get("desired_by", "")):
+        said.append(wish)
     if found.get("reason"):
         said.append(found["reason"])
-    if found.get("desired_by") == "preference":
-        said.append("It is the device that its application prefers.")
     if found["moved_by"]:
         said.append(f"It was last moved by {found['moved_by']}.")
     return "\n\n".join([*parts, "\n".join(sentence(text, terminal) for text in said)])
@@ -232,7 +236,7 @@ def _paths(bus: wire.Connection, selector: str) -> list[str]:
 def print_json(value: object) -> None:
     """Print JSON; what a terminal could not show, or could obey, is escaped, which JSON can do without loss."""
     text = json.dumps(value, indent=2, ensure_ascii=not _is_unicode())
-    print(text if all(line.isprintable() for line in text.split("\n")) else json.dumps(value, indent=2))
+    print(text if all(printable(line) == line for line in text.split("\n")) else json.dumps(value, indent=2))
 
 
 def _is_unicode() -> bool:

@@ -103,9 +103,9 @@ def unknown(name: str) -> str:
 
     known = [c.name for c in COMMANDS.values() if not c.hidden]
     word = _ELSEWHERE.get(name, name.lower())
-    meant = [part for part in word.split("-") if part in known] or get_close_matches(
-        word, known, n=2, cutoff=0.7
-    )
+    parts = [part for part in word.split("-") if part in known]
+    meant = [part for part in parts if part != "set"] or parts
+    meant = meant or get_close_matches(word, known, n=2, cutoff=0.7)
     hint = "'pwmixerctl --help' lists them."
     if meant:
         hint = f"did you mean {' or '.join(f'{word!r}' for word in meant)}?"

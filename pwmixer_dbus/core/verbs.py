@@ -419,10 +419,9 @@ def _choice(target: Target, what: str, offered: Iterable[Port | Profile], wanted
     ]
     if named and wanted:
         return named[0]
-    names = ", ".join(o.name for o in options if o.available is not Availability.NO) or "none"
-    raise NotFoundError(
-        f"{selector_of(target)} has no {what} “{clean(wanted, 80)}”; there is: {clean(names)}."
-    )
+    names = ", ".join(o.name for o in options if o.available is not Availability.NO)
+    there = f"there is: {clean(names)}" if names else "it has none to choose from"
+    raise NotFoundError(f"{selector_of(target)} has no {what} “{clean(wanted, 80)}”; {there}.")
 
 
 def _require_volume(record: Audible) -> None:

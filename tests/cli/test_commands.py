@@ -88,6 +88,12 @@ def test_control_characters_never_reach_the_terminal() -> None:
     assert printable("a\x1b[2Jb\x9b1m\u202ec\nd") == "a[2Jb1mc d"
 
 
+def test_what_joins_letters_or_emoji_stays_where_it_joins() -> None:
+    family, word = "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0645"
+    assert printable(f"{family} {word}") == f"{family} {word}"
+    assert printable("\u200da\u200db \u200cé\u200d\u200d\u202e\u200dc") == "ab é\u200dc"
+
+
 def test_blanks_of_any_kind_keep_words_apart() -> None:
     assert printable("Bonjour\xa0! C\u202f? 夜\u3000曲") == "Bonjour ! C ? 夜 曲"
 
@@ -252,9 +258,11 @@ def test_explain_says_where_a_stream_is_and_should_be(ctl: Ctl) -> None:
     in_40 = explanation(EXPLANATION, Terminal(width=40)).splitlines()
     assert in_40[0] == "stream:5 belongs to Firefox"
     assert in_40[4:6] == ["  application.process.binary  firefox", "    decides"]
-    assert "It is the device that its application prefers." in explanation(
-        {**EXPLANATION, "desired_by": "preference"}
-    )
+    for wish, told in (
+        ("preference", "It is the device that its application prefers."),
+        ("person", "Somebody wants it there, which counts before every rule."),
+    ):
+        assert f"\n{told}\n" in explanation({**EXPLANATION, "desired_by": wish})
 
 
 @pytest.mark.parametrize(
@@ -321,6 +329,8 @@ def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) ->
         (["completion", "tcsh"], "'completion' takes bash, zsh, fish, not 'tcsh'."),
         (["config", "sing"], "'config' takes check, show, path, init, not 'sing'."),
         (["rules", "sing"], "'rules' takes list, add, edit, remove, move, test, suggest, enable, disable, not 'sing'."),
+        (["rules", "test", "stream:1"], "'rules test' does not know stream:1; 'pwmixerctl rules test --help' says how it is used."),
+        (["config", "--file=x", "check", "y"], "'config check' does not know y; 'pwmixerctl config check --help' says how it is used."),
         (["rules", "move", "A"], "required: PLACE; 'pwmixerctl rules move --help' says how it is used."),
     ],
 )  # fmt: skip
@@ -353,7 +363,9 @@ def test_a_misspelt_command_gets_a_suggestion(ctl: Ctl) -> None:
     ("words", "meant"),
     [
         ("set-sink-volume @DEFAULT_SINK@ 50%", "'set'"),
-        ("set-mute @DEFAULT_AUDIO_SINK@ toggle", "'set' or 'mute'"),
+        ("set-mute @DEFAULT_AUDIO_SINK@ toggle", "'mute'"),
+        ("toggle-mute", "'toggle' or 'mute'"),
+        ("set-default-sink headset", "'default'"),
         ("move-sink-input 71 headset", "'move'"),
         ("get-volume @DEFAULT_AUDIO_SINK@", "'get'"),
         ("subscribe", "'watch'"),
@@ -363,6 +375,19 @@ def test_a_misspelt_command_gets_a_suggestion(ctl: Ctl) -> None:
 )
 def test_what_is_typed_out_of_habit_leads_to_our_command(ctl: Ctl, words: str, meant: str) -> None:
     assert ctl(*words.split()).stderr.endswith(f"; did you mean {meant}?\n")
+
+
+@pytest.mark.usefixtures("fake_service")
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [("mute on", "mute"), ("mute off", "unmute"), ("mute toggle", "toggle"), ("toggle mute", "toggle")],
+)
+def test_a_mode_behind_a_command_that_is_one_leads_to_that_command(ctl: Ctl, words: str, right: str) -> None:
+    refused = ctl(*words.split())
+    assert refused.stderr == (
+        f"pwmixerctl: '{words.split()[1]}' is no target; 'pwmixerctl {right}' does that to the default output.\n"
+    )
+    assert refused.returncode == 2
 
 
 def test_an_option_before_the_command_is_told_its_place(ctl: Ctl) -> None:
@@ -518,12 +543,12 @@ def test_what_a_terminal_cannot_show_takes_the_place_that_it_would_take(ctl: Ctl
 
 
 def test_json_is_escaped_where_a_terminal_could_obey_it(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("\u202e\x9b2J", "é"):
+    for name in ("\u202e\x9b2J", "é\u200dé"):
         print_json({"name": name})
         printed = capsys.readouterr().out
-        assert printed.replace("\n", "").isprintable()
+        assert printed.replace("\n", "").replace("\u200d", "").isprintable()
         assert json.loads(printed) == {"name": name}
-    assert "é" in printed
+    assert "é\u200dé" in printed
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_init_writes_the_example_once(file: Path, capsys: Printed) -> None:
 def test_wrong_usage_exits_with_2_and_a_sentence(argv: list[str], capsys: Printed) -> None:
     assert main(["config", *argv]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("pwmixerctl: 'config'")
+    assert told.startswith("pwmixerctl: 'config")
     assert told.count("\n") == 1
 
 

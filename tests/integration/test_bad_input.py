@@ -109,7 +109,7 @@ CALLS: tuple[tuple[str, str, list[Any], str, str], ...] = (
     ("Move", "ssa{sv}", ["stream:1", "source:microphone", {}], INVALID, "can be moved to a sink"),
     ("Move", "ssa{sv}", ["stream:1", "app:radio", {}], INVALID, "is no sink or source"),
     ("Move", "ssa{sv}", ["sink:headset", "sink:speakers", {}], NOT_SUPPORTED, "cannot be moved"),
-    ("SetPort", "ss", ["@sink", "telepathy"], NOT_FOUND, "has no port “telepathy”; there is: none"),
+    ("SetPort", "ss", ["@sink", "telepathy"], NOT_FOUND, "has no port “telepathy”; it has none"),
     ("SetPort", "ss", ["app:radio", "x"], NOT_SUPPORTED, "has no ports"),
     ("SetProfile", "ss", ["card:x", "y"], NOT_FOUND, "Nothing is called “card:x”"),
     ("SetProfile", "ss", ["@sink", "y"], NOT_SUPPORTED, "only a card has"),

@@ -237,7 +237,7 @@ def test_a_wrong_name_is_told_what_there_is(service: Service) -> None:
         service.call("SetProfile", "ss", "sink:speakers", OFF)
     with pytest.raises(CallError, match=f"card:{CARD} has no volume."):
         service.call("SetVolume", "sda{sv}", f"card:{CARD}", 0.5, 0)
-    with pytest.raises(CallError, match="sink:speakers has no port “x”; there is: none"):
+    with pytest.raises(CallError, match="sink:speakers has no port “x”; it has none to choose from"):
         service.call("SetPort", "ss", "sink:speakers", "x")
 
 
