@@ -1003,6 +1003,12 @@ async def test_an_app_never_seen_starts_at_its_safe_first_volume(desk: Memorisin
     assert desk.volumes == [0.3]
 
 
+@with_memory(first_volume=0.3)
+async def test_an_app_never_seen_that_plays_already_has_been_heard(desk: Memorising) -> None:
+    desk.connect(stream(volume=0.9, device=1))
+    assert desk.keeper.memory.apps[MUSIC].first_volume is None
+
+
 # --- forgetting, and rest
 
 

@@ -208,18 +208,18 @@ class Outcomes:
 
 def waits_for_device(ready: Prepared, known: Facts) -> bool:
     """Whether what the rules want of a stream that has no device yet may become something else once it has one."""
-    if not ready.by_device or known.get("device"):
+    if known.get("device"):
         return False
     matched = outcome(ready, known).matched
-    last = next((place for place, rule in enumerate(ready.rules) if matched and rule is matched[-1]), None)
-    is_final = last is not None and not ready.rules[last].goes_on
+    final = matched[-1] if matched and not matched[-1].goes_on else None
+    last = next((place for place, rule in enumerate(ready.rules) if rule is final), len(ready.rules))
     subject = _Subject(known)
     for rule in matched:
         subject.join(rule.group)
     return any(
         all(name == "device" or test(subject[name]) for name, test in ready.tests[place])
         for place in ready.by_device
-        if not is_final or last is None or place <= last
+        if place <= last
     )
 
 

@@ -124,11 +124,6 @@ class Memory:
     devices: Mapping[str, KnownDevice] = field(default_factory=lambda: MappingProxyType({}))
     rules_off: bool = False
 
-    @property
-    def is_full(self) -> bool:
-        """Whether whoever is new may have taken the place of another."""
-        return len(self.apps) >= APPS or len(self.devices) >= DEVICES
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppIntent:
@@ -324,11 +319,10 @@ def met(memory: Memory, app: App, now: float, first_volume: float | None = None)
     if not app_id or app_id.startswith(NOBODY):
         return memory
     known = memory.apps.get(app_id)
-    if known is not None and known.used == today:
-        return memory
     if known is None:
-        first = _sane(first_volume)
-        known = KnownApp(app_id=app_id, first_volume=None if first is KEEP else first)
+        known = KnownApp(app_id=app_id, first_volume=first_volume)
+    elif known.used == today:
+        return memory
     fresh = replace(
         known,
         name=clean(app.name) or known.name or app_id,
@@ -342,7 +336,7 @@ def met(memory: Memory, app: App, now: float, first_volume: float | None = None)
 def forgotten(memory: Memory, app_id: str | None) -> Memory:
     """Return the memory without one application; None forgets all of them, devices too."""
     if app_id is None:
-        return memory if not memory.apps and not memory.devices else Memory(rules_off=memory.rules_off)
+        return Memory(rules_off=memory.rules_off)
     if app_id not in memory.apps:
         return memory
     return replace(memory, apps=without(memory.apps, app_id))

@@ -245,8 +245,6 @@ def follow(routing: Routing, world: World, changes: Sequence[Change], now: float
 
 
 def _with_placements(routing: Routing, noted: Mapping[Key, Placement], gone: Iterable[Key]) -> Routing:
-    if not noted and not gone:
-        return routing
     placements = routing.placements
     for key in gone:
         placements = without(placements, key) if key in placements else placements
@@ -309,7 +307,7 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
         if stream.device is None and (not _is_to_be_linked(known, stream) or world.waits(stream)):
             continue  # it is on its way, and will be seen again
         outcome, found_on = wish_of(known, world, stream)
-        linked = known.linked or stream.device is not None
+        linked = stream.device is not None
         is_as_noted = found_on == known.found_on and linked == known.linked
         placement = known if is_as_noted else replace(known, found_on=found_on, linked=linked)
         placement = _judged(placement, state, stream, outcome, now)
@@ -319,11 +317,13 @@ def decide(routing: Routing, world: World, keys: Iterable[Key], now: float) -> S
             continue
         goal = goal_of(placement, state, stream, outcome) or _way_back(routing, placement, state, stream, now)
         is_there = goal is not None and goal.device.index == stream.device
-        if goal is not None and not is_there:
-            pending = world.pending.get((MoveStream, key))
-            if pending is not None and pending == MoveStream(key=key, device=goal.device.index):
-                decided.append(Decided(stream, outcome, None, by=stream.routed_by))
-                continue  # it is on its way there, and its end will be a cause
+        if (
+            goal is not None
+            and not is_there
+            and world.pending.get((MoveStream, key)) == MoveStream(key=key, device=goal.device.index)
+        ):
+            decided.append(Decided(stream, outcome, None, by=stream.routed_by))
+            continue  # it is on its way there, and its end will be a cause
         placement, step = _step(placement, stream, goal, now)
         placements = with_entry(placements, key, placement)
         if goal is not None and step:

@@ -117,7 +117,7 @@ def _level(value: object) -> float:
     if isinstance(value, str) and value.endswith("%"):
         digits = value.removesuffix("%").strip()
         whole, _, part = digits.partition(".")
-        is_number = digits.isascii() and len(digits) < NAME_LIMIT and whole.isdecimal()
+        is_number = digits.isascii() and whole.isdecimal()
         level = float(digits) / 100 if is_number and (part.isdecimal() or not part) else None
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 <= level <= HIGHEST_VOLUME:
         raise _WrongError
@@ -382,10 +382,9 @@ def _unknown_key(name: object, before: int, known: Sequence[str], *more: str) ->
     """
     if before >= PROBLEM_LIMIT:
         return "no such key"
-    is_condition = name in FIELDS or _is_property(name) or name == "properties"
-    if known is _NAMES and is_condition:
+    if name in FIELDS or _is_property(name) or name == "properties":
         return f'no such key; did you mean "match.{name}"?'
-    if name in _NAMES and known is not _NAMES:
+    if name in _NAMES:
         return "no such condition; this key stands outside of match"
     import difflib  # noqa: PLC0415 - only mistakes need it
 

@@ -630,8 +630,12 @@ def test_an_application_never_seen_starts_at_a_safe_volume_until_a_person_sets_o
     assert enforced(first).commands == (to(0.3),)
     assert enforced(first, 0.2) == Enforcement()
     assert enforced(first, moment=OLD, before=before_it(0.3)) == Enforcement()
+    memory = learned(memory, on(SPEAKERS, muted=False), NOW)
+    assert recall(memory, MUSIC, Kind.PLAYBACK, SPEAKERS).at_most == 0.3
     memory = learned(memory, on(SPEAKERS, volume=0.9), NOW)
     assert enforced(recall(memory, MUSIC, Kind.PLAYBACK, SPEAKERS), 0.9) == Enforcement()
+    memory = learned(memory, on(SPEAKERS, volume=None), NOW)
+    assert recall(memory, MUSIC, Kind.PLAYBACK, SPEAKERS).at_most is None
 
 
 def test_how_loud_it_records_says_nothing_of_how_loud_it_may_start_to_play() -> None:

@@ -128,8 +128,46 @@ def test_what_a_client_says_later_counts_for_its_streams() -> None:
 
 def test_a_stream_without_a_rule_is_the_session_managers() -> None:
     desk = Desk(rule(app="bin:other"))
-    desk.is_on(1)
+    desk.is_on(3)
     assert (desk.moves, desk.routed_by) == ([], "")
+
+
+def test_a_stream_that_is_ignored_is_the_session_managers() -> None:
+    desk = Desk(replace(rule(), ignore=True))
+    desk.is_on(1)
+    desk.prefers("sink:headset")
+    assert (desk.moves, desk.routed_by) == ([], "")
+
+
+def test_where_no_device_of_its_rule_is_left_a_stream_is_the_session_managers() -> None:
+    desk = settled(rule())
+    desk.does(Seen(record=sink(5, "usb")))
+    desk.does(Gone(kind=Kind.SINK, index=3))
+    desk.is_on(5)
+    assert desk.moves == []
+
+
+def test_who_is_sent_after_another_application_of_the_same_name_is_brought_back() -> None:
+    """WirePlumber remembers where something is by a name, such as that of the engine of several programs."""
+
+    def engine(index: int, program: str, **more: str) -> Stream:
+        named = {"application.process.binary": program, "application.name": "Engine", **more}
+        return playback(index, device=3, properties=named)
+
+    desk = Desk(rule())
+    desk.does(Seen(record=replace(engine(10, "music"), device=1)))
+    desk.does(Seen(record=engine(11, "music")))
+    assert [device for _, device in desk.moves] == [3]
+    desk.does(Seen(record=engine(12, "pinned", **{"node.target": "headset"})))
+    desk.does(Seen(record=replace(engine(13, "other"), device=1)))
+    desk.waits(10)
+    desk.does(Seen(record=engine(13, "other")))
+    desk.has_rules(rule())
+    assert [device for _, device in desk.moves] == [3, 3], (
+        "only the stream of the rule is sent anywhere again"
+    )
+    desk.does(Seen(record=engine(14, "other")))
+    assert [device for _, device in desk.moves] == [3, 3, 1]
 
 
 def test_the_first_device_that_is_there_is_taken_and_the_better_one_when_it_comes() -> None:
@@ -307,10 +345,17 @@ def test_a_fight_is_given_up_for_a_minute_then_two() -> None:
     assert len(desk.moves) >= 3
 
 
-def test_a_pinned_stream_is_left_alone_unless_the_rule_forces_it() -> None:
-    pinned = playback(
-        device=1, properties={"application.process.binary": "music", "target.object": "speakers"}
-    )
+@pytest.mark.parametrize(
+    "pin",
+    [
+        {"target.object": "speakers"},
+        {"node.target": "speakers"},
+        {"node.dont-move": "true"},
+        {"node.dont-reconnect": "true"},
+    ],
+)
+def test_a_pinned_stream_is_left_alone_unless_the_rule_forces_it(pin: dict[str, str]) -> None:
+    pinned = playback(device=1, properties={"application.process.binary": "music", **pin})
     for force, moves in ((False, 0), (True, 1)):
         desk = Desk(rule(force=force))
         desk.does(Seen(record=pinned))
@@ -334,9 +379,13 @@ def test_a_stream_that_records_goes_to_a_source_and_a_glob_never_means_a_monitor
     assert [device for _, device in desk.moves] == [9]
 
 
-@pytest.mark.parametrize("name", ["headset", "HEADSET", "sink:headset", "head*", "sink:head*"])
+@pytest.mark.parametrize(
+    "name", ["headset", "HEADSET", "sink:headset", "head*", "sink:head*", "a: b", "@default", "@sink"]
+)
 def test_a_device_is_named_by_name_selector_or_glob(name: str) -> None:
-    desk = Desk(rule(name))
+    headset = replace(HEADSET, description="A: B")
+    desk = Desk(rule(name), devices=(source(2, "headset"), SPEAKERS, headset))
+    desk.does(Seen(record=Server(default_sink="headset", cookie=1)))
     desk.is_on(1)
     assert [device for _, device in desk.moves] == [3]
 
@@ -393,6 +442,8 @@ def test_what_is_on_its_way_is_not_sent_again() -> None:
     command = MoveStream(key=KEY, device=3)
     world = desk.world()._replace(pending={(MoveStream, KEY): command})
     assert decide(desk.routing, world, desk.state.streams, 100.1).moves == ()
+    world = world._replace(pending={(MoveStream, KEY): replace(command, device=1)})
+    assert [move for move, _ in decide(desk.routing, world, desk.state.streams, 100.1).moves] == [command]
 
 
 def test_what_has_arrived_is_said_to_be_there_while_its_move_is_still_noted_as_pending() -> None:
@@ -759,6 +810,7 @@ def test_a_person_may_move_what_is_held() -> None:
     desk.is_on(1)
     desk.waits(10)
     assert desk.again_at is None
+    assert desk.routing.placements[KEY].override == "speakers", "which is told while it is held"
     desk.is_held = False
     desk.has_rules(rule())
     assert (desk.moves, desk.routed_by) == ([], "person")

@@ -387,7 +387,11 @@ def test_a_rule_that_may_yet_match_by_the_device_is_waited_for() -> None:
     assert waits_for_device(rules(by_device), music)
     assert waits_for_device(rules(rule("n", match={"device": "!usb"}, to="a")), music)
     assert waits_for_device(rules(rule("w", to="b", goes_on=True), by_device), music)
-    assert not waits_for_device(rules(wide, by_device), music), "the first that matches wins"
+    assert not waits_for_device(rules(rule("o", {"app": "other"}), wide, by_device), music), (
+        "the first that matches wins"
+    )
+    grouping = rule("g", group="Chat", goes_on=True)
+    assert waits_for_device(rules(grouping, rule("d", {"device": "usb", "group": "chat"}, to="a")), music)
     assert not waits_for_device(rules(by_device, wide), elsewhere), "it has one"
     assert not waits_for_device(rules(by_device, wide), {"app_id": "other"})
     assert not waits_for_device(rules(wide), music)
@@ -475,6 +479,8 @@ def test_a_group_that_a_rule_gives_counts_for_the_rules_below() -> None:
         rule("chat goes", {"group": "chat"}, to="1"),
     )
     assert winner(ready, app_id="bin:discord") == "chat, other, chat goes"
+    trials = tried(ready, {"app_id": "bin:discord"})
+    assert [trial.reason for trial in trials if not trial.matched] == ["group is not set, not “Chat”"]
     assert outcome(ready, {"app_id": "bin:discord"}).group == "Chat"
     assert winner(ready, app_id="bin:discord", group="Mine") == "chat, other"
 
@@ -503,6 +509,7 @@ def test_a_rule_that_is_switched_off_is_passed_over() -> None:
         ({"role": "!"}, "role is not set, which “!” excludes"),
         ({"app": "firefox"}, "app is “Fox” or “bin:fox” or “fox”, not “firefox”"),
         ({"media_name": ["a", "*tube"]}, "+media_name is “YouTube”, as “*tube” asks"),
+        ({"role": "music", "app": "fox"}, "role is not set, not “music”"),
         ({"media_name": ["!a", "!b"]}, "+media_name is “YouTube”, which “!a” and “!b” allow"),
         ({"role": "", "app": "fox"}, "+role is not set, as “” asks; app is “Fox” or “bin:fox” or “fox”, as “fox” asks"),
     ],
@@ -613,12 +620,16 @@ def test_any_rules_and_any_facts_agree_on_what_counts(some: list[Rule], known: d
     ("plain", "problem"),
     [
         ({"name": ""}, 'name: must be text in quotes, 1 to 128 printable characters, not ""'),
+        ({"name": "a\n"}, 'name: must be text in quotes, 1 to 128 printable characters, not "a\\n"'),
         ({"match": {}}, 'match: needs a condition, such as match.app = "firefox"; match.direction = "playback" is for all that plays'),
         ({"match": 1}, 'match: must be a table of conditions, such as match.app = "firefox", not 1'),
         ({"match": {"ap": "x"}}, 'match.ap: no such key; did you mean "app"?'),
         ({"match": {"media.name": "x"}}, 'match.media.name: no such key; did you mean "media_name"?'),
         ({"match": {"volume": "x"}}, "match.volume: no such condition; this key stands outside of match"),
         ({"match": {"zzz": "x"}}, "match.zzz: no such key; here may stand app, app_id, app_name, binary, media_name, role, direction, group, device, properties, property:KEY"),
+        ({"match": {"zz": {"app": "x"}}}, "match.zz: no such key; here may stand app, app_id, app_name, binary, media_name, role, direction, group, device, properties, property:KEY"),
+        ({"match": {1: "x"}}, "match.1: no such key; here may stand app, app_id, app_name, binary, media_name, role, direction, group, device, properties, property:KEY"),
+        ({"match": {"app": 1}}, "match.app: must be a pattern in quotes, or a list of 1 to 64, not 1"),
         ({"match": {"app": []}}, "match.app: must be a pattern in quotes, or a list of 1 to 64, not a list of 0"),
         ({"match": {"app": ["x"] * 65}}, "match.app: must be a pattern in quotes, or a list of 1 to 64, not a list of 65"),
         ({"match": {"app": ["x", 1]}}, "match.app.1: must be a pattern in quotes, not 1"),
@@ -626,6 +637,7 @@ def test_any_rules_and_any_facts_agree_on_what_counts(some: list[Rule], known: d
         ({"match": {"direction": "output"}}, 'match.direction: must be one of "playback", "capture", not "output"'),
         ({"match": {"properties": "x"}}, 'match.properties: must be a table, such as properties."media.role" = "game" under match, not "x"'),
         ({"match": {"properties": {"": "x"}}}, "match.properties.: the key of a property has 1 to 128 printable characters"),
+        ({"match": {"properties": {"a\n": "x"}}}, "match.properties.a\n: the key of a property has 1 to 128 printable characters"),
         ({"match": {"properties": {"a": "x"}, "property:a": "y"}}, "match.property:a: is set twice"),
         ({"match": {f"property:{i}": "x" for i in range(33)}}, "match: must have at most 32 conditions, not 33"),
         ({"to": []}, "to: must be a device in quotes, or a list of 1 to 16, not a list of 0"),
@@ -634,12 +646,18 @@ def test_any_rules_and_any_facts_agree_on_what_counts(some: list[Rule], known: d
         ({"volume": "151%"}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not "151%"'),
         ({"volume": float("nan")}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not nan'),
         ({"volume": True}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not true'),
+        ({"volume": "0.5"}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not "0.5"'),
+        ({"volume": "٣%"}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not "٣%"'),
+        ({"volume": "x%"}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not "x%"'),
+        ({"volume": "5.x%"}, 'volume: must be a number from 0.0 to 1.5 or a percentage such as "50%", not "5.x%"'),
         ({"muted": 1}, "muted: must be true or false, not 1"),
         ({"locked": True}, 'locked: means nothing without "volume"'),
         ({"force": True}, 'force: means nothing without "to"'),
         ({"match": {"group": "a"}, "group": "a"}, "group: means nothing beside match.group: a stream is in one group, and the first that it gets is its own"),
         ({"volum": 1}, 'volum: no such key; did you mean "volume"?'),
         ({"app": "x"}, 'app: no such key; did you mean "match.app"?'),
+        ({"properties": {"a": "x"}}, 'properties: no such key; did you mean "match.properties"?'),
+        ({"property:a": "x"}, 'property:a: no such key; did you mean "match.property:a"?'),
         ({"zzz": 1}, "zzz: no such key; here may stand name, match, to, volume, locked, max_volume, muted, group, display_name, icon, hide, ignore, force, continue, enabled"),
         ({"origin": "config"}, "origin: no such key; here may stand name, match, to, volume, locked, max_volume, muted, group, display_name, icon, hide, ignore, force, continue, enabled"),
     ],
@@ -662,6 +680,8 @@ def test_what_was_meant_is_looked_for_no_further_than_it_is_told() -> None:
     many = problems(**{f"volum{i}": 1 for i in range(100)})
     assert many[PROBLEM_LIMIT - 1] == 'volum19: no such key; did you mean "volume"?'
     assert many[PROBLEM_LIMIT] == "volum20: no such key"
+    with pytest.raises(InvalidArgumentError, match=r"volum19: [^;]*; [^;]*; and 2 more\.$"):
+        rule_from_plain({f"volum{i}": 1 for i in range(20)})
 
 
 def test_a_question_has_one_mark() -> None:
