@@ -55,10 +55,20 @@ class Service:
         )
         env = {**self.session.env, "XDG_CACHE_HOME": str(CACHE)}
         self.process = self.session.spawn(self.name, *command, env=env)
+        # Each call is a process, which would take its time from what is waited for: they are for what it has said already.
+        self._wait_until_said(" serves ")
         self.session.wait_for_child(self.name, self.is_owner, "to own its name")
         if connected:
+            self._wait_until_said("connected to ", "took over from ")
             self.wait_connected()
         return self
+
+    def _wait_until_said(self, *any_of: str) -> None:
+        def is_said() -> bool:
+            said = self.log()
+            return any(words in said for words in any_of)
+
+        self.session.wait_for_child(self.name, is_said, f"to log “{any_of[0]}”")
 
     def is_owner(self) -> bool:
         """Whether our process owns the bus name."""
