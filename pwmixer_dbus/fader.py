@@ -260,11 +260,9 @@ class Fader:
             self._leave(self._moving[key][0], key)
 
     def _leave(self, fade: _Fade, key: Key) -> None:
-        """Let one stream or device of a fade be; where it was the last one, that is the end."""
+        """Let one stream or device of a fade be; where it was the last one, the next step is the end."""
         fade.left.add(key)
         self._moving.pop(key, None)
-        if not any(_record(self._mixer.state, other) for other in fade.ramps.keys() - fade.left):
-            self._end(fade)
 
     def _on_change(self, _before: MixerState, changes: tuple[Change, ...], origin: Origin) -> None:
         """Give way to what another program sets; what the service corrects of its own accord, such as a cap, is none."""

@@ -119,7 +119,6 @@ class _Lane:
         """Stop waiting for the right moment."""
         if self.timer is not None:
             self.timer.cancel()
-            self.timer = None
 
 
 class Lanes:
@@ -343,7 +342,6 @@ class Lanes:
             self._look.by(now + SHOWN_SOON)
 
     def _paced(self, slot: Slot, lane: _Lane) -> None:
-        lane.timer = None
         self._advance(slot, lane, self._loop.time())
 
     def _look_at_due(self) -> None:
@@ -379,7 +377,6 @@ class Lanes:
             self._look.by(lane.due)
 
     def _ask_again(self, slot: Slot, lane: _Lane, command: Command) -> None:
-        lane.timer = None
         if self.server is None:
             return
         if isinstance(command, MoveStream) and _is_unlinked(self._state(), command):
