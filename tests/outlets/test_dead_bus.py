@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from dbus_fast import Message, MessageType
@@ -66,3 +67,24 @@ def test_a_name_is_given_up_also_where_the_bus_dies_meanwhile_or_says_nothing(
 def connection_is_dead(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("owning", ["own", "own_instead", "process_behind"])
+def test_a_bus_that_leaves_while_it_is_asked_is_one_that_has_gone(
+    monkeypatch: pytest.MonkeyPatch, owning: str
+) -> None:
+    async def main() -> None:
+        connection = await BusConnection.open()
+
+        async def leave(*_: object) -> None:
+            raise EOFError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "_bus", SimpleNamespace(call=leave, request_name=leave))
+            with pytest.raises(ConnectionError, match="the session bus has gone"):
+                await getattr(connection, owning)("org.pwmixer.Test")
+        connection.close()
+
+    with Session(sound=False) as session:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
+        asyncio.run(main())

@@ -63,6 +63,8 @@ REFUSABLE = 64
 _SERIAL_AT = 8
 """Where the serial is in every message, as a little-endian word."""
 
+_GONE = "the session bus has gone"
+
 _NO_REPLY = MessageFlag.NO_REPLY_EXPECTED.value
 
 _put_word = Struct("<I").pack_into
@@ -369,9 +371,9 @@ class BusConnection:
         try:
             reply = await self._bus.call(message)
         except EOFError as error:
-            raise ConnectionError("the session bus has gone") from error
+            raise ConnectionError(_GONE) from error
         if reply is None:
-            raise ConnectionError("the session bus has gone")
+            raise ConnectionError(_GONE)
         return reply
 
     async def ask(self, message: Message) -> list[Any]:
@@ -393,10 +395,10 @@ class BusConnection:
         """
         # Asked before, it could be another one by then.
         self._replaced = asyncio.get_running_loop().create_future()
-        await self._bus.call(_to_daemon("AddMatch", _owners_of(name)))
+        await self.call(_to_daemon("AddMatch", _owners_of(name)))
         await self._request(name, NameFlag.REPLACE_EXISTING)
         predecessor = await self._replaced
-        await self._bus.call(_to_daemon("RemoveMatch", _owners_of(name)))
+        await self.call(_to_daemon("RemoveMatch", _owners_of(name)))
         return predecessor
 
     async def _request(self, name: str, flags: NameFlag) -> None:
@@ -406,6 +408,8 @@ class BusConnection:
             )
         except DBusError as error:
             raise OSError(error.text) from error
+        except EOFError as error:
+            raise ConnectionError(_GONE) from error
         if answer is not RequestNameReply.PRIMARY_OWNER:
             raise TakenError(name)
 
@@ -413,7 +417,7 @@ class BusConnection:
         """Become the owner of a name that nobody owns; return whether we are."""
         try:
             await self.own(name)
-        except (TakenError, OSError, EOFError):
+        except (TakenError, OSError):
             return False
         return True
 
@@ -442,9 +446,9 @@ class BusConnection:
 
     async def _await_end(self, client: str) -> None:
         """Look whether the end has come before we were to be told of it."""
-        with suppress(OSError, EOFError):  # the bus itself has gone
-            reply = await self._bus.call(_to_daemon("NameHasOwner", client))
-            if reply is not None and reply.message_type is MessageType.METHOD_RETURN and not reply.body[0]:
+        with suppress(OSError):  # the bus itself has gone
+            reply = await self.call(_to_daemon("NameHasOwner", client))
+            if reply.message_type is MessageType.METHOD_RETURN and not reply.body[0]:
                 self._has_gone(client)
 
     def _await_no_longer(self, client: str, tell: Callable[[], None]) -> None:
@@ -478,8 +482,8 @@ class BusConnection:
         self._passed[id(call)] = asked
 
     async def process_behind(self, name: str) -> int | None:
-        """Return the process id of whoever owns a name."""
-        reply = await self._bus.call(_to_daemon("GetConnectionUnixProcessID", name))
+        """Return the process id of whoever owns a name; raises ConnectionError."""
+        reply = await self.call(_to_daemon("GetConnectionUnixProcessID", name))
         return int(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else None
 
     async def wait_closed(self) -> None:
