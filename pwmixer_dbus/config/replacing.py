@@ -1,8 +1,12 @@
 """Writes a file as a whole: whoever reads it, or loses power, has the old one or the new one."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
+
+_UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+"""What some file systems that live in a program say to a sync, however well they keep what is written."""
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -19,7 +23,11 @@ def replace_file(path: Path, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no Path
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                if error.errno not in _UNABLE:
+                    raise
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -168,7 +168,10 @@ class StateFile:
         loop = asyncio.get_running_loop()
         writing: asyncio.Future[str] = loop.create_future()
         writing.add_done_callback(self._written)
-        threading.Thread(target=self._write_for, args=(loop, writing)).start()
+        try:
+            threading.Thread(target=self._write_for, args=(loop, writing)).start()
+        except RuntimeError:  # there can be no more of them
+            self._write_for(loop, writing)
         self._writing = writing
 
     def _write_for(self, loop: asyncio.AbstractEventLoop, writing: "asyncio.Future[str]") -> None:

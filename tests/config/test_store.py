@@ -379,6 +379,41 @@ def test_a_full_disk_is_told_once_and_tried_again_with_the_next_change(
     assert caplog.messages == [sentence, f"{path} is saved again"]
 
 
+@pytest.mark.parametrize(
+    ("number", "is_saved"), [(errno.EINVAL, True), (errno.ENOSYS, True), (errno.EIO, False)]
+)
+def test_where_nothing_can_be_synced_it_is_saved_all_the_same_but_not_where_that_fails(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_saved: bool
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    save(path, memory_with(0.1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        file = save(path, memory_with(0.2))
+    assert (load(path), file.problem == "") == (memory_with(0.2 if is_saved else 0.1), is_saved)
+    assert names(path) == ["state.json"]
+
+
+def test_where_there_can_be_no_more_threads_it_is_saved_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def change() -> None:
+        file = opened(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", fail)
+            await saved_soon(file, memory_with(0.2))
+        assert memory_text.read_memory(path)[1] == memory_with(0.2)
+        await saved_soon(file, memory_with(0.3))
+        assert memory_text.read_memory(path)[1] == memory_with(0.3)
+
+    asyncio.run(change())
+
+
 def test_attempts_are_ever_further_apart_up_to_five_minutes() -> None:
     assert [store.pause_before(n) for n in (0, 1, 2, 5, 6, 7, 10**6)] == [5, 10, 20, 160, 300, 300, 300]
 
