@@ -107,6 +107,19 @@ async def test_so_it_is_for_one_that_comes_up_there_and_however_many_do_not_too_
 
 
 @on_a_desk
+async def test_where_no_default_was_ever_told_it_is_looked_for_when_something_plays(desk: Desk) -> None:
+    Router(desk.mixer)
+    desk.mixer.on_event(Seen(record=replace(desk.mixer.state.server, default_sink="@DEFAULT_SINK@")))
+    await asyncio.sleep(2 * SETTLE)
+    desk.mixer.on_event(Seen(record=following(100, 9)))  # on what is no device, as where there is none
+    await asyncio.sleep(FIRST_DOUBT + 0.01)
+    assert desk.renewals == 0
+    desk.mixer.on_event(Seen(record=following(101, 3)))
+    await asyncio.sleep(10 * DOUBTS)
+    assert desk.renewals == 1
+
+
+@on_a_desk
 async def test_what_has_a_reason_to_be_elsewhere_speaks_against_no_default(desk: Desk) -> None:
     router = Router(desk.mixer)
     router.set_rules((MUSIC,))

@@ -274,10 +274,10 @@ def _doubtful(state: MixerState, noted: Mapping[Key, Placement]) -> Iterable[Key
 
 def speaks_against_default(state: MixerState, stream: Stream) -> bool:
     """Whether a stream has no reason that we know to be where it is, and is not where the default would lead it."""
-    if stream.device is None or stream.routed_by or not stream.is_linked_for_it or is_pinned(stream):
+    here = state.device_of(stream)
+    if here is None or stream.routed_by or not stream.is_linked_for_it or is_pinned(stream):
         return False
-    default = state.default(stream.kind.devices)
-    return default is not None and stream.device != default.index
+    return here is not state.default(stream.kind.devices)
 
 
 def _with_other_ends(state: MixerState, keys: Iterable[Key]) -> Iterable[Key]:
