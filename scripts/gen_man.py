@@ -16,7 +16,7 @@ from pathlib import Path
 import gen_dbus_docs
 
 from pwmixer_dbus import __version__
-from pwmixer_dbus.cli import config, rules, template, usage
+from pwmixer_dbus.cli import config, rules, usage
 from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command
 from pwmixer_dbus.daemon import parser as service_parser
 
@@ -88,7 +88,10 @@ def _control() -> Iterator[str]:
     yield from _paragraph(usage.SELECTORS_INTRO)
     yield from _terms(SELECTORS)
     yield ".SH TEMPLATES"
-    yield from _plain(template.manual())
+    yield from _plain(usage.TEMPLATES_INTRO)
+    for kind, fields in usage.TEMPLATE_FIELDS.items():
+        yield from _paragraph(f"Fields of {kind}:")
+        yield from _terms(fields)
     yield from _plain(usage.BARS_INTRO)
     yield ".SH EXIT STATUS"
     yield from _terms(usage.CODES)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, printable, wire
 from pwmixer_dbus.cli.change import percent
+from pwmixer_dbus.cli.render import sentence
+from pwmixer_dbus.cli.show import screen
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.importing import (
     Imported,
@@ -167,4 +169,4 @@ def _tell_rest(found: Imported) -> None:
 def _tell(head: str, lines: Sequence[str]) -> None:
     print(f"{head}:")
     for line in lines or ("nothing",):
-        print(f"  {printable(line)}")
+        print(sentence(f"  {line}", screen(), "    "))

@@ -15,57 +15,6 @@ Field = str | int | float
 
 _WIDEST = 3  # digits of a width
 _ESCAPES = (("\\t", "\t"), ("\\n", "\n"))
-_MADE = (
-    ("percent", "the volume in percent, without the sign: 45"),
-    ("mute", "'muted', or nothing"),
-)
-_VOLUME = (("volume", "the volume as a fraction: 0.45"), ("muted", "yes or no"), *_MADE)
-FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
-    "sinks and sources": (
-        ("selector", "what names it on the command line"),
-        ("name", "the name that stays the same"),
-        ("description", "the name for people"),
-        *_VOLUME,
-        ("default", "yes or no"),
-        ("active_port", "the name of the port in use"),
-        ("state", "running, idle or suspended"),
-    ),
-    "streams": (
-        ("selector", "such as stream:5"),
-        ("app_name, app_id", "the application"),
-        ("media_name", "what is playing, as the application says"),
-        *_VOLUME,
-        ("device", "the name of the device"),
-        ("corked", "whether it is paused: yes or no"),
-        ("pid, binary", "the process"),
-    ),
-    "apps": (
-        ("selector", "such as app:bin:firefox"),
-        ("name", "the name for people"),
-        *_VOLUME,
-        ("active", "whether it has a stream that is not paused: yes or no"),
-        ("streams", "the numbers of its streams"),
-    ),
-    "groups": (
-        ("selector", "such as group:Music"),
-        ("name", "the name"),
-        *_VOLUME,
-        ("active", "whether it has a stream that is not paused: yes or no"),
-        ("apps", "the ids of the applications in it"),
-        ("streams", "the numbers of its streams"),
-    ),
-    "cards": (
-        ("selector", "such as card:NAME"),
-        ("name, description", "the names"),
-        ("active_profile", "the name of the profile in use"),
-    ),
-}
-
-_INTRODUCTION = (
-    "A template is text with fields in braces, filled for each record:\n\n"
-    "  pwmixerctl list streams --format '{app_name:<20} {percent:>3}%'\n\n"
-    "A width may follow a colon, as in Python. \\t and \\n stand for tab and line end."
-)
 
 
 def fill(template: str, record: Record) -> str:
@@ -105,18 +54,6 @@ def fields_of(record: Record) -> dict[str, Field]:
         fields["percent"] = int(percent(record["volume"] or 0.0).removesuffix("%"))
         fields["mute"] = "muted" if record.get("muted") else ""
     return fields
-
-
-def manual() -> str:
-    """Write the help on templates."""
-    parts = [_INTRODUCTION]
-    for kind, fields in FIELDS.items():
-        width = max(len(name) for name, _ in fields)
-        parts.append(
-            f"Fields of {kind}:\n" + "\n".join(f"  {name:<{width}}  {meaning}" for name, meaning in fields)
-        )
-    parts.append("Every other key that 'pwmixerctl describe' shows can be used, too.")
-    return "\n\n".join(parts)
 
 
 def _plain(value: Any) -> Field:

@@ -7,12 +7,66 @@ from pwmixer_dbus.cli.commands import COMMANDS, SELECTORS, Command, is_option
 
 PURPOSE = "See and change the volumes of the desktop."
 SELECTORS_INTRO = "A target is one of these selectors; quote a glob, so that the shell leaves it alone:"
+TEMPLATES_INTRO = (
+    "A template is text with fields in braces, filled for each record:\n\n"
+    "  pwmixerctl list streams --format '{app_name:<20} {percent:>3}%'\n\n"
+    "A width may follow a colon, as in Python. \\t and \\n stand for tab and line end. "
+    "Every other key that 'pwmixerctl describe' shows is a field, too."
+)
 BARS_INTRO = (
     "The --format of waybar, polybar, i3blocks, i3status-rust, eww and follow is text with fields in braces:\n\n"
     "  pwmixerctl waybar --format '{name} {percent:>3}%'\n\n"
     "A width may follow a colon, as in Python; a brace of your own is written twice. Names are escaped for the bar, and "
     "what you write yourself may use its markup."
 )
+_VOLUME = (
+    ("volume", "the volume as a fraction: 0.45"),
+    ("muted", "yes or no"),
+    ("percent", "the volume in percent, without the sign: 45"),
+    ("mute", "'muted', or nothing"),
+)
+TEMPLATE_FIELDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "sinks and sources": (
+        ("selector", "what names it on the command line"),
+        ("name", "the name that stays the same"),
+        ("description", "the name for people"),
+        *_VOLUME,
+        ("default", "yes or no"),
+        ("active_port", "the name of the port in use"),
+        ("state", "running, idle or suspended"),
+    ),
+    "streams": (
+        ("selector", "such as stream:5"),
+        ("app_name, app_id", "the application"),
+        ("media_name", "what is playing, as the application says"),
+        *_VOLUME,
+        ("device", "the name of the device"),
+        ("corked", "whether it is paused: yes or no"),
+        ("pid, binary", "the process"),
+    ),
+    "apps": (
+        ("selector", "such as app:bin:firefox"),
+        ("name", "the name for people"),
+        *_VOLUME,
+        ("active", "whether it has a stream that is not paused: yes or no"),
+        ("streams", "the numbers of its streams"),
+    ),
+    "groups": (
+        ("selector", "such as group:Music"),
+        ("name", "the name"),
+        *_VOLUME,
+        ("active", "whether it has a stream that is not paused: yes or no"),
+        ("apps", "the ids of the applications in it"),
+        ("streams", "the numbers of its streams"),
+    ),
+    "cards": (
+        ("selector", "such as card:NAME"),
+        ("name, description", "the names"),
+        ("active_profile", "the name of the profile in use"),
+    ),
+}
+"""What a template may hold, by the kind of record, and what it is."""
+
 _WIDEST_TERM, _WIDEST_LINE, _ENDLESS = 30, 78, 10_000
 
 _ELSEWHERE = {
@@ -55,9 +109,8 @@ def _about(topic: str) -> str:
     if topic == "selectors":
         return f"{_fill(SELECTORS_INTRO)}\n\n{columns(SELECTORS)}"
     if topic == "templates":
-        from pwmixer_dbus.cli.template import manual  # noqa: PLC0415
-
-        return _fill(manual())
+        kinds = (f"Fields of {kind}:\n{columns(fields)}" for kind, fields in TEMPLATE_FIELDS.items())
+        return "\n\n".join((_fill(TEMPLATES_INTRO), *kinds))
     if topic == "bars":
         from pwmixer_dbus.cli.bars.lines import FIELDS  # noqa: PLC0415
 

@@ -178,10 +178,8 @@ def _who(path: str) -> Event:
 
 def _change(selector: str, name: str, value: Any) -> str:
     match name, value:
-        case "Volume", float():
-            words = f"volume {percent(value)}"
-        case "MaxVolume", float():
-            words = f"max-volume {percent(value)}"
+        case (("Volume" | "MaxVolume"), float()):
+            words = f"{_kebab(name)} {percent(value)}"
         case "Muted", bool():
             words = "muted" if value else "unmuted"
         case "ChannelVolumes", list():
@@ -191,6 +189,10 @@ def _change(selector: str, name: str, value: Any) -> str:
             words = f"channels {' '.join(percent(level) for level in value)}"
         case (("Device" | "DefaultSink" | "DefaultSource"), str()):
             words = f"{_kebab(name)} {selector_of(value) or value.strip('/') or 'none'}"
+        case "Enabled", bool():
+            words = f"rules {'enabled' if value else 'disabled'}"
+        case "Revision", int():
+            words = "rules changed"
         case _, bool():
             words = f"{_kebab(name)} {'yes' if value else 'no'}"
         case _, (str() | int() | float()):

@@ -58,6 +58,12 @@ def test_a_change_is_told_as_people_say_it(name: str, value: object, said: str) 
     assert sentence(event) == said
 
 
+def test_a_change_of_the_rules_is_told_without_a_selector() -> None:
+    event = {"event": "changed", "selector": "", "path": wire.PATH}
+    told = [sentence({**event, "property": p, "value": v}) for p, v in (("Enabled", False), ("Revision", 2))]
+    assert told == ["rules disabled", "rules changed"]
+
+
 def test_each_change_is_one_line_and_a_service_may_come_and_go(
     watching: "subprocess.Popen[str]",
     fake_service: FakeService,
