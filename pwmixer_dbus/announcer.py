@@ -12,7 +12,7 @@ from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core.commands import Origin
 from pwmixer_dbus.core.document import Level, level_of
 from pwmixer_dbus.core.measures import Measures, Queue, place_of
-from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
+from pwmixer_dbus.core.model import App, Kind, Stream
 from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import (
@@ -105,11 +105,7 @@ class Announcer:
             return
         new = [change for change in changes if change.before is None]
         come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}
-        gone = [
-            c
-            for c in changes
-            if c.after is None and isinstance(c.before, Device | Stream | App | Group | Card)
-        ]
+        gone = [c for c in changes if c.after is None and isinstance(c.before, Target)]
         changed = {subject: None for subject in affected(before, state, changes) if subject not in come}
         self._note(changed, _Pending(before, changed_at, in_level=all(map(is_of_level, changes))))
         for change in gone:
@@ -163,7 +159,7 @@ class Announcer:
     def _come(self, before: MixerState, change: Change) -> Subject | None:
         """Announce an object that is new; return its subject, None where it is there already by another of that name."""
         record = change.after
-        if not isinstance(record, Device | Stream | App | Group | Card):
+        if not isinstance(record, Target):
             return None
         subject = subject_of(record)
         # Two devices may share a name: the first announces it, the last takes it away.
@@ -176,7 +172,7 @@ class Announcer:
 
     def _gone(self, change: Change) -> None:
         record = change.before
-        if not isinstance(record, Device | Stream | App | Group | Card):
+        if not isinstance(record, Target):
             return
         subject = subject_of(record)
         if isinstance(record, Stream) or target_of(self._state(), subject) is None:

@@ -229,7 +229,10 @@ def _at_volume(
                 f"The volume of {selector_of(target)} cannot be set: it does not allow it."
             )
         shares = [*_shares(state, pending, streams, effective, limit, in_proportion=in_proportion)]
-        commands = tuple(_volume_command(pending, stream, share.effective) for stream, share in shares)
+        commands = tuple(
+            SetVolume(key=_key(s), channels=gain.with_level(channels_of(pending, s), share.effective))
+            for s, share in shares
+        )
         # What holds for the whole has been told of it; what a rule, a device or a cap adds, of its stream.
         clamps += tuple(
             share for stream, share in shares if share.reason and max_volume(state, stream) < limit
@@ -277,10 +280,6 @@ def _shares(
         yield stream, Clamp(target=stream, requested=asked, effective=given, reason=reason)
 
 
-def _volume_command(pending: Pending, record: Audible, volume: float) -> SetVolume:
-    return SetVolume(key=_key(record), channels=gain.with_level(channels_of(pending, record), volume))
-
-
 def set_channels(state: MixerState, target: Target, channels: tuple[float, ...]) -> Plan:
     """Plan a volume for each channel, in the order of the target's `positions`."""
     if not isinstance(target, Device | Stream):
@@ -298,11 +297,8 @@ def set_channels(state: MixerState, target: Target, channels: tuple[float, ...])
         for c, now in zip(checked, target.channels, strict=True)
     ]
     effective = tuple(c for c, _ in limits)
-    reasons = [reason for _, reason in limits if reason]
-    clamps: tuple[Clamp, ...] = ()
-    if reasons:
-        asked, given = gain.level(tuple(checked)), gain.level(effective)
-        clamps = (Clamp(target=target, requested=asked, effective=given, reason=reasons[0]),)
+    reason = next((reason for _, reason in limits if reason), "")
+    clamps = _clamped(target, gain.level(tuple(checked)), gain.level(effective), reason)
     command = SetVolume(key=_key(target), channels=effective)
     return Plan(commands=(command,), clamps=clamps, volume=gain.level(effective))
 

@@ -7,13 +7,12 @@ application does to itself, or what is there when it starts.
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, sounds_so
 from pwmixer_dbus.core.document import describe_app, describe_device
 from pwmixer_dbus.core.model import App, Device, Kind, Stream
-from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import OsdSettings
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.verbs import Plan
@@ -35,8 +34,7 @@ Subject = tuple[Kind, int] | str
 """A device by its key, or an application by its id."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(NamedTuple):
     """What stands on the screen. `percent` is for a bar, 0 to 100; it goes away by itself after `seconds`."""
 
     title: str

@@ -66,30 +66,31 @@ _SingleCallback = ctypes.PYFUNCTYPE(None, _pointer, _pointer, _pointer)
 _NoticeCallback = ctypes.PYFUNCTYPE(None, _pointer, _int, _u32, _pointer)
 
 
-def _bind(name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(_pulse, name)
+def bind(name: str, result: Any, *arguments: Any) -> Any:
+    """Return a function of libpulse by its name, without the "pa_" that all begin with."""
+    function = getattr(_pulse, f"pa_{name}")
     function.restype, function.argtypes = result, arguments
     return function
 
 
 def _request(name: str, *arguments: Any) -> Any:
     """Bind a function that starts an operation: context, arguments, callback, user data -> operation."""
-    return _bind(f"pa_context_{name}", _pointer, _pointer, *arguments, _pointer, _pointer)
+    return bind(f"context_{name}", _pointer, _pointer, *arguments, _pointer, _pointer)
 
 
-_operation_unref = _bind("pa_operation_unref", None, _pointer)
-_context_errno = _bind("pa_context_errno", _int, _pointer)
-_error_text = _bind("pa_strerror", ctypes.c_char_p, _int)
-_set_notice_callback = _bind("pa_context_set_subscribe_callback", None, _pointer, _NoticeCallback, _pointer)
-_proplist_text = _bind("pa_proplist_to_string_sep", _pointer, _pointer, ctypes.c_char_p)
-property_count = _bind("pa_proplist_size", ctypes.c_uint, _pointer)
-_proplist_iterate = _bind("pa_proplist_iterate", ctypes.c_char_p, _pointer, ctypes.POINTER(_pointer))
-_proplist_gets = _bind("pa_proplist_gets", ctypes.c_char_p, _pointer, ctypes.c_char_p)
-_free = _bind("pa_xfree", None, _pointer)
+_operation_unref = bind("operation_unref", None, _pointer)
+_context_errno = bind("context_errno", _int, _pointer)
+_error_text = bind("strerror", ctypes.c_char_p, _int)
+_set_notice_callback = bind("context_set_subscribe_callback", None, _pointer, _NoticeCallback, _pointer)
+_proplist_text = bind("proplist_to_string_sep", _pointer, _pointer, ctypes.c_char_p)
+property_count = bind("proplist_size", ctypes.c_uint, _pointer)
+_proplist_iterate = bind("proplist_iterate", ctypes.c_char_p, _pointer, ctypes.POINTER(_pointer))
+_proplist_gets = bind("proplist_gets", ctypes.c_char_p, _pointer, ctypes.c_char_p)
+_free = bind("xfree", None, _pointer)
 
-copy_list = _bind("pa_proplist_copy", _pointer, _pointer)
-is_same_list = _bind("pa_proplist_equal", _int, _pointer, _pointer)
-free_list = _bind("pa_proplist_free", None, _pointer)
+copy_list = bind("proplist_copy", _pointer, _pointer)
+is_same_list = bind("proplist_equal", _int, _pointer, _pointer)
+free_list = bind("proplist_free", None, _pointer)
 
 subscribe = _request("subscribe", _int)
 get_server = _request("get_server_info")

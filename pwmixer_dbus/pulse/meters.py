@@ -20,6 +20,7 @@ from pulsectl import _pulsectl as c
 
 from pwmixer_dbus.core.metering import FASTEST, Tap
 from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.pulse.libpulse import bind
 
 log = logging.getLogger(__name__)
 
@@ -53,43 +54,36 @@ _LEFT_ALONE: Final = (
 _LISTENS: Final = (*_LEFT_ALONE, (b"stream.capture.sink", b"true"), (b"node.passive", b"true"))
 _PROPERTIES: Final = {Kind.SOURCE: _LEFT_ALONE, Kind.SINK: _LISTENS, Kind.PLAYBACK: _LISTENS}
 
-_pulse = ctypes.PyDLL("libpulse.so.0")
 _pointer, _int, _u32, _text = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_char_p
 _PollFunction = ctypes.PYFUNCTYPE(_int, ctypes.POINTER(c.POLLFD), ctypes.c_ulong, _int, _pointer)
 _StateCallback = ctypes.PYFUNCTYPE(None, _pointer, _pointer)
 
 
-def _bind(name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(_pulse, f"pa_{name}")
-    function.restype, function.argtypes = result, arguments
-    return function
-
-
-_loop_new = _bind("mainloop_new", _pointer)
-_loop_api = _bind("mainloop_get_api", _pointer, _pointer)
-_loop_iterate = _bind("mainloop_iterate", _int, _pointer, _int, _pointer)
-_loop_free = _bind("mainloop_free", None, _pointer)
-_loop_set_poll = _bind("mainloop_set_poll_func", None, _pointer, _pointer, _pointer)
-_context_new = _bind("context_new", _pointer, _pointer, _text)
-_context_connect = _bind("context_connect", _int, _pointer, _text, _int, _pointer)
-_context_state = _bind("context_get_state", _int, _pointer)
-_context_set_state_callback = _bind("context_set_state_callback", None, _pointer, _pointer, _pointer)
-_context_disconnect = _bind("context_disconnect", None, _pointer)
-_context_unref = _bind("context_unref", None, _pointer)
-_stream_new = _bind("stream_new_with_proplist", _pointer, _pointer, _text, _pointer, _pointer, _pointer)
-_stream_set_monitor = _bind("stream_set_monitor_stream", _int, _pointer, _u32)
-_stream_connect = _bind("stream_connect_record", _int, _pointer, _text, _pointer, _int)
-_stream_state = _bind("stream_get_state", _int, _pointer)
-_stream_set_state_callback = _bind("stream_set_state_callback", None, _pointer, _pointer, _pointer)
-_stream_disconnect = _bind("stream_disconnect", _int, _pointer)
-_stream_unref = _bind("stream_unref", None, _pointer)
-_stream_readable = _bind("stream_readable_size", ctypes.c_ssize_t, _pointer)  # -1 is an error
-_stream_peek = _bind("stream_peek", _int, _pointer, _pointer, _pointer)
-_stream_drop = _bind("stream_drop", _int, _pointer)
-_map_parse = _bind("channel_map_parse", _pointer, _pointer, _text)
-_proplist_new = _bind("proplist_new", _pointer)
-_proplist_sets = _bind("proplist_sets", _int, _pointer, _text, _text)
-_proplist_free = _bind("proplist_free", None, _pointer)
+_loop_new = bind("mainloop_new", _pointer)
+_loop_api = bind("mainloop_get_api", _pointer, _pointer)
+_loop_iterate = bind("mainloop_iterate", _int, _pointer, _int, _pointer)
+_loop_free = bind("mainloop_free", None, _pointer)
+_loop_set_poll = bind("mainloop_set_poll_func", None, _pointer, _pointer, _pointer)
+_context_new = bind("context_new", _pointer, _pointer, _text)
+_context_connect = bind("context_connect", _int, _pointer, _text, _int, _pointer)
+_context_state = bind("context_get_state", _int, _pointer)
+_context_set_state_callback = bind("context_set_state_callback", None, _pointer, _pointer, _pointer)
+_context_disconnect = bind("context_disconnect", None, _pointer)
+_context_unref = bind("context_unref", None, _pointer)
+_stream_new = bind("stream_new_with_proplist", _pointer, _pointer, _text, _pointer, _pointer, _pointer)
+_stream_set_monitor = bind("stream_set_monitor_stream", _int, _pointer, _u32)
+_stream_connect = bind("stream_connect_record", _int, _pointer, _text, _pointer, _int)
+_stream_state = bind("stream_get_state", _int, _pointer)
+_stream_set_state_callback = bind("stream_set_state_callback", None, _pointer, _pointer, _pointer)
+_stream_disconnect = bind("stream_disconnect", _int, _pointer)
+_stream_unref = bind("stream_unref", None, _pointer)
+_stream_readable = bind("stream_readable_size", ctypes.c_ssize_t, _pointer)  # -1 is an error
+_stream_peek = bind("stream_peek", _int, _pointer, _pointer, _pointer)
+_stream_drop = bind("stream_drop", _int, _pointer)
+_map_parse = bind("channel_map_parse", _pointer, _pointer, _text)
+_proplist_new = bind("proplist_new", _pointer)
+_proplist_sets = bind("proplist_sets", _int, _pointer, _text, _text)
+_proplist_free = bind("proplist_free", None, _pointer)
 
 
 class _Line:

@@ -1,7 +1,5 @@
 """The desktop's notifications, asked over the bus on which we serve."""
 
-from typing import Protocol
-
 from dbus_fast import Message, Variant
 
 from pwmixer_dbus.outlets.bus.connection import BusConnection
@@ -10,28 +8,8 @@ NAME = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
 
 
-class Notice(Protocol):
-    """What is shown: `percent` as a bar, for `seconds`."""
-
-    @property
-    def title(self) -> str:
-        """What it is about."""
-
-    @property
-    def text(self) -> str:
-        """What has become of it."""
-
-    @property
-    def icon(self) -> str:
-        """A name from the icon theme."""
-
-    @property
-    def percent(self) -> int:
-        """0 to 100."""
-
-    @property
-    def seconds(self) -> float:
-        """After which it goes away."""
+Notice = tuple[str, str, str, int, float]
+"""A title, a text, the name of an icon, percent for a bar, and after how many seconds it goes away."""
 
 
 class Notifications:
@@ -45,15 +23,16 @@ class Notifications:
 
         Raises OSError where there is no service for it, or it refuses.
         """
+        title, text, icon, percent, seconds = notice
         # Not x-canonical-private-synchronous, which says the same as `replaced`: where both are there, mako 1.7 crashes. Of
         # low urgency (0), GNOME Shell puts it among those to be read some day, and shows nothing (48).
         hints = {
-            "value": Variant("i", notice.percent),
+            "value": Variant("i", percent),
             "urgency": Variant("y", 1),
             "transient": Variant("b", True),
             "suppress-sound": Variant("b", True),
         }
-        body = ["pwmixer", replaced, notice.icon, notice.title, _escaped(notice.text), [], hints]
+        body = ["pwmixer", replaced, icon, title, _escaped(text), [], hints]
         answer = await self._connection.ask(
             Message(
                 destination=NAME,
@@ -61,7 +40,7 @@ class Notifications:
                 interface=NAME,
                 member="Notify",
                 signature="susssasa{sv}i",
-                body=[*body, round(notice.seconds * 1000)],
+                body=[*body, round(seconds * 1000)],
             )
         )
         number = answer[0] if answer else 0
