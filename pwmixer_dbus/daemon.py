@@ -269,23 +269,10 @@ class Daemon:
         if following is not None and self._stopping.is_set():
             self._give_up(following)
             return EXIT_OK
-        try:
-            await self._own(replace=replace)
-        except TakenError:
-            pid = await self._connection.process_behind(BUS_NAME)
-            log.error(
-                "pwmixer is running already, as process %s; %s",
-                pid or "unknown",
-                "that one lets nobody take over: end it first"
-                if replace
-                else "use --replace to take over from it",
-            )
+        status = await self._own(replace=replace)
+        if status != EXIT_OK:
             self._give_up(following)
-            return EXIT_TAKEN
-        except OSError as error:
-            log.error("the session bus does not give us the name %s: %s", BUS_NAME, error)
-            self._give_up(following)
-            return EXIT_FAILED
+            return status
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
         self._mixer.subscribe(self._tell_change, levels=False)
         if following is None:
@@ -300,7 +287,6 @@ class Daemon:
         stopped = asyncio.create_task(self._stopping.wait())
         stopped.add_done_callback(lambda _: self._service.heir.wait_no_longer())
         is_replaced = await self._until_replaced(answering, following, left, stopped)
-        status = EXIT_OK
         if not is_replaced and not stopped.done():
             status = EXIT_FAILED
             log.error(
@@ -315,14 +301,28 @@ class Daemon:
         await self._end(following, quickening, answering, left, stopped)
         return status
 
-    async def _own(self, *, replace: bool) -> None:
-        """Own the name, and know whom we have it from."""
-        if replace:
-            predecessor = await self._connection.own_instead(BUS_NAME)
-            self._service.predecessor = predecessor
-            self._predecessor = await self._connection.process_behind(predecessor) if predecessor else None
-        else:
-            await self._connection.own(BUS_NAME)
+    async def _own(self, *, replace: bool) -> int:
+        """Own the name, and know whom we have it from; return the exit status where that cannot be, which is told."""
+        try:
+            if replace:
+                predecessor = await self._connection.own_instead(BUS_NAME)
+                self._service.predecessor = predecessor
+                self._predecessor = (
+                    await self._connection.process_behind(predecessor) if predecessor else None
+                )
+            else:
+                await self._connection.own(BUS_NAME)
+        except TakenError:
+            pid = await self._connection.process_behind(BUS_NAME)
+            advice = "use --replace to take over from it"
+            if replace:
+                advice = "that one lets nobody take over: end it first"
+            log.error("pwmixer is running already, as process %s; %s", pid or "unknown", advice)
+            return EXIT_TAKEN
+        except OSError as error:
+            log.error("the session bus does not give us the name %s: %s", BUS_NAME, error)
+            return EXIT_FAILED
+        return EXIT_OK
 
     def _give_up(self, following: "asyncio.Task[None] | None") -> None:
         """Close what is open; the name is another's."""

@@ -7,7 +7,7 @@ Nor is tomllib imported where there is no file: most people have none, and who s
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -291,21 +291,26 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
         return Document.model_validate(document).to_settings()
     except ValidationError as error:
         found = problems(error, PROBLEM_LIMIT)
-        placed = zip(lines_of(text, [problem.path for problem in found]), found, strict=True)
-        lines = [
-            problem_line(path, f"{short_key(problem.path)}: {problem.sentence}", line)
-            for line, problem in sorted(placed, key=lambda pair: pair[0] or 0)
-        ]
-        if error.error_count() > len(found):
-            lines.append(problem_line(path, f"and {error.error_count() - len(found)} more"))
-        raise ConfigError("\n".join(lines)) from error
+        raise ConfigError(problem_lines(path, text, found, error.error_count())) from error
+
+
+def problem_lines(path: Path, text: str, problems: Sequence[tuple[KeyPath, str]], count: int) -> str:
+    """Write problems at keys, in the order of the file, and how many more there are of `count`."""
+    placed = zip(lines_of(text, [key for key, _ in problems]), problems, strict=True)
+    lines = [
+        problem_line(path, f"{_short_key(key)}: {sentence}", line)
+        for line, (key, sentence) in sorted(placed, key=lambda pair: pair[0] or 0)
+    ]
+    if count > len(problems):
+        lines.append(problem_line(path, f"and {count - len(problems)} more"))
+    return "\n".join(lines)
 
 
 def _first_line(error: Exception) -> str:
     return shortened((str(error).splitlines() or [type(error).__name__])[0])
 
 
-def short_key(path: KeyPath) -> str:
+def _short_key(path: KeyPath) -> str:
     """Write a key path, with parts that are too long cut."""
     return key_text(tuple(shortened(part) if isinstance(part, str) else part for part in path))
 

@@ -10,8 +10,16 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from pwmixer_dbus.config.errors import ConfigError, lines_of
-from pwmixer_dbus.config.load import PROBLEM_LIMIT, decoded, parse, parsed, problem_line, rule_text, short_key
+from pwmixer_dbus.config.errors import ConfigError
+from pwmixer_dbus.config.load import (
+    PROBLEM_LIMIT,
+    decoded,
+    parse,
+    parsed,
+    problem_line,
+    problem_lines,
+    rule_text,
+)
 from pwmixer_dbus.config.replacing import replace_file
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
 from pwmixer_dbus.core.model import clean
@@ -91,7 +99,7 @@ def parsed_rules(path: Path, text: str, document: Mapping[str, object]) -> Rules
         sentence = f"there is a rule called “{name}” above; each name is used once"
         told.append((("rules", place, "name"), sentence))
     if told:
-        raise ConfigError(_told(path, text, told))
+        raise ConfigError(problem_lines(path, text, told[:PROBLEM_LIMIT], len(told)))
     return tuple(rule for rule, _ in read if rule is not None)
 
 
@@ -315,14 +323,3 @@ class RuleBook:
         self.revision += 1
         log.info("rules in force: %d", len(rules))
         self.on_change(rules)
-
-
-def _told(path: Path, text: str, told: Sequence[tuple[KeyPath, str]]) -> str:
-    shown = told[:PROBLEM_LIMIT]
-    lines = [
-        problem_line(path, f"{short_key(key)}: {sentence}", line)
-        for line, (key, sentence) in zip(lines_of(text, [key for key, _ in shown]), shown, strict=True)
-    ]
-    if len(told) > len(shown):
-        lines.append(problem_line(path, f"and {len(told) - len(shown)} more"))
-    return "\n".join(lines)

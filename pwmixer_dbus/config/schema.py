@@ -218,16 +218,8 @@ def keys() -> Iterator[Key]:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong: at which key, and a sentence that says what would be right."""
-
-    path: KeyPath
-    sentence: str
-
-
-def problems(error: ValidationError, limit: int) -> list[Problem]:
-    """Tell the first problems of a document that did not validate, at most `limit`."""
+def problems(error: ValidationError, limit: int) -> list[tuple[KeyPath, str]]:
+    """Tell the first problems of a document that did not validate, at most `limit`: at which key, and what would be right."""
     known = list(keys())
     return [_problem(details, known) for details in error.errors(include_url=False)[:limit]]
 
@@ -247,7 +239,7 @@ _SENTENCES = {
 }
 
 
-def _problem(details: ErrorDetails, known: list[Key]) -> Problem:
+def _problem(details: ErrorDetails, known: list[Key]) -> tuple[KeyPath, str]:
     path = details["loc"]
     if path[-1:] == ("[key]",):  # a name in a table that people fill freely, not its value
         path = path[:-1]
@@ -258,7 +250,7 @@ def _problem(details: ErrorDetails, known: list[Key]) -> Problem:
         suggestion=_suggestion(path, [*(key.path for key in known), _RULES]),
         **{"ge": "", "le": ""} | details.get("ctx", {}),
     )
-    return Problem(path=path, sentence=sentence)
+    return path, sentence
 
 
 def _suggestion(path: KeyPath, known: list[tuple[str, ...]]) -> str:

@@ -91,6 +91,13 @@ def _reader(kind: Hashable, classes: frozenset[type]) -> _Read:
     return _SCALARS[kind]
 
 
+def _of(kind: type[T], value: object, place: str) -> T:
+    """Return a value that is of a kind."""
+    if not isinstance(value, kind):
+        raise ValueError(place)  # noqa: TRY004 - bad input is one kind of error here
+    return value
+
+
 def _is_record(kind: object) -> bool:
     """Whether an entry can be left out of a list without changing the meaning of the others."""
     return get_origin(kind) is not None or is_dataclass(kind)
@@ -101,8 +108,7 @@ def _read_record_of(kind: type, classes: frozenset[type]) -> _Read:
     readers = [(f.name, _reader(hints[f.name], classes), f) for f in fields(kind)]
 
     def read_record(value: object, place: str, told: Told) -> object:
-        if not isinstance(value, dict):
-            raise ValueError(place)  # noqa: TRY004 - bad input is one kind of error here
+        value = _of(dict, value, place)
         found: dict[str, object] = {}
         for name, read_field, field in readers:
             if name in value:
@@ -139,10 +145,8 @@ def _any_of(readers: tuple[_Read, ...]) -> _Read:
 
 
 def _read_list(read_entry: _Read, may_be_left_out: bool, value: object, place: str, told: Told) -> object:
-    if not isinstance(value, list):
-        raise ValueError(place)  # noqa: TRY004 - likewise
     found = []
-    for number, entry in enumerate(value):
+    for number, entry in enumerate(_of(list, value, place)):
         at = f"{place}[{number}]"
         try:
             found.append(read_entry(entry, at, told))
@@ -191,10 +195,8 @@ def _read_class(classes: Mapping[str, type], value: object, place: str, _told: T
 
 
 def _read_rule(value: object, place: str, _told: Told) -> object:
-    if not isinstance(value, dict):
-        raise ValueError(place)  # noqa: TRY004 - likewise
     try:
-        return rule_from_plain(value)
+        return rule_from_plain(_of(dict, value, place))
     except MixerError as error:
         raise ValueError(place) from error
 
