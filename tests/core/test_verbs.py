@@ -508,7 +508,7 @@ REFUSALS: list[tuple[type[MixerError], str, Verb]] = [
         "there is: analog-speaker, analog-headphones",
         lambda _: verbs.set_port(sink(ports=PORTS), "x"),
     ),
-    (NotFoundError, "there is: none", lambda _: verbs.set_profile(card(), "x")),
+    (NotFoundError, "none to choose from", lambda _: verbs.set_profile(card(), "x")),
 ]
 
 
