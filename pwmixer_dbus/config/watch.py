@@ -128,7 +128,7 @@ def _spots(files: Sequence[Path]) -> Spots:
     for file in files:
         for path in _paths(file):
             folder, name = path.parent, path.name
-            while not folder.is_dir() and folder != folder.parent:
+            while not os.path.isdir(folder) and folder != folder.parent:  # noqa: PTH112 - that of Path raises where we may not look
                 folder, name = folder.parent, folder.name
             spots.setdefault(folder, {}).setdefault(name, set()).add(file)
     return spots

@@ -119,6 +119,18 @@ def test_folders_that_are_missing_may_come_later_and_go_again(tmp_path: Path) ->
     asyncio.run(main())
 
 
+def test_a_folder_into_which_we_may_not_look_keeps_nobody_from_watching_another(folder: Path) -> None:
+    """Who has all rights may look anywhere, but nowhere is a name as long as that."""
+
+    async def main() -> None:
+        file, closed = folder / "config.toml", folder / ("x" * 300) / "config.toml"
+        async with watching(file, closed) as told:
+            file.write_text("in place")
+            assert await told.next() == {file}
+
+    asyncio.run(main())
+
+
 def test_a_folder_that_is_replaced_is_followed(folder: Path) -> None:
     async def main() -> None:
         file = folder / "config.toml"
