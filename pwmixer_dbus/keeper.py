@@ -430,9 +430,7 @@ class Keeper:
             if was is None or _HELD_OF_STREAMS(was) != _HELD_OF_STREAMS(record):
                 self._correct(was, record)
         elif isinstance(record, Device):
-            # In its sleep it shows late, if at all, what it is set to.
-            is_awoken = isinstance(before, Device) and before.state == "suspended" != record.state
-            known = before if isinstance(before, Device) and not is_awoken else None
+            known = before if isinstance(before, Device) else None
             if known is None or _HELD_OF_DEVICES(known) != _HELD_OF_DEVICES(record):
                 self._correct_device(known, record)
             if known is not None and known.state == "suspended":

@@ -790,18 +790,6 @@ async def test_a_device_that_is_set_in_the_instant_of_a_correction_is_corrected_
 
 
 @with_memory()
-async def test_a_device_that_is_set_in_its_sleep_is_corrected_when_it_wakes(desk: Memorising) -> None:
-    desk.connect()
-    await desk.quiet()
-    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
-    desk.show(volume=0.9, state="suspended")
-    desk.answer()
-    await asyncio.sleep(60)  # it was 0.5 in between, and nobody has seen that
-    desk.show(volume=0.9, state="running")
-    assert desk.volumes == [0.5, 0.5]
-
-
-@with_memory()
 async def test_a_device_that_is_another_one_to_each_new_server_leaves_nothing_behind(
     desk: Memorising,
 ) -> None:
