@@ -58,7 +58,7 @@ def plots(measured: Document, terminal: Terminal) -> str:
 
 def _plot(name: str, histogram: Document, terminal: Terminal) -> str:
     count = histogram["count"]
-    title = f"{_upper(words(name))}, {'once' if count == 1 else f'{count} times'}"
+    title = f"{words(name).capitalize()}, {'once' if count == 1 else f'{count} times'}"
     if not count:
         return terminal.paint(title, "heading")
     title += f": half within {duration(histogram['p50'])}, 99% within {duration(histogram['p99'])}"
@@ -264,10 +264,6 @@ def _long(seconds: float) -> str:
     days, rest = divmod(int(seconds), _DAY)
     clock = f"{rest // _HOUR}:{rest % _HOUR // _MINUTE:02}:{rest % _MINUTE:02}"
     return f"{days} d {clock}" if days else clock
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _headed(title: str, rows: list[tuple[str, ...]], terminal: Terminal) -> str:

@@ -3,7 +3,7 @@
 Colour only repeats what a word or a mark says already. Widths count in terminal cells.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category, east_asian_width
@@ -274,15 +274,13 @@ def _device_row(device: Record) -> Row:
         name=printable(device["description"] or device["name"]),
         volume=device["volume"],
         muted=device["muted"],
-        notes=tuple(
-            _words(
-                {
-                    "muted": device["muted"],
-                    "default": device["default"],
-                    "locked": device["locked"],
-                    printable(port): bool(port),
-                }
-            )
+        notes=_notes(
+            {
+                "muted": device["muted"],
+                "default": device["default"],
+                "locked": device["locked"],
+                printable(port): bool(port),
+            }
         ),
         selector=printable(device["selector"]),
         mark=device["default"],
@@ -300,35 +298,30 @@ def _app_rows(document: Document, *, everything: bool) -> Iterator[Row]:
             name=printable(app["name"] or app["app_id"]),
             volume=app["volume"],
             muted=app["muted"],
-            notes=tuple(
-                _words({"muted": app["muted"], "locked": app["locked"], "not playing": not app["streams"]})
-            ),
+            notes=_notes({"muted": app["muted"], "locked": app["locked"], "not playing": not app["streams"]}),
             selector=printable(app["selector"]),
             idle=not app["streams"],
         )
         for stream in (streams[number] for number in app["streams"] if number in streams):
             elsewhere = stream["device"] is not None and stream["device"] not in defaults
             where = f"on {shorten(printable(devices.get(stream['device'], stream['device'] or '')), 20)}"
-            records = stream["kind"] == "capture"
             yield Row(
                 name=printable(stream["media_name"]) or "(no title)",
                 volume=stream["volume"],
                 muted=stream["muted"],
-                notes=tuple(
-                    _words(
-                        {
-                            "muted": stream["muted"],
-                            "paused": stream["corked"],
-                            "records": records,
-                            where: elsewhere,
-                            "no device": stream["device"] is None,
-                        }
-                    )
+                notes=_notes(
+                    {
+                        "muted": stream["muted"],
+                        "paused": stream["corked"],
+                        "records": stream["kind"] == "capture",
+                        where: elsewhere,
+                        "no device": stream["device"] is None,
+                    }
                 ),
                 selector=printable(stream["selector"]),
                 depth=1,
             )
 
 
-def _words(words: dict[str, bool]) -> Iterable[str]:
-    return (word for word, holds in words.items() if holds)
+def _notes(words: dict[str, bool]) -> tuple[str, ...]:
+    return tuple(word for word, holds in words.items() if holds)

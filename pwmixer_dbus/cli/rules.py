@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
-from dbus_fast.errors import AuthError, InvalidAddressError
 from dbus_fast.unpack import unpack_variants
 
 from pwmixer_dbus.cli import DONE, CommandError, UsageError, printable
@@ -24,12 +23,12 @@ from pwmixer_dbus.cli.parser import Parser, parsed
 from pwmixer_dbus.cli.paths import selector_of
 from pwmixer_dbus.cli.rule_words import forecast, listing, rehearsal
 from pwmixer_dbus.cli.show import print_json, remark_absence, screen
-from pwmixer_dbus.cli.wire import NAME, PATH, failure, no_bus
+from pwmixer_dbus.cli.watch import connect
+from pwmixer_dbus.cli.wire import NAME, PATH, failure
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path
 from pwmixer_dbus.config.rulebook import plain_rules, plain_text, rules_path, rules_text
 from pwmixer_dbus.core.rules import signature_of
-from pwmixer_dbus.system.runtime import session_bus
 
 Plain = dict[str, Any]
 Call = tuple[str, str, Sequence[Any]]
@@ -322,10 +321,7 @@ def _asked(*calls: Call) -> list[list[Any]]:
 
 
 async def _ask(calls: Sequence[Call]) -> list[list[Any]]:
-    try:
-        bus = await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
-    except (OSError, AuthError, InvalidAddressError) as error:
-        raise no_bus() from error
+    bus = await connect()
     try:
         return [await _one(bus, *call) for call in calls]
     finally:

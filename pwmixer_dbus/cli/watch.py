@@ -92,7 +92,7 @@ async def _watch(*, as_json: bool) -> None:
     unwritten: list[OSError] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    bus = await _connect()
+    bus = await connect()
 
     def receive(message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL:
@@ -128,7 +128,8 @@ async def _disconnected(bus: MessageBus, stopped: asyncio.Event) -> None:
         stopped.set()
 
 
-async def _connect() -> MessageBus:
+async def connect() -> MessageBus:
+    """Connect to the session bus. Raises UnreachableError."""
     try:
         return await MessageBus(session_bus(os.environ), BusType.SESSION).connect()
     except (OSError, AuthError, InvalidAddressError) as error:

@@ -49,7 +49,7 @@ def fields_of(status: Status, escape: Escape) -> dict[str, Field]:
     """Make the fields of a template."""
     return {
         "level": _level(status.volume, muted=status.muted),
-        "percent": _percent(status),
+        "percent": _rounded(status.volume),
         "volume": status.volume,
         "mute": "muted" if status.muted else "",
         "muted": "yes" if status.muted else "no",
@@ -67,14 +67,16 @@ def waybar(status: Status, template: str) -> str:
         text=_text(status, template, _pango),
         tooltip=_tooltip(status, _pango),
         **{"class": _classes(status)},
-        percentage=_percent(status),
+        percentage=_rounded(status.volume),
         alt=_alt(status),
     )
 
 
 def i3blocks(status: Status, template: str) -> str:
     """One JSON object for a block of i3blocks, with `format=json`."""
-    return _json(full_text=_text(status, template, _pango), short_text=_short(status), markup="pango")
+    return _json(
+        full_text=_text(status, template, _pango), short_text=_text(status, FORMAT, _pango), markup="pango"
+    )
 
 
 def i3status_rust(status: Status, template: str) -> str:
@@ -82,7 +84,7 @@ def i3status_rust(status: Status, template: str) -> str:
     state = "Critical" if status.state in {NO_SERVICE, NO_SERVER, NO_DEVICE} else "Idle"
     return _json(
         text=_text(status, template, _pango),
-        short_text=_short(status),
+        short_text=_text(status, FORMAT, _pango),
         state="Warning" if status.muted else state,
     )
 
@@ -95,7 +97,7 @@ def eww(status: Status, template: str) -> str:
         **{"class": " ".join(_classes(status))},
         state=status.state,
         alt=_alt(status),
-        percent=_percent(status),
+        percent=_rounded(status.volume),
         muted=status.muted,
         name=status.name,
         port=status.port,
@@ -139,10 +141,6 @@ def _text(status: Status, template: str, escape: Escape) -> str:
     if status.state != OK:
         return _WORDS[status.state]
     return " ".join(put(template, fields_of(status, escape)).splitlines())
-
-
-def _short(status: Status) -> str:
-    return _level(status.volume, muted=status.muted) if status.state == OK else _WORDS[status.state]
 
 
 def _tooltip(status: Status, escape: Escape) -> str:
@@ -192,10 +190,6 @@ def _icon(status: Status) -> str:
 
 def _level(volume: float, *, muted: bool) -> str:
     return "muted" if muted else percent(volume)
-
-
-def _percent(status: Status) -> int:
-    return _rounded(status.volume)
 
 
 def _rounded(volume: float) -> int:
