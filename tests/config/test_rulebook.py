@@ -139,7 +139,9 @@ def test_a_link_stays_one(file: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_behind_beside_the_file(file: Path) -> None:
-    filled(file).remove("d")
+    book = filled(file)
+    book.set_service_rules(0, book.rules)
+    book.remove("d")
     assert [path.name for path in file.parent.iterdir()] == ["rules.toml"]
 
 
@@ -185,6 +187,8 @@ def test_a_name_is_used_once_in_both_files(file: Path) -> None:
         book.set_service_rules(0, [rule("x"), rule("x")])
     with pytest.raises(InvalidArgumentError, match="called “B” in"):
         book.set_service_rules(0, [rule("B")])
+    with pytest.raises(InvalidArgumentError, match="called “e” already"):
+        book.put_first([rule("e")])
     assert names(book) == "A B c d e"
 
 
@@ -235,6 +239,7 @@ BAD = '[[rules]]\nname = "x"\nmatch.app = "a"\nvolum = 1\n'
         ("[volume]\nmax = 1.0\n", ":1: volume: no such key; only [[rules]] stand here"),
         ("rules = 7", ": rules: must be tables, each written [[rules]]"),
         ("[[rules]", ":1:8: not valid TOML"),
+        ("[[rules]]\n" * 11, "rules.toml: and 2 more"),
         (rules_text([rule("a"), rule("a")]), "rules[1].name: there is a rule called “a” above"),
     ],
 )
@@ -345,6 +350,8 @@ def test_the_rules_of_a_bad_file_stay_in_force_from_one_instance_to_the_next(fil
     book.take_over(persons("A", "B"), before.rules, 7)
     assert (names(book), book.revision) == ("A B c d e", 7)
     assert "rules.toml" in book.problem
+    book.take_over(persons("B"), before.rules, 7)
+    assert names(book) == "B c d e"
 
 
 def test_of_both_files_the_first_thousand_rules_count() -> None:
