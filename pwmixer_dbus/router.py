@@ -66,11 +66,6 @@ class Router:
         self._looked_at = -math.inf
         mixer.subscribe_first(self._on_change)
 
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules in force, first things first."""
-        return self._outcomes.ready.rules
-
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """Put rules in force, in this order; streams that they concern move, those of a removed rule go back."""
         self._outcomes = Outcomes(rules)

@@ -61,7 +61,6 @@ KEYS: Final = (
     Entry(table="service", name="nice", field="nice", lowest=-20, highest=19),
     Entry(table="log", name="level", field="log_level", words=("debug", "info", "warning", "error")),
 )
-BY_FIELD: Final = MappingProxyType({entry.field: entry for entry in KEYS})
 
 _BY_TABLE: Final = {
     table: {entry.name: entry for entry in KEYS if entry.table == table}

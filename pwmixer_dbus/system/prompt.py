@@ -28,10 +28,7 @@ class PromptSelector(EpollSelector):
         # In whole milliseconds, and not too early.
         seconds = -1 if timeout is None else math.ceil(timeout * 1e3) * 1e-3
         keys = self._fd_to_key
-        try:
-            ready = self._selector.poll(seconds, len(keys) or 1)
-        except InterruptedError:
-            return []
+        ready = self._selector.poll(seconds, len(keys) or 1)
         self.woken()
         handles = []  # first, since who is called may have another file watched under the same number
         for fd, event in ready:

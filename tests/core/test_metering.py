@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
-from build import MUSIC, after, app, capture, no_parents, playback, server, sink, source, state_of, stream
+from build import (
+    MUSIC,
+    after,
+    app,
+    capture,
+    card,
+    no_parents,
+    playback,
+    server,
+    sink,
+    source,
+    state_of,
+    stream,
+)
 
 from pwmixer_dbus.core.errors import (
     InvalidArgumentError,
@@ -99,6 +112,8 @@ def test_a_source_is_recorded_for_nobody_who_has_not_named_it() -> None:
     }
     with pytest.raises(NotSupportedError, match="only what plays"):
         follow(f"stream:{STATE.streams[Kind.CAPTURE, 20].number}")
+    with pytest.raises(NotSupportedError, match="card:card0 has no level"):
+        follow("card:card0", state=after(STATE, Seen(record=card())))
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,9 @@ EVIL = [
     "foo.*bar.*baz",
     "(?>(a+)+b)",
     "((a+)+)++b",
+    "[^xy]*a[^xy]*a[^xy]*a[^xy]*b",
+    "[^b-dx]*a[^b-dx]*a[^b-dx]*a[^b-dx]*e",
+    r"[^\sx]*a[^\sx]*a[^\sx]*a[^\sx]*b",
 ]
 
 
@@ -229,6 +232,9 @@ def test_a_regular_expression_that_could_run_for_ever_is_refused(regex: str) -> 
         r"(?:\d{1,3}\.){3}\d{1,3}",
         "^(?:Discord|WEBRTC VoiceEngine)$",
         r"Game\.exe",
+        "[^-|]*-[^-|]*-[^-|]*-x",
+        r"[^0-9x]+7[^0-9x]+7[^0-9x]+7\|",
+        r"[^\dx]+7[^\dx]+7[^\dx]+7\|",
     ],
 )
 def test_what_people_write_is_accepted(regex: str) -> None:

@@ -1,13 +1,16 @@
 """Rules that are suggested: of what plays, of what has played, and of what a person has done."""
 
-from build import playback, sink, state_of
+import pytest
+from build import playback, sink, state_of, stream
 
 from pwmixer_dbus.core.commands import SERVER
+from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.events import Event, Gone, Routed, Seen
 from pwmixer_dbus.core.model import Kind, Stream
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.state import MixerState, apply
-from pwmixer_dbus.core.suggestions import SIGHTINGS, Sightings, suggestions
+from pwmixer_dbus.core.suggestions import SIGHTINGS, Sightings, remembering, suggestions
 
 HEADSET, SPEAKERS = 3, 1
 
@@ -50,6 +53,25 @@ def test_where_a_person_has_moved_it_last_counts_before_where_it_was_otherwise()
     evening.happens(Seen(record=playback(12, device=SPEAKERS)))
     (rule,) = evening.suggested()
     assert rule.to == ("headset",)
+
+
+def test_a_name_that_another_rule_has_is_not_suggested() -> None:
+    evening = Evening()
+    evening.happens(Seen(record=playback(device=HEADSET)))
+    (rule,) = evening.suggested()
+    off = replace(rule, enabled=False)
+    others = (off, replace(off, name=f"{off.name} 2"))
+    assert [other.name for other in suggestions(evening.state, others)] == [f"{off.name} 3"]
+
+
+def test_what_nobody_could_recognise_again_is_neither_suggested_nor_remembered() -> None:
+    evening = Evening()
+    evening.happens(Seen(record=playback(binary="", device=HEADSET)))
+    assert evening.suggested() == []
+    with pytest.raises(
+        InvalidArgumentError, match="Nobody could recognise the program behind stream:1 again"
+    ):
+        remembering(evening.state, stream(evening.state), sink())
 
 
 def test_a_device_that_has_gone_is_not_suggested_and_one_that_is_back_is() -> None:
