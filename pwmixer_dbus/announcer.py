@@ -103,18 +103,18 @@ class Announcer:
             self._note(always, _Pending(before, changed_at, in_level=False))
             self._flush_due(always)
             return
-        new = [change for change in changes if change.before is None]
-        come = {s for change in sorted(new, key=first_apps) if (s := self._come(before, change)) is not None}
-        gone = [c for c in changes if c.after is None and isinstance(c.before, Target)]
+        new = [c.after for c in changes if c.before is None and isinstance(c.after, Target)]
+        gone = [c.before for c in changes if c.after is None and isinstance(c.before, Target)]
+        come = {s for target in sorted(new, key=first_apps) if (s := self._come(before, target)) is not None}
         changed = {subject: None for subject in affected(before, state, changes) if subject not in come}
         self._note(changed, _Pending(before, changed_at, in_level=all(map(is_of_level, changes))))
-        for change in gone:
-            if change.kind.is_stream or target_of(state, subject_of(change.before)) is None:
-                self._dirty.pop(subject_of(change.before), None)
+        for target in gone:
+            if isinstance(target, Stream) or target_of(state, subject_of(target)) is None:
+                self._dirty.pop(subject_of(target), None)
         # Anything may name an object that is about to go, so all that is pending is told before.
         self._flush_due(self._dirty if gone else changed, at_once=bool(gone))
-        for change in sorted(gone, key=first_apps, reverse=True):
-            self._gone(change)
+        for target in sorted(gone, key=first_apps, reverse=True):
+            self._gone(target)
 
     def on_level(self, before: MixerState, state: MixerState, change: Change) -> None:
         """Announce a change that is but a level; what need not wait is not noted first, as nearly always."""
@@ -156,29 +156,23 @@ class Announcer:
         self.flush()
         self._alarm.stop()
 
-    def _come(self, before: MixerState, change: Change) -> Subject | None:
+    def _come(self, before: MixerState, target: Target) -> Subject | None:
         """Announce an object that is new; return its subject, None where it is there already by another of that name."""
-        record = change.after
-        if not isinstance(record, Target):
-            return None
-        subject = subject_of(record)
+        subject = subject_of(target)
         # Two devices may share a name: the first announces it, the last takes it away.
-        if not isinstance(record, Stream) and target_of(before, subject) is not None:
+        if not isinstance(target, Stream) and target_of(before, subject) is not None:
             return None
         self._dirty.pop(subject, None)
-        self._speaker.come(record)
-        self._measure(record)
+        self._speaker.come(target)
+        self._measure(target)
         return subject
 
-    def _gone(self, change: Change) -> None:
-        record = change.before
-        if not isinstance(record, Target):
-            return
-        subject = subject_of(record)
-        if isinstance(record, Stream) or target_of(self._state(), subject) is None:
+    def _gone(self, target: Target) -> None:
+        subject = subject_of(target)
+        if isinstance(target, Stream) or target_of(self._state(), subject) is None:
             self._free_at.pop(subject, None)
-            self._speaker.gone(record)
-            self._measure(record)
+            self._speaker.gone(target)
+            self._measure(target)
 
     def _flush_due(self, subjects: Iterable[Subject], *, at_once: bool = False) -> None:
         """Announce what of these may be announced now, or all `at_once`; see to it that the rest is later."""

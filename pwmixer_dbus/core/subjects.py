@@ -211,8 +211,6 @@ def is_unseen(state: MixerState, changes: Iterable[Change]) -> bool:
     )
 
 
-def first_apps(change: Change) -> int:
-    """Order changes so that what is named comes before what names it."""
-    order = (Card, Device, App, Stream, Group)
-    record = change.after or change.before
-    return next((i for i, kind in enumerate(order) if isinstance(record, kind)), len(order))
+def first_apps(target: Target) -> int:
+    """Order objects so that what is named comes before what names it."""
+    return (Card, Device, App, Stream, Group).index(type(target))
