@@ -37,3 +37,23 @@ def test_a_bus_that_never_answers_is_given_up(bare_session: Session) -> None:
         done = subprocess.run(PLAIN, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert "there is no session bus to serve on (it did not answer within 5 s)" in done.stderr
+
+
+def test_a_bus_that_lets_nobody_stay_is_told(bare_session: Session) -> None:
+    """As one of another user does, which says that all is well and hangs up."""
+    with socket.socket(socket.AF_UNIX) as curt:
+        curt.bind(str(bare_session.runtime / "curt"))
+        curt.listen()
+        env = {**bare_session.env, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={bare_session.runtime}/curt"}
+        with subprocess.Popen(PLAIN, env=env, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = curt.accept()
+            with connection, connection.makefile("rwb", 0) as lines:
+                for answer in (b"OK 1234", b"AGREE_UNIX_FD"):
+                    lines.readline()
+                    lines.write(answer + b"\r\n")
+                while b"Hello" not in lines.read(1 << 16):
+                    pass
+            assert process.stderr is not None
+            said = process.stderr.read()
+    assert process.returncode == 1
+    assert "there is no session bus to serve on (it hangs up)" in said

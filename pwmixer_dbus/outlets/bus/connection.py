@@ -203,6 +203,8 @@ class BusConnection:
                 await bus.connect()
         except TimeoutError as error:
             raise TimeoutError(f"it did not answer within {CONNECT_TIMEOUT:g} s") from error
+        except EOFError as error:
+            raise ConnectionError("it hangs up") from error
         writer: Any = bus._writer  # noqa: SLF001 - likewise
         writer.sock = _PatientSocket(writer.sock)
         writer.negotiate_unix_fd = authenticator.is_agreed
