@@ -68,7 +68,9 @@ def _execute(name: str, options: dict[str, str], arguments: list[str]) -> list[s
     if name == "fade":
         return _fade(options, arguments)
     if name == "undo":
-        return _undo(arguments[0] if arguments else "1")
+        steps = parse_count(arguments[0] if arguments else "1", "number of steps")
+        undone = wire.call("Undo", "u", steps)
+        return [f"{undone} undone" if undone else "nothing to undo"]
     if name in _MODES:
         target = arguments[0] if arguments else "@sink"
         if target in _MEANT:
@@ -147,11 +149,6 @@ def _fade(options: dict[str, str], arguments: list[str]) -> list[str]:
     milliseconds = round(min(float(text) * 1000, _LONGEST))
     wire.call("FadeVolume", "sdua{sv}", target, volume, milliseconds, _call_options(options))
     return []
-
-
-def _undo(steps: str) -> list[str]:
-    undone = wire.call("Undo", "u", parse_count(steps, "number of steps"))
-    return [f"{undone} undone" if undone else "nothing to undo"]
 
 
 def _call_options(options: dict[str, str]) -> dict[str, wire.Value]:

@@ -248,9 +248,7 @@ def duration(seconds: float) -> str:
 
 
 def _number(value: float) -> str:
-    if not value:
-        return "-"
-    return _short(value)
+    return _short(value) if value else "-"
 
 
 def _short(value: float) -> str:

@@ -63,15 +63,12 @@ class Names:
     def _look(self, caller: str) -> str:
         with suppress(CommandError, OSError):
             kind, _, number = caller.rpartition(":")
-            pid = number if kind == "socket" else str(self._process_behind(caller))
-            return (
-                "this program" if pid == str(os.getpid()) else Path(f"/proc/{pid}/comm").read_text().strip()
-            )
+            if kind != "socket":
+                number = str(self._bus.call("GetConnectionUnixProcessID", "s", caller, to=wire.BUS))
+            if number == str(os.getpid()):
+                return "this program"
+            return Path(f"/proc/{number}/comm").read_text().strip()
         return _UNKNOWN
-
-    def _process_behind(self, client: str) -> wire.Result | None:
-        method = "GetConnectionUnixProcessID"
-        return self._bus.call(method, "s", client, to=wire.BUS)
 
 
 def _measured(bus: wire.Connection) -> Document:

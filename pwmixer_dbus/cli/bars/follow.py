@@ -155,14 +155,10 @@ class Follower:
         elif not wire.is_unreachable(error):
             raise CommandError(sentence or error)
         else:
-            # Only at the start: one that was ended later shall stay so.
+            # Only at the start: one that was ended later shall stay so. The owner of the name will be announced.
             if not (self._once or self._said or self._unsaid):
-                self._start_service()
+                self._bus.post("StartServiceByName", "su", wire.NAME, 0, to=wire.BUS)
             self._show(absent(NO_SERVICE, self._selector))
-
-    def _start_service(self) -> None:
-        # Nobody waits for the answer: the owner of the name is announced.
-        self._bus.post("StartServiceByName", "su", wire.NAME, 0, to=wire.BUS)
 
     def _show_records(self, records: list[Record]) -> None:
         if not records:
