@@ -17,6 +17,7 @@ from pwmixer_dbus.core.commands import Origin, SetVolume
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.gain import Channels
+from pwmixer_dbus.core.memory import device_key
 from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.selectors import Target, label, selector_of
@@ -289,6 +290,9 @@ class Fader:
         if still is not None:
             self._moving[key] = fade, still
             return
+        holder = after.identity.app_id if isinstance(after, Stream) else device_key(after)
+        if holder in self._mixer.state.locked:
+            return  # the next step takes it back
         self._leave(fade, key)
         if self._mixer.give_way((SetVolume, key)):
             # A step that is with the server now may come after theirs, which is then to be set again.

@@ -521,6 +521,22 @@ async def test_a_lock_lets_a_fade_pass_and_holds_its_end(stage: Stage) -> None:
 
 
 @on_a_stage
+async def test_no_other_program_takes_hold_of_what_is_locked(stage: Stage) -> None:
+    stage.mixer.on_event(Seen(record=stream(11, 0.5, device=1)))
+    await stage.quiet()
+    for key in (None, SINK):
+        target = stage.mixer.state.apps[MUSIC] if key is None else stage.mixer.state.devices[SINK]
+        stage.keeper.set_lock(target, locked=True)
+        stage.fade(0.1, key=key)
+        await asyncio.sleep(0.5 + 2 * LATENCY)
+        stage.set(key or OTHER, 1.0)
+        await stage.quiet()
+        assert stage.volume(key or OTHER) == 0.1
+    assert stage.volume(STREAM) == stage.learned() == 0.1
+    assert len(stage.arrived) == 2
+
+
+@on_a_stage
 async def test_it_is_one_step_to_undo_while_it_runs_and_afterwards(stage: Stage) -> None:
     for pause in (0.5, 5.0):
         stage.fade(0.1)
