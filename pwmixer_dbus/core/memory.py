@@ -17,7 +17,7 @@ from pwmixer_dbus.core.events import KEEP, AppWanted, Keep
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
-from pwmixer_dbus.core.table import with_entry, without
+from pwmixer_dbus.core.table import lasting, with_entry, without
 
 APPS, DEVICES, DEVICES_PER_APP = 1000, 200, 32
 """How many are remembered; beyond that, what has been unused longest is forgotten."""
@@ -452,9 +452,10 @@ def _most_wanted(entries: Mapping[str, E], limit: int) -> Mapping[str, E]:
     if surplus <= 0:
         return entries
     ranked = sorted(entries.items(), key=lambda item: (not item[1].is_bare, item[1].used))
-    for key, _ in ranked[:surplus]:
-        entries = without(entries, key)
-    return entries
+    if surplus == 1:  # as nearly always, and quicker then
+        return without(entries, ranked[0][0])
+    gone = dict(ranked[:surplus])
+    return lasting({key: entry for key, entry in entries.items() if key not in gone})
 
 
 def _text(said: str, known: str) -> str:
