@@ -640,7 +640,7 @@ class Daemon:
 
     def _save_soon(self) -> None:
         if self._remembers and not self._replaced.is_set():
-            self._state.expect(self._keeper.learn)
+            self._state.expect(self._keeper.learn_part)
 
     def _save_now(self) -> None:
         if self._remembers:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snapshot, stream
@@ -31,7 +32,7 @@ from pwmixer_dbus.core.rules import read_rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change
 from pwmixer_dbus.gathering import TOGETHER
-from pwmixer_dbus.keeper import LATEST_START, SECOND_LOOK, Keeper
+from pwmixer_dbus.keeper import LATEST_START, PART, SECOND_LOOK, Keeper
 from pwmixer_dbus.lanes import GIVE_UP, PACE, SHOWN_SOON
 from pwmixer_dbus.router import Router
 
@@ -1134,6 +1135,25 @@ async def test_an_application_that_falls_silent_shows_what_was_set_last_at_once(
 
 
 @with_memory()
+async def test_what_is_learned_for_being_saved_is_learned_in_parts(desk: Memorising) -> None:
+    indexes = range(10, 10 + 2 * PART + 1)
+    programs = [{"application.process.binary": f"program{index}"} for index in indexes]
+    desk.connect(*(stream(i, device=1, properties=p) for i, p in zip(indexes, programs, strict=True)))
+    await desk.quiet()
+    for index, program in zip(indexes, programs, strict=True):
+        desk.see(index, 0.3, properties=program)
+
+    def learned() -> int:
+        return sum(Kind.PLAYBACK in app.levels for app in desk.saved[-1].apps.values())
+
+    assert [(desk.keeper.learn_part(), learned()) for _ in range(3)] == [
+        (True, PART),
+        (True, 2 * PART),
+        (False, 2 * PART + 1),
+    ]
+
+
+@with_memory()
 async def test_where_no_stream_has_a_volume_to_show_what_was_set_is_shown_at_once(desk: Memorising) -> None:
     desk.connect(stream(device=1, has_volume=False))
     await desk.quiet()
@@ -1225,10 +1245,14 @@ _ACTS: st.SearchStrategy[Act] = st.one_of(
 @settings(max_examples=100)
 @given(st.lists(_ACTS, max_size=25))
 def test_what_is_put_off_is_learned_as_if_it_had_been_learned_at_once(acts: list[Act]) -> None:
-    assert _after(acts, at_once=False) == _after(acts, at_once=True)
+    at_once = _after(acts, at_once=True)
+    assert _after(acts, at_once=False) == at_once
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pwmixer_dbus.keeper.PART", 1)
+        assert _after(acts, at_once=False, in_parts=True) == at_once
 
 
-def _after(acts: Iterable[Act], *, at_once: bool) -> tuple[object, ...]:
+def _after(acts: Iterable[Act], *, at_once: bool, in_parts: bool = False) -> tuple[object, ...]:
     """Return what these acts have led to: what was sent and told, what is remembered, in its order, and the applications."""
 
     async def main() -> tuple[object, ...]:
@@ -1242,6 +1266,8 @@ def _after(acts: Iterable[Act], *, at_once: bool) -> tuple[object, ...]:
             doing = act(desk)
             if doing is not None:
                 await doing
+            if in_parts:
+                desk.keeper.learn_part()
         memory = desk.keeper.memory
         known = [*memory.apps.values(), *memory.devices.values()]
         return desk.sent, told, known, list(desk.mixer.state.apps.values())

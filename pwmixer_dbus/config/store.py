@@ -67,7 +67,7 @@ class StateFile:
         self._lock = threading.Lock()
         self._latest = self._tried = self._saved = Memory()
         self._lines: Lines = {}
-        self._ask: Callable[[], None] | None = None
+        self._ask: Callable[[], bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._changed_at: float | None = None
         self._attempts = 0
@@ -106,8 +106,11 @@ class StateFile:
         if memory is not self._saved and not self._is_foreign:
             self._plan()
 
-    def expect(self, ask: Callable[[], None]) -> None:
-        """Begin a write as soon as `schedule` would; `ask` is called right before it, to schedule what is to be saved."""
+    def expect(self, ask: Callable[[], bool]) -> None:
+        """Begin a write as soon as `schedule` would; `ask` is called right before it, to schedule what is to be saved.
+
+        As long as it returns that there is more, it is called again, in a turn of the loop each.
+        """
         if not self._is_foreign:
             self._ask, self._is_over = ask, False
             self._plan()
@@ -125,16 +128,20 @@ class StateFile:
 
     def flush(self) -> None:
         """Save what is not saved yet, at once, and let another instance have the file; for the end of the service."""
-        self._hear()
+        while self._hear():
+            pass
         self._stop_timer()
         self._changed_at, self._is_over = None, True
         self._tell(self._write_latest())
         self._hold.leave()
 
-    def _hear(self) -> None:
+    def _hear(self) -> bool:
+        """Have what is expected scheduled, or some of it; return whether there is more."""
         ask, self._ask = self._ask, None
-        if ask is not None:
-            ask()
+        if ask is None or not ask():
+            return False
+        self._ask = ask
+        return True
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -159,13 +166,18 @@ class StateFile:
 
     def _write_aside(self) -> None:
         """Write in a thread: to sync 300 kB to a disk takes 15 ms and more, and nobody's slider waits for that."""
+        loop, is_more = asyncio.get_running_loop(), False
         try:
-            self._hear()  # while there is a timer still, so that what is scheduled now does not set another one
+            is_more = self._hear()  # while there is a timer, so that what is scheduled sets no other one
         finally:
-            self._timer = self._changed_at = None
+            self._timer = None
+            if not is_more:
+                self._changed_at = None
+        if is_more:
+            self._timer = loop.call_later(0, self._write_aside)
+            return
         if self._latest is self._saved:
             return
-        loop = asyncio.get_running_loop()
         writing: asyncio.Future[str] = loop.create_future()
         writing.add_done_callback(self._written)
         try:

@@ -758,9 +758,10 @@ def test_what_is_expected_is_asked_for_when_it_is_written_and_not_before(path: P
     async def expect() -> None:
         file, asked = StateFile(path), list[float]()
 
-        def ask() -> None:
+        def ask() -> bool:
             asked.append(0.1 * (len(asked) + 1))
             file.schedule(memory_with(asked[-1]))
+            return False
 
         file.load()
         file.expect(ask)
@@ -785,11 +786,40 @@ def test_what_is_expected_is_asked_for_when_it_is_written_and_not_before(path: P
     assert load(path) == memory_with(0.2)
 
 
+def test_what_is_expected_comes_in_parts_between_which_the_loop_goes_on(path: Path) -> None:
+    async def expect() -> None:
+        file, seen = StateFile(path, delay=0.0), list[object]()
+
+        def ask() -> bool:
+            number = len(seen)
+            asyncio.get_running_loop().call_soon(seen.append, "another")
+            seen.append(number)
+            file.schedule(memory_with(0.1 * (number + 1)))
+            return number < 4
+
+        file.load()
+        file.expect(ask)
+        while file._timer:
+            assert file._writing is None
+            await asyncio.sleep(0)
+        assert seen == [0, "another", 2, "another", 4]
+        assert file._writing is not None
+        await asyncio.wait((file._writing,))
+        assert load(path) == memory_with(0.5)
+        seen.clear()
+        file.expect(ask)
+        file.flush()  # there is no other turn
+        assert [number for number in seen if number != "another"] == [0, 1, 2, 3, 4]
+
+    asyncio.run(expect())
+    assert load(path) == memory_with(0.5)
+
+
 def test_where_nothing_comes_of_what_was_expected_nothing_is_written(path: Path) -> None:
     async def expect() -> None:
         file = StateFile(path, delay=0.0)
         file.load()
-        file.expect(lambda: None)
+        file.expect(lambda: False)
         while file._timer:  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0)
         assert file._writing is None
