@@ -387,7 +387,10 @@ class Keeper:
         ]
         if learned_of:
             self._mixer.on_event(AppsWanted(wishes=tuple(map(_wish, learned_of))), MEMORY)
-        if about is None:
+        if about is None or (
+            memory.is_full and any(name not in known.apps and name not in known.devices for name in about)
+        ):
+            # Who is new may have taken the place of one who had a cap.
             self._mixer.on_event(_held(memory), MEMORY)
 
     def _moment(self, key: Key | None) -> Moment:

@@ -14,6 +14,7 @@ from pwmixer_dbus.core.commands import Origin, SetMuted, SetPort, SetVolume
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Routed, Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
+    APPS,
     CORRECTIONS,
     CORRECTIONS_IN,
     ECHO,
@@ -1151,6 +1152,24 @@ async def test_what_is_learned_for_being_saved_is_learned_in_parts(desk: Memoris
         (True, 2 * PART),
         (False, 2 * PART + 1),
     ]
+
+
+def capped_apps() -> Memory:
+    """Return a memory that is full of applications with a cap, the last of which was unused the longest."""
+    ids = [f"bin:program{number}" for number in range(APPS)]
+    return Memory(apps={i: KnownApp(app_id=i, name=i, max_volume=0.5, used=i != ids[-1]) for i in ids})
+
+
+@with_memory(capped_apps())
+async def test_whoever_is_forgotten_for_one_who_is_new_is_capped_no_more(desk: Memorising) -> None:
+    last = f"bin:program{APPS - 1}"
+    assert last in desk.mixer.state.caps
+    desk.connect(stream(device=1))
+    await desk.quiet()
+    desk.see(10, 0.3)
+    assert last not in desk.keeper.memory.apps
+    assert last not in desk.mixer.state.caps
+    assert len(desk.mixer.state.caps) == APPS - 1
 
 
 @with_memory()

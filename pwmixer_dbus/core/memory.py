@@ -124,6 +124,11 @@ class Memory:
     devices: Mapping[str, KnownDevice] = field(default_factory=lambda: MappingProxyType({}))
     rules_off: bool = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever is new may have taken the place of another."""
+        return len(self.apps) >= APPS or len(self.devices) >= DEVICES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppIntent:
