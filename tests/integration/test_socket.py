@@ -61,11 +61,14 @@ def test_text_sets_steps_mutes_moves_and_tells(shared: Service, talk: Talk) -> N
         ('ROUTE "Radio One" Headset', f"OK {selector}"),
     ):
         assert talk.ask(line) == answer, line
-    # The server has said that it has moved it, and may link it a moment later.
-    shared.wait_for_stream("Radio One", device="headset")
-    assert talk.ask("LIST streams") == "OK 3"
-    streams = [talk.line() for _ in range(3)]
-    assert f'{selector} 0.3 false "Radio One" "Radio One" headset' in streams
+
+    def listed() -> list[str]:
+        assert talk.ask("LIST streams") == "OK 3"
+        return [talk.line() for _ in range(3)]
+
+    # The server has said that it has moved it, and links it a moment later; in between it is on no device.
+    moved = f'{selector} 0.3 false "Radio One" "Radio One" headset'
+    shared.session.wait_for(lambda: moved in listed(), "the stream to be listed where it has been moved")
     assert talk.ask('ROUTE "Radio One" Nowhere').startswith(
         "ERROR No sink and no source is called “Nowhere” now. There is sink:speakers, sink:headset"
     )
