@@ -280,7 +280,7 @@ class Keeper:
             self._learn(noted)
 
     def learn_part(self) -> bool:
-        """Learn no more of it than nobody has to wait for; return whether there is more."""
+        """Learn at most `PART` of it, the oldest first, so that nobody waits for long; return whether there is more."""
         self._mixer.tell_levels()
         noted = dict(islice(self._noted.items(), PART))
         for slot in noted:

@@ -1,11 +1,10 @@
 """A stream of whose end nobody is told: PipeWire drops the notices of what comes and goes before they are read."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
-from test_mixer import JumpingLoop
-from test_streams_that_are_only_louder import BEGIN, CHANGED, KEY, START, Answering, Stage
+from test_streams_that_are_only_louder import CHANGED, KEY, START, Answering, Stage, on_a
 
 from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotFoundError
@@ -18,8 +17,7 @@ class Desk(Stage):
     """A stage on which one stream is known, and of the answers to commands there is one: there is no such object."""
 
     async def begin(self) -> None:
-        for act in BEGIN:
-            await self.play(act)
+        await super().begin()
         await self.answer()
 
     async def answer(self) -> None:
@@ -35,22 +33,7 @@ class Refusing(Answering):
         self._asked.append(lambda: done(AudioServerError("No such entity", is_missing=True)))
 
 
-def on_a_desk(test: Callable[[Desk], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def run() -> None:
-        async def main() -> None:
-            desk = Desk()
-            await desk.begin()
-            await test(desk)
-            desk.server._drop("the end")
-
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
-
-
-@on_a_desk
+@on_a(Desk)
 async def test_what_is_not_there_when_it_is_looked_at_has_gone(desk: Desk) -> None:
     del desk.world.streams[KEY]
     desk.notice(CHANGED, KEY)
@@ -58,7 +41,7 @@ async def test_what_is_not_there_when_it_is_looked_at_has_gone(desk: Desk) -> No
     assert KEY not in desk.state.streams
 
 
-@on_a_desk
+@on_a(Desk)
 async def test_what_is_not_there_when_something_is_asked_of_it_has_gone_before_that_is_answered(
     desk: Desk,
 ) -> None:
@@ -74,7 +57,7 @@ async def test_what_is_not_there_when_something_is_asked_of_it_has_gone_before_t
     assert told == [(NotFoundError, False)]
 
 
-@on_a_desk
+@on_a(Desk)
 async def test_a_stream_that_is_only_listed_is_looked_at_by_itself(desk: Desk) -> None:
     desk.world.streams[OTHER] = dict(START)
     desk.notice(CHANGED, (Kind.SERVER, 0))

@@ -1,11 +1,9 @@
 """One connection takes the place of another: what has gone stays gone, and what is there does not go."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import cast
 
-from test_mixer import JumpingLoop
-from test_streams_that_are_only_louder import BEGIN, CHANGED, KEY, Answering, Stage, World
+from test_streams_that_are_only_louder import CHANGED, KEY, Answering, Stage, World, on_a
 
 from pwmixer_dbus.core.events import Snapshot
 from pwmixer_dbus.pulse.libpulse import Connection
@@ -36,8 +34,7 @@ class Desk(Stage):
 
     async def begin(self) -> None:
         self.server._opened = self._opened  # type: ignore[method-assign]
-        for act in BEGIN:
-            await self.play(act)
+        await super().begin()
         await self.renew()
         self.connections[-1].answer(ALL)
 
@@ -50,22 +47,7 @@ class Desk(Stage):
         await asyncio.sleep(0.002)
 
 
-def on_a_desk(test: Callable[[Desk], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def run() -> None:
-        async def main() -> None:
-            desk = Desk()
-            await desk.begin()
-            await test(desk)
-            desk.server._drop("the end")
-
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
-
-
-@on_a_desk
+@on_a(Desk)
 async def test_what_the_old_one_has_said_of_a_stream_is_older_than_what_the_new_one_lists(desk: Desk) -> None:
     """The old one has a last notice, which is not read any more: the end of that stream."""
     old = desk.connections[-1]
@@ -82,7 +64,7 @@ async def test_what_the_old_one_has_said_of_a_stream_is_older_than_what_the_new_
     assert KEY not in desk.state.streams
 
 
-@on_a_desk
+@on_a(Desk)
 async def test_nothing_is_renewed_while_it_is_being_listed(desk: Desk) -> None:
     await desk.renew()
     first, number = desk.connections[-1], desk.state.streams[KEY].number

@@ -2,8 +2,8 @@
 
 import asyncio
 import ctypes
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -148,6 +148,11 @@ class Stage:
         self.state, changes = apply(self.state, event)
         self.changes += changes
 
+    async def begin(self) -> None:
+        """Have the first two streams come."""
+        for act in BEGIN:
+            await self.play(act)
+
     def connect(self) -> None:
         """Connect, or go on by another connection; what was asked through the one before may still be answered."""
         self.connections.append(Answering(self.world))
@@ -219,6 +224,31 @@ def played(acts: list[Any], shown: dict[Key, tuple[Any, ...]]) -> tuple[list[Tol
 
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return told, runner.run(main())
+
+
+AnyStage = TypeVar("AnyStage", bound=Stage)
+
+
+def on_a(
+    kind: type[AnyStage],
+) -> Callable[[Callable[[AnyStage], Coroutine[Any, Any, None]]], Callable[[], None]]:
+    """Run a test on a stage of this kind, on which it has begun; no time passes for people."""
+
+    def decorate(test: Callable[[AnyStage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        def run() -> None:
+            async def main() -> None:
+                stage = kind()
+                await stage.begin()
+                await test(stage)
+                stage.server._drop("the end")
+
+            with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+                runner.run(main())
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorate
 
 
 KEY = (Kind.PLAYBACK, 1)
