@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pwmixer_dbus import __version__
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import config_path, in_doubt, load
+from pwmixer_dbus.config.paths import HomelessError
 from pwmixer_dbus.config.rulebook import RuleBook, rules_path
 from pwmixer_dbus.config.store import StateFile, state_path
 from pwmixer_dbus.config.watch import Watch
@@ -355,7 +356,7 @@ class Daemon:
         self._service.publisher.be_asked(is_asked=False)
         self._keeper.start(self._recalled())
         self._router.enabled = not self._keeper.memory.rules_off
-        log.info("%s", sandbox.describe(Path.home()))
+        log.info("%s", sandbox.describe())
         return asyncio.create_task(self._server.run()), asyncio.create_task(self._begin_to_answer())
 
     async def _write_pid_file(self, place: str | None) -> None:
@@ -421,7 +422,7 @@ class Daemon:
         await asyncio.wait(waiting, timeout=FIRST_LOOK_BESIDE, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
             each.cancel()
-        log.info("%s", sandbox.describe(Path.home()))
+        log.info("%s", sandbox.describe())
         settle(asyncio.get_running_loop().call_soon)
         await asyncio.sleep(0)  # all of it, before anybody waits for us
         return following
@@ -731,8 +732,13 @@ def main() -> None:
     supervisor = Supervisor(os.environ)
     # Or asyncio puts a handler of its own there, and ours in its place has Python write out the whole task, by way of `inspect`.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with asyncio.Runner(loop_factory=partial(new_loop, supervisor)) as runner:
-        sys.exit(runner.run(_chosen(options, supervisor)()))
+    try:
+        with asyncio.Runner(loop_factory=partial(new_loop, supervisor)) as runner:
+            status = runner.run(_chosen(options, supervisor)())
+    except HomelessError as error:
+        log.error("%s", error.strerror)
+        status = EXIT_FAILED
+    sys.exit(status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ def test_the_bus_is_where_it_is_told_to_be_else_in_the_runtime_folder_whatever_t
 ) -> None:
     runtime = tmp_path / "a b;c,d=%é"
     runtime.mkdir()
-    environment = {"XDG_RUNTIME_DIR": str(runtime)}
+    environment = {"HOME": "/", "XDG_RUNTIME_DIR": str(runtime)}
     assert session_bus(environment) is None
     with socket.socket(socket.AF_UNIX) as bus:
         bus.bind(str(runtime / "bus"))
@@ -27,8 +27,8 @@ def test_the_bus_is_where_it_is_told_to_be_else_in_the_runtime_folder_whatever_t
 
 
 def test_a_runtime_folder_that_is_none_is_not_looked_into() -> None:
-    assert session_bus({}) is None
-    assert session_bus({"XDG_RUNTIME_DIR": "run"}) is None
+    assert session_bus({"HOME": "/"}) is None
+    assert session_bus({"HOME": "/", "XDG_RUNTIME_DIR": "run"}) is None
 
 
 def test_our_folder_is_for_nobody_else_whoever_has_made_it(tmp_path: Path) -> None:

@@ -21,17 +21,17 @@ def held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("held")
 def test_all_of_it_is_told_as_in_force(tmp_path: Path) -> None:
-    said = describe(tmp_path, status(tmp_path, 2, 1))
+    said = describe(str(tmp_path), status(tmp_path, 2, 1))
     assert said.startswith("the sandbox is in force: the home folder cannot be written, ")
 
 
 def test_a_part_is_told_with_what_is_missing(tmp_path: Path) -> None:
-    said = describe(tmp_path, status(tmp_path, 2, 1))
+    said = describe(str(tmp_path), status(tmp_path, 2, 1))
     assert said.startswith("the sandbox is in force only in part: ")
     assert said.endswith("; but not: the home folder cannot be written")
 
 
 def test_none_of_it_is_told(tmp_path: Path) -> None:
     nothing = "the sandbox is not in force: only the unit of systemd brings it"
-    assert describe(tmp_path, status(tmp_path, 0, 0)) == nothing
-    assert describe(tmp_path / "missing", tmp_path / "missing") == nothing
+    assert describe(str(tmp_path), status(tmp_path, 0, 0)) == nothing
+    assert describe(str(tmp_path / "missing"), tmp_path / "missing") == nothing

@@ -28,12 +28,14 @@ def private(folder: Path) -> Path:
 def session_bus(environment: Mapping[str, str]) -> str | None:
     """Return the address of the session bus; None where it is not known, and perhaps to be found in older ways.
 
-    What starts services does not always tell them (OpenRC does not).
+    What starts services does not always tell them (OpenRC does not). Raises OSError where it can be nowhere.
     """
     if told := environment.get("DBUS_SESSION_BUS_ADDRESS"):
         return told
     usual = Path(environment.get("XDG_RUNTIME_DIR", ""), "bus")
     if not (usual.is_absolute() and usual.is_socket()):
+        if "HOME" not in environment:  # where the older ways look
+            raise FileNotFoundError("DBUS_SESSION_BUS_ADDRESS is not set")
         return None
     plain = b"-_/.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     return "unix:path=" + "".join(chr(b) if b in plain else f"%{b:02x}" for b in os.fsencode(usual))

@@ -10,7 +10,7 @@ _STATUS = Path("/proc/self/status")
 _FILTERED = "2"
 
 
-def describe(home: Path, status: Path = _STATUS) -> str:
+def describe(home: str = "~", status: Path = _STATUS) -> str:
     """Say in one sentence whether the sandbox is in force, and what is missing where only some of it is."""
     fields = dict(line.split(":\t", 1) for line in _text(status).splitlines() if ":\t" in line)
     parts = {
@@ -27,9 +27,10 @@ def describe(home: Path, status: Path = _STATUS) -> str:
     return f"the sandbox is in force only in part: {', '.join(held)}; but not: {', '.join(missing)}"
 
 
-def _is_read_only(folder: Path) -> bool:
+def _is_read_only(folder: str) -> bool:
     try:
-        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+        # Not by Path, which raises where there is no home.
+        return bool(os.statvfs(os.path.expanduser(folder)).f_flag & os.ST_RDONLY)  # noqa: PTH111
     except OSError:
         return False
 
