@@ -159,7 +159,7 @@ class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
     `path` is the file. `doubt` says what is switched off because the first file was a bad one and may have asked for
-    that. `level` is the log level that the command line asks for, "" to leave it to the file.
+    that, and `may_forbid_to_save` whether it may have asked for that, too. `level` is the log level that the command line asks for, "" to leave it to the file.
     """
 
     def __init__(self, path: Path, level: str) -> None:
@@ -167,6 +167,7 @@ class Configuration:
         self._level = level
         self.error = ""
         self.doubt = ""
+        self.may_forbid_to_save = False
         self.settings = Settings()
 
     def read(self) -> Settings:
@@ -177,6 +178,7 @@ class Configuration:
             self.error = str(error)
             raise
         self.error = self.doubt = ""
+        self.may_forbid_to_save = False
         journal.set_up(self._level or self.settings.log_level)
         return self.settings
 
@@ -195,7 +197,8 @@ class Daemon:
         try:
             configuration.read()
         except MixerError as error:
-            configuration.settings, configuration.doubt = in_doubt(configuration.path)
+            found = in_doubt(configuration.path)
+            configuration.settings, configuration.doubt, configuration.may_forbid_to_save = found
             log.error("%s\n%s", error, configuration.doubt or "the defaults are in force")
         self._supervisor = supervisor
         self._stopping = asyncio.Event()
@@ -267,11 +270,15 @@ class Daemon:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload_or_keep)
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, self._profile)
         following = await self._look_first() if replace else None
-        if following is not None and self._stopping.is_set():
+        if self._stopping.is_set():
             self._give_up(following)
             return EXIT_OK
-        status = await self._own(replace=replace)
-        if status != EXIT_OK:
+        stopped = asyncio.create_task(self._stopping.wait())
+        owning = asyncio.create_task(self._own(replace=replace))
+        await asyncio.wait((owning, stopped), return_when=asyncio.FIRST_COMPLETED)  # the bus may hang
+        status = owning.result() if owning.done() else EXIT_OK
+        if status != EXIT_OK or not owning.done():
+            owning.cancel()
             self._give_up(following)
             return status
         log.info("pwmixer %s serves %s as %s", __version__, BUS_NAME, self._connection.unique_name)
@@ -285,7 +292,6 @@ class Daemon:
         self._tell_status()
         quickening = asyncio.create_task(niceness.take(self._configuration.settings.nice))
         left = asyncio.create_task(self._connection.wait_closed())
-        stopped = asyncio.create_task(self._stopping.wait())
         stopped.add_done_callback(lambda _: self._service.heir.wait_no_longer())
         is_replaced = await self._until_replaced(answering, following, left, stopped)
         if not is_replaced and not stopped.done():
@@ -369,10 +375,10 @@ class Daemon:
     def _recalled(self, left: "Succession | None" = None) -> Memory:
         """Return what is remembered: of the file, or what the instance before could not save there.
 
-        Where the first configuration is a bad one, nothing is saved until it is mended: perhaps it says that nothing is to be.
+        Where the first configuration may say that nothing is to be saved, and is a bad one, nothing is until it is mended.
         """
         is_wanted = self._configuration.settings.memory
-        is_known = not self._configuration.error or (left is not None and left.remembers)
+        is_known = not self._configuration.may_forbid_to_save or (left is not None and left.remembers)
         self._remembers, self._is_unsure = is_wanted and is_known, is_wanted and not is_known
         memory = self._state.load() if is_wanted else Memory()
         if self._is_unsure:

@@ -24,7 +24,7 @@ PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message ha
 _LINE_LIMIT = 4096 + 512  # a path and a sentence
 _BOM = b"\xef\xbb\xbf"
 
-_SWITCHES = ("socket", "shared_memory")
+_SWITCHES, _MEMORY = ("socket", "shared_memory"), "memory"
 """Tables that can switch off what is on by default."""
 
 _COMMENTS = re.compile(r"^[ \t]*(?:#.*)?(?:\n|\Z)", re.MULTILINE)
@@ -170,16 +170,17 @@ def example() -> str:
     return f"{_comment(head)}\n\n{tables}\n{rules}"
 
 
-def in_doubt(path: Path) -> tuple[Settings, str]:
+def in_doubt(path: Path) -> tuple[Settings, str, bool]:
     """Return the settings for a file that cannot be used, where no good one was read before, and a sentence on them.
 
     They are the defaults, but what the file may switch off is off: what it mentions, or all where it has a name that does
-    not exist, which may be one of these misspelt. The sentence is "" where nothing is off.
+    not exist, which may be one of these misspelt. The sentence is "" where nothing is off. Memory is on; whether the file
+    may say that it is off is what comes third.
     """
     try:
         said = (_read(path) or b"").decode("utf-8-sig", "replace")
     except ConfigError:
-        said = " ".join(_SWITCHES)
+        said = " ".join((*_SWITCHES, _MEMORY))
     for silent in (_COMMENTS, _EMPTY_TABLES):
         said = silent.sub("", said)
     before, *tables = _HEADER.split(said)
@@ -192,7 +193,8 @@ def in_doubt(path: Path) -> tuple[Settings, str]:
     )
     names = " and no ".join(off).replace("_", " ")
     sentence = f"until it is mended there is no {names}: it may say so"
-    return settings, problem_line(path, sentence) if off else ""
+    may_forbid = is_misspelt or _MEMORY in said.replace("shared_memory", "")
+    return settings, problem_line(path, sentence) if off else "", may_forbid
 
 
 def write_example(path: Path) -> None:

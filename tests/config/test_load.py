@@ -299,7 +299,7 @@ def test_what_a_bad_file_may_switch_off_is_off_and_nothing_else(
     file: Path, content: str | bytes, off: str
 ) -> None:
     file.write_bytes(content.encode() if isinstance(content, str) else content)
-    chosen, sentence = in_doubt(file)
+    chosen, sentence, _ = in_doubt(file)
     assert chosen == Settings(
         socket=SocketSettings(enabled="socket" not in off),
         shared_memory=SharedMemorySettings(enabled="shared" not in off),
@@ -307,9 +307,29 @@ def test_what_a_bad_file_may_switch_off_is_off_and_nothing_else(
     assert sentence == (f"{file}: until it is mended there is no {off}: it may say so" if off else "")
 
 
+@pytest.mark.parametrize(
+    ("content", "may_forbid"),
+    [
+        ("[volume", False),
+        ("[shared_memory]\nenabled = maybe\n[memory]\n# enabled = false\n[volume]\nmax = 9", False),
+        ("[memory]\nenabled = fasle", True),
+        ("[[memory]\nenabled = false", True),
+        ("memory = { enabled = false }\n[volum]", True),
+        ("[memroy]\nenabled = false", True),
+        (b"\xff", True),
+    ],
+)
+def test_a_bad_file_may_forbid_to_save_only_where_it_says_something_of_memory(
+    file: Path, content: str | bytes, may_forbid: bool
+) -> None:
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    chosen, _, found = in_doubt(file)
+    assert (chosen.memory, found) == (True, may_forbid)
+
+
 def test_what_is_in_a_file_that_cannot_be_read_may_be_anything(tmp_path: Path) -> None:
-    chosen, sentence = in_doubt(tmp_path)
-    assert (chosen.socket.enabled, chosen.shared_memory.enabled) == (False, False)
+    chosen, sentence, may_forbid = in_doubt(tmp_path)
+    assert (chosen.socket.enabled, chosen.shared_memory.enabled, may_forbid) == (False, False, True)
     assert (
         sentence == f"{tmp_path}: until it is mended there is no socket and no shared memory: it may say so"
     )

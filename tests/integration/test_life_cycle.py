@@ -45,6 +45,22 @@ asyncio.run(main())
 """
 """Owns the name, and does not let it be replaced."""
 
+HANGING = """
+import os, signal
+from pwmixer_dbus import daemon
+from pwmixer_dbus.outlets.bus.connection import BusConnection
+
+request = BusConnection._request
+
+async def request_in_vain(self, *words):
+    os.kill(await self.process_behind("org.freedesktop.DBus"), signal.SIGSTOP)
+    await request(self, *words)
+
+BusConnection._request = request_in_vain
+daemon.main()
+"""
+"""The service, on a bus that hangs from the moment in which it is asked for the name."""
+
 OK, FAILED, USAGE, TAKEN = 0, 1, 2, 3
 WATCHED = 3
 """Seconds for which an idle service is watched."""
@@ -365,6 +381,22 @@ def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whe
     assert ('"volume": 0.3' in state.read_text(), state.read_text() == before) == (wanted, not wanted)
 
 
+def test_with_a_bad_file_at_the_start_that_says_nothing_of_memory_what_is_learned_is_saved(
+    silent_session: Session,
+) -> None:
+    configure(silent_session, "[volume]\nmax = fast\n")
+    state = Path(silent_session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    state.parent.mkdir(parents=True)
+    state.write_text(
+        '{"version": 1, "apps": {"name:radio": {"name": "Radio", "levels": {"playback": {"volume": 0.4}}}}}'
+    )
+    service = start_deaf(silent_session)
+    assert service.get("StateError") == ""
+    service.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
+    end_with_errors_logged(service)
+    assert '"volume": 0.3' in state.read_text()
+
+
 def test_with_a_bad_file_at_the_start_what_it_may_switch_off_is_off_until_it_is_mended(
     silent_session: Session,
 ) -> None:
@@ -454,6 +486,23 @@ def test_it_says_so_and_fails_when_the_bus_goes_away(silent_session: Session, si
     os.kill(service.call_daemon("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus"), sign)
     assert status_of(service) == FAILED
     assert "ERROR the session bus has gone" in service.log()
+    assert "Traceback" not in service.log()
+
+
+@pytest.mark.parametrize("options", [(), ("--replace",)])
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_ended_while_the_bus_hangs_that_is_to_give_it_the_name(
+    silent_session: Session, options: tuple[str, ...], sign: signal.Signals
+) -> None:
+    bus = Service(silent_session).call_daemon("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus")
+    service = Service(silent_session)
+    service.process = silent_session.spawn(service.name, sys.executable, "-c", HANGING, *options)
+    try:
+        silent_session.wait_for_child(service.name, partial(is_stopped, bus), "the bus to hang")
+        send(service, sign)
+        assert status_of(service) == OK
+    finally:
+        os.kill(bus, signal.SIGCONT)
     assert "Traceback" not in service.log()
 
 
@@ -711,6 +760,10 @@ def configure(session: Session, text: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
+
+
+def is_stopped(process: int) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def is_listed(service: Service, sink: str) -> bool:
