@@ -55,7 +55,8 @@ def test_without_a_home_both_programs_say_what_to_set(
 
 
 @pytest.mark.parametrize(
-    ("program", "words", "status"), [(SERVICE, ("--config", "/nonexistent"), 1), (COMMAND, ("rules", "list"), 3)]
+    ("program", "words", "status"),
+    [(SERVICE, ("--config", "/nonexistent"), 1), (COMMAND, ("rules", "list"), 3)],
 )
 def test_without_a_home_a_bus_that_is_not_named_is_one_that_is_not_there(
     program: str, words: tuple[str, ...], status: int
