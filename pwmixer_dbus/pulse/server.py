@@ -589,7 +589,7 @@ class SoundServer:
         self._settle(key, partial(done, error))
 
     def _moved(self, key: Key, device: int, done: Done, error: MixerError | None) -> None:
-        if error is None and self._connection is not None:
+        if error is None and key in self._processes:  # it has not gone meanwhile
             if key in self._claimed:
                 self._claimed[key].cancel()
             self._claimed[key] = self._loop.call_later(CLAIMED, self._claim_ended, key, device, LATE_MOVES)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 from test_mixer import JumpingLoop
@@ -43,7 +44,7 @@ def fetches_after(does: Callable[[SoundServer], None]) -> list[tuple[float, int]
         events: list[Event] = []
         server = SoundServer(events.append)
         server._connection, server._is_listed = cast(Connection, connection), True
-        server._shown[STREAM] = (1,)
+        server._shown[STREAM], server._processes[STREAM] = (1,), None
         does(server)
         await asyncio.sleep(10)
 
@@ -77,6 +78,22 @@ def test_one_that_has_gone_is_not_looked_at() -> None:
         server._on_notice(0x22, STREAM[1])  # removed, a playback stream
 
     assert fetches_after(move_and_end) == []
+
+
+def test_one_whose_move_is_granted_after_its_end_leaves_nothing_behind() -> None:
+    kept: list[int] = []
+
+    def move_that_is_late(server: SoundServer) -> None:
+        granted: list[Callable[[None], None]] = []
+        late = SimpleNamespace(command=lambda *_, done: granted.append(done), close=lambda: None)
+        server._connection = cast(Connection, late)
+        server.send(MoveStream(key=STREAM, device=3), ignore)
+        server._on_notice(0x22, STREAM[1])  # removed, a playback stream
+        granted[0](None)
+        kept.append(len(server._claimed))
+
+    assert fetches_after(move_that_is_late) == []
+    assert kept == [0]
 
 
 def test_nothing_is_looked_at_after_the_connection_is_lost() -> None:
