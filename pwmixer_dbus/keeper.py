@@ -428,6 +428,7 @@ class Keeper:
                     self._elder.add(key)
             elif key in self._unlinked and isinstance(record, Stream) and _has_begun(record):
                 self._unlinked.discard(key)
+                self._corrected_at.pop(key, None)  # whatever it showed until now was no fight
                 self._born_at[key] = now
             elif key in self._elder and self._is_sent_elsewhere(change, now):
                 self._born_at[key] = now

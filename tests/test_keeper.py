@@ -503,6 +503,19 @@ async def test_a_stream_that_is_linked_before_it_shows_its_volume_begins_when_it
 
 
 @with_memory(remembered())
+async def test_what_is_corrected_before_a_stream_is_linked_does_not_count_afterwards(
+    desk: Memorising,
+) -> None:
+    desk.connect()
+    for shown in [unlinked(), unlinked(0.2), unlinked(0.4), *(linked(1.0), linked(0.4)) * CORRECTIONS]:
+        desk.mixer.on_event(shown)
+        await asyncio.sleep(2 * PACE)
+        while desk.unanswered:
+            desk.answer()
+    assert desk.volumes == [0.4] * (2 + CORRECTIONS)
+
+
+@with_memory(remembered())
 async def test_a_stream_that_was_at_zero_for_long_may_be_turned_up(desk: Memorising) -> None:
     desk.connect()
     desk.mixer.on_event(unlinked())
