@@ -220,6 +220,7 @@ class Daemon:
             save_soon=self._save_soon,
             wall_clock=time.time,
         )
+        self._fader.holds = self._keeper.holds
         self._rules = RuleBook(files[1], configuration.settings.rules, config_path=configuration.path)
         self._service = BusService(
             self._mixer,

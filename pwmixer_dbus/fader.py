@@ -17,7 +17,6 @@ from pwmixer_dbus.core.commands import Origin, SetVolume
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.gain import Channels
-from pwmixer_dbus.core.memory import device_key
 from pwmixer_dbus.core.model import App, Card, Device, Group, Key, Kind, Stream
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.selectors import Target, label, selector_of
@@ -55,11 +54,13 @@ class _Fade:
 class Fader:
     """All fades. It has to hear of changes before whoever learns from them, so it is made before the keeper.
 
-    `on_arrived` is told of each target that has come to its end, and not of one that was interrupted.
+    `on_arrived` is told of each target that has come to its end, and not of one that was interrupted. `holds` is the
+    keeper's.
     """
 
     def __init__(self, mixer: Mixer) -> None:
         self.on_arrived: Arrived = lambda *_: None
+        self.holds: Callable[[Device | Stream], bool] = lambda _: False
         self._mixer = mixer
         self._loop = asyncio.get_running_loop()
         self._fades: dict[Name, _Fade] = {}
@@ -290,8 +291,7 @@ class Fader:
         if still is not None:
             self._moving[key] = fade, still
             return
-        holder = after.identity.app_id if isinstance(after, Stream) else device_key(after)
-        if holder in self._mixer.state.locked:
+        if self.holds(after):
             return  # the next step takes it back
         self._leave(fade, key)
         if self._mixer.give_way((SetVolume, key)):

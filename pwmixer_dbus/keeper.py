@@ -134,6 +134,7 @@ class Keeper:
         mixer.subscribe(self.on_change)
         mixer.before_more(self._learn_before_more)
         mixer.hear(self.on_request)
+        mixer.held = self.held
 
     @property
     def memory(self) -> Memory:
@@ -269,6 +270,22 @@ class Keeper:
     def set_rules_off(self, *, off: bool) -> None:
         """Keep whether rules are switched off."""
         self._keep(replace(self.memory, rules_off=off) if off != self.memory.rules_off else self.memory)
+
+    # --- what others ask about it
+
+    def holds(self, record: Device | Stream) -> bool:
+        """Whether what another program sets says nothing: it is against a lock, or by what has only just been born."""
+        return self._is_held(record, self._moment((record.kind, record.index)))
+
+    def held(self, key: Key) -> tuple[Command, ...]:
+        """Return what brings something back to where it is locked, also where a hand is on it."""
+        state = self._mixer.state
+        record = state.streams.get(key) or state.devices.get(key)
+        if record is None or not self._is_locked(record):
+            return ()
+        self.learn()
+        shown = record if isinstance(record, Stream) else _as_stream(record)
+        return enforcement(None, shown, self._recalled(record), Moment(now=self._loop.time())).commands
 
     # --- learning
 
@@ -447,9 +464,18 @@ class Keeper:
         state, key = self._mixer.state, (record.kind, record.index)
         if key in self._again_at or gain.level(record.channels) > max_volume(state, record):
             return False
-        if isinstance(record, Device):
-            return device_key(record) not in state.locked
-        return not (record.identity.app_id in state.locked or self._locks(record) or moment.is_in_grace)
+        return not self._is_held(record, moment)
+
+    def _is_held(self, record: Device | Stream, moment: Moment) -> bool:
+        if self._is_locked(record):
+            return True
+        return isinstance(record, Stream) and (self._locks(record) or moment.is_in_grace)
+
+    def _is_locked(self, record: Device | Stream) -> bool:
+        locked = self._mixer.state.locked
+        if not locked:  # as with most people
+            return False
+        return (device_key(record) if isinstance(record, Device) else record.identity.app_id) in locked
 
     def _look_at(self, change: Change) -> None:
         before, record = change.before, change.after
@@ -479,7 +505,7 @@ class Keeper:
         outcome = self._rules(stream)
         if outcome.ignore:
             return
-        recalled = recall(self._memory, stream.identity.app_id, stream.kind, state.device_of(stream))
+        recalled = self._recalled(stream)
         caps = [cap for cap in (recalled.max_volume, outcome.max_volume) if cap is not None]
         wanted = replace(
             recalled,
@@ -503,7 +529,7 @@ class Keeper:
         """Hold a device's lock and cap. Without them it is left alone, since the session manager restores devices."""
         if device.is_monitor:
             return
-        recalled = recall_device(self._memory, device)
+        recalled = self._recalled(device)
         if not recalled.locked:
             recalled = Remembered(max_volume=recalled.max_volume)
         recalled = replace(recalled, volume=_within(self._mixer.state, recalled.volume))
@@ -511,6 +537,12 @@ class Keeper:
         self._enforce(
             None if before is None else _as_stream(before), _as_stream(device), recalled, moment, set()
         )
+
+    def _recalled(self, record: Stream | Device) -> Remembered:
+        if isinstance(record, Device):
+            return recall_device(self._memory, record)
+        device = self._mixer.state.device_of(record)
+        return recall(self._memory, record.identity.app_id, record.kind, device)
 
     def _enforce(
         self,

@@ -7,12 +7,12 @@ nothing here waits for any of them.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume
+from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot, slot_of
 from pwmixer_dbus.core.errors import MixerError, NotFoundError
 from pwmixer_dbus.core.events import Configured, Event
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
@@ -52,7 +52,7 @@ class Mixer:
 
     `server` has to be set before anything is submitted. What is measured goes to `measures`. `history` is what people did,
     oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it. This, who has
-    asked for what, and how that comes to its end are those of `Lanes`.
+    asked for what, and how that comes to its end are those of `Lanes`. `held` is the keeper's: what is undone goes back to that.
     """
 
     def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
@@ -83,6 +83,7 @@ class Mixer:
         self._next: deque[tuple[Event, Origin]] = deque()
         self.history: tuple[Step, ...] = ()
         self.is_asleep = False
+        self.held: Callable[[Key], Iterable[Command]] = lambda _: ()
 
     @property
     def server(self) -> SoundServer | None:
@@ -325,8 +326,14 @@ class Mixer:
     def note(self, wanted: Plan, origin: Origin) -> None:
         """Put a person's request that is carried out bit by bit into the history; its last part is submitted as `noted`."""
         self._catch_up()
-        step = step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
+        step = self._step_of(self.state, self.pending, wanted, origin.client, self._loop.time())
         self.history = recorded(self.history, step)
+
+    def _step_of(
+        self, state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, client: str, at: float
+    ) -> Step:
+        held = {slot_of(each): each for command in wanted.commands for each in self.held(command.key)}
+        return step_of(state, {**held, **pending}, wanted, client, at)
 
     def submit(self, wanted: Plan, origin: Origin, done: Done, *, noted: bool = False) -> None:
         """Send a plan's commands; `done` is called once, when all are in force or one failed.
@@ -340,7 +347,8 @@ class Mixer:
         _call(self._heard_first, "an outlet failed on a request", wanted, origin)
         step: Callable[[], Step] | None = None
         if origin.kind == "user" and not noted:
-            step = partial(step_of, self.state, dict(self.pending), wanted, origin.client, self._loop.time())
+            pending, now = dict(self.pending), self._loop.time()
+            step = partial(self._step_of, self.state, pending, wanted, origin.client, now)
         request = _Request(wanted, origin, done, step)
         if not wanted.commands:
             self._finish(request, None)

@@ -40,6 +40,7 @@ class Stage(Desk):
             save_soon=lambda: None,
             wall_clock=lambda: 1.7e9,
         )
+        self.fader.holds = self.keeper.holds
         self.keeper.start(Memory())
         self.mixer.on_event(snapshot())
         self.obedient = True
@@ -534,6 +535,19 @@ async def test_no_other_program_takes_hold_of_what_is_locked(stage: Stage) -> No
         assert stage.volume(key or OTHER) == 0.1
     assert stage.volume(STREAM) == stage.learned() == 0.1
     assert len(stage.arrived) == 2
+
+
+@on_a_stage
+async def test_a_program_that_sets_its_own_volume_at_its_start_stays_in_a_fade(stage: Stage) -> None:
+    stage.fade(0.1, 4.0, key=None)
+    await asyncio.sleep(1)
+    stage.mixer.on_event(Seen(record=stream(11, 1.0, device=1)))
+    await asyncio.sleep(0.5)
+    stage.set(OTHER, 1.0)
+    await asyncio.sleep(0.5)
+    assert stage.volume(OTHER) < 0.9
+    await asyncio.sleep(2.1)
+    assert stage.volume(STREAM) == stage.volume(OTHER) == stage.learned() == 0.1
 
 
 @on_a_stage

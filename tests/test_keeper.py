@@ -1205,6 +1205,41 @@ async def test_undo_brings_back_what_another_program_has_just_set(desk: Memorisi
     assert desk.mixer.state.apps[MUSIC].volume == desk.level().volume == 0.3
 
 
+@with_memory(remembered(0.4, muted=False, locked=True))
+async def test_undo_brings_back_what_was_locked_and_not_what_was_shown_against_that(desk: Memorising) -> None:
+    desk.connect(stream(11, 0.4, device=1))
+    await desk.quiet()
+    desk.ask_app(0.5)
+    await desk.do()
+    await asyncio.sleep(2 * PACE)
+    desk.see(volume=1.0)
+    state = desk.mixer.state
+    plan = verbs.set_volume(state, desk.mixer.pending, state.apps[MUSIC], 0.6)
+    desk.mixer.submit(plan, Origin(kind="user", client=":1.9"), desk.answers.append)
+    await desk.do()
+    desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    await desk.do()
+    assert gain.level(desk.mixer.state.streams[NEW].channels) == desk.level().volume == 0.5
+
+
+@with_memory()
+async def test_undo_brings_back_what_a_device_was_locked_at(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    for _ in range(CORRECTIONS):
+        desk.show(volume=1.0)
+        await desk.do()
+    desk.show(volume=1.0)
+    await desk.quiet()
+    desk.set_volume(0.6)
+    await desk.do()
+    desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    await desk.do()
+    shown = desk.mixer.state.devices[SINK]
+    assert gain.level(shown.channels) == desk.keeper.memory.devices["sink:sink1"].level.volume == 0.5
+
+
 @with_memory()
 async def test_who_falls_asleep_leaves_nothing_to_be_learned(desk: Memorising) -> None:
     desk.connect(stream(device=1))
