@@ -105,12 +105,8 @@ class _Texts:
         return reference
 
 
-class _Place(NamedTuple):
-    """Where a record is, whose, and what has been written there of what seldom changes."""
-
-    at: int
-    its_id: int
-    about: About
+_Place = tuple[int, int, About]
+"""Where a record is, whose, and what has been written there of what seldom changes; a tuple is taken apart at once."""
 
 
 class _Table(Generic[K]):
@@ -174,14 +170,14 @@ class _Table(Generic[K]):
             self._rows[key] = row
             if about != known:
                 is_more = True
-                self._places[key] = _Place(at, its_id, about)
+                self._places[key] = at, its_id, about
                 self._put_about(at, key, about, refer)
         return is_more
 
     def lay_out(self, refer: Callable[[str], Reference]) -> None:
         """Write all rows anew, as many as have room: those with streams first."""
-        for place in self._places.values():
-            self._clear(place.at)
+        for at, _, _ in self._places.values():
+            self._clear(at)
         self._places.clear()
         self.shown.clear()
         self.crowded.clear()
@@ -201,7 +197,7 @@ class _Table(Generic[K]):
         if len(self.shown) >= self._capacity:
             raise _NoRoomError
         at, its_id = self._offset + len(self.shown) * self._record.size, self.id_of(key)
-        self._places[key] = _Place(at, its_id, row.about)
+        self._places[key] = at, its_id, row.about
         self.shown.append(key)
         number, flags, volume, max_volume, about = row
         _put_level(self._memory, at, its_id, number, flags, 0.0, volume, max_volume)
@@ -227,14 +223,13 @@ class _Table(Generic[K]):
         place = self._places.pop(key, None)
         if place is None:
             return
-        last = self.shown.pop()
-        at = place.at
+        last, at = self.shown.pop(), place[0]
         if last != key:
-            size, moved = self._record.size, self._places[last]
-            self._memory[at : at + size] = self._memory[moved.at : moved.at + size]
+            size, (from_, its_id, about) = self._record.size, self._places[last]
+            self._memory[at : at + size] = self._memory[from_ : from_ + size]
             self.shown[(at - self._offset) // size] = last
-            self._places[last] = moved._replace(at=at)
-            at = moved.at
+            self._places[last] = at, its_id, about
+            at = from_
         self._clear(at)
 
     def _clear(self, at: int) -> None:
