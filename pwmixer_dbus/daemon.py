@@ -620,6 +620,8 @@ class Daemon:
             log.error("%s\nthe last good settings stay in force", error)
 
     def _tell_change(self, before: MixerState, _changes: tuple[Change, ...], _origin: Origin) -> None:
+        if self._stopping.is_set():
+            return  # it is we who leave the sound server
         now = self._mixer.state
         if (before.connected, before.server.version) != (now.connected, now.server.version):
             self._tell_status()

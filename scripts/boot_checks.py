@@ -269,6 +269,7 @@ def nothing_is_lost_in_the_sandbox() -> None:
     wait_for(lambda: get("MaxVolume") == 0.7, "an edit of the configuration to be noticed")  # noqa: PLR2004
     config.unlink()
     wait_for(lambda: get("MaxVolume") == 1.0, "its removal to be noticed")
+    systemctl("reload", UNIT)
     run("pwmixerctl", "rules", "add", "--name", "Check", "--match", "app=nobody", "--hide")
     expect((HOME / ".config" / "pwmixer" / "rules.toml").is_file(), "rules.toml was not written")
     run("pwmixerctl", "rules", "remove", "Check")

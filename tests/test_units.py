@@ -64,6 +64,12 @@ def test_the_sandbox_is_one_that_systemd_252_does_not_leave_out() -> None:
     assert unit["RestrictAddressFamilies"] == "AF_UNIX"
 
 
+def test_what_else_the_unit_runs_is_outside_of_the_sandbox_which_forbids_to_signal() -> None:
+    unit = read(UNIT)["Service"]
+    assert unit["ExecReload"] == "+/bin/kill -HUP $MAINPID"
+    assert unit["ExecStartPre"].startswith("+")
+
+
 def test_the_unit_needs_no_sound_server() -> None:
     unit = read(UNIT)
     assert unit["Unit"]["After"].split() == ["dbus.socket", "pipewire-pulse.socket", "pipewire-pulse.service"]

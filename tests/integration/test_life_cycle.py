@@ -267,6 +267,7 @@ def test_it_ends_cleanly_when_told_to(session: Session, sign: signal.Signals) ->
     service = Service(session).start()
     send(service, sign)
     assert status_of(service) == OK
+    assert "the sound server has gone" not in service.log()
     service.stop()
 
 
