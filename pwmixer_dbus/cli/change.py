@@ -139,6 +139,8 @@ def _change(name: str, options: dict[str, str], arguments: list[str]) -> list[st
 
 def _fade(options: dict[str, str], arguments: list[str]) -> list[str]:
     """Let a volume go to another one. A lone argument is the volume."""
+    if len(arguments) == 1 and not arguments[0].startswith(_NUMERIC):
+        raise UsageError(f"'fade {arguments[0]}' lacks a volume, such as 20%.")
     target = arguments[0] if len(arguments) > 1 else "@sink"
     volume, is_step = parse_change(arguments[-1])
     if is_step:

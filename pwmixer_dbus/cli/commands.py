@@ -105,6 +105,8 @@ class Command:
         least = sum(not argument.startswith("[") for argument in self.arguments)
         if least <= len(arguments) <= len(self.arguments) or (least <= len(arguments) and self.is_open):
             return
+        if len(arguments) == 1 and _BAR_TARGET in self.options:
+            raise UsageError(f"'{self.name}' takes its target as an option: --target {arguments[0]}")
         problem = "is missing an argument" if len(arguments) < least else "has an argument too many"
         raise UsageError(f"'{self.name}' {problem}; it is used as: {self.usage()}")
 
@@ -281,7 +283,8 @@ _ALL = (
         ("[STEPS]",),
         "take back what was last changed through pwmixer, by whatever program",
         module="change",
-        text="Without STEPS, the last change. What is dragged or pressed within a second counts as one.",
+        text="Without STEPS, the last change. What is dragged or pressed within a second counts as one. Locks, caps and "
+        "rules stay as they are.",
         options=(_QUIET,),
         examples=(
             ("pwmixerctl undo", "the wrong slider"),

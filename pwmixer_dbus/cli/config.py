@@ -27,6 +27,7 @@ def parser() -> Parser:
     parser = Parser(prog="pwmixerctl config", description="Check and show the configuration.")
     parser.add_argument(
         "action",
+        metavar="ACTION",
         choices=["check", "show", "path", "init"],
         help="check: name every problem of the file, and of rules.toml beside it; show: print the settings that it gives; path: print where it "
         "is; init: write a commented example, never over an existing file",

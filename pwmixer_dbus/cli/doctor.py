@@ -23,6 +23,7 @@ OLDEST = (0, 3, 65)
 """The oldest PipeWire that is tested."""
 
 _PULSE, _PIPEWIRE = "pulse/native", "pipewire-0"
+_HIDDEN = ("/tmp/", "/var/tmp/")  # noqa: S108 - from the unit, by PrivateTmp=
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +94,11 @@ def diagnose(facts: Facts) -> Iterator[str]:
     if facts.bus_problem:
         yield facts.bus_problem
         return
-    yield from _of_unit(facts)
+    yield from _of_packages(facts)
+    of_unit = list(_of_unit(facts))
+    yield from of_unit
     if not facts.version:
-        if facts.refusal:
+        if facts.refusal and not of_unit:
             yield facts.refusal
         return
     yield from _of_instance(facts)
@@ -106,8 +109,7 @@ def diagnose(facts: Facts) -> Iterator[str]:
         yield f"Nobody answers at the socket {facts.wanted_socket}: {told} says why it could not be opened."
 
 
-def _of_unit(facts: Facts) -> Iterator[str]:
-    unit, name = facts.unit, UNITS[0]
+def _of_packages(facts: Facts) -> Iterator[str]:
     if facts.twice is not None:
         ours, theirs = facts.twice
         system = "" if ours in user_scope().starters else " --system"
@@ -115,6 +117,10 @@ def _of_unit(facts: Facts) -> Iterator[str]:
             f"The service is installed twice: {ours} goes before {theirs} of a package; "
             f"'pwmixerctl uninstall{system}' leaves it to the package."
         )
+
+
+def _of_unit(facts: Facts) -> Iterator[str]:
+    unit, name = facts.unit, UNITS[0]
     if unit.get("LoadState") == "masked" or unit.get("UnitFileState") == "masked":
         yield f"The unit is masked, so that nothing starts the service: 'systemctl --user unmask {name}'."
     elif unit.get("LoadState") == "not-found":
@@ -123,6 +129,11 @@ def _of_unit(facts: Facts) -> Iterator[str]:
         yield (
             f"The unit starts {facts.program}, which is not there (any more); "
             "'pwmixerctl install' writes it anew."
+        )
+    elif unit.get("ActiveState") == "failed" and facts.program.startswith(_HIDDEN):
+        yield (
+            f"The unit cannot see {facts.program}, since it has a /tmp and a /var/tmp of its own: "
+            "have that elsewhere, such as in your home, and 'pwmixerctl install' from there."
         )
     elif unit.get("ActiveState") == "failed":
         yield (

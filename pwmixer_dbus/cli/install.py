@@ -78,7 +78,7 @@ class _Steps:
 
         def ask() -> None:
             if problem := systemd.systemctl(*words):
-                self.hinder(f"{problem}{f'; {else_say}' if else_say else ''}")
+                self.hinder(f"{problem.rstrip('.')}; {else_say}" if else_say else problem)
 
         self.take(f"run systemctl {' '.join(words)}", ask)
 
@@ -158,14 +158,14 @@ def _uninstall(scope: Scope, step: _Steps, *, is_purge: bool) -> None:
     if installed.files:
         _stop(scope, step)
     else:
-        print("Nothing of ours is installed here.")
+        print(f"There is nothing in {scope.share} that 'pwmixerctl install' has written.")
     for name, digest in installed.files.items():
         _remove(Path(name), digest, step)
     if installed.files and not step.is_rehearsal:
         scope.manifest.unlink()
-    for folder in sorted(installed.folders, key=len, reverse=True):
-        if Path(folder).is_dir() and not any(Path(folder).iterdir()):
-            step.take(f"remove {folder}", Path(folder).rmdir)
+        for folder in sorted(installed.folders, key=len, reverse=True):
+            if Path(folder).is_dir() and not any(Path(folder).iterdir()):
+                Path(folder).rmdir()
     if installed.files:
         _tell_gone(scope, step)
     _remove_bundle(step)

@@ -99,6 +99,8 @@ def _add_actions(parser: Parser) -> "argparse._SubParsersAction[Parser]":
     )
     actions.add_parser("enable", help="use rules")
     actions.add_parser("disable", help="use no rules until 'enable'")
+    for long in (actions.choices["add"], tested):
+        long.usage = "%(prog)s [OPTIONS]"  # all of them would not fit a terminal
     return actions
 
 
@@ -113,7 +115,7 @@ def _add_options(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="FIELD=PATTERN",
-        help="a condition, such as app=firefox or media_name='*YouTube*'; all must hold, of one field any",
+        help="a condition, such as media_name='*Tube*' or app=firefox; all must hold, of one field any",
     )
     parser.add_argument(
         "--to", action="append", metavar="DEVICE", help="where streams go; again for a fallback"
@@ -289,7 +291,7 @@ def _facts(text: str) -> dict[str, str]:
 def _suggest(_options: argparse.Namespace) -> None:
     ((rules,),) = _asked(("SuggestRules", "", ()))
     if not rules:
-        print("# Nothing to suggest: all that plays or has played is where a rule or the default sends it.")
+        print("# Nothing to suggest: all is where it\n# would go by itself.")
     print(plain_text(rules), end="")
 
 

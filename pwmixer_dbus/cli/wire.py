@@ -34,7 +34,8 @@ _NUMBERS = {"b": ("I", 4), "u": ("I", 4), "d": ("d", 8)}
 _READABLE = "budsogA"  # with A for a list of texts
 # What the bus says when nobody owns the name and nobody could be started, or when the owner went away over our call.
 _NOBODY = ("ServiceUnknown", "NameHasNoOwner")
-_UNREACHABLE = (*_NOBODY, "NoReply", "Disconnected", "TimedOut", "Spawn.")
+_SYSTEMD = "org.freedesktop.systemd1."
+_UNREACHABLE = (*_NOBODY, "NoReply", "Disconnected", "TimedOut", "Spawn.", _SYSTEMD)
 _GONE = "The session bus has closed the connection; try again."
 _NOT_THERE = (
     "The pwmixer service is not there: 'pwmixer-dbus' starts it, "
@@ -259,6 +260,8 @@ def is_unreachable(error: str) -> bool:
 
 def failure(error: str, message: str) -> CommandError:
     """Turn the error of a reply into ours."""
+    if error.startswith(_SYSTEMD):
+        return UnreachableError(f"{message} 'pwmixerctl doctor' says what to do.")
     if is_unreachable(error):
         is_nobody = error.removeprefix("org.freedesktop.DBus.Error.") in _NOBODY
         return UnreachableError(_NOT_THERE if is_nobody else _NOT_STARTED)

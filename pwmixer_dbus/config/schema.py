@@ -263,6 +263,8 @@ def _suggestion(path: KeyPath, known: list[tuple[str, ...]]) -> str:
     close = difflib.get_close_matches(shortened(str(name)), siblings, n=1)
     if close:
         return f'did you mean "{close[0]}"?'
+    if table and name in {key[0] for key in known}:
+        return f"it has a header of its own, {'[[rules]]' if name == 'rules' else f'[{name}]'}"
     tables = [f"[{key_text(key[:-1])}]" for key in known if key[1:] and key[-1] == name]
     if tables:
         return f"it belongs under {' or '.join(tables)}"

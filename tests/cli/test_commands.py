@@ -14,9 +14,10 @@ from cli_rig import Ctl, FakeService
 from documents import DOCUMENT, EXPLANATION
 
 from pwmixer_dbus import cli
-from pwmixer_dbus.cli import UsageError, printable, wire
+from pwmixer_dbus.cli import UsageError, config, printable, rules, wire
 from pwmixer_dbus.cli.change import parse_amount, parse_change
 from pwmixer_dbus.cli.commands import COMMANDS
+from pwmixer_dbus.cli.parser import Parser
 from pwmixer_dbus.cli.render import Terminal, cells
 from pwmixer_dbus.cli.show import explanation, print_json, wants_color
 from pwmixer_dbus.cli.usage import columns, overview
@@ -321,6 +322,9 @@ def test_wrong_usage_is_exit_code_2_without_a_bus(ctl: Ctl, words: list[str]) ->
         (["list"], "it is used as: pwmixerctl list apps|groups|streams|sinks|sources|cards [OPTIONS]"),
         (["list", "sink"], "'list' takes apps, groups, streams, sinks, sources, cards, not 'sink'."),
         (["set", "louder"], "'set louder' lacks a volume, such as 50% or +5%."),
+        (["fade", "app:x"], "'fade app:x' lacks a volume, such as 20%."),
+        (["follow", "@source"], "'follow' takes its target as an option: --target @source"),
+        (["waybar", "a", "b"], "'waybar' has an argument too many; it is used as: pwmixerctl waybar [OPTIONS]"),
         (["set", "50%", "@sink"], "'set' takes the target before the volume, as in: pwmixerctl set @sink 5%"),
         (["up", "5", "%"], "'up' takes the target before the volume, as in: pwmixerctl up @sink 5%"),
         (["undo", "0"], "'0' is no number of steps; write it as 1 or 3."),
@@ -454,6 +458,16 @@ def test_all_help_keeps_within_a_terminal_but_for_what_is_typed(
     assert [
         line for line in said if cells(line) > width and not typed & {line.strip()} and " " in line.strip()
     ] == []
+
+
+@pytest.mark.parametrize("parser", [config.parser(), rules.parser(), *rules.parsers().values()])
+def test_help_of_actions_keeps_within_a_terminal(parser: Parser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = parser.format_help()
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = parser.format_help()
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert narrow.split() == said.split()  # no word is broken
 
 
 def test_a_terminal_that_cannot_show_a_name_shows_the_rest(ctl: Ctl) -> None:

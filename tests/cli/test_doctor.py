@@ -54,11 +54,18 @@ def test_without_systemd_no_advice_is_about_it(wrong: dict[str, object], advice:
     ("wrong", "sentence"),
     [
         ({"bus_problem": "There is no session bus; log in."}, "There is no session bus; log in."),
-        ({"unit": {**UNIT, "LoadState": "masked"}, "owner": 0, "version": ""}, "The unit is masked"),
+        (
+            {"unit": {**UNIT, "LoadState": "masked"}, "version": "", "refusal": "It is not there."},
+            "The unit is masked",
+        ),
         ({"unit": {**UNIT, "UnitFileState": "masked"}}, "systemctl --user unmask pwmixer-dbus.service"),
         ({"unit": {"LoadState": "not-found"}}, "'pwmixerctl install'"),
         ({"program_is_there": False}, "/usr/bin/pwmixer-dbus, which is not there"),
         ({"unit": {**UNIT, "ActiveState": "failed", "Result": "exit-code"}}, "failed (exit-code)"),
+        (
+            {"unit": {**UNIT, "ActiveState": "failed"}, "program": "/tmp/x/pwmixer-dbus"},  # noqa: S108
+            "The unit cannot see /tmp/x/pwmixer-dbus",
+        ),
         ({"unit": {**UNIT, "NeedDaemonReload": "yes"}}, "daemon-reload"),
         (
             {"version": "", "refusal": "The pwmixer service is not there."},

@@ -136,6 +136,12 @@ def test_a_service_that_cannot_be_reached_is_told_with_what_to_do(error: str, to
     assert told in str(failure)
 
 
+def test_what_systemd_does_not_start_is_unreachable_and_told_in_its_words() -> None:
+    failure = wire.failure("org.freedesktop.systemd1.UnitMasked", "Unit pwmixer-dbus.service is masked.")
+    assert failure.exit_code == UNREACHABLE
+    assert str(failure) == "Unit pwmixer-dbus.service is masked. 'pwmixerctl doctor' says what to do."
+
+
 def test_no_bus_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
     with pytest.raises(UnreachableError, match="no session bus"):

@@ -185,6 +185,8 @@ def test_a_number_too_long_for_python_to_print_is_told(file: Path) -> None:
         ),
         ("zzz = 1", f"1: zzz: no such key; here may stand {TABLES}"),
         ("[apps]\nx = 1", "2: apps.x: no such key; here may stand aliases"),
+        ("[log]\nsocket.enabled = false", "2: log.socket: no such key; it has a header of its own, [socket]"),
+        ("[[log.rules]]\nname = 'x'", "1: log.rules: no such key; it has a header of its own, [[rules]]"),
         ('"a b".c = 1', f'1: "a b": no such key; here may stand {TABLES}'),
         (
             f"{'x' * 99} = 1",
