@@ -298,6 +298,8 @@ async def take_overs(session: Session, rounds: int, dice: random.Random) -> list
     await load.holder.ask("FadeVolume", "sdua{sv}", "app:dusk", 0.1, 3_600_000, {})
     try:
         found, used = await taken_over(relay, load, rounds)
+    except LostError as lost:
+        raise LostError("\n".join((str(lost), *complaints(session)))) from lost
     finally:
         await load.end()
     answers, signals = sum(caller.answers for caller in load.callers), sum(load.signals)
