@@ -431,6 +431,8 @@ class Lanes:
                 self._lingering[slot] = self._loop.time()
             else:
                 del self._pending[slot]
+                if error is not None and slot not in self._unanswered:
+                    self._forget_write(slot)  # what shows just that is somebody else's
         _tell(waiters, error)
 
     def _forget_write(self, slot: Slot) -> None:

@@ -11,6 +11,7 @@ from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snaps
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetMuted, SetPort, SetVolume
+from pwmixer_dbus.core.errors import AudioServerError
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Routed, Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
@@ -744,6 +745,21 @@ async def test_what_somebody_else_sets_in_the_instant_of_a_persons_request_is_he
     desk.see(volume=0.7)  # it was 0.5 in between, and nobody has seen that
     await asyncio.sleep(SHOWN_SOON + ECHO + 0.1)
     assert (desk.answers, desk.volumes) == ([None], [0.5, 0.5])
+
+
+@with_memory(remembered(0.7, muted=False, locked=True))
+async def test_what_a_person_was_refused_is_taken_back_from_another_program(desk: Memorising) -> None:
+    desk.connect(stream(11, 0.7, device=1))
+    await desk.quiet()
+    for command in (SetVolume(key=NEW, channels=(0.5, 0.5)), SetMuted(key=NEW, muted=True)):
+        desk.ask(command)
+        desk.answer(AudioServerError("No."))
+    await desk.quiet()
+    desk.see(volume=0.5, muted=True)
+    assert [c for _, c in desk.sent][2:] == [
+        SetVolume(key=NEW, channels=(0.7, 0.7)),
+        SetMuted(key=NEW, muted=False),
+    ]
 
 
 @with_memory(remembered(0.7, locked=True))
