@@ -702,12 +702,18 @@ def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
         app = state.apps.get(wish.app_id)
         if app is not None and (intent := asked_for_app(app, wish, state)) is not None:
             yield intent
-    wished = {wish.app_id for wish in plan.wishes}
+    wished = {
+        *((SetVolume, wish.app_id) for wish in plan.wishes if wish.volume is not KEEP),
+        *((SetMuted, wish.app_id) for wish in plan.wishes if wish.muted is not KEEP),
+    }
     for command in plan.commands:
         if not isinstance(command, SetVolume | SetMuted):
             continue
         volume = gain.level(command.channels) if isinstance(command, SetVolume) else KEEP
         muted = command.muted if isinstance(command, SetMuted) else KEEP
         record = state.devices.get(command.key) or state.streams.get(command.key)
-        if isinstance(record, Device) or (record is not None and record.identity.app_id not in wished):
-            yield asked_for(record, volume, muted, state)
+        if record is None or (
+            isinstance(record, Stream) and (type(command), record.identity.app_id) in wished
+        ):
+            continue
+        yield asked_for(record, volume, muted, state)

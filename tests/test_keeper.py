@@ -13,6 +13,7 @@ from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetMuted, SetPort, SetVolume
 from pwmixer_dbus.core.errors import AudioServerError
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Routed, Seen, Snapshot
+from pwmixer_dbus.core.history import SAME_STEP
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.memory import (
     APPS,
@@ -1236,6 +1237,50 @@ async def test_undo_brings_back_what_was_locked_and_not_what_was_shown_against_t
     desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
     await desk.do()
     assert gain.level(desk.mixer.state.streams[NEW].channels) == desk.level().volume == 0.5
+
+
+@pytest.mark.parametrize("by_stream_first", [True, False])
+def test_steps_of_a_stream_and_of_its_application_are_undone_together_as_one_by_one(
+    by_stream_first: bool,
+) -> None:
+    @with_memory(remembered(0.7, muted=True))
+    async def undo_both(desk: Memorising) -> None:
+        desk.connect(stream(11, 0.7, device=1, muted=True))
+        await desk.quiet()
+        for is_of_stream in (by_stream_first, not by_stream_first):
+            state = desk.mixer.state
+            target = state.streams[NEW] if is_of_stream else state.apps[MUSIC]
+            quiet = verbs.set_volume(state, {}, target, 0.1 if is_of_stream else 0.2)
+            heard = verbs.set_muted(state, {}, target, "off")
+            desk.mixer.submit(verbs.joined((quiet, heard)), USER, desk.answers.append)
+            await desk.do()
+            await asyncio.sleep(SAME_STEP)
+        desk.mixer.undo(2, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+        await desk.do()
+        shown = desk.mixer.state.streams[NEW]
+        assert (
+            Level(volume=gain.level(shown.channels), muted=shown.muted)
+            == desk.level()
+            == Level(volume=0.7, muted=True)
+        )
+
+    undo_both()
+
+
+@with_memory(remembered(0.7, muted=True))
+async def test_of_two_steps_that_are_undone_each_is_learned_of_what_it_was_about(desk: Memorising) -> None:
+    desk.connect(stream(11, 0.7, device=1, muted=True))
+    await desk.quiet()
+    state = desk.mixer.state
+    for plan in (
+        verbs.set_volume(state, {}, state.streams[NEW], 0.1),
+        verbs.set_muted(state, {}, state.apps[MUSIC], "off"),
+    ):
+        desk.mixer.submit(plan, USER, desk.answers.append)
+        await desk.do()
+    desk.mixer.undo(2, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    await desk.do()
+    assert desk.level() == Level(volume=0.7, muted=True)
 
 
 @with_memory()

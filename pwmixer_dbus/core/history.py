@@ -4,7 +4,7 @@ A drag of a slider is one step: requests of one client for the same settings, ea
 before, are put together, and the first one's way back counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
@@ -83,8 +83,21 @@ def undone(state: MixerState, steps: tuple[Step, ...], count: int) -> tuple[tupl
     kept, taken = steps[: max(len(steps) - count, 0)], steps[max(len(steps) - count, 0) :]
     commands = {slot_of(c): c for step in reversed(taken) for c in step.commands if _is_there(state, c)}
     allowed = tuple(limited(state, command) for command in commands.values())
-    wishes = tuple(_limited_wish(state, wish) for step in reversed(taken) for wish in step.wishes)
-    return kept, Plan(commands=allowed, wishes=wishes), len(taken)
+    wishes: tuple[AppWanted, ...] = ()
+    for step in reversed(taken):
+        streams = ((type(c), state.streams.get(c.key)) for c in step.commands)
+        set_alone = {(setting, s.identity.app_id) for setting, s in streams if s is not None}
+        wishes = (*(_without(wish, set_alone) for wish in wishes), *step.wishes)
+    return kept, Plan(commands=allowed, wishes=tuple(_limited_wish(state, w) for w in wishes)), len(taken)
+
+
+def _without(wish: AppWanted, settings: Collection[tuple[type, str]]) -> AppWanted:
+    """Return a wish without what an older step has set of the application's streams, and which comes back from that."""
+    return replace(
+        wish,
+        volume=KEEP if (SetVolume, wish.app_id) in settings else wish.volume,
+        muted=KEEP if (SetMuted, wish.app_id) in settings else wish.muted,
+    )
 
 
 def _limited_wish(state: MixerState, wish: AppWanted) -> AppWanted:
