@@ -99,75 +99,19 @@ def _dispatch(argv: list[str]) -> int:
     command = COMMANDS.get(name)
     # `config` and `rules` have parsers of their own, help and all; they need no speed.
     is_help = ("--help" in words or "-h" in words) and name not in {"config", "rules"}
-    if command is None or is_help or command.module == "usage":
-        from pwmixer_dbus.cli.usage import run as run_usage  # noqa: PLC0415
-
-        return run_usage(name, words)
-    if command.module in {"config", "rules", "completion"}:
-        return _run_words(command.module, name, words)
+    if command is None or is_help:
+        return _run("usage", name, words)
+    if command.module in _READERS:
+        return _run(command.module, name, words)
     options, arguments = command.parse(words)
-    if command.module in {"install", "doctor"} or "--service" in options:
-        return _run_service(command.module, name, options)
-    if command.module == "change":
-        from pwmixer_dbus.cli.change import run as run_change  # noqa: PLC0415
-
-        return run_change(name, options, arguments)
-    return _run_other(command.module, name, options, arguments)
+    return _run("doctor" if "--service" in options else command.module, name, options, arguments)
 
 
-def _run_other(module: str, name: str, options: dict[str, str], arguments: list[str]) -> int:
-    """Run a command that hangs on no key."""
-    match module:
-        case "import":
-            from pwmixer_dbus.cli.importing import run as run_import  # noqa: PLC0415
-
-            return run_import(options, arguments)
-        case "watch":
-            from pwmixer_dbus.cli.watch import run as run_watch  # noqa: PLC0415
-
-            return run_watch(options)
-        case "bars":
-            from pwmixer_dbus.cli.bars.follow import run as run_bar  # noqa: PLC0415
-
-            return run_bar(name, options)
-        case "meter":
-            from pwmixer_dbus.cli.meter import run as run_meter  # noqa: PLC0415
-
-            return run_meter(options, arguments)
-        case "stats":
-            from pwmixer_dbus.cli.stats import run as run_stats  # noqa: PLC0415
-
-            return run_stats(name, options)
-    from pwmixer_dbus.cli.show import run as run_show  # noqa: PLC0415
-
-    return run_show(name, options, arguments)
+_READERS = frozenset({"usage", "config", "rules", "completion"})
+"""The modules of commands that read their words themselves."""
 
 
-def _run_words(module: str, name: str, words: list[str]) -> int:
-    """Run a command that reads its words itself."""
-    if module == "config":
-        from pwmixer_dbus.cli.config import run as run_config  # noqa: PLC0415
-
-        return run_config(words)
-    if module == "rules":
-        from pwmixer_dbus.cli.rules import run as run_rules  # noqa: PLC0415
-
-        return run_rules(name, words)
-    from pwmixer_dbus.cli.completion import run as run_completion  # noqa: PLC0415
-
-    return run_completion(name, words)
-
-
-def _run_service(module: str, name: str, options: dict[str, str]) -> int:
-    """Run a command that is about the service itself."""
-    if module == "install":
-        from pwmixer_dbus.cli.install import run as run_install  # noqa: PLC0415
-
-        return run_install(name, options)
-    if "--json" in options:
-        raise UsageError(
-            "'status --service' has no --json; 'pwmixerctl stats --json' has what the service measures."
-        )
-    from pwmixer_dbus.cli.doctor import run as run_doctor  # noqa: PLC0415
-
-    return run_doctor(name)
+def _run(module: str, *how: object) -> int:
+    """Run a command, whose module is only imported now: not by `importlib`, which a key press can do without."""
+    code: int = __import__(f"pwmixer_dbus.cli.{module}", fromlist=("run",)).run(*how)
+    return code

@@ -29,7 +29,8 @@ class Option:
 class Command:
     """One command. `arguments` in square brackets may be left out, and the last one with an ellipsis given several times.
 
-    One in small letters is one of the words that it names, as in on|off. `examples` pair a line with what it does.
+    One in small letters is one of the words that it names, as in on|off. `examples` pair a line with what it does. `module`, below
+    `cli`, has what runs it.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ def _bar(name: str, what: str, example: tuple[str, str]) -> Command:
         name,
         (),
         f"print {what} for a target, now and whenever it changes",
-        module="bars",
+        module="bars.follow",
         text="Goes on while the service or the sound server is away, and shows so; sleeps while nothing changes; ends with "
         "the bar. docs/bars.md has what to write into the configuration of each bar.",
         options=(_BAR_TARGET, _BAR_FORMAT, _ONCE),
@@ -442,7 +443,7 @@ _ALL = (
         "import",
         ("wireplumber|FILE", "[FILE]"),
         "take over the volumes of WirePlumber, or the rules of gnome-pipewire-volume-mixer",
-        module="import",
+        module="importing",
         text="'import wireplumber' reads what WirePlumber has stored of applications, 'import FILE' a config.toml of "
         "gnome-pipewire-volume-mixer. Only what is unambiguous is taken; all else is listed with the reason.",
         options=(Option(("--dry-run",), "", "say what would be done, and do nothing"),),
@@ -476,7 +477,7 @@ _ALL = (
         "top",
         (),
         "show what costs what, live, until q is pressed",
-        module="stats",
+        module="top",
         text="By application, device and caller, the dearest first, by the second; drawn once a second. "
         "Where the output is no terminal, it is printed once, since the start of the service.",
         options=(Option(("--once",), "", "print it once, since the start of the service"), _COLOR),

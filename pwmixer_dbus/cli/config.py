@@ -9,9 +9,9 @@ from pwmixer_dbus.config.load import config_path, load, show, write_example
 from pwmixer_dbus.config.rulebook import read_rules, rules_path
 
 
-def run(argv: list[str]) -> int:
+def run(_name: str, words: list[str]) -> int:
     """Run what follows `pwmixerctl config`; answer the exit code: 0 fine, 1 a problem (on stderr). Raises UsageError."""
-    options = parsed(parser(), argv)
+    options = parsed(parser(), words)
     if options is None:
         return 0
     try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pwmixer_dbus import __version__
-from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, systemd, wire
+from pwmixer_dbus.cli import DONE, REFUSED, CommandError, UnreachableError, UsageError, systemd, wire
 from pwmixer_dbus.cli.files import UNITS, packaged, program_of, system_scope, user_scope
 from pwmixer_dbus.cli.render import sentence
 from pwmixer_dbus.cli.show import document, screen
@@ -54,8 +54,12 @@ class Facts:
     twice: tuple[Path, Path] | None = None
 
 
-def run(name: str) -> int:
-    """Print what is found; 0 where nothing is wrong, else 1."""
+def run(name: str, options: dict[str, str], _arguments: list[str]) -> int:
+    """Print what is found; 0 where nothing is wrong, else 1. Raises UsageError."""
+    if "--json" in options:
+        raise UsageError(
+            "'status --service' has no --json; 'pwmixerctl stats --json' has what the service measures."
+        )
     facts, terminal = collect(), screen()
     if name == "status":
         for label, value in lines(facts):

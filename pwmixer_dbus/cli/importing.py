@@ -30,7 +30,7 @@ WIREPLUMBER = "wireplumber"
 _SINKS_FILE = "~/.config/pipewire/pipewire.conf.d/50-virtual-sinks.conf"
 
 
-def run(options: dict[str, str], arguments: list[str]) -> int:
+def run(_name: str, options: dict[str, str], arguments: list[str]) -> int:
     """Run the command. Raises CommandError."""
     is_rehearsal = "--dry-run" in options
     try:

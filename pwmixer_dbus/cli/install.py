@@ -37,7 +37,7 @@ class Installed:
     folders: list[str] = field(default_factory=list)
 
 
-def run(name: str, options: Mapping[str, str]) -> int:
+def run(name: str, options: dict[str, str], _arguments: list[str]) -> int:
     """Run one of the two commands; 1 where something is left that is not ours. Raises CommandError."""
     if "--system" in options and "--user" in options:
         raise UsageError("--user and --system exclude each other.")

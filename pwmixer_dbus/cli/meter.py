@@ -44,9 +44,9 @@ class _Connection(wire.Connection):
         return bytes(data)
 
 
-def run(options: dict[str, str], targets: list[str]) -> int:
+def run(_name: str, options: dict[str, str], arguments: list[str]) -> int:
     """Show levels until interrupted, or print them once. Raises UsageError, and what the wire raises."""
-    targets = targets or ["@sink"]
+    targets = arguments or ["@sink"]
     rate = _rate(options.get("--rate", "30"))
     if "--once" in options or not sys.stdout.isatty():
         levels = [0.0] * len(targets)

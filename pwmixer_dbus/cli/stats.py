@@ -1,10 +1,10 @@
-"""`stats`, `trace` and `top`: what the service measures of itself, and what happens in it."""
+"""`stats` and `trace`: what the service measures of itself, and what happens in it."""
 
 import json
 import select
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from pwmixer_dbus.cli import DONE, CommandError, UnreachableError, UsageError, wire
@@ -16,22 +16,16 @@ from pwmixer_dbus.cli.show import screen, terminal
 _LONGEST_WAIT = 5.0
 _STDOUT = 1
 _VIEWS = {"--json", "--prometheus", "--plot", "--profile"}
-_LASTING = ("trace", "top")
 _OWNER = f"type='signal',sender='{wire.BUS_NAME}',member='NameOwnerChanged',arg0='{wire.NAME}'"
 
 
-def run(name: str, options: dict[str, str]) -> int:
+def run(name: str, options: dict[str, str], _arguments: list[str]) -> int:
     """Run one command. Raises UsageError, and what the wire raises."""
-    with suppress(KeyboardInterrupt) if name in _LASTING else nullcontext():  # those are meant to be ended so
-        match name:
-            case "stats":
-                _stats(options)
-            case "trace":
-                _trace(options)
-            case _:
-                from pwmixer_dbus.cli.top import run as run_top  # noqa: PLC0415 - what draws a screen is seldom needed
-
-                run_top(options)
+    if name == "stats":
+        _stats(options)
+        return DONE
+    with suppress(KeyboardInterrupt):  # it is meant to be ended so
+        _trace(options)
     return DONE
 
 
@@ -46,7 +40,7 @@ def _stats(options: dict[str, str]) -> None:
     if "--json" in options:
         print(json.dumps(measured, indent=2))
     elif "--prometheus" in options:
-        from pwmixer_dbus.core.statistics import prometheus  # noqa: PLC0415 - likewise
+        from pwmixer_dbus.core.statistics import prometheus  # noqa: PLC0415 - seldom needed
 
         print(prometheus(measured), end="")  # type: ignore[arg-type]
     else:

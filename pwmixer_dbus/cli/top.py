@@ -14,7 +14,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 from types import FrameType
 
-from pwmixer_dbus.cli import CommandError, wire
+from pwmixer_dbus.cli import DONE, CommandError, wire
 from pwmixer_dbus.cli.figures import Document, top
 from pwmixer_dbus.cli.show import terminal
 
@@ -26,8 +26,14 @@ _UNKNOWN = "?"
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-def run(options: dict[str, str]) -> None:
+def run(_name: str, options: dict[str, str], _arguments: list[str]) -> int:
     """Show the screen until q is pressed; where there is no terminal, print once. Raises what the wire raises."""
+    with suppress(KeyboardInterrupt):  # it may be ended so as well
+        _show(options)
+    return DONE
+
+
+def _show(options: dict[str, str]) -> None:
     with wire.Connection() as bus:
         names = Names(bus)
         if not sys.stdout.isatty() or "--once" in options:

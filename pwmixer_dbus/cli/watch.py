@@ -35,7 +35,7 @@ _STATES = {
 }
 
 
-def run(options: dict[str, str]) -> int:
+def run(_name: str, options: dict[str, str], _arguments: list[str]) -> int:
     """Print changes until interrupted, or until nobody reads them. Raises UnreachableError without a bus."""
     asyncio.run(_watch(as_json="--json" in options))
     return DONE

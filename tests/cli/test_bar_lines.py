@@ -194,7 +194,7 @@ def test_the_documented_fields_are_those_that_there_are() -> None:
     assert [name for name, _ in FIELDS] == list(fields_of(status, str))
     everything = " ".join(f"{{{name}}}" for name, _ in FIELDS)
     assert told(status, everything)["text"] == "45% 45 0.45  no 🔉 Speakers Speakers speakers 1"
-    assert set(MAKERS) == {name for name, command in COMMANDS.items() if command.module == "bars"}
+    assert set(MAKERS) == {name for name, command in COMMANDS.items() if command.module == "bars.follow"}
 
 
 @pytest.mark.parametrize(

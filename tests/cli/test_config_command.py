@@ -25,18 +25,18 @@ def write(file: Path, content: str) -> None:
 
 def test_check_says_that_a_good_file_is_fine(file: Path, capsys: Printed) -> None:
     write(file, "[volume]\nmax = 1.2\n")
-    assert run(["check"]) == 0
+    assert run("config", ["check"]) == 0
     assert capsys.readouterr() == (f"{file}: fine\n", "")
 
 
 def test_check_says_that_no_file_means_the_defaults(file: Path, capsys: Printed) -> None:
-    assert run(["check"]) == 0
+    assert run("config", ["check"]) == 0
     assert capsys.readouterr() == (f"no file at {file}: the defaults are in force\n", "")
 
 
 def test_check_prints_every_problem_as_an_error(file: Path, capsys: Printed) -> None:
     write(file, "[volume]\nmax = 2.0\nmaxx = 1\n")
-    assert run(["check"]) == 1
+    assert run("config", ["check"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
@@ -49,30 +49,30 @@ def test_check_takes_another_file(file: Path, tmp_path: Path, capsys: Printed) -
     write(file, "not TOML")
     other = tmp_path / "other.toml"
     other.touch()
-    assert run(["check", "--file", str(other)]) == 0
+    assert run("config", ["check", "--file", str(other)]) == 0
     assert capsys.readouterr().out == f"{other}: fine\n"
 
 
 def test_check_of_a_folder_says_so(capsys: Printed) -> None:
-    assert run(["check", "--file", "/"]) == 1
+    assert run("config", ["check", "--file", "/"]) == 1
     assert capsys.readouterr().err == "/: is a folder, where a file should be\n"
 
 
 def test_show_prints_the_defaults_where_there_is_no_file(file: Path, capsys: Printed) -> None:
     assert not file.exists()
-    assert run(["show"]) == 0
+    assert run("config", ["show"]) == 0
     assert capsys.readouterr() == (show(Settings()), "")
 
 
 def test_show_prints_what_the_file_sets(file: Path, capsys: Printed) -> None:
     write(file, "[volume]\nmax = 1.2\n")
-    assert run(["show"]) == 0
+    assert run("config", ["show"]) == 0
     assert "max = 1.2\n" in capsys.readouterr().out
 
 
 def test_show_fails_where_the_file_is_wrong(file: Path, capsys: Printed) -> None:
     write(file, "zzz = 1\n")
-    assert run(["show"]) == 1
+    assert run("config", ["show"]) == 1
     assert capsys.readouterr() == (
         "",
         f"{file}:1: zzz: no such key; here may stand {', '.join(Document.model_fields)}\n",
@@ -80,15 +80,15 @@ def test_show_fails_where_the_file_is_wrong(file: Path, capsys: Printed) -> None
 
 
 def test_path_prints_the_file_whether_it_exists_or_not(file: Path, capsys: Printed) -> None:
-    assert run(["path"]) == 0
+    assert run("config", ["path"]) == 0
     assert capsys.readouterr() == (f"{file}\n", "")
 
 
 def test_init_writes_the_example_once(file: Path, capsys: Printed) -> None:
-    assert run(["init"]) == 0
+    assert run("config", ["init"]) == 0
     assert file.read_text() == example()
     assert capsys.readouterr() == (f"{file}: written, with every key at its default\n", "")
-    assert run(["init"]) == 1
+    assert run("config", ["init"]) == 1
     assert capsys.readouterr() == ("", f"{file}: exists already and is left as it is\n")
 
 
@@ -101,5 +101,5 @@ def test_wrong_usage_exits_with_2_and_a_sentence(argv: list[str], capsys: Printe
 
 
 def test_help_is_no_error(capsys: Printed) -> None:
-    assert run(["--help"]) == 0
+    assert run("config", ["--help"]) == 0
     assert "usage: pwmixerctl config" in capsys.readouterr().out

@@ -45,7 +45,7 @@ _RULES = (
 _GONE_NOW = ("org.pwmixer.Error.NotFound", "org.pwmixer.Error.NotConnected")
 
 
-def run(name: str, options: dict[str, str]) -> int:
+def run(name: str, options: dict[str, str], _arguments: list[str]) -> int:
     """Print lines until the bar leaves or interrupts; with --once, one. Raises UsageError, and what the wire raises."""
     template = options.get("--format", FORMAT)
     make = MAKERS[name]
