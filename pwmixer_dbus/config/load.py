@@ -15,7 +15,8 @@ from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of
 from pwmixer_dbus.config.paths import config_home
 from pwmixer_dbus.core.model import clean
-from pwmixer_dbus.core.rules import Rule, rule_to_plain
+from pwmixer_dbus.core.records import replace
+from pwmixer_dbus.core.rules import Rule, read_tables, rule_to_plain
 from pwmixer_dbus.core.settings import Settings, SharedMemorySettings, SocketSettings
 from pwmixer_dbus.core.words import literal, shortened
 
@@ -276,9 +277,21 @@ def _syntax_problem(path: Path, text: str, message: str) -> ConfigError:
 
 
 def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings:
-    settings = quick.settings_of(document)
-    if settings is not None:
-        return settings
+    tables = {name: table for name, table in document.items() if name != "rules"}
+    rules, wrong = read_tables(document.get("rules", []))
+    settings, found, count = quick.settings_of(tables), list[tuple[KeyPath, str]](), 0
+    if settings is None:
+        settings, found, count = _by_schema(path, tables)
+    found += [(("rules", *problem.path), problem.sentence) for problem in wrong]
+    if settings is None or wrong:
+        raise ConfigError(problem_lines(path, text, found[:PROBLEM_LIMIT], count + len(wrong)))
+    return replace(settings, rules=rules)
+
+
+def _by_schema(
+    path: Path, tables: Mapping[str, object]
+) -> tuple[Settings | None, list[tuple[KeyPath, str]], int]:
+    """Return the settings, else the first problems, and how many there are."""
     try:
         from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
 
@@ -290,10 +303,9 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
         )
         raise _problem(path, sentence) from error
     try:
-        return Document.model_validate(document).to_settings()
+        return Document.model_validate(tables).to_settings(), [], 0
     except ValidationError as error:
-        found = problems(error, PROBLEM_LIMIT)
-        raise ConfigError(problem_lines(path, text, found, error.error_count())) from error
+        return None, problems(error, PROBLEM_LIMIT), error.error_count()
 
 
 def problem_lines(path: Path, text: str, problems: Sequence[tuple[KeyPath, str]], count: int) -> str:

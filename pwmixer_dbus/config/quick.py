@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.records import dataclass, replace
-from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
 
 HIGHEST: Final = 1.5
@@ -74,13 +73,11 @@ class _DoubtError(Exception):
 
 
 def settings_of(document: Mapping[str, object]) -> Settings | None:
-    """Return the settings that a document says, rules included; None where anything in it is wrong."""
+    """Return the settings that a document without rules says; None where anything in it is wrong."""
     found: dict[str, object] = {}
     try:
         for name, table in document.items():
-            if name == "rules":
-                found["rules"] = _rules(table)
-            elif name in _BY_TABLE and isinstance(table, Mapping):
+            if name in _BY_TABLE and isinstance(table, Mapping):
                 found.update(_values(table, _BY_TABLE[name]))
             else:
                 return None
@@ -148,17 +145,3 @@ def is_file_name(text: str) -> bool:
     """Whether a text can be the name of a file in a folder that all programs share."""
     is_name = "/" not in text and not text.startswith(".")
     return is_name and 1 <= len(text) <= NAME_LIMIT and clean(text) == text
-
-
-def _rules(tables: object) -> tuple[Rule, ...]:
-    if not isinstance(tables, list) or len(tables) > RULE_LIMIT:
-        raise _DoubtError
-    rules = []
-    for table in tables:
-        rule = read_rule(table)[0] if isinstance(table, Mapping) else None
-        if rule is None:
-            raise _DoubtError
-        rules.append(rule)
-    if any(repeated_names(rules)):
-        raise _DoubtError
-    return tuple(rules)

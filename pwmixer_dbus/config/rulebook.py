@@ -28,7 +28,7 @@ from pwmixer_dbus.core.rules import (
     NAME_LIMIT,
     RULE_LIMIT,
     Rule,
-    read_rule,
+    read_tables,
     repeated_names,
     rule_from_plain,
     rule_to_plain,
@@ -85,22 +85,11 @@ def parsed_rules(path: Path, text: str, document: Mapping[str, object]) -> Rules
     told: list[tuple[KeyPath, str]] = [
         ((key,), "no such key; only [[rules]] stand here") for key in document if key != "rules"
     ]
-    tables = document.get("rules", [])
-    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
-        raise ConfigError(problem_line(path, "rules: must be tables, each written [[rules]]"))
-    if len(tables) > RULE_LIMIT:
-        raise ConfigError(
-            problem_line(path, f"there are {len(tables)} rules; at most {RULE_LIMIT} are possible")
-        )
-    read = [read_rule(table, origin="service") for table in tables]
-    for place, (_, problems) in enumerate(read):
-        told += [(("rules", place, *problem.path), problem.sentence) for problem in problems]
-    for place, name in repeated_names([rule for rule, _ in read]):
-        sentence = f"there is a rule called “{name}” above; each name is used once"
-        told.append((("rules", place, "name"), sentence))
+    rules, problems = read_tables(document.get("rules", []), origin="service")
+    told += [(("rules", *problem.path), problem.sentence) for problem in problems]
     if told:
         raise ConfigError(problem_lines(path, text, told[:PROBLEM_LIMIT], len(told)))
-    return tuple(rule for rule, _ in read if rule is not None)
+    return rules
 
 
 def rules_text(rules: Sequence[Rule]) -> str:

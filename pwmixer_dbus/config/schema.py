@@ -16,17 +16,15 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
     ValidationError,
     create_model,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.errors import KeyPath, key_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.records import dataclass
-from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, read_rule, repeated_names
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.words import shortened, value_text
 
@@ -131,35 +129,6 @@ def _text_of(longest: int) -> str:
     return f"text in quotes, 1 to {longest} printable characters"
 
 
-def _read_rules(tables: object) -> tuple[Rule, ...]:
-    """Read the array of rules as the program itself does, which knows their keys and needs no pydantic for it."""
-    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
-        raise PydanticCustomError("rules_type", "no array of tables")
-    if len(tables) > RULE_LIMIT:
-        raise PydanticCustomError("rules_limit", "too many", {"count": len(tables), "limit": RULE_LIMIT})
-    read = [read_rule(table) for table in tables]
-    told = [
-        ((place, *problem.path), problem.sentence)
-        for place, (_, found) in enumerate(read)
-        for problem in found
-    ]
-    told += [
-        ((place, "name"), f"there is a rule called {value_text(name)} above; each name is used once")
-        for place, name in repeated_names([rule for rule, _ in read])
-    ]
-    if told:
-        raise ValidationError.from_exception_data(
-            "rules",
-            [
-                InitErrorDetails(
-                    type=PydanticCustomError("rule", "wrong", {"sentence": sentence}), loc=path, input=None
-                )
-                for path, sentence in told
-            ],
-        )
-    return tuple(rule for rule, _ in read if rule is not None)
-
-
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -169,7 +138,7 @@ class _Document(_Table):
         """Convert to the settings that the program runs on."""
         said: Any = self
         values = {entry.field: attrgetter(f"{entry.table}.{entry.name}")(said) for entry in quick.KEYS}
-        return quick.built({**values, "rules": said.rules})
+        return quick.built(values)
 
 
 def _table_of(name: str) -> Any:
@@ -188,9 +157,8 @@ Document = create_model(
     "Document",
     __base__=_Document,
     **{entry.table: _table_of(entry.table) for entry in quick.KEYS},
-    rules=(Annotated[tuple[Rule, ...], PlainValidator(_read_rules)], ()),
 )
-"""The whole file."""
+"""The whole file, but for the rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,9 +201,6 @@ _SENTENCES = {
     "dict_type": "must be a table, written [{key}], not {value}",
     "mapping_type": "must be a table, written [{key}], not {value}",
     "file_name": "must be a name without slashes that does not begin with a dot, not {value}",
-    "rules_type": "must be tables, each written [[rules]], not {value}",
-    "rules_limit": "there are {count} rules; at most {limit} are possible",
-    "rule": "{sentence}",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, parse_pattern, pattern_text
-from pwmixer_dbus.core.records import dataclass
+from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.words import value_text
 
 RULE_LIMIT: Final = 1000
@@ -278,6 +278,32 @@ def read_rule(
     if problems:
         return None, tuple(problems)
     return Rule(conditions=conditions, origin=origin, **fields), ()  # type: ignore[arg-type]  # each was read for its field
+
+
+def read_tables(
+    tables: object, *, origin: str = "config"
+) -> tuple[tuple[Rule, ...], tuple[RuleProblem, ...]]:
+    """Read all rules of a file; where there are problems, there is no rule, and their paths begin with the place of one."""
+    if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+        sentence = f"must be tables, each written [[rules]], not {value_text(tables)}"
+        return (), (RuleProblem(path=(), sentence=sentence),)
+    if len(tables) > RULE_LIMIT:
+        sentence = f"there are {len(tables)} rules; at most {RULE_LIMIT} are possible"
+        return (), (RuleProblem(path=(), sentence=sentence),)
+    read = [read_rule(table, origin=origin) for table in tables]
+    problems = [
+        replace(problem, path=(place, *problem.path))
+        for place, (_, found) in enumerate(read)
+        for problem in found
+    ]
+    problems += [
+        RuleProblem(
+            path=(place, "name"),
+            sentence=f"there is a rule called {value_text(name)} above; each name is used once",
+        )
+        for place, name in repeated_names([rule for rule, _ in read])
+    ]
+    return () if problems else tuple(rule for rule, _ in read if rule is not None), tuple(problems)
 
 
 def repeated_names(rules: Sequence[Rule | None]) -> Iterator[tuple[int, str]]:

@@ -14,8 +14,6 @@ from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.schema import Document, keys
 from pwmixer_dbus.core.settings import Settings
 
-RULE = {"name": "music", "match": {"app": "re:^radio"}, "to": "headset"}
-
 values = st.one_of(
     st.booleans(),
     st.sampled_from(
@@ -26,13 +24,13 @@ values = st.one_of(
         ["", "info", "debug", "loud", "bin:vesktop", "x" * 513, "a\u202eb", "a/b", ".a", "x" * 65]
     ),
     st.dictionaries(st.sampled_from(["", "bin:a", "b\x07"]), st.sampled_from(["bin:b", "", 1]), max_size=2),
-    st.sampled_from([[], [RULE], [RULE, RULE], [{**RULE, "volume": 2}], [1]]),
+    st.sampled_from([[], [1]]),
 )
 tables = st.dictionaries(
     st.sampled_from([*(entry.name for entry in quick.KEYS), "colour"]), values, max_size=3
 )
 documents = st.dictionaries(
-    st.sampled_from([*(entry.table for entry in quick.KEYS), "rules", "outlook"]), tables | values, max_size=4
+    st.sampled_from([*(entry.table for entry in quick.KEYS), "outlook"]), tables | values, max_size=4
 )
 
 
@@ -64,6 +62,7 @@ def test_it_knows_every_key() -> None:
     ("text", "is_imported"),
     [
         ('[[rules]]\nname = "music"\nmatch.app = "re:^radio"\nto = "headset"\n', False),
+        ('[[rules]]\nname = "music"\nvolume = 9\n', False),
         ("[volume]\nmax = 1.2\n[memory]\ngrace = 3\n[log]\nlevel = 'debug'\n", False),
         ("[volume]\nmax = 9\n", True),
     ],

@@ -240,7 +240,7 @@ BAD = '[[rules]]\nname = "x"\nmatch.app = "a"\nvolum = 1\n'
         ("rules = 7", ": rules: must be tables, each written [[rules]]"),
         ("[[rules]", ":1:8: not valid TOML"),
         ("[[rules]]\n" * 11, "rules.toml: and 2 more"),
-        (rules_text([rule("a"), rule("a")]), "rules[1].name: there is a rule called “a” above"),
+        (rules_text([rule("a"), rule("a")]), 'rules[1].name: there is a rule called "a" above'),
     ],
 )
 def test_a_bad_file_is_told_and_kept_and_the_last_good_rules_stay(
