@@ -34,9 +34,10 @@ from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.lanes import GIVE_UP
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection, TakenError
+from pwmixer_dbus.outlets.bus.methods import Parts
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
 from pwmixer_dbus.outlets.bus.service import BusService
-from pwmixer_dbus.outlets.switches import Outlet, Parts, Switch, Switchboard
+from pwmixer_dbus.outlets.switches import Outlet, Switch, Switchboard
 from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
     from pwmixer_dbus.core.succession import Succession
     from pwmixer_dbus.meters import Taps
-    from pwmixer_dbus.succession import Parts as SuccessionParts
     from pwmixer_dbus.system.pidfile import PidFile
 
 log = logging.getLogger("pwmixer")
@@ -119,7 +119,7 @@ def _open_osd(parts: Parts, settings: Settings) -> Outlet:
     from pwmixer_dbus.outlets.bus.notifications import Notifications  # noqa: PLC0415 - only where it is on
     from pwmixer_dbus.outlets.osd import OnScreenDisplay  # noqa: PLC0415 - likewise
 
-    return OnScreenDisplay(parts.mixer, settings.osd, Notifications(parts.bus))
+    return OnScreenDisplay(parts.mixer, settings.osd, Notifications(parts.connection))
 
 
 def _open_taps(on_data: Callable[[], None]) -> "Taps":
@@ -222,19 +222,24 @@ class Daemon:
         )
         self._fader.holds = self._keeper.holds
         self._rules = RuleBook(files[1], configuration.settings.rules, config_path=configuration.path)
-        self._service = BusService(
-            self._mixer,
-            connection,
-            instance_id=os.urandom(8).hex(),
-            parent_of=parent_of,
-            reload=self.reload,
-            config_error=self._config_error,
+        parts = Parts(
+            mixer=self._mixer,
+            connection=connection,
             keeper=self._keeper,
             fader=self._fader,
-            state_error=self._state_error,
             router=self._router,
             rules=self._rules,
+            parent_of=parent_of,
+            reload=self.reload,
+            predecessor=lambda: self._predecessor,
             open_taps=_open_taps,
+            when_ready=self._when_ready,
+        )
+        self._service = BusService(
+            parts,
+            instance_id=os.urandom(8).hex(),
+            config_error=self._config_error,
+            state_error=self._state_error,
         )
         self._router.set_rules(self._rules.rules)
         self._rules.on_change = self._rules_changed
@@ -242,17 +247,7 @@ class Daemon:
         self._pid_place: str | None = None
         self._pid_file: PidFile | None = None
         self._wait_until_ready: list[Callable[[], None]] | None = []
-        self._switchboard = Switchboard(
-            Parts(
-                mixer=self._mixer,
-                bus=connection,
-                reload=self.reload,
-                parent_of=parent_of,
-                predecessor=lambda: self._predecessor,
-                when_ready=self._when_ready,
-            ),
-            SWITCHES,
-        )
+        self._switchboard = Switchboard(parts, SWITCHES)
         try:
             self._rules.read()
         except MixerError as error:
@@ -449,8 +444,7 @@ class Daemon:
             # Our own file is a bad one: go on with the last good settings.
             self._configuration.settings, self._configuration.doubt = left.configured, ""
         configured, memory = self._configuration.settings, self._recalled(left)
-        parts = self._parts()
-        succession.go_on_or_begin(parts, left, configured=configured, memory=memory)
+        succession.go_on_or_begin(self._service, left, configured=configured, memory=memory)
         self._server.look_again()
         self._answer()
         if left is not None:
@@ -490,7 +484,7 @@ class Daemon:
         if left:
             self._remembers = left[0].remembers
             configured, memory = self._configuration.settings, self._keeper.memory
-            succession.go_on(self._parts(), left[0], configured=configured, memory=memory)
+            succession.go_on(self._service, left[0], configured=configured, memory=memory)
         self._be_sure()
         if self._remembers:
             self._state.schedule(self._keeper.memory)
@@ -512,7 +506,7 @@ class Daemon:
             self._state.schedule(self._keeper.memory)
             self._state.flush()
         left = succession.leave(
-            self._parts(),
+            self._service,
             fades,
             configured=self._configuration.settings,
             remembers=self._remembers,
@@ -521,18 +515,6 @@ class Daemon:
         self._remembers = False
         self._service.hold_calls()  # until it is known who is to answer them
         return left
-
-    def _parts(self) -> "SuccessionParts":
-        from pwmixer_dbus import succession  # noqa: PLC0415 - likewise
-
-        return succession.Parts(
-            mixer=self._mixer,
-            fader=self._fader,
-            keeper=self._keeper,
-            router=self._router,
-            rules=self._rules,
-            service=self._service,
-        )
 
     # --- what happens meanwhile
 

@@ -8,25 +8,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.events import Configured
 from pwmixer_dbus.core.memory import Memory
-from pwmixer_dbus.core.records import dataclass, replace
+from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import Routing
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState
 from pwmixer_dbus.core.succession import Fading, Succession, understood, written
-from pwmixer_dbus.fader import Fader
-from pwmixer_dbus.keeper import Keeper
-from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.service import BusService
 from pwmixer_dbus.outlets.bus.succession import Heir, asked, tell_taken
-from pwmixer_dbus.router import Router
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Parts", "begin", "go_on", "go_on_or_begin", "handed_over", "inherited", "leave", "tell_taken"]
+__all__ = ["begin", "go_on", "go_on_or_begin", "handed_over", "inherited", "leave", "tell_taken"]
 
 UNASKED = 5.0
 """Seconds after which whoever has taken the name is known not to ask; on a busy machine it may be late."""
@@ -35,28 +30,16 @@ UNTAKEN = 10.0
 """Seconds after which whoever has asked is no longer waited for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The parts of an instance that know what others cannot find out."""
-
-    mixer: Mixer
-    fader: Fader
-    keeper: Keeper
-    router: Router
-    rules: RuleBook
-    service: BusService
-
-
 def leave(
-    parts: Parts, fades: tuple[Fading, ...], *, configured: Settings, remembers: bool, is_saved: bool
+    service: BusService, fades: tuple[Fading, ...], *, configured: Settings, remembers: bool, is_saved: bool
 ) -> Succession:
-    """Stop acting, and return all that lives only in these parts; `fades` have been stopped before.
+    """Stop acting, and return all that lives only in the parts of a service; `fades` have been stopped before.
 
     `configured` are the settings of the files. `remembers` says whether there is a state file, `is_saved` whether all is in it.
     """
-    mixer = parts.mixer
+    parts, methods, mixer = service.parts, service.methods, service.parts.mixer
     mixer.sleep()
-    holds, next_cookie = parts.service.methods.holds.hand_over()
+    holds, next_cookie = methods.holds.hand_over()
     return Succession(
         made_at=asyncio.get_running_loop().time(),
         state=mixer.state,
@@ -73,17 +56,17 @@ def leave(
         fades=fades,
         holds=holds,
         next_cookie=next_cookie,
-        past=parts.service.methods.rules.sightings.hand_over(),
-        followers=parts.service.methods.followers,
+        past=methods.rules.sightings.hand_over(),
+        followers=methods.followers,
     )
 
 
-def go_on(parts: Parts, left: Succession, *, configured: Settings, memory: Memory) -> None:
+def go_on(service: BusService, left: Succession, *, configured: Settings, memory: Memory) -> None:
     """Wake up as if all that was left had happened here, and see what has changed since.
 
     `configured` are our own settings of the files.
     """
-    mixer, methods = parts.mixer, parts.service.methods
+    parts, methods, mixer = service.parts, service.methods, service.parts.mixer
     mixer.take_over(left.history, left.asked)
     parts.keeper.take_over(left.vigil)
     parts.rules.take_over(configured.rules, left.rules, left.rules_revision)
@@ -103,21 +86,24 @@ def go_on(parts: Parts, left: Succession, *, configured: Settings, memory: Memor
     methods.go_on_telling(left.followers)
 
 
-def go_on_or_begin(parts: Parts, left: Succession | None, *, configured: Settings, memory: Memory) -> None:
+def go_on_or_begin(
+    service: BusService, left: Succession | None, *, configured: Settings, memory: Memory
+) -> None:
     """Go on with what was left; where that is nothing, or makes no sense, begin with the memory alone."""
     if left is not None:
         try:
-            go_on(parts, left, configured=configured, memory=memory)
+            go_on(service, left, configured=configured, memory=memory)
         except Exception:
             # Nobody is answered before this is over.
             log.exception("what the instance before has handed over cannot be used")
         else:
             return
-    begin(parts, configured=configured, memory=memory)
+    begin(service, configured=configured, memory=memory)
 
 
-def begin(parts: Parts, *, configured: Settings, memory: Memory) -> None:
+def begin(service: BusService, *, configured: Settings, memory: Memory) -> None:
     """Wake up without anything that was left but the memory."""
+    parts = service.parts
     parts.router.take_over(Routing(), enabled=not memory.rules_off)
     now = parts.mixer.wake(MixerState(settings=configured))
     parts.keeper.start(memory)

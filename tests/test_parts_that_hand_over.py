@@ -27,7 +27,7 @@ from pwmixer_dbus.core.suggestions import Sightings
 from pwmixer_dbus.lanes import PACE
 from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.router import Router
-from pwmixer_dbus.succession import Parts, go_on
+from pwmixer_dbus.succession import go_on
 
 
 def left_by(old: Stage) -> Succession:
@@ -282,16 +282,16 @@ def test_whatever_is_handed_over_no_part_fails_and_none_works_for_ever(left: Suc
         holds = Holds(stage.mixer, router, cast("Any", Nobody()), lambda: None)
         rules = SimpleNamespace(sightings=Sightings())
         methods = SimpleNamespace(holds=holds, rules=rules, go_on_telling=lambda _: None)
-        parts = Parts(
+        parts = SimpleNamespace(
             mixer=stage.mixer,
             fader=stage.fader,
             keeper=stage.keeper,
             router=router,
             rules=RuleBook(Path("/nowhere/rules.toml")),
-            service=cast("Any", SimpleNamespace(methods=methods)),
         )
+        service = cast("Any", SimpleNamespace(parts=parts, methods=methods))
         now = replace(left, made_at=stage.loop.time())
-        go_on(parts, now, configured=Settings(), memory=left.memory or Memory())
+        go_on(service, now, configured=Settings(), memory=left.memory or Memory())
         await asyncio.sleep(5)
 
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:

@@ -6,28 +6,10 @@ from typing import Protocol
 
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.records import dataclass
-from pwmixer_dbus.core.selectors import ParentOf
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.mixer import Mixer
-from pwmixer_dbus.outlets.bus.connection import BusConnection
+from pwmixer_dbus.outlets.bus.methods import Parts
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What an outlet may build on. `reload` reads the configuration again; it raises MixerError for a bad one.
-
-    `parent_of` gives the parent of a process, and `predecessor` the one that we take over from, if there is one.
-    `when_ready` calls back, at once or later, when it is known what there is; no question is answered before.
-    """
-
-    mixer: Mixer
-    bus: BusConnection
-    reload: Callable[[], None]
-    parent_of: ParentOf
-    predecessor: Callable[[], int | None]
-    when_ready: Callable[[Callable[[], None]], None]
 
 
 class Outlet(Protocol):

@@ -33,6 +33,7 @@ from pwmixer_dbus.lanes import Done
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus import connection as connection_module
 from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection, TakenError
+from pwmixer_dbus.outlets.bus.methods import Parts
 from pwmixer_dbus.outlets.bus.service import BusService
 from pwmixer_dbus.router import Router
 
@@ -349,14 +350,9 @@ def served(mixer: Mixer, connection: BusConnection, folder: Path) -> BusService:
     """Let a mixer that has a sink be asked on the bus."""
     sink = Device(kind=Kind.SINK, index=1, name="speakers", channels=(0.5, 0.4))
     mixer.on_event(Snapshot(server=Server(default_sink="speakers", cookie=1), devices=(sink,)))
-    service = BusService(
-        mixer,
-        connection,
-        instance_id="x",
-        parent_of=lambda _: None,
-        reload=lambda: None,
-        config_error=lambda: "",
-        fader=Fader(mixer),
+    parts = Parts(
+        mixer=mixer,
+        connection=connection,
         keeper=Keeper(
             mixer,
             rules=lambda _: NOTHING,
@@ -365,11 +361,16 @@ def served(mixer: Mixer, connection: BusConnection, folder: Path) -> BusService:
             save_soon=lambda: None,
             wall_clock=time.time,
         ),
-        state_error=lambda: "",
+        fader=Fader(mixer),
         router=Router(mixer),
         rules=RuleBook(folder / "rules.toml", (), config_path=folder / "config.toml"),
+        parent_of=lambda _: None,
+        reload=lambda: None,
+        predecessor=lambda: None,
         open_taps=lambda _: pytest.fail("nobody reads a meter"),
+        when_ready=lambda begin: begin(),
     )
+    service = BusService(parts, instance_id="x", config_error=lambda: "", state_error=lambda: "")
     connection.serve(service.on_call, lambda _: None)
     service.release_calls()
     return service

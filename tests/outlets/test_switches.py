@@ -8,7 +8,8 @@ import pytest
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
-from pwmixer_dbus.outlets.switches import Outlet, Parts, Switch, Switchboard
+from pwmixer_dbus.outlets.bus.methods import Parts
+from pwmixer_dbus.outlets.switches import Outlet, Switch, Switchboard
 
 PARTS = cast("Parts", None)
 """The outlets here build on nothing."""

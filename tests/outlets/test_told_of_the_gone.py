@@ -12,7 +12,7 @@ from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.outlets.bus.call import Call
 from pwmixer_dbus.outlets.bus.interfaces import MIXER
-from pwmixer_dbus.outlets.bus.methods import Methods
+from pwmixer_dbus.outlets.bus.methods import Methods, Parts
 from pwmixer_dbus.outlets.bus.paths import ROOT
 from pwmixer_dbus.outlets.bus.publisher import Publisher
 from pwmixer_dbus.router import Router
@@ -52,18 +52,20 @@ def asked(desk: Desk, member: str, *arguments: Any) -> Bus:
         desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=index, by="", group="Music"))
     bus = Bus()
     connection, unused = cast("Any", bus), cast("Any", None)
-    methods = Methods(
-        desk.mixer,
-        connection,
-        Publisher(connection, desk.mixer, lambda _: {}),
-        parent_of=lambda _: None,
-        reload=unused,
+    parts = Parts(
+        mixer=desk.mixer,
+        connection=connection,
         keeper=unused,
         fader=Fader(desk.mixer),
         router=Router(desk.mixer),
         rules=unused,
+        parent_of=unused,
+        reload=unused,
+        predecessor=unused,
         open_taps=unused,
+        when_ready=unused,
     )
+    methods = Methods(parts, Publisher(connection, desk.mixer, lambda _: {}))
     method = MIXER.method(member)
     assert method is not None
     message = Message(

@@ -22,6 +22,7 @@ from pwmixer_dbus.core.errors import (
 )
 from pwmixer_dbus.core.fading import LONGEST
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Card, Device, Group, Kind, Stream, clean
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.selectors import ParentOf, Target, selector_of
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, shown_by, subject_of, target_of
 from pwmixer_dbus.fader import Fader
@@ -53,36 +54,42 @@ _TO_A_VOLUME = {**_BY_CLIENT, "limit": "d"}
 _BY_STEPS = {**_TO_A_VOLUME, "steps": "b"}
 
 
-class Methods:
-    """Carries out the methods of the root, `by_name`, which raise MixerError for what is refused at once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What outlets build on, and another instance goes on with.
 
-    See BusService for the parameters.
+    `router` knows the rules in force, which are kept in `rules`. `reload` reads the configuration again and raises MixerError
+    for a bad one. `parent_of` gives the parent of a process, `predecessor` the one that we take over from, if there is one,
+    and `open_taps` the levels that meters show. `when_ready` calls back, at once or later, when it is known what there is;
+    no question is answered before.
     """
 
-    def __init__(
-        self,
-        mixer: Mixer,
-        connection: BusConnection,
-        publisher: Publisher,
-        *,
-        parent_of: ParentOf,
-        reload: Callable[[], None],
-        keeper: Keeper,
-        fader: Fader,
-        router: Router,
-        rules: Book,
-        open_taps: "OpenTaps",
-    ) -> None:
-        self.rules = RuleMethods(mixer, router, rules, self._resolved)
-        self._mixer = mixer
-        self._connection = connection
+    mixer: Mixer
+    connection: BusConnection
+    keeper: Keeper
+    fader: Fader
+    router: Router
+    rules: Book
+    parent_of: ParentOf
+    reload: Callable[[], None]
+    predecessor: Callable[[], int | None]
+    open_taps: "OpenTaps"
+    when_ready: Callable[[Callable[[], None]], None]
+
+
+class Methods:
+    """Carries out the methods of the root, `by_name`, which raise MixerError for what is refused at once."""
+
+    def __init__(self, parts: Parts, publisher: Publisher) -> None:
+        self.rules = RuleMethods(parts.mixer, parts.router, parts.rules, self._resolved)
+        self._parts = parts
+        self._mixer = mixer = parts.mixer
+        self._connection = parts.connection
         self._publisher = publisher
-        self._parent_of = parent_of
-        self._reload = reload
-        self._keeper = keeper
-        self._fader = fader
-        fader.on_arrived = self._fade_arrived
-        self.holds = Holds(mixer, router, connection, lambda: publisher.heal(ROOT_SUBJECT, ["Holds"]))
+        self._parent_of = parts.parent_of
+        parts.fader.on_arrived = self._fade_arrived
+        tell_holds = partial(publisher.heal, ROOT_SUBJECT, ["Holds"])
+        self.holds = Holds(mixer, parts.router, parts.connection, tell_holds)
         self._open_calls = 0
         self.by_name: Mapping[str, Callable[[Call], None]] = {
             "SetVolume": self._set_volume,
@@ -108,7 +115,6 @@ class Methods:
             **dict.fromkeys(("Stats", "Trace", "FollowTrace", "Profile"), self._statistics),
         }
         self._statistics_methods: StatisticsMethods | None = None
-        self._open_taps = open_taps
         self._meters: MeterMethods | None = None
 
     def _set_volume(self, call: Call) -> None:
@@ -147,7 +153,7 @@ class Methods:
                 f"A fade takes at most an hour, which is {LONGEST * 1000:.0f} ms; got {milliseconds} ms."
             )
         targets, limit, origin = self._resolved(selector), _limit(chosen), _origin(call, chosen)
-        self._fader.start(targets, volume, seconds=seconds, limit=limit, origin=origin)
+        self._parts.fader.start(targets, volume, seconds=seconds, limit=limit, origin=origin)
         call.reply()
 
     def _fade_arrived(self, target: Target, plan: verbs.Plan, origin: Origin) -> None:
@@ -253,7 +259,7 @@ class Methods:
     def _set_lock(self, call: Call) -> None:
         selector, locked = call.arguments
         for target in self._remembered(selector):
-            self._keeper.set_lock(target, locked=locked)
+            self._parts.keeper.set_lock(target, locked=locked)
         self._publisher.flush()
         call.reply()
 
@@ -265,14 +271,14 @@ class Methods:
                 f"A cap is at most {gain.CEILING} (150 %), and below 0 there is none; got {cap:g}."
             )
         for target in self._remembered(selector):
-            self._keeper.set_cap(target, None if cap < 0.0 else cap)
+            self._parts.keeper.set_cap(target, None if cap < 0.0 else cap)
         self._publisher.flush()
         call.reply()
 
     def _forget(self, call: Call) -> None:
         (selector,) = call.arguments
         for target in (None,) if selector == "*" else self._remembered(selector):
-            self._keeper.forget(target)
+            self._parts.keeper.forget(target)
         self._publisher.flush()
         call.reply()
 
@@ -366,7 +372,7 @@ class Methods:
         if self._meters is None:
             from pwmixer_dbus.outlets.bus.meters import MeterMethods  # noqa: PLC0415 - likewise
 
-            self._meters = MeterMethods(self._mixer, self._connection, self._resolved, self._open_taps)
+            self._meters = MeterMethods(self._mixer, self._connection, self._resolved, self._parts.open_taps)
         self._meters.open(call)
 
     def close(self) -> None:
@@ -383,7 +389,7 @@ class Methods:
         call.reply()
 
     def _reload_config(self, call: Call) -> None:
-        self._reload()
+        self._parts.reload()
         self._publisher.flush()
         call.reply()
 

@@ -59,6 +59,9 @@ class Book(Protocol):
     def move(self, name: str, position: int) -> int:
         """Put a rule elsewhere."""
 
+    def take_over(self, config: tuple[Rule, ...], rules: tuple[Rule, ...], revision: int) -> None:
+        """Go on from the rules of another instance."""
+
     def put_first(self, rules: Sequence[Rule], instead_of: Collection[str]) -> int:
         """Put rules before the service's others, in place of some."""
 

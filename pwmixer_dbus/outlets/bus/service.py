@@ -7,7 +7,7 @@ announce first what is pending of what they read, so that a reply and a later si
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from dbus_fast import Message, Variant
 
@@ -16,15 +16,11 @@ from pwmixer_dbus.core import document
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError
 from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream, clean
 from pwmixer_dbus.core.routing import Applied
-from pwmixer_dbus.core.selectors import ParentOf, Target
+from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of
 from pwmixer_dbus.core.tally import ERROR, REPLY
-from pwmixer_dbus.fader import Fader
-from pwmixer_dbus.keeper import Keeper
-from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.call import Call, fail
-from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.errors import (
     UnknownInterfaceError,
     UnknownMethodError,
@@ -47,15 +43,10 @@ from pwmixer_dbus.outlets.bus.interfaces import (
     values_of,
 )
 from pwmixer_dbus.outlets.bus.introspect import node_xml
-from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Methods, check_value, object_at
+from pwmixer_dbus.outlets.bus.methods import OPEN_CALLS, Methods, Parts, check_value, object_at
 from pwmixer_dbus.outlets.bus.paths import ALIASED, ALIASES, FOLDERS, NOWHERE, ROOT, below_root, find, path_of
 from pwmixer_dbus.outlets.bus.publisher import Publisher, interfaces_with_values, typed
-from pwmixer_dbus.outlets.bus.rules import Book
 from pwmixer_dbus.outlets.bus.succession import SUCCESSION, Heir, passed
-from pwmixer_dbus.router import Router
-
-if TYPE_CHECKING:
-    from pwmixer_dbus.meters import OpenTaps
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +78,7 @@ _OF_OTHERS = frozenset({PEER.name, SUCCESSION})
 class BusService:
     """What the mixer is on the bus.
 
-    `reload` reads the configuration again and raises MixerError for a bad one; `config_error` tells the last problem,
-    and `state_error` that of saving what `keeper` remembers;
-    `parent_of` gives the parent of a process; `router` knows the rules in force, which are kept in `rules`; `open_taps` gives the levels
-    that meters show.
+    `config_error` tells the last problem of the configuration, and `state_error` that of saving what is remembered.
 
     `heir` is the instance that takes over from us, `passes_on` whether calls are passed on to it, and `predecessor` the
     unique name of the one that we have taken over from.
@@ -98,42 +86,21 @@ class BusService:
 
     def __init__(
         self,
-        mixer: Mixer,
-        connection: BusConnection,
+        parts: Parts,
         *,
         instance_id: str,
-        parent_of: ParentOf,
-        reload: Callable[[], None],
         config_error: Callable[[], str],
-        keeper: Keeper,
-        fader: Fader,
         state_error: Callable[[], str],
-        router: Router,
-        rules: Book,
-        open_taps: "OpenTaps",
     ) -> None:
-        self._mixer = mixer
-        self._connection = connection
+        self.parts = parts
+        self._mixer = mixer = parts.mixer
+        self._connection = connection = parts.connection
         self._instance_id = instance_id
         self._config_error = config_error
         self._state_error = state_error
-        self._router = router
-        router.on_applied = self._when_told
-        self._rules = rules
-        self._keeper = keeper
+        parts.router.on_applied = self._when_told
         self.publisher = Publisher(connection, mixer, self._root_document)
-        self.methods = Methods(
-            mixer,
-            connection,
-            self.publisher,
-            parent_of=parent_of,
-            reload=reload,
-            keeper=keeper,
-            fader=fader,
-            router=router,
-            rules=rules,
-            open_taps=open_taps,
-        )
+        self.methods = Methods(parts, self.publisher)
         self.heir = Heir(connection)
         self.passes_on = False
         self.predecessor = ""
@@ -164,8 +131,8 @@ class BusService:
             "config_error": self._config_error(),
             "state_error": self._state_error(),
             "generation": state.generation,
-            "rules_enabled": self._router.enabled,
-            "rules_revision": self._rules.revision,
+            "rules_enabled": self.parts.router.enabled,
+            "rules_revision": self.parts.rules.revision,
             "holds": self.methods.holds.listed(),
         }
 
@@ -375,8 +342,8 @@ class BusService:
                 return
             check_value(prop, value)
             if prop.name == "Enabled":
-                self._router.enabled = value.value
-                self._keeper.set_rules_off(off=not value.value)
+                self.parts.router.enabled = value.value
+                self.parts.keeper.set_rules_off(off=not value.value)
                 self.methods.heal((ROOT_SUBJECT,), prop.name)
             else:
                 self._set_max_volume(value.value)
