@@ -113,9 +113,7 @@ MAY_IMPORT = {
     "cli/stats": {"cli", "core", "__init__"},
     "startup/bundle": set[str](),
     "startup/sharing": set[str](),
-    "startup/at_once": set[str](),
     "startup/bundling": {
-        "startup/at_once",
         "startup/bundle",
         "startup/later",
         "startup/sharing",

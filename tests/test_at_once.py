@@ -15,7 +15,7 @@ from pwmixer_dbus.core.model import Client, Kind, Server
 from pwmixer_dbus.core.rules import rule_from_plain
 from pwmixer_dbus.router import Router
 from pwmixer_dbus.startup import bundle, bundling
-from pwmixer_dbus.startup.at_once import AT_ONCE
+from pwmixer_dbus.startup.bundling import AT_ONCE
 
 RULED = rule_from_plain({"name": "ruled", "match": {"app": "re:^music$"}, "to": "sink3"})
 KNOWN = {"application.name": "Music", "application.process.binary": "music", "node.autoconnect": "true"}

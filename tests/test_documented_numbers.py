@@ -18,7 +18,7 @@ from pwmixer_dbus.core.words import ERROR_TEXT_LIMIT
 from pwmixer_dbus.lanes import GIVE_UP, PACE
 from pwmixer_dbus.outlets import barsignal, stats
 from pwmixer_dbus.outlets.bus import holds, meters, methods
-from pwmixer_dbus.outlets.bus.followers import FOLLOWERS
+from pwmixer_dbus.outlets.bus.statistics import FOLLOWERS
 from pwmixer_dbus.outlets.socket import link
 from pwmixer_dbus.outlets.socket.lines import LINE_LIMIT
 from pwmixer_dbus.outlets.socket.listener import CLIENTS

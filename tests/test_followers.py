@@ -13,7 +13,7 @@ from test_mixer import Desk, JumpingLoop
 from pwmixer_dbus.core.errors import LimitsExceededError
 from pwmixer_dbus.core.tally import KEPT
 from pwmixer_dbus.outlets.bus.connection import BACKLOG, BusConnection
-from pwmixer_dbus.outlets.bus.followers import EVERY, FOLLOWERS, Followers
+from pwmixer_dbus.outlets.bus.statistics import EVERY, FOLLOWERS, Followers
 
 
 class Bus:

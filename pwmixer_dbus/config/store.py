@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import threading
@@ -10,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pwmixer_dbus.config.hold import Hold
 from pwmixer_dbus.config.memory_text import VERSION, DamagedError, Lines, read_memory, text_of
 from pwmixer_dbus.config.paths import state_home
 from pwmixer_dbus.config.replacing import replace_file
@@ -300,3 +300,38 @@ class StateFile:
         else:
             log.info("%s is saved again", self._path)
         self._on_problem()
+
+
+class Hold:
+    """A lock on a folder, for one process at a time. It leaves nothing in the folder, and the kernel gives it back with the process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether nobody else can have it."""
+        return self._descriptor is not None
+
+    def take(self) -> bool:
+        """Return whether nobody else has it, as far as that can be known: some network file systems have no locks."""
+        if self._descriptor is not None:
+            return True
+        try:
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:  # it is not there yet, or cannot be opened
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            return not isinstance(error, BlockingIOError)
+        self._descriptor = descriptor
+        return True
+
+    def leave(self) -> None:
+        """Let others have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
