@@ -55,7 +55,7 @@ class Method:
     __slots__ = ("name", "reply_signature", "returns", "signature", "takes")
 
     def __init__(
-        self, *, name: str, takes: tuple[Argument, ...] = (), returns: tuple[Argument, ...] = ()
+        self, name: str, *, takes: tuple[Argument, ...] = (), returns: tuple[Argument, ...] = ()
     ) -> None:
         self.name = name
         self.takes = takes
@@ -175,7 +175,7 @@ def _constant_name(_state: MixerState, target: Target) -> str:
 
 NODE = Interface(
     name=f"{BUS_NAME}.Node",
-    methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
+    methods=(Method("GetProperties", returns=(("properties", "a{ss}"),)),),
     properties=(
         Property(name="Kind", signature="s", key="kind", emits="const"),
         Property(name="Index", signature="u", key="index", read=_server_index),
@@ -251,7 +251,7 @@ GROUP = Interface(
 
 CARD = Interface(
     name=f"{BUS_NAME}.Card",
-    methods=(Method(name="GetProperties", returns=(("properties", "a{ss}"),)),),
+    methods=(Method("GetProperties", returns=(("properties", "a{ss}"),)),),
     properties=(
         Property(name="Index", signature="u", key="index"),
         Property(name="Name", signature="s", key="name", emits="const"),
@@ -269,52 +269,45 @@ MIXER = Interface(
     name=BUS_NAME,
     methods=(
         Method(
-            name="SetVolume",
+            "SetVolume",
             takes=(("target", "s"), ("volume", "d"), _OPTIONS),
             returns=(("effective", "d"),),
         ),
         Method(
-            name="AdjustVolume",
+            "AdjustVolume",
             takes=(("target", "s"), ("delta", "d"), _OPTIONS),
             returns=(("effective", "d"),),
         ),
+        Method("FadeVolume", takes=(("target", "s"), ("volume", "d"), ("milliseconds", "u"), _OPTIONS)),
+        Method("SetMuted", takes=(("target", "s"), ("mode", "s"), _OPTIONS), returns=(("muted", "b"),)),
+        Method("SetDefault", takes=(("target", "s"),)),
+        Method("Move", takes=(("target", "s"), ("device", "s"), _OPTIONS), returns=(("moved", "ao"),)),
+        Method("SetPort", takes=(("target", "s"), ("port", "s"))),
+        Method("SetProfile", takes=(("card", "s"), ("profile", "s"))),
+        Method("Resolve", takes=(("target", "s"),), returns=(("objects", "ao"),)),
         Method(
-            name="FadeVolume",
-            takes=(("target", "s"), ("volume", "d"), ("milliseconds", "u"), _OPTIONS),
-        ),
-        Method(name="SetMuted", takes=(("target", "s"), ("mode", "s"), _OPTIONS), returns=(("muted", "b"),)),
-        Method(name="SetDefault", takes=(("target", "s"),)),
-        Method(
-            name="Move",
-            takes=(("target", "s"), ("device", "s"), _OPTIONS),
-            returns=(("moved", "ao"),),
-        ),
-        Method(name="SetPort", takes=(("target", "s"), ("port", "s"))),
-        Method(name="SetProfile", takes=(("card", "s"), ("profile", "s"))),
-        Method(name="Resolve", takes=(("target", "s"),), returns=(("objects", "ao"),)),
-        Method(
-            name="Apply",
+            "Apply",
             takes=(("generation", "t"), ("changes", "a(oa{sv})"), _OPTIONS),
             returns=(("new_generation", "t"),),
         ),
-        Method(name="Undo", takes=(("steps", "u"),), returns=(("undone", "u"),)),
-        Method(name="SetLock", takes=(("target", "s"), ("locked", "b"))),
-        Method(name="SetCap", takes=(("target", "s"), ("max_volume", "d"))),
-        Method(name="Forget", takes=(("target", "s"),)),
-        Method(name="Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
-        Method(name="ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
+        Method("Undo", takes=(("steps", "u"),), returns=(("undone", "u"),)),
+        Method("SetLock", takes=(("target", "s"), ("locked", "b"))),
+        Method("SetCap", takes=(("target", "s"), ("max_volume", "d"))),
+        Method("Forget", takes=(("target", "s"),)),
+        Method("Describe", takes=(_OPTIONS,), returns=(("state", "s"),)),
+        Method("ExplainStream", takes=(("target", "s"),), returns=(("explanation", "s"),)),
         Method(
-            name="HoldRouting",
+            "HoldRouting",
             takes=(("target", "s"), ("reason", "s"), ("app_id", "s")),
             returns=(("cookie", "u"),),
         ),
-        Method(name="ReleaseHold", takes=(("cookie", "u"),)),
-        Method(name="OpenMeter", takes=(("targets", "as"), _OPTIONS), returns=(("frames", "h"),)),
-        Method(name="ReloadConfig"),
-        Method(name="Stats", returns=(("statistics", "s"),)),
-        Method(name="Trace", takes=(_OPTIONS,), returns=(("events", "s"),)),
-        Method(name="FollowTrace", takes=(("follow", "b"),)),
-        Method(name="Profile", takes=(("seconds", "u"),), returns=(("file", "s"),)),
+        Method("ReleaseHold", takes=(("cookie", "u"),)),
+        Method("OpenMeter", takes=(("targets", "as"), _OPTIONS), returns=(("frames", "h"),)),
+        Method("ReloadConfig"),
+        Method("Stats", returns=(("statistics", "s"),)),
+        Method("Trace", takes=(_OPTIONS,), returns=(("events", "s"),)),
+        Method("FollowTrace", takes=(("follow", "b"),)),
+        Method("Profile", takes=(("seconds", "u"),), returns=(("file", "s"),)),
     ),
     signals=(
         Signal(
@@ -359,25 +352,15 @@ MIXER = Interface(
 RULES = Interface(
     name=f"{BUS_NAME}.Rules",
     methods=(
-        Method(name="ListRules", returns=(("revision", "u"), ("rules", "aa{sv}"))),
-        Method(
-            name="SetRules",
-            takes=(("revision", "u"), ("rules", "aa{sv}")),
-            returns=(("new_revision", "u"),),
-        ),
-        Method(
-            name="AddRule", takes=(("rule", "a{sv}"), ("position", "i")), returns=(("new_revision", "u"),)
-        ),
-        Method(name="RemoveRule", takes=(("name", "s"),), returns=(("new_revision", "u"),)),
-        Method(name="MoveRule", takes=(("name", "s"), ("position", "u")), returns=(("new_revision", "u"),)),
-        Method(name="TestRules", takes=(("rules", "aa{sv}"),), returns=(("results", "a(oos)"),)),
-        Method(
-            name="TestProperties",
-            takes=(("rules", "aa{sv}"), ("facts", "a{ss}")),
-            returns=(("result", "s"),),
-        ),
-        Method(name="SuggestRules", returns=(("rules", "aa{sv}"),)),
-        Method(name="Remember", takes=(("target", "s"),), returns=(("names", "as"),)),
+        Method("ListRules", returns=(("revision", "u"), ("rules", "aa{sv}"))),
+        Method("SetRules", takes=(("revision", "u"), ("rules", "aa{sv}")), returns=(("new_revision", "u"),)),
+        Method("AddRule", takes=(("rule", "a{sv}"), ("position", "i")), returns=(("new_revision", "u"),)),
+        Method("RemoveRule", takes=(("name", "s"),), returns=(("new_revision", "u"),)),
+        Method("MoveRule", takes=(("name", "s"), ("position", "u")), returns=(("new_revision", "u"),)),
+        Method("TestRules", takes=(("rules", "aa{sv}"),), returns=(("results", "a(oos)"),)),
+        Method("TestProperties", takes=(("rules", "aa{sv}"), ("facts", "a{ss}")), returns=(("result", "s"),)),
+        Method("SuggestRules", returns=(("rules", "aa{sv}"),)),
+        Method("Remember", takes=(("target", "s"),), returns=(("names", "as"),)),
     ),
     properties=(
         Property(name="Enabled", signature="b", key="rules_enabled", writable=True),
@@ -387,7 +370,7 @@ RULES = Interface(
 
 OBJECT_MANAGER = Interface(
     name="org.freedesktop.DBus.ObjectManager",
-    methods=(Method(name="GetManagedObjects", returns=(("objects", "a{oa{sa{sv}}}"),)),),
+    methods=(Method("GetManagedObjects", returns=(("objects", "a{oa{sa{sv}}}"),)),),
     signals=(
         Signal(name="InterfacesAdded", carries=(("object", "o"), ("interfaces", "a{sa{sv}}"))),
         Signal(name="InterfacesRemoved", carries=(("object", "o"), ("interfaces", "as"))),
@@ -397,9 +380,9 @@ OBJECT_MANAGER = Interface(
 PROPERTIES = Interface(
     name="org.freedesktop.DBus.Properties",
     methods=(
-        Method(name="Get", takes=(("interface", "s"), ("property", "s")), returns=(("value", "v"),)),
-        Method(name="GetAll", takes=(("interface", "s"),), returns=(("properties", "a{sv}"),)),
-        Method(name="Set", takes=(("interface", "s"), ("property", "s"), ("value", "v"))),
+        Method("Get", takes=(("interface", "s"), ("property", "s")), returns=(("value", "v"),)),
+        Method("GetAll", takes=(("interface", "s"),), returns=(("properties", "a{sv}"),)),
+        Method("Set", takes=(("interface", "s"), ("property", "s"), ("value", "v"))),
     ),
     signals=(
         Signal(
@@ -411,12 +394,12 @@ PROPERTIES = Interface(
 
 INTROSPECTABLE = Interface(
     name="org.freedesktop.DBus.Introspectable",
-    methods=(Method(name="Introspect", returns=(("xml", "s"),)),),
+    methods=(Method("Introspect", returns=(("xml", "s"),)),),
 )
 
 PEER = Interface(
     name="org.freedesktop.DBus.Peer",
-    methods=(Method(name="Ping"), Method(name="GetMachineId", returns=(("machine_id", "s"),))),
+    methods=(Method("Ping"), Method("GetMachineId", returns=(("machine_id", "s"),))),
 )
 
 OURS = (MIXER, NODE, DEVICE, STREAM, APP, GROUP, CARD, RULES)
