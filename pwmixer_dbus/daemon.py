@@ -355,7 +355,7 @@ class Daemon:
 
     def _begin(self) -> "tuple[asyncio.Task[None], asyncio.Task[None]]":
         """Begin with nothing but what is remembered."""
-        self._service.publisher.be_asked(is_asked=False)
+        self._service.publisher.announcer.is_asked = False
         self._keeper.start(self._recalled())
         self._router.enabled = not self._keeper.memory.rules_off
         log.info("%s", sandbox.describe())

@@ -133,18 +133,12 @@ def explanation(found: Record, terminal: "Terminal | None" = None) -> str:
 def _list(options: dict[str, str], kind: str) -> None:
     whole = _whole()
     found = [r for r in whole[kind] if "--all" in options or not (r.get("monitor") or r.get("hidden"))]
-    if "--json" in options:
-        print_json(found)
-        return
-    if not found and whole["connected"]:
+    if not found and whole["connected"] and "--json" not in options:
         from pwmixer_dbus.cli.render import NOTHING  # noqa: PLC0415
 
         hint = " --all lists what is left out." if whole[kind] else ""
         print(for_reader(NOTHING[kind] + hint), file=sys.stderr)
-    if "--format" in options:
-        for record in found:
-            print(fill(options["--format"], record))
-    elif found:
+    if not _print_for_programs(found, options) and found:
         from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
         print(table([_cells(kind, record) for record in found], screen()))
@@ -180,12 +174,7 @@ def _cells(kind: str, record: Record) -> list[str]:
 
 def _get(options: dict[str, str], selector: str) -> None:
     found = _found(selector)
-    if "--json" in options:
-        print_json(found)
-        return
-    if "--format" in options:
-        for record in found:
-            print(fill(options["--format"], record))
+    if _print_for_programs(found, options):
         return
     for record in found:
         if "volume" not in record:
@@ -196,6 +185,16 @@ def _get(options: dict[str, str], selector: str) -> None:
     from pwmixer_dbus.cli.render import table  # noqa: PLC0415
 
     print(table([(printable(record["selector"]), _level(record)) for record in found], screen()))
+
+
+def _print_for_programs(found: list[Record], options: dict[str, str]) -> bool:
+    """Print records as JSON or by a template, where that is asked for; return whether it is."""
+    if "--json" in options:
+        print_json(found)
+    elif "--format" in options:
+        for record in found:
+            print(fill(options["--format"], record))
+    return bool({"--json", "--format"}.intersection(options))
 
 
 def _level(record: Record) -> str:

@@ -121,11 +121,6 @@ def level_of(state: MixerState, target: Target) -> Level:
     return Level(volume_of(state, {}, target), muted_of(state, {}, target))
 
 
-def describe_level(state: MixerState, target: Device | Stream | App | Group) -> Document:
-    """Return how loud an object is, as that part of its document."""
-    return as_document(level_of(state, target))
-
-
 def as_document(level: Level) -> Document:
     """Return a level as that part of a document."""
     return {"volume": level.volume, "muted": level.muted, "channel_volumes": list(level.channels)}
@@ -141,7 +136,7 @@ def describe_device(state: MixerState, device: Device) -> Document:
         "name": device.name,
         "description": device.description,
         "icon_name": _device_icon(device),
-        **describe_level(state, device),
+        **as_document(level_of(state, device)),
         "positions": list(device.positions),
         "state": device.state,
         "default": bool(device.name) and state.server.default(device.kind) == device.name,
@@ -177,7 +172,7 @@ def describe_stream(state: MixerState, stream: Stream) -> Document:
         "binary": _property(state, stream, "application.process.binary"),
         "pid": 0 if stream.process is None else stream.process.pid,
         "device": None if device is None else device.name,
-        **describe_level(state, stream),
+        **as_document(level_of(state, stream)),
         "positions": list(stream.positions),
         "corked": stream.corked,
         "state": "corked" if stream.corked else "running",
@@ -205,7 +200,7 @@ def describe_app(state: MixerState, app: App) -> Document:
         "streams": [s.number for s in streams],
         "active": active,
         "state": "running" if active else "idle",
-        **describe_level(state, app),
+        **as_document(level_of(state, app)),
         "max_volume": max_volume(state, app),
         "volume_writable": not streams or any(s.volume_writable for s in audible_streams(state, app)),
         "locked": app.app_id in state.locked,
@@ -230,7 +225,7 @@ def describe_group(state: MixerState, group: Group) -> Document:
         "apps": [*dict.fromkeys(s.identity.app_id for s in streams)],
         "active": active,
         "state": "running" if active else "idle",
-        **describe_level(state, group),
+        **as_document(level_of(state, group)),
         "max_volume": max_volume(state, group),
         "volume_writable": any(s.volume_writable for s in audible),
         "locked": all(s.identity.app_id in state.locked for s in streams),

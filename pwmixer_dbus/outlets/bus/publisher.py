@@ -42,21 +42,17 @@ class Publisher:
         self._mixer = mixer
         self._root_document = root_document
         self._forced: dict[Subject, set[str]] = {}
-        self._announcer = Announcer(lambda: mixer.state, mixer.tell_all, self, mixer.measures)
-        self.pending = self._announcer.pending
-        self.on_change = self._announcer.on_change
-        self.on_level = self._announcer.on_level
-        self.flush = self._announcer.flush
-        self.close = self._announcer.close
-
-    def be_asked(self, *, is_asked: bool) -> None:
-        """Set whether anybody can have asked which objects there are; only then is it told what comes and goes."""
-        self._announcer.is_asked = is_asked
+        self.announcer = Announcer(lambda: mixer.state, mixer.tell_all, self, mixer.measures)
+        self.pending = self.announcer.pending
+        self.on_change = self.announcer.on_change
+        self.on_level = self.announcer.on_level
+        self.flush = self.announcer.flush
+        self.close = self.announcer.close
 
     def heal(self, subject: Subject, names: Iterable[str]) -> None:
         """Announce these properties even if they did not change: a client believes that its own write succeeded."""
         self._forced.setdefault(subject, set()).update(names)
-        self._announcer.mark(subject)
+        self.announcer.mark(subject)
         self.flush((subject,))
 
     def is_behind(self) -> bool:

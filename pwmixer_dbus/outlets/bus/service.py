@@ -216,7 +216,7 @@ class BusService:
 
     def release_calls(self) -> None:
         """Answer the calls that have been held back until now, and from now on each at once."""
-        self.publisher.be_asked(is_asked=True)
+        self.publisher.announcer.is_asked = True
         held, self._held_calls = self._held_calls or [], None
         for message in held:
             self._answer(message)
