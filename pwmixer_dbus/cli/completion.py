@@ -5,7 +5,8 @@ without a service there are fewer.
 """
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from pwmixer_dbus.cli import DONE, CommandError, printable, wire
 from pwmixer_dbus.cli.commands import COMMANDS, Command, choices
@@ -82,10 +83,20 @@ def run(name: str, words: list[str]) -> int:
     return DONE
 
 
-def complete(words: list[str]) -> Iterator[Candidate]:
-    """Yield what the last word may become, each with its meaning. Raises what the wire raises."""
+def complete(words: list[str]) -> list[Candidate]:
+    """Return what the last word may become, each with its meaning. Raises what the wire raises."""
     *before, current = words or [""]
-    return (found for found in _candidates(before, current) if found[0].startswith(current))
+    found = list(_candidates(before, current))
+    fitting = [each for each in found if each[0].startswith(current)]
+    return fitting or [each for each in _shorter(found) if each[0].startswith(current.lower())]
+
+
+def _shorter(found: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Name applications as people do, by the last part of the id or by the name: app:firefox."""
+    for selector, meaning in found:
+        if selector.startswith("app:"):
+            names = re.split("[:.]", selector)[-1].lower(), meaning.lower()
+            yield from ((f"app:{name}", meaning) for name in dict.fromkeys(names))
 
 
 def _candidates(before: list[str], current: str) -> Iterator[Candidate]:
