@@ -1,6 +1,7 @@
 """What comes to an instance that has handed over is answered by its heir, however odd the call; on a real, private bus."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import reduce
 from typing import Any
 
@@ -19,6 +20,8 @@ LONGEST, DEEPEST = 255, 32
 """Characters of a signature, and structures within one another: more are no D-Bus."""
 
 DEEPEST_VALUE = 64
+LARGEST = 1 << 26
+"""Bytes of an array."""
 
 
 def in_structures(count: int) -> tuple[str, list[Any]]:
@@ -39,43 +42,54 @@ ODD: tuple[tuple[str, list[Any]], ...] = (
 )
 
 
-def test_each_call_reaches_the_heir_as_it_was_and_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+class Rig:
+    """An instance that has handed over, its heir, which answers each call, and a client."""
+
+    def __init__(self, old: BusConnection, new: BusConnection, client: MessageBus) -> None:
+        self.old, self.new, self.client = old, new, client
+        self.heard: list[Message] = []
+        self._heir = Heir(old)
+        self._heir.name = new.unique_name
+        old.serve(self._pass_on, lambda _: None)
+        new.serve(self._hear, lambda _: None)
+
+    def _pass_on(self, call: Message) -> bool:
+        self._heir.pass_on(call)
+        return True
+
+    def _hear(self, message: Message) -> bool:
+        call = passed(message)
+        self.heard.append(call)
+        self.new.answer_as(call, message)
+        self.new.reply(call, "s", ["Heard."])
+        return True
+
+    def call(self, interface: str | None, signature: str, body: list[Any]) -> Message:
+        """Make a call of the old instance."""
+        return Message(
+            destination=self.old.unique_name,
+            path=ROOT,
+            interface=interface,
+            member="Odd",
+            signature=signature,
+            body=body,
+        )
+
+    async def answer(self, call: Message) -> Message:
+        async with asyncio.timeout(PATIENCE):
+            reply = await self.client.call(call)
+        assert reply is not None
+        assert reply.sender == self.old.unique_name
+        return reply
+
+
+def run(monkeypatch: pytest.MonkeyPatch, calls: Callable[[Rig], Awaitable[None]]) -> None:
+    """Run calls on a private bus."""
+
     async def main() -> None:
         old, new = await BusConnection.open(), await BusConnection.open()
-        heir, heard = Heir(old), list[Message]()
-        heir.name = new.unique_name
-
-        def pass_on(call: Message) -> bool:
-            heir.pass_on(call)
-            return True
-
-        def hear(message: Message) -> bool:
-            call = passed(message)
-            heard.append(call)
-            new.answer_as(call, message)
-            new.reply(call, "s", ["Heard."])
-            return True
-
-        old.serve(pass_on, lambda _: None)
-        new.serve(hear, lambda _: None)
         client = await MessageBus(bus_type=BusType.SESSION).connect()
-        for interface in (None, "org.pwmixer.Mixer"):
-            for signature, body in ODD:
-                call = Message(
-                    destination=old.unique_name,
-                    path=ROOT,
-                    interface=interface,
-                    member="Odd",
-                    signature=signature,
-                    body=body,
-                )
-                async with asyncio.timeout(PATIENCE):
-                    reply = await client.call(call)
-                assert reply is not None
-                assert (reply.sender, reply.body) == (old.unique_name, ["Heard."])
-                found = heard.pop()
-                assert found.sender == client.unique_name
-                assert marshalled(found) == marshalled(call)
+        await calls(Rig(old, new, client))
         for each in (old, new):
             each.close()
         client.disconnect()
@@ -83,3 +97,28 @@ def test_each_call_reaches_the_heir_as_it_was_and_is_answered(monkeypatch: pytes
     with Session(sound=False) as session:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
         asyncio.run(main())
+
+
+def test_each_call_reaches_the_heir_as_it_was_and_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def calls(rig: Rig) -> None:
+        for interface in (None, "org.pwmixer.Mixer"):
+            for signature, body in ODD:
+                call = rig.call(interface, signature, body)
+                assert (await rig.answer(call)).body == ["Heard."]
+                found = rig.heard.pop()
+                assert found.sender == rig.client.unique_name
+                assert marshalled(found) == marshalled(call)
+
+    run(monkeypatch, calls)
+
+
+def test_a_call_that_fits_into_no_other_is_refused_with_where_to_send_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def calls(rig: Rig) -> None:
+        reply = await rig.answer(rig.call(None, "s", ["x" * LARGEST]))
+        assert reply.error_name == "org.freedesktop.DBus.Error.LimitsExceeded"
+        assert reply.body[0].endswith("send it to org.pwmixer.Mixer.")
+        assert rig.heard == []
+
+    run(monkeypatch, calls)

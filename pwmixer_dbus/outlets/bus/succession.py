@@ -12,6 +12,7 @@ from typing import Any
 
 from dbus_fast import Message, MessageFlag, MessageType
 
+from pwmixer_dbus.core.errors import LimitsExceededError
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled, unmarshalled
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME, ROOT
 
@@ -21,6 +22,9 @@ SUCCESSION = f"{BUS_NAME}.Succession"
 
 PATIENCE = 5.0
 """Seconds in which the instance before has to hand over; it may have to wait for the sound server and for the disk."""
+
+_LARGEST = 1 << 26
+"""Bytes of an array on the bus, at most; a call may have twice as many."""
 
 _REFUSED = "org.freedesktop.DBus.Error.AccessDenied"
 
@@ -76,9 +80,13 @@ class Heir:
 
     async def _pass_on(self, call: Message) -> None:
         # As bytes: within a variant, what is as long or as deep as D-Bus allows would be too much for it.
-        body = [call.sender or "", bytes(marshalled(call))]
+        data = bytes(marshalled(call))
+        if len(data) > _LARGEST:
+            told = f"This is too large to be passed on to the instance that has taken over; send it to {BUS_NAME}."
+            self._connection.fail(call, LimitsExceededError.dbus_name, told)
+            return
         try:
-            reply = await self._connection.call(_to(self.name, "Pass", "say", body))
+            reply = await self._connection.call(_to(self.name, "Pass", "say", [call.sender or "", data]))
         except ConnectionError:
             return
         if reply.message_type is MessageType.ERROR:
