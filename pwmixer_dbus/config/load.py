@@ -20,7 +20,7 @@ from pwmixer_dbus.core.rules import Rule, read_tables, rule_to_plain
 from pwmixer_dbus.core.settings import Settings, SharedMemorySettings, SocketSettings
 from pwmixer_dbus.core.words import literal, shortened
 
-_SIZE_LIMIT = 1024 * 1024
+SIZE_LIMIT = 1024 * 1024
 PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
 _LINE_LIMIT = 4096 + 512  # a path and a sentence
 _BOM = b"\xef\xbb\xbf"
@@ -228,12 +228,12 @@ def _read(path: Path) -> bytes | None:
         if not stat.S_ISREG(mode):  # to open a pipe could wait forever
             raise _problem(path, "is no regular file")
         with path.open("rb") as file:
-            data = file.read(_SIZE_LIMIT + 1)
+            data = file.read(SIZE_LIMIT + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _problem(path, f"cannot be read: {error.strerror}") from error
-    if len(data) > _SIZE_LIMIT:
+    if len(data) > SIZE_LIMIT:
         raise _problem(path, "is larger than 1 MiB, which no configuration needs")
     return data
 

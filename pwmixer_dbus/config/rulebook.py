@@ -13,6 +13,7 @@ from pathlib import Path
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import (
     PROBLEM_LIMIT,
+    SIZE_LIMIT,
     decoded,
     parse,
     parsed,
@@ -293,8 +294,13 @@ class RuleBook:
             raise ConfigError(f"{self._error}\nMend that file first, or take it away.")
 
     def _write(self, own: Rules) -> int:
+        text = rules_text(own)
+        if len(text.encode()) > SIZE_LIMIT:  # nobody would read it again
+            raise LimitsExceededError(
+                f"{self.path} would be larger than 1 MiB; make the rules fewer or shorter."
+            )
         try:
-            replace_file(Path(os.path.realpath(self.path)), rules_text(own))  # what is a link stays one
+            replace_file(Path(os.path.realpath(self.path)), text)  # what is a link stays one
         except OSError as error:
             raise ConfigError(
                 f"{self.path} cannot be written: {error.strerror}; nothing has changed."

@@ -11,7 +11,8 @@ web page), so a regular expression whose cost could grow out of bounds on some t
 
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from fnmatch import translate
 from functools import lru_cache
@@ -27,6 +28,9 @@ PATTERN_LIMIT: Final = 512
 
 GLOB_LIMIT: Final = 32
 """The most signs (* ? [) that a glob may have: to prepare one with hundreds would take 10 ms."""
+
+WEIGHT_LIMIT: Final = 4096
+"""The most that all patterns of a rule may weigh: to read them takes up to 3 µs for each character."""
 
 STEP_LIMIT: Final = 15_000_000
 """The most steps that a regular expression may need on any text: less than a tenth of a second."""
@@ -81,6 +85,18 @@ def parse_pattern(text: str) -> Pattern:
     if negated and not bare.strip("*"):
         raise InvalidArgumentError('must not be “!*”, which nothing can match; "" asks for a missing text')
     return Pattern(kind=PatternKind.GLOB, text=bare, negated=negated)
+
+
+def weight_of(text: str) -> int:
+    """Tell how dear a pattern is to read: the characters of a regular expression, and one more for each 64 of a range."""
+    bare = text.removeprefix("!")
+    if not bare.startswith("re:"):
+        return 0
+    regex = bare.removeprefix("re:")
+    if "-" in regex and len(regex) <= PATTERN_LIMIT:
+        with suppress(InvalidArgumentError), _mistakes_told():
+            return len(regex) + _span(_tree(regex)) // 64
+    return len(regex)
 
 
 def pattern_text(pattern: Pattern) -> str:
@@ -171,29 +187,53 @@ class _Regex(NamedTuple):
 @lru_cache(maxsize=4096)  # a reload of a thousand rules pays only for those that are new
 def _regex(regex: str) -> _Regex:
     try:
-        from re import _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - private, so it may go
-    except ImportError as error:
-        raise InvalidArgumentError(
-            "must be no regular expression: on this Python nobody can tell how long it would take"
-        ) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            items = _items(_parser.parse(regex))
+        with _mistakes_told():
+            items = _items(_tree(regex))
             compiled = re.compile(regex)
             starts_once = _starts_once(items)
             steps = _cost(items).work * (1 if starts_once else TEXT_LIMIT + 1)
     except _UnboundedError as error:
         raise InvalidArgumentError(str(error)) from error
-    except (re.error, OverflowError, RecursionError, Warning) as error:
-        reason = clean(str(error)) if isinstance(error, re.error | Warning) else "it is too deep or too large"
-        raise InvalidArgumentError(f"must be a regular expression, and this is none: {reason}") from error
     if steps > STEP_LIMIT:
         raise InvalidArgumentError(
             "must be a regular expression that is quick on any text, and this one could run for ever: use fewer *, +"
             " and {}, none of them around another, or a glob such as *one*two*"
         )
     return _Regex(compiled.match if starts_once else compiled.search, _literals_of(items))
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Raise InvalidArgumentError for whatever Python says against a regular expression."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+    except (re.error, OverflowError, RecursionError, Warning) as error:
+        reason = clean(str(error)) if isinstance(error, re.error | Warning) else "it is too deep or too large"
+        raise InvalidArgumentError(f"must be a regular expression, and this is none: {reason}") from error
+
+
+def _tree(regex: str) -> "Iterable[object]":
+    """Read a regular expression as Python does, into operations with their arguments."""
+    try:
+        from re import _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - private, so it may go
+    except ImportError as error:
+        raise InvalidArgumentError(
+            "must be no regular expression: on this Python nobody can tell how long it would take"
+        ) from error
+    tree: Iterable[object] = _parser.parse(regex)
+    return tree
+
+
+def _span(part: object) -> int:
+    """Count the characters of all ranges in a tree: Python goes through each when it makes the expression."""
+    match part:
+        case (operation, (int() as first, int() as last)) if str(operation) == "RANGE":
+            return last - first
+        case None | int() | str():
+            return 0
+    return sum(map(_span, cast("Iterable[object]", part)))
 
 
 class _UnboundedError(Exception):

@@ -4,13 +4,21 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import filterfalse
+from itertools import accumulate, filterfalse
 from types import MappingProxyType
 from typing import Final
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
-from pwmixer_dbus.core.patterns import Pattern, PatternKind, fits_of, parse_pattern, pattern_text
+from pwmixer_dbus.core.patterns import (
+    WEIGHT_LIMIT,
+    Pattern,
+    PatternKind,
+    fits_of,
+    parse_pattern,
+    pattern_text,
+    weight_of,
+)
 from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.words import value_text
 
@@ -343,6 +351,11 @@ def _read_match(match: object, problems: list[RuleProblem]) -> tuple[Condition, 
 def _read_conditions(
     written: list[tuple[Path, str, object]], problems: list[RuleProblem]
 ) -> tuple[Condition, ...]:
+    weights = (weight_of(t) for *_, value in written for t in _texts(value) if isinstance(t, str))
+    if any(weight > WEIGHT_LIMIT for weight in accumulate(weights)):
+        sentence = f"must have regular expressions of at most {WEIGHT_LIMIT} characters together, and fewer with wide ranges"
+        problems.append(RuleProblem(path=("match",), sentence=sentence))
+        return ()
     found: dict[str, Condition] = {}
     for path, field, value in written:
         if field in found:
@@ -371,9 +384,13 @@ def _is_property(field: object) -> bool:
     return 1 <= len(key) <= NAME_LIMIT and clean(key) == key
 
 
+def _texts(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else [value] if isinstance(value, str) else ()
+
+
 def _read_patterns(path: Path, field: str, value: object, problems: list[RuleProblem]) -> tuple[Pattern, ...]:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not 1 <= len(texts) <= PATTERNS_LIMIT:
+    texts = _texts(value)
+    if not 1 <= len(texts) <= PATTERNS_LIMIT:
         problems.append(RuleProblem(path=path, sentence=f"must be {_PATTERN}, not {value_text(value)}"))
         return ()
     patterns = []

@@ -13,8 +13,9 @@ from pwmixer_dbus.core.errors import (
     NotFoundError,
     StaleError,
 )
+from pwmixer_dbus.core.patterns import PATTERN_LIMIT
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.rules import RULE_LIMIT, Rule, rule_from_plain
+from pwmixer_dbus.core.rules import PATTERNS_LIMIT, RULE_LIMIT, Rule, rule_from_plain
 
 
 def rule(name: str, origin: str = "service", **more: object) -> Rule:
@@ -97,6 +98,17 @@ def test_what_is_remembered_stands_first_and_in_place_of_what_was(file: Path) ->
 
 
 # Writing and reading
+
+
+def test_what_would_be_too_large_to_be_read_again_is_not_written(file: Path) -> None:
+    book = RuleBook(file)
+    before = book.add(rule("a"))
+    large = [rule(f"r{n}", match={"app": ["é" * PATTERN_LIMIT] * PATTERNS_LIMIT}) for n in range(16)]
+    with pytest.raises(
+        LimitsExceededError, match=r"would be larger than 1 MiB; make the rules fewer or shorter\.$"
+    ):
+        book.set_service_rules(0, large)
+    assert (book.revision, names(book), book.problem) == (before, "a", "")
 
 
 def test_what_is_written_is_read_again_by_the_next_service(file: Path) -> None:

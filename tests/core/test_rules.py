@@ -672,6 +672,30 @@ def test_a_wrong_rule_is_told_with_what_would_be_right(plain: dict[str, object],
     assert problems(**plain) == [problem]
 
 
+@pytest.mark.parametrize(
+    ("patterns", "is_read"),
+    [
+        (["re:" + f"{number:03}" * 169 for number in range(8)], True),
+        (["re:" + f"{number:03}" * 169 for number in range(9)], False),
+        (["=re:" + "x" * 500 for _ in range(9)], True),
+        (["re:[\u4e00-\u9fff]", "re:(?i)^[a-zA-Z0-9_-]+$"], True),
+        (["re:(?i)[\u4e00-\u9fff]"] * 12, True),
+        (["re:(?i)[\u4e00-\u9fff]"] * 13, False),
+        (["!re:" + "[\\u0100-\\uffff]" * 3], True),
+        (["!re:" + "[\\u0100-\\uffff]" * 4], False),
+        (["re:((?i:x|[^\u0100-\uffff]{2}))" * 5], False),
+    ],
+)
+def test_what_regular_expressions_a_rule_can_have_is_bounded_by_how_long_it_takes_to_read_them(
+    patterns: list[str], is_read: bool
+) -> None:
+    told = (
+        "match: must have regular expressions of at most 4096 characters together, and fewer with wide ranges"
+    )
+    halves = {"app": patterns[:5], "role": patterns[5:] or "x"}  # it counts them all
+    assert problems(match=halves) == ([] if is_read else [told])
+
+
 def test_all_problems_of_a_rule_are_told_at_once() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         rule_from_plain({"volume": 2, "hidden": True})
