@@ -10,7 +10,7 @@ from pwmixer_dbus.core.events import Disconnected, Gone, Seen
 from pwmixer_dbus.core.matching import NOTHING, Outcome
 from pwmixer_dbus.core.model import Kind, Stream
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.routing import SETTLE, STABLE
+from pwmixer_dbus.core.routing import FIRST_REST, SETTLE, STABLE, TRIES
 from pwmixer_dbus.core.rules import rule_from_plain
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.router import DOUBTS, FIRST_DOUBT, Router
@@ -206,3 +206,88 @@ def moved_by(router: Router, desk: Desk) -> str:
 def is_look_planned(router: Router) -> bool:
     """Say whether the default is about to be looked for."""
     return router._doubt.when < math.inf
+
+
+# --- why a stream is where it is
+
+
+def seen_on(desk: Desk, device: int) -> None:
+    """Show the stream on a device, and have all that was asked for acknowledged."""
+    desk.mixer.on_event(Seen(record=stream(device=device)))
+    while desk.unanswered:
+        desk.answer()
+
+
+def why(router: Router, desk: Desk) -> tuple[str | bool | None, ...]:
+    """Return where the stream should be, by whose wish, who moved it last, and why it is not there."""
+    told = router.explain(desk.mixer.state.streams[Kind.PLAYBACK, 10])
+    return told["desired_device"], told["desired_by"], told["moved_by"], told["reason"]
+
+
+@on_a_desk
+async def test_who_moves_a_stream_is_told_and_when_that_is_a_persons_wish(desk: Desk) -> None:
+    router, key = Router(desk.mixer), (Kind.PLAYBACK, 10)
+
+    def is_settling() -> bool:
+        return bool(router.explain(desk.mixer.state.streams[key])["settling"])
+
+    desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=10))
+    seen_on(desk, 1)
+    assert why(router, desk) == (None, "", "the session manager", "")
+    assert is_settling()
+    await asyncio.sleep(2 * SETTLE)
+    assert not is_settling()
+    router.set_rules((MUSIC,))
+    assert why(router, desk) == ("sink3", "rule music", "the session manager", "It is on its way.")
+    seen_on(desk, 3)
+    assert why(router, desk) == ("sink3", "rule music", "rule music", "")
+    assert is_settling()
+    await asyncio.sleep(2 * SETTLE)
+    seen_on(desk, 1)
+    just = "Another program has just moved it; in a moment that counts as a person's wish."
+    assert why(router, desk) == (None, "", "another program", just)
+    await asyncio.sleep(2 * STABLE)
+    assert why(router, desk) == ("sink1", "person", "a person, with another program", "")
+    for device, origin, how in ((3, USER, "with a slider"), (1, replace(USER, kind="undo"), "by undo")):
+        desk.mixer.submit(Plan(commands=(MoveStream(key=key, device=device),)), origin, desk.answers.append)
+        seen_on(desk, device)
+        assert why(router, desk) == (f"sink{device}", "person", f"a person, {how}", "")
+
+
+@on_a_desk
+async def test_a_stream_that_is_held_says_so_and_goes_on_when_it_is_let_go(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    router.hold(frozenset({"bin:music"}), frozenset())
+    router.set_rules((MUSIC,))
+    held = "A program holds it where it is, as Holds tells; rules count again when that ends."
+    assert why(router, desk) == ("sink3", "rule music", "the session manager", held)
+    assert desk.sent == []
+    router.hold(frozenset(), frozenset())
+    assert why(router, desk) == ("sink3", "rule music", "the session manager", "It is on its way.")
+
+
+@on_a_desk
+async def test_what_fights_a_rule_is_left_alone_for_a_while_which_is_told(desk: Desk) -> None:
+    router = Router(desk.mixer)
+    router.set_rules((MUSIC,))
+    for _ in range(TRIES + 1):
+        seen_on(desk, 3)
+        seen_on(desk, 1)
+    fought = "Something fights the move, perhaps another rule; it is tried again in 60 s."
+    assert why(router, desk) == ("sink3", "rule music", "the session manager", fought)
+    tried = len(desk.sent)
+    await asyncio.sleep(FIRST_REST + 0.1)
+    assert len(desk.sent) > tried
+    assert why(router, desk)[3] == "It is on its way."
+
+
+@on_a_desk
+async def test_a_rule_for_what_plays_on_a_device_says_why_it_leaves_a_stream_where_it_brought_it(
+    desk: Desk,
+) -> None:
+    router = Router(desk.mixer)
+    away = rule_from_plain({"name": "away", "match": {"device": "sink1"}, "to": "sink3"})
+    router.set_rules((away,))
+    seen_on(desk, 3)
+    brought = "The rule away found it on sink1 and brought it here; that is no reason to move it on."
+    assert why(router, desk) == ("sink3", "rule away", "rule away", brought)

@@ -69,6 +69,7 @@ class Watch:
         for number, mask, name in _events(os.read(self._descriptor, _BUFFER)):
             names = self._watched.get(number, {})
             if mask & _OVERFLOW:
+                is_to_aim = True
                 self._changed.update(self._files)
             elif mask & (_SELF | _IGNORED):
                 is_to_aim = is_to_aim or bool(names)

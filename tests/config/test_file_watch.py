@@ -1,9 +1,13 @@
 """Real files in a real folder: what an editor, a person or a dotfile tool does to them is told, once, and by name."""
 
 import asyncio
+import ctypes
+import errno
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from session import PATIENCE
@@ -185,3 +189,56 @@ def test_closing_gives_everything_back(folder: Path) -> None:
         assert open_files() == before
 
     asyncio.run(main())
+
+
+def test_what_the_kernel_has_lost_is_looked_at_anew(tmp_path: Path) -> None:
+    longest = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+
+    async def main() -> None:
+        here, later = tmp_path / "config.toml", tmp_path / "later" / "rules.toml"
+        one, other = tmp_path / "one", tmp_path / "other"
+        one.touch()
+        async with watching(here, later) as told:
+            for _ in range(longest // 4 + 1):  # each is told as gone and come
+                one.rename(other)
+                other.rename(one)
+            later.parent.mkdir()  # of which there is no word
+            assert await told.next() == {here, later}
+            later.write_text("[[rules]]")
+            assert await told.next() == {later}
+
+    asyncio.run(main())
+
+
+def test_who_has_no_descriptor_left_is_warned_and_goes_on_without(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            watch = Watch((folder / "config.toml",), lambda _: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        watch.close()
+
+    asyncio.run(main())
+    said = "changes of the configuration are not noticed (Too many open files); `pwmixerctl reload` reads it"
+    assert caplog.messages == [said]
+
+
+def test_who_may_watch_no_more_folders_is_warned_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(*_: object) -> int:
+        ctypes.set_errno(errno.ENOSPC)
+        return -1
+
+    async def main() -> None:
+        watch = Watch((folder / "config.toml", folder.parent / "rules.toml"), lambda _: None)
+        watch._libc = SimpleNamespace(inotify_add_watch=refuse, inotify_rm_watch=watch._libc.inotify_rm_watch)  # type: ignore[assignment]
+        watch._aim()
+        watch._aim()
+        watch.close()
+
+    asyncio.run(main())
+    (said,) = caplog.messages
+    assert "(No space left on device)" in said

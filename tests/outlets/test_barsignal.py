@@ -1,6 +1,7 @@
 """The signal to waybar: real processes get it or live on without; when it is sent, on a loop whose clock jumps."""
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
@@ -181,6 +182,53 @@ def test_whatever_is_started_is_told(tmp_path: Path) -> None:
     before = barsignal._started_last()
     with waybar(tmp_path):
         assert barsignal._started_last() != before
+
+
+def refuse(number: int) -> Callable[..., Any]:
+    """Stand in for a call of the kernel's that is not allowed, or fails otherwise."""
+
+    def refused(*_: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+def test_a_bar_that_may_not_be_signalled_for_now_is_no_bar_until_the_next_look(
+    bars: Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that has become another user's for a moment, which is no sign that it has gone."""
+    with waybar(tmp_path) as bar:
+        assert bar.pid in bars.look()
+        with monkeypatch.context() as hardened:
+            hardened.setattr(signal, "pidfd_send_signal", refuse(errno.EPERM))
+            assert bar.pid not in bars.look()
+            assert bar.pid in bars._found
+            bars.tell()
+            assert bar.pid not in bars._found
+        assert bar.asked() == "asked"
+        assert bar.pid in bars.look()
+        bars.tell()
+        assert bar.said() == "told"
+
+
+def test_a_bar_for_which_there_is_no_descriptor_is_found_at_a_later_look(
+    bars: Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with waybar(tmp_path) as bar:
+        with monkeypatch.context() as hardened:
+            hardened.setattr(os, "pidfd_open", refuse(errno.EMFILE))
+            assert bars.look() == []
+            assert not bars.are_there
+        assert bar.pid in bars.look()
+
+
+def test_where_what_was_started_last_may_not_be_read_bars_are_found_all_the_same(
+    bars: Bars, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_bytes", refuse(errno.EACCES))
+    bars.look_again()
+    with waybar(tmp_path) as bar:
+        assert bar.pid in bars.look_again()
 
 
 # --- when
