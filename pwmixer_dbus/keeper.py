@@ -233,7 +233,7 @@ class Keeper:
                     self._note((SetMuted, command.key), KEEP, command.muted, is_asked=True)
             return
         memory, now = self.memory, self._wall_clock()
-        for intent in _asked(self._mixer.state, plan):
+        for intent in _asked(self._mixer.state, plan, is_undo=origin.kind == "undo"):
             memory = learned(memory, intent, now)
         self._keep(memory)
 
@@ -696,19 +696,20 @@ def _as_stream(device: Device) -> Stream:
     )
 
 
-def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
-    """Say what a request that is in force was about: whole applications, or else single streams and devices."""
-    for wish in plan.wishes:
-        app = state.apps.get(wish.app_id)
-        if app is not None and (intent := asked_for_app(app, wish, state)) is not None:
-            yield intent
+def _asked(state: MixerState, plan: Plan, *, is_undo: bool = False) -> Iterable[Intent]:
+    """Say what a request that is in force was about: whole applications, or else single streams and devices.
+
+    What an undo brings back of an application's streams may differ from what it brings back of the application; of several
+    on one device the loudest counts.
+    """
     wished = {
-        *((SetVolume, wish.app_id) for wish in plan.wishes if wish.volume is not KEEP),
-        *((SetMuted, wish.app_id) for wish in plan.wishes if wish.muted is not KEEP),
+        (setting, wish.app_id)
+        for wish in (() if is_undo else plan.wishes)
+        for setting, value in ((SetVolume, wish.volume), (SetMuted, wish.muted))
+        if value is not KEEP
     }
-    for command in plan.commands:
-        if not isinstance(command, SetVolume | SetMuted):
-            continue
+    levels = [command for command in plan.commands if isinstance(command, SetVolume | SetMuted)]
+    for command in sorted(levels, key=_loudness) if is_undo else levels:
         volume = gain.level(command.channels) if isinstance(command, SetVolume) else KEEP
         muted = command.muted if isinstance(command, SetMuted) else KEEP
         record = state.devices.get(command.key) or state.streams.get(command.key)
@@ -717,3 +718,12 @@ def _asked(state: MixerState, plan: Plan) -> Iterable[Intent]:
         ):
             continue
         yield asked_for(record, volume, muted, state)
+    for wish in plan.wishes:
+        app = state.apps.get(wish.app_id)
+        if app is not None and (intent := asked_for_app(app, wish, state)) is not None:
+            is_back_alone = is_undo and wish.volume is not None and wish.muted is not None
+            yield replace(intent, devices=("",)) if is_back_alone else intent
+
+
+def _loudness(command: SetVolume | SetMuted) -> float:
+    return gain.level(command.channels) if isinstance(command, SetVolume) else not command.muted

@@ -1283,6 +1283,25 @@ async def test_of_two_steps_that_are_undone_each_is_learned_of_what_it_was_about
     assert desk.level() == Level(volume=0.7, muted=True)
 
 
+@with_memory(
+    learned(
+        remembered(0.4, devices=("sink:sink1",)),
+        AppIntent(app_id=MUSIC, volume=0.7, devices=("sink:sink3",)),
+        0.0,
+    )
+)
+async def test_undo_brings_back_the_volume_of_each_device(desk: Memorising) -> None:
+    desk.connect(stream(10, 0.4, device=1), stream(11, 0.7, device=3), stream(12, 0.1, device=1))
+    await desk.quiet()
+    before = desk.known.levels
+    desk.ask_app(0.2)
+    await desk.do()
+    assert {level.volume for level in desk.known.levels.values()} == {0.2}
+    desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    await desk.do()
+    assert desk.known.levels == before
+
+
 @with_memory()
 async def test_undo_brings_back_what_a_device_was_locked_at(desk: Memorising) -> None:
     desk.connect()
