@@ -179,8 +179,6 @@ def _read_mapping(read_key: _Read, read_entry: _Read, value: object, place: str,
 def _read_texts(value: object, place: str, _told: Told) -> object:
     """Read a table of texts, of which there are thousands: properties."""
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        if value == []:
-            return {}
         raise ValueError(place)
     everything = "".join((*value, *value.values()))
     if clean(everything, len(everything)) != everything:

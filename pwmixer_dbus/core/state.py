@@ -479,9 +479,7 @@ def _joined(streams: Mapping[Key, Stream], known: App | None, key: Key, identity
 
 
 def _named(streams: Mapping[Key, Stream], app: App) -> App:
-    """Name an application after its oldest stream, whatever the history; a silent one keeps its name."""
-    if not app.streams:
-        return app
+    """Name an application that plays after its oldest stream, whatever the history."""
     identities = (streams[key].identity for key in sorted(app.streams, key=age))
     oldest = next(identities)
     icon_name = oldest.icon_name or next((i.icon_name for i in identities if i.icon_name), "")

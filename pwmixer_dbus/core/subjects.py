@@ -135,8 +135,7 @@ def _affected_by_device(
     before: MixerState, state: MixerState, device: Device, change: Change
 ) -> Iterable[Subject]:
     yield subject_of(device)
-    names = {device.name, getattr(change.before, "name", "")}
-    if not names.isdisjoint((before.server.default(device.kind), state.server.default(device.kind))):
+    if device.name in (before.server.default(device.kind), state.server.default(device.kind)):
         yield device.kind, None
     if change.before is None or change.after is None:
         yield from _affected_by_coming_and_going(state, device)

@@ -3,7 +3,16 @@
 import pytest
 from build import card, playback, sink, state_of
 
-from pwmixer_dbus.core.commands import Command, MoveStream, SetMuted, SetVolume, slot_of
+from pwmixer_dbus.core.commands import (
+    Command,
+    MoveStream,
+    SetDefault,
+    SetMuted,
+    SetPort,
+    SetProfile,
+    SetVolume,
+    slot_of,
+)
 from pwmixer_dbus.core.events import AppWanted
 from pwmixer_dbus.core.history import STEPS, Step, recorded, step_of, undone
 from pwmixer_dbus.core.model import Kind
@@ -110,3 +119,35 @@ def test_a_move_from_a_device_that_has_gone_since_is_left_out() -> None:
 def test_a_card_is_not_taken_for_a_stream_that_has_gone() -> None:
     _, plan, _ = undone(state_of(sink(1), card(10)), (step(1.0),), 1)
     assert plan.commands == ()
+
+
+WORLD = state_of(
+    sink(1, active_port="headphones"),
+    sink(3, "headset"),
+    playback(10, device=1),
+    card(7, active_profile="stereo"),
+)
+SINK, CARD = (Kind.SINK, 1), (Kind.CARD, 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "back"),
+    [
+        (SetVolume(key=SINK, channels=(0.9, 0.9)), SetVolume(key=SINK, channels=(0.5, 0.5))),
+        (SetMuted(key=SINK, muted=True), SetMuted(key=SINK, muted=False)),
+        (SetMuted(key=(Kind.PLAYBACK, 10), muted=True), SetMuted(key=(Kind.PLAYBACK, 10), muted=False)),
+        (MoveStream(key=(Kind.PLAYBACK, 10), device=3), MoveStream(key=(Kind.PLAYBACK, 10), device=1)),
+        (SetDefault(key=(Kind.SINK, 3), name="headset"), SetDefault(key=SINK, name="speakers")),
+        (SetPort(key=SINK, port="line"), SetPort(key=SINK, port="headphones")),
+        (SetProfile(key=CARD, profile="off"), SetProfile(key=CARD, profile="stereo")),
+        # Where there is nothing to go back to, there is no step.
+        (SetPort(key=(Kind.SINK, 3), port="line"), None),
+        (SetProfile(key=(Kind.CARD, 8), profile="off"), None),
+        (MoveStream(key=(Kind.PLAYBACK, 11), device=3), None),
+        (SetMuted(key=(Kind.PLAYBACK, 11), muted=True), None),
+    ],
+)
+def test_each_request_has_its_way_back(asked: Command, back: Command | None) -> None:
+    steps = recorded((), step_of(WORLD, {}, Plan(commands=(asked,)), "key", 1.0))
+    rest, plan, count = undone(WORLD, steps, 1)
+    assert (rest, plan.commands, count) == (((), (back,), 1) if back is not None else ((), (), 0))

@@ -3,16 +3,42 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from build import MUSIC, after, app, capture, playback, sink, state_of, wanted
+import pytest
+from build import (
+    MUSIC,
+    after,
+    app,
+    capture,
+    card,
+    client,
+    playback,
+    server,
+    sink,
+    source,
+    state_of,
+    wanted,
+)
 from hypothesis import given
 from test_state import HISTORIES
 
 from pwmixer_dbus.core.document import describe_target, level_of
-from pwmixer_dbus.core.events import Capped, Event, Gone, Routed, Seen
-from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream
+from pwmixer_dbus.core.events import Capped, Configured, Event, Gone, Routed, Seen
+from pwmixer_dbus.core.model import App, Card, Device, Group, Kind, Stream
 from pwmixer_dbus.core.records import replace
+from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import MixerState, apply
-from pwmixer_dbus.core.subjects import DEFAULTS, Subject, affected, is_of_level, louder, subject_of, target_of
+from pwmixer_dbus.core.subjects import (
+    DEFAULTS,
+    ROOT_SUBJECT,
+    Subject,
+    affected,
+    first_apps,
+    is_of_level,
+    is_unseen,
+    louder,
+    subject_of,
+    target_of,
+)
 from pwmixer_dbus.core.verbs import muted_of, volume_of
 from pwmixer_dbus.outlets.bus.interfaces import OF_LEVEL, alias_values, interfaces_of, values_of
 
@@ -139,3 +165,95 @@ def test_more_than_a_level_is_not_taken_for_one() -> None:
         Gone(kind=Kind.PLAYBACK, index=10),
     ):
         assert not of_level(before, event), event
+
+
+DESK = after(
+    state_of(
+        *(sink(1, card=7), sink(3, "headset"), source(2), card(7), client(5, "game")),
+        *(playback(10, device=1), playback(11, "game", device=3, client=5), capture(20, "call", device=2)),
+    ),
+    grouped(10),
+)
+ON_SINKS = {"playback:10", "playback:11", "app:bin:music", "app:bin:game", "group:Chat"}
+EVERYTHING = {
+    *ON_SINKS,
+    *(
+        "root",
+        "sink",
+        "sink:speakers",
+        "sink:headset",
+        "source",
+        "source:microphone",
+        "capture:20",
+        "app:bin:call",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Seen(record=sink(1, card=7, description="New")), {"sink:speakers", "sink"}),
+        (Seen(record=sink(3, "headset", description="New")), {"sink:headset"}),
+        (Seen(record=sink(3, "screen")), {*ON_SINKS, "root", "sink:headset", "sink:screen"}),
+        (Seen(record=sink(1, "screen")), {*ON_SINKS, "root", "sink:speakers", "sink:screen", "sink"}),
+        (Gone(kind=Kind.SINK, index=3), {*ON_SINKS, "root", "sink:headset"}),
+        (Seen(record=source(4, "line")), {"root", "source:line", "capture:20", "app:bin:call"}),
+        (Seen(record=playback(11, "game", device=3, client=5, media_name="Level 2")), {"playback:11"}),
+        (Seen(record=playback(10, device=1, corked=True)), {"playback:10", "app:bin:music", "group:Chat"}),
+        (Seen(record=playback(11, "film", device=3)), {"playback:11", "app:bin:game", "app:bin:film"}),
+        (Gone(kind=Kind.PLAYBACK, index=10), {"playback:10", "app:bin:music", "group:Chat"}),
+        (Seen(record=playback(12, device=1)), {"playback:12", "app:bin:music"}),
+        (grouped(11), {"playback:11", "app:bin:game", "group:Chat"}),
+        (Seen(record=card(7, active_profile="off")), {"card:card0", "sink:speakers"}),
+        (Seen(record=client(5, "level")), {"playback:11"}),
+        (Seen(record=client(6, "nobody")), set()),
+        (wanted(0.3), {"app:bin:music"}),
+        (
+            Seen(record=server(default_sink="headset")),
+            {"root", "sink", "sink:speakers", "sink:headset", "source", "source:microphone"},
+        ),
+        (Capped(caps={"sink:speakers": 0.4}), EVERYTHING),
+        (Configured(settings=Settings(max_volume=0.4)), EVERYTHING),
+    ],
+)  # fmt: skip
+def test_what_a_change_shows_in_is_affected_and_nothing_else(event: Event, expected: set[str]) -> None:
+    """What is named alone is the root, or what is the default."""
+    state, changes = apply(DESK, event)
+    listed = {
+        "root"
+        if subject == ROOT_SUBJECT
+        else str(subject[0])
+        if subject[1] is None
+        else f"{subject[0]}:{subject[1]}"
+        for subject in affected(DESK, state, changes)
+    }
+    assert listed == expected
+
+
+def test_an_object_is_found_by_its_subject_and_what_is_named_comes_before_what_names_it() -> None:
+    records = (DESK.devices, DESK.streams, DESK.apps, DESK.cards)
+    targets = [*(record for table in records for record in table.values()), *DESK.groups()]
+    for target in targets:
+        assert target_of(DESK, subject_of(target)) == target
+    assert subject_of(DESK.server) == ROOT_SUBJECT
+    assert target_of(DESK, (Kind.SOURCE, None)) == DESK.devices[Kind.SOURCE, 2]
+    for subject in (ROOT_SUBJECT, (Kind.SINK, "x"), (Kind.CARD, "x"), (Kind.GROUP, "x"), (Kind.APP, "x")):
+        assert target_of(DESK, subject) is None
+    order = [type(target) for target in sorted(targets, key=first_apps)]
+    assert list(dict.fromkeys(order)) == [Card, Device, App, Stream, Group]
+
+
+def test_a_wish_is_unseen_while_streams_tell_the_level_of_their_application() -> None:
+    for state, is_hidden in ((DESK, True), (after(DESK, Gone(kind=Kind.PLAYBACK, index=10)), False)):
+        _, changes = apply(state, wanted(0.3))
+        assert is_unseen(state, changes) is is_hidden
+    _, more = apply(DESK, Seen(record=playback(10, device=1, corked=True)))
+    assert not is_unseen(DESK, more)
+
+
+def test_of_two_devices_of_one_name_the_first_one_is_told_of() -> None:
+    before = state_of(sink(1), sink(3))
+    for index, told in ((1, [(Kind.SINK, "speakers"), (Kind.SINK, None)]), (3, [])):
+        state, (change,) = apply(before, Seen(record=sink(index, volume=0.9)))
+        assert [subject for subject, *_ in louder(before, state, change)] == told

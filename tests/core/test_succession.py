@@ -1,10 +1,12 @@
 """What is handed over comes back as it was; of what is bent or foreign, whatever is good does."""
 
 import json
+from functools import reduce
 from typing import Any
 
+import pytest
 from anything import anything
-from build import playback, sink, snapshot, state_of, wanted
+from build import after, playback, sink, snapshot, state_of, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -15,6 +17,7 @@ from pwmixer_dbus.core.history import step_of
 from pwmixer_dbus.core.model import Kind, Stream
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import Placement, Routing
+from pwmixer_dbus.core.rules import rule_from_plain
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.core.succession import LATEST, Fading, Succession, understood, written
 from pwmixer_dbus.core.verbs import Plan
@@ -86,6 +89,54 @@ def test_a_bad_entry_costs_only_itself() -> None:
     assert found.routing == routing
     assert sentence.startswith("it has what this version cannot read: ")
     assert {"state.server.cookie", "fades"} <= set(sentence.replace(",", "").split())
+
+
+MUTED = SetMuted(key=(Kind.SINK, 1), muted=True)
+LEFT = Succession(
+    made_at=NOW,
+    state=(WORLD := after(state_of(sink(), playback(10, device=1)), wanted(0.25))),
+    remembers=False,
+    next_cookie=3,
+    routing=Routing(placements={(Kind.PLAYBACK, 10): Placement(born_at=1.0, foreign=("headset", 3.0))}),
+    rules=(rule_from_plain({"name": "quiet", "match": {"app": "music"}, "volume": 0.2}),),
+    history=(step_of(WORLD, {}, Plan(commands=(MUTED,)), "key", 1.0),),
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("state.devices.0.1.channels", 0.5, "state.devices.['sink', 1].channels"),
+        ("state.devices.0.0", ["sink"], "state.devices[…]"),
+        ("state.devices.0", 7, "state.devices[…]"),
+        ("state.devices", "none", "state.devices"),
+        ("state.streams.0.1.properties", {"media.name": 7}, "properties"),
+        ("state.streams.0.1.properties", [], "properties"),
+        ("state.streams.0.1.identity.name", "two\nlines", "identity"),
+        ("state.apps.bin:music.volume", True, "state.apps.bin:music.volume"),
+        ("state.apps.bin:music.volume", 10**400, "state.apps.bin:music.volume"),
+        ("state.apps.bin:music.volume", float("nan"), "state.apps.bin:music.volume"),
+        ("routing.placements.0.1.foreign", ["headset"], "foreign"),
+        ("routing.placements.0.1.foreign", "headset", "foreign"),
+        ("rules.0.volume", 7, "rules[0]"),
+        ("rules.0", "quiet", "rules[0]"),
+        ("history.0.slots.0.0", "SetFire", "history[0].slots[0]"),
+        ("history.0.commands.0.muted", 1, "history[0].commands[0]"),
+        ("history.0.commands.0.key", ["cloud", 1], "history[0].commands[0]"),
+        ("next_cookie", 1.5, "next_cookie"),
+        ("remembers", "yes", "remembers"),
+    ],
+)
+def test_what_cannot_be_read_is_left_out_and_named(place: str, value: object, told: str) -> None:
+    document = json.loads(written(LEFT))
+    *within, last = place.split(".")
+    bent = reduce(lambda part, step: part[int(step) if isinstance(part, list) else step], within, document)
+    bent[int(last) if isinstance(bent, list) else last] = value
+    found, sentence = understood(json.dumps(document), NOW)
+    assert found is not None
+    assert found != LEFT
+    assert sentence.startswith("it has what this version cannot read: ")
+    assert sentence.endswith(told)
 
 
 def test_a_document_of_another_time_is_not_believed() -> None:
