@@ -188,7 +188,7 @@ def _change(selector: str, name: str, value: Any) -> str:
             if len(set(value)) <= 1:
                 return ""
             words = f"channels {' '.join(percent(level) for level in value)}"
-        case (("Device" | "DefaultSink" | "DefaultSource"), str()):
+        case (("Device" | "Card" | "App" | "DefaultSink" | "DefaultSource"), str()):
             words = f"{_kebab(name)} {selector_of(value) or value.strip('/') or 'none'}"
         case "Enabled", bool():
             words = f"rules {'enabled' if value else 'disabled'}"

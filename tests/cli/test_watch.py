@@ -50,6 +50,8 @@ def test_paths_and_selectors_turn_into_each_other() -> None:
     [
         ("Device", "/", "stream:9 device none"),
         ("Device", object_path("sink:usb.dac"), "stream:9 device sink:usb.dac"),
+        ("Card", "/", "stream:9 card none"),
+        ("App", object_path("app:bin:firefox"), "stream:9 app app:bin:firefox"),
         ("RoutedBy", "", "stream:9 routed-by none"),
     ],
 )
