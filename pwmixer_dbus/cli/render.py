@@ -163,7 +163,10 @@ def bar(volume: float, width: int, *, unicode: bool) -> str:
 
 
 def cells(text: str) -> int:
-    """Count the terminal cells that text takes: wide characters are two, combining ones none."""
+    """Count the terminal cells that text takes: wide characters are two, combining ones none.
+
+    Joined emoji count as their parts: many terminals draw them so, and in the others nothing runs over.
+    """
     return len(text) if text.isascii() else sum(_cell(c) for c in text)
 
 

@@ -162,6 +162,8 @@ def unknown(name: str) -> str:
     hint = "'pwmixerctl --help' lists them."
     if meant:
         hint = f"did you mean {' or '.join(f'{word!r}' for word in meant)}?"
+    elif name.strip("+-")[:1].isdecimal():
+        hint = f"did you mean 'set {name}'?"
     elif is_option(name):
         hint = "options stand behind the command."
     return f"There is no command '{name}'; {hint}"

@@ -361,6 +361,9 @@ def test_a_misspelt_command_gets_a_suggestion(ctl: Ctl) -> None:
     assert "did you mean 'stats' or 'status'?" in ctl("stauts").stderr
     assert "did you mean 'unlock'?" in ctl("unlcok").stderr
     assert "did you mean 'set'?" in ctl("SET", "50%").stderr
+    assert "did you mean 'set 50%'?" in ctl("50%").stderr
+    assert "did you mean 'set +5%'?" in ctl("+5%").stderr
+    assert "did you mean 'set -5%'?" in ctl("-5%").stderr
 
 
 @pytest.mark.parametrize(
