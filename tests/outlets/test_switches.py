@@ -86,3 +86,24 @@ def test_one_that_fails_stops_no_other_and_is_tried_again_when_it_is_changed(
     ]
     board.follow(Settings(step=0.1))
     assert len(caplog.records) == 2
+
+
+def test_an_early_one_that_fails_is_told_only_when_all_are_opened(caplog: pytest.LogCaptureFixture) -> None:
+    board = Switchboard(PARTS, (replace(switch([], "early", OSError("not yet")), early=True),))
+    board.follow(Settings(), early=True)
+    assert caplog.messages == []
+    board.follow(Settings())
+    assert caplog.messages == ["early is off, since it could not be opened: not yet"]
+
+
+def test_who_goes_on_after_all_opens_the_early_ones_again_or_everything() -> None:
+    seen: list[str] = []
+    board = Switchboard(PARTS, (switch(seen, "late"), replace(switch(seen, "early"), early=True)))
+    board.follow(Settings())
+    seen.clear()
+    board.close_early()
+    board.follow(Settings())
+    assert seen == ["-early 0.05", "+early 0.05"]
+    seen.clear()
+    board.open_anew(Settings())
+    assert seen == ["-late 0.05", "-early 0.05", "+late 0.05", "+early 0.05"]
