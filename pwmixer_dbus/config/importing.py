@@ -382,7 +382,7 @@ def _routing_rules(
         }
         rule, problems = read_rule(plain, origin="service")
         if rule is None:
-            why = "; ".join(problem.sentence for problem in problems)
+            why = "; ".join(sentence for _, sentence in problems)
             left_out.append(LeftOut(what=_shown(f"routing.rules.{app}"), why=f"not understood: {why}"))
         elif rule.name not in present:
             rules.append(rule)

@@ -282,7 +282,7 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
     settings, found, count = quick.settings_of(tables), list[tuple[KeyPath, str]](), 0
     if settings is None:
         settings, found, count = _by_schema(path, tables)
-    found += [(("rules", *problem.path), problem.sentence) for problem in wrong]
+    found += wrong
     if settings is None or wrong:
         raise ConfigError(problem_lines(path, text, found[:PROBLEM_LIMIT], count + len(wrong)))
     return replace(settings, rules=rules)

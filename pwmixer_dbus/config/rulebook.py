@@ -87,7 +87,7 @@ def parsed_rules(path: Path, text: str, document: Mapping[str, object]) -> Rules
         ((key,), "no such key; only [[rules]] stand here") for key in document if key != "rules"
     ]
     rules, problems = read_tables(document.get("rules", []), origin="service")
-    told += [(("rules", *problem.path), problem.sentence) for problem in problems]
+    told += problems
     if told:
         raise ConfigError(problem_lines(path, text, told[:PROBLEM_LIMIT], len(told)))
     return rules

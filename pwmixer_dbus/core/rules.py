@@ -19,7 +19,7 @@ from pwmixer_dbus.core.patterns import (
     pattern_text,
     weight_of,
 )
-from pwmixer_dbus.core.records import dataclass, replace
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.words import value_text
 
 RULE_LIMIT: Final = 1000
@@ -63,20 +63,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What happens to the streams that meet all `conditions`. Whoever builds one keeps to the limits.
+    """What happens to the streams that meet all `conditions`; `KEYS` says what each field means. Builders keep to the limits.
 
-    `name`: what people and programs call the rule; no two of one origin share it. 1 to 128 characters.
-    `to`: where the streams go, best first: the selector, name, description or glob of a device each. Empty to leave
-    them where they are.
-    `volume`: 0.0 to 1.5, what a stream starts with; with `locked`, what it is held at. None leaves it alone.
-    `max_volume`: the most that a stream can be set to, 0.0 to 1.5; None for no more than the general limit.
-    `muted`: whether a stream starts muted; None leaves it alone.
-    `group`: the group that the streams join, "" for none.
-    `display_name`, `icon_name`: what is shown instead of the application's own, "" for that.
-    `hide`: whether lists leave the streams out. `ignore`: whether pwmixer leaves the streams entirely alone.
-    `force`: whether `to` also moves streams that their own program has pinned to a device.
-    `goes_on`: whether the rules below may add what this one leaves open; the key is `continue`.
-    `enabled`: whether the rule is in use. `origin`: "config" for the file of a person, "service" for that of ours.
+    No two of one origin share a `name`. Volumes are 0.0 to 1.5; None, "" and an empty `to` leave things as they are.
+    `origin` is "config" for the file of a person, "service" for that of ours.
     """
 
     name: str
@@ -101,12 +91,8 @@ Path = tuple[str | int, ...]
 """The keys, and places in lists, that lead to a value of a rule in its plain form."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleProblem:
-    """What is wrong with a rule in its plain form: at which key, and a sentence (“must be …”, “no such key; …”)."""
-
-    path: Path
-    sentence: str
+Problem = tuple[Path, str]
+"""At which key something is wrong with a rule in its plain form, and a sentence (“must be …”, “no such key; …”)."""
 
 
 class _WrongError(Exception):
@@ -234,7 +220,7 @@ def rule_from_plain(plain: Mapping[str, object]) -> Rule:
         raise InvalidArgumentError(f"origin: must be one of {_listed(ORIGINS)}, not {value_text(origin)}.")
     rule, problems = read_rule({k: v for k, v in plain.items() if k != "origin"}, origin=str(origin))
     if rule is None:
-        told = [f"{_path_text(problem.path)}: {problem.sentence}" for problem in problems[:PROBLEM_LIMIT]]
+        told = [f"{_path_text(path)}: {sentence}" for path, sentence in problems[:PROBLEM_LIMIT]]
         if len(problems) > PROBLEM_LIMIT:
             told.append(f"and {len(problems) - PROBLEM_LIMIT} more")
         text = "; ".join(told)
@@ -258,11 +244,11 @@ def signature_of(value: object) -> str:
 
 def read_rule(
     plain: Mapping[str, object], *, origin: str = "config"
-) -> tuple[Rule | None, tuple[RuleProblem, ...]]:
+) -> tuple[Rule | None, tuple[Problem, ...]]:
     """Read a rule in its plain form, else tell every problem of it. Never raises, whatever the values are."""
     fields: dict[str, object] = {}
-    problems = [
-        RuleProblem(path=(name,), sentence=_unknown_key(name, place, _NAMES))
+    problems: list[Problem] = [
+        ((name,), _unknown_key(name, place, _NAMES))
         for place, name in enumerate(filterfalse(_NAMES.__contains__, plain))
     ]
     for key in KEYS:
@@ -272,43 +258,37 @@ def read_rule(
         try:
             fields[key.field] = key.read(value)
         except _WrongError:
-            sentence = f"must be {key.allowed}, not {value_text(value)}"
-            problems.append(RuleProblem(path=(key.key,), sentence=sentence))
+            problems.append(((key.key,), f"must be {key.allowed}, not {value_text(value)}"))
     if "name" not in plain:
-        problems.append(RuleProblem(path=(), sentence='needs a name, such as name = "Music"'))
+        problems.append(((), 'needs a name, such as name = "Music"'))
     conditions = _read_match(plain.get("match"), problems)
     for name, needed in (("locked", "volume"), ("force", "to")):
         if fields.get(name) is True and needed not in plain:
-            problems.append(RuleProblem(path=(name,), sentence=f'means nothing without "{needed}"'))
+            problems.append(((name,), f'means nothing without "{needed}"'))
     if "group" in fields and _needs_a_group(conditions):
         sentence = "means nothing beside match.group: a stream is in one group, and the first that it gets is its own"
-        problems.append(RuleProblem(path=("group",), sentence=sentence))
+        problems.append((("group",), sentence))
     if problems:
         return None, tuple(problems)
     return Rule(conditions=conditions, origin=origin, **fields), ()  # type: ignore[arg-type]  # each was read for its field
 
 
-def read_tables(
-    tables: object, *, origin: str = "config"
-) -> tuple[tuple[Rule, ...], tuple[RuleProblem, ...]]:
-    """Read all rules of a file; where there are problems, there is no rule, and their paths begin with the place of one."""
+def read_tables(tables: object, *, origin: str = "config") -> tuple[tuple[Rule, ...], tuple[Problem, ...]]:
+    """Read all rules of a file; where there are problems, there is no rule, and their paths begin with `rules`."""
     if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
         sentence = f"must be tables, each written [[rules]], not {value_text(tables)}"
-        return (), (RuleProblem(path=(), sentence=sentence),)
+        return (), ((("rules",), sentence),)
     if len(tables) > RULE_LIMIT:
         sentence = f"there are {len(tables)} rules; at most {RULE_LIMIT} are possible"
-        return (), (RuleProblem(path=(), sentence=sentence),)
+        return (), ((("rules",), sentence),)
     read = [read_rule(table, origin=origin) for table in tables]
-    problems = [
-        replace(problem, path=(place, *problem.path))
+    problems: list[Problem] = [
+        (("rules", place, *path), sentence)
         for place, (_, found) in enumerate(read)
-        for problem in found
+        for path, sentence in found
     ]
     problems += [
-        RuleProblem(
-            path=(place, "name"),
-            sentence=f"there is a rule called {value_text(name)} above; each name is used once",
-        )
+        (("rules", place, "name"), f"there is a rule called {value_text(name)} above; each name is used once")
         for place, name in repeated_names([rule for rule, _ in read])
     ]
     return () if problems else tuple(rule for rule, _ in read if rule is not None), tuple(problems)
@@ -324,13 +304,13 @@ def repeated_names(rules: Sequence[Rule | None]) -> Iterator[tuple[int, str]]:
             seen.add(rule.name)
 
 
-def _read_match(match: object, problems: list[RuleProblem]) -> tuple[Condition, ...]:
+def _read_match(match: object, problems: list[Problem]) -> tuple[Condition, ...]:
     """Read the conditions; `properties` is a table of its own, or each `property:KEY` stands among the others."""
     if not isinstance(match, Mapping) or not match:
         sentence = 'needs a condition, such as match.app = "firefox"; match.direction = "playback" is for all that plays'
         if match is not None and not isinstance(match, Mapping):
             sentence = f'must be {_MATCH}, such as match.app = "firefox", not {value_text(match)}'
-        problems.append(RuleProblem(path=() if match is None else ("match",), sentence=sentence))
+        problems.append((() if match is None else ("match",), sentence))
         return ()
     written: list[tuple[Path, str, object]] = []
     for name, value in match.items():
@@ -341,33 +321,33 @@ def _read_match(match: object, problems: list[RuleProblem]) -> tuple[Condition, 
             written += [((*path, str(key)), f"{PROPERTY}{key}", entry) for key, entry in value.items()]
         elif name == "properties":
             sentence = f'must be a table, such as properties."media.role" = "game" under match, not {value_text(value)}'
-            problems.append(RuleProblem(path=path, sentence=sentence))
+            problems.append((path, sentence))
         else:
             sentence = _unknown_key(name, len(problems), (*FIELDS, "properties"), f"{PROPERTY}KEY")
-            problems.append(RuleProblem(path=path, sentence=sentence))
+            problems.append((path, sentence))
     return _read_conditions(written, problems)
 
 
 def _read_conditions(
-    written: list[tuple[Path, str, object]], problems: list[RuleProblem]
+    written: list[tuple[Path, str, object]], problems: list[Problem]
 ) -> tuple[Condition, ...]:
     weights = (weight_of(t) for *_, value in written for t in _texts(value) if isinstance(t, str))
     if any(weight > WEIGHT_LIMIT for weight in accumulate(weights)):
         sentence = f"must have regular expressions of at most {WEIGHT_LIMIT} characters together, and fewer with wide ranges"
-        problems.append(RuleProblem(path=("match",), sentence=sentence))
+        problems.append((("match",), sentence))
         return ()
     found: dict[str, Condition] = {}
     for path, field, value in written:
         if field in found:
-            problems.append(RuleProblem(path=path, sentence="is set twice"))
+            problems.append((path, "is set twice"))
         elif not _is_property(field) and field not in FIELDS:
             sentence = f"the key of a property has 1 to {NAME_LIMIT} printable characters"
-            problems.append(RuleProblem(path=path, sentence=sentence))
+            problems.append((path, sentence))
         else:
             found[field] = Condition(field=field, patterns=_read_patterns(path, field, value, problems))
     if len(found) > CONDITIONS_LIMIT:
         sentence = f"must have at most {CONDITIONS_LIMIT} conditions, not {len(found)}"
-        problems.append(RuleProblem(path=("match",), sentence=sentence))
+        problems.append((("match",), sentence))
     return tuple(found.values())
 
 
@@ -388,23 +368,21 @@ def _texts(value: object) -> Sequence[object]:
     return value if isinstance(value, list | tuple) else [value] if isinstance(value, str) else ()
 
 
-def _read_patterns(path: Path, field: str, value: object, problems: list[RuleProblem]) -> tuple[Pattern, ...]:
+def _read_patterns(path: Path, field: str, value: object, problems: list[Problem]) -> tuple[Pattern, ...]:
     texts = _texts(value)
     if not 1 <= len(texts) <= PATTERNS_LIMIT:
-        problems.append(RuleProblem(path=path, sentence=f"must be {_PATTERN}, not {value_text(value)}"))
+        problems.append((path, f"must be {_PATTERN}, not {value_text(value)}"))
         return ()
     patterns = []
     for place, text in enumerate(texts):
         at: Path = path if isinstance(value, str) else (*path, place)
         if not isinstance(text, str):
-            problems.append(
-                RuleProblem(path=at, sentence=f"must be a pattern in quotes, not {value_text(text)}")
-            )
+            problems.append((at, f"must be a pattern in quotes, not {value_text(text)}"))
             continue
         try:
             pattern = parse_pattern(text)
         except InvalidArgumentError as error:
-            problems.append(RuleProblem(path=at, sentence=str(error)))
+            problems.append((at, str(error)))
             continue
         if (
             field == "direction"
@@ -412,7 +390,7 @@ def _read_patterns(path: Path, field: str, value: object, problems: list[RulePro
             and pattern.text.casefold() not in DIRECTIONS
         ):
             sentence = f"must be one of {_listed(DIRECTIONS)}, not {value_text(text)}"
-            problems.append(RuleProblem(path=at, sentence=sentence))
+            problems.append((at, sentence))
         patterns.append(pattern)
     return tuple(patterns)
 

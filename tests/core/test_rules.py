@@ -70,7 +70,7 @@ def winner(ready: Prepared, **known: str) -> str:
 
 def problems(**plain: object) -> list[str]:
     _, found = read_rule({"name": "r", "match": {"app": "*"}, **plain})
-    return [f"{'.'.join(map(str, problem.path))}: {problem.sentence}" for problem in found]
+    return [f"{'.'.join(map(str, path))}: {sentence}" for path, sentence in found]
 
 
 # --- patterns
