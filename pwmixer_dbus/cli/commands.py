@@ -30,7 +30,7 @@ class Command:
     """One command. `arguments` in square brackets may be left out, and the last one with an ellipsis given several times.
 
     One in small letters is one of the words that it names, as in on|off. `examples` pair a line with what it does. `module`, below
-    `cli`, has what runs it.
+    `cli`, has what runs it: that of all which only call the service to change something, unless another one is named.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Command:
         arguments: tuple[str, ...],
         summary: str,
         *,
-        module: str,
+        module: str = "change",
         text: str = "",
         options: tuple[Option, ...] = (),
         examples: tuple[tuple[str, str], ...] = (),
@@ -204,7 +204,6 @@ _ALL = (
         "set",
         ("[TARGET]", "VOLUME"),
         "set the volume, or change it by a step",
-        module="change",
         text=f"{_VOLUMES} Prints the volume that is now in force. {_TARGET}",
         options=(_LIMIT, _QUIET, _NO_OSD),
         examples=(
@@ -216,7 +215,6 @@ _ALL = (
         "up",
         ("[TARGET]", "[AMOUNT]"),
         "raise the volume by one step, or by AMOUNT",
-        module="change",
         text=f"A step up also unmutes. Prints the volume that is now in force. {_TARGET}",
         options=(_LIMIT, _QUIET, _NO_OSD),
         examples=(
@@ -231,7 +229,6 @@ _ALL = (
         "down",
         ("[TARGET]", "[AMOUNT]"),
         "lower the volume by one step, or by AMOUNT",
-        module="change",
         text=f"Prints the volume that is now in force. {_TARGET}",
         options=(_QUIET, _NO_OSD),
         examples=(("pwmixerctl down app:spotify 10%", "one application, 10% quieter"),),
@@ -240,7 +237,6 @@ _ALL = (
         "fade",
         ("[TARGET]", "VOLUME"),
         "let the volume go smoothly to another one",
-        module="change",
         text=f"Returns at once; whoever sets the volume meanwhile, with any program, ends the fade. {_TARGET}",
         options=(
             Option(("-s", "--seconds"), "SECONDS", "how long it takes, such as 0.5 or 30; without this, 1"),
@@ -256,7 +252,6 @@ _ALL = (
         "mute",
         ("[TARGET]",),
         "mute",
-        module="change",
         text=_TARGET,
         options=(_QUIET, _NO_OSD),
         examples=(("pwmixerctl mute @source", "the default input"),),
@@ -265,7 +260,6 @@ _ALL = (
         "unmute",
         ("[TARGET]",),
         "unmute",
-        module="change",
         text=_TARGET,
         options=(_QUIET, _NO_OSD),
         examples=(("pwmixerctl unmute", "the default output"),),
@@ -274,7 +268,6 @@ _ALL = (
         "toggle",
         ("[TARGET]",),
         "mute, or unmute what is muted",
-        module="change",
         text=f"Prints 'muted' or 'unmuted'. {_TARGET}",
         options=(_QUIET, _NO_OSD),
         examples=(("pwmixerctl toggle @source", "a key for the microphone"),),
@@ -283,7 +276,6 @@ _ALL = (
         "undo",
         ("[STEPS]",),
         "take back what was last changed through pwmixer, by whatever program",
-        module="change",
         text="Without STEPS, the last change. What is dragged or pressed within a second counts as one. Locks, caps and "
         "rules stay as they are.",
         options=(_QUIET,),
@@ -296,7 +288,6 @@ _ALL = (
         "default",
         ("DEVICE",),
         "make a device the default output or input",
-        module="change",
         text="DEVICE is a selector of one sink or source, or just its name.",
         examples=(
             ("pwmixerctl default headset", "what is called so, if only one device is"),
@@ -307,7 +298,6 @@ _ALL = (
         "move",
         ("STREAMS", "DEVICE"),
         "move streams to a device",
-        module="change",
         text="STREAMS is a selector of streams or applications, DEVICE one of a sink or source, or just its name. Prints the streams that moved, one a line. An application "
         "that does not play or record now goes there when it next does.",
         options=(_QUIET,),
@@ -317,7 +307,6 @@ _ALL = (
         "port",
         ("DEVICE", "PORT"),
         "choose the port of a device, such as headphones",
-        module="change",
         text="'pwmixerctl describe DEVICE' shows the names of its ports.",
         examples=(
             ("pwmixerctl port @sink analog-output-headphones", "the headphones of the default output"),
@@ -327,7 +316,6 @@ _ALL = (
         "profile",
         ("CARD", "PROFILE"),
         "choose the profile of a card",
-        module="change",
         text="'pwmixerctl describe CARD' shows the names of its profiles.",
         examples=(("pwmixerctl profile card:alsa_card.usb output:analog-stereo", "stereo output only"),),
     ),
@@ -407,7 +395,6 @@ _ALL = (
         "lock",
         ("APP|DEVICE",),
         "hold an application or a device where it is now, against every other program",
-        module="change",
         text="What is set through pwmixer becomes the new locked volume.",
         examples=(("pwmixerctl lock @source", "no program turns the microphone up or down any more"),),
     ),
@@ -415,14 +402,12 @@ _ALL = (
         "unlock",
         ("APP|DEVICE",),
         "let other programs set it again",
-        module="change",
         examples=(("pwmixerctl unlock @source", "the microphone, for example"),),
     ),
     Command(
         "cap",
         ("APP|DEVICE", "VOLUME|off"),
         "set the highest volume of an application or a device, for every program",
-        module="change",
         examples=(
             ("pwmixerctl cap app:firefox 60%", "a browser is never louder than 60 %"),
             ("pwmixerctl cap app:firefox off", "and may be again"),
@@ -432,7 +417,6 @@ _ALL = (
         "forget",
         ("APP|DEVICE",),
         "forget the volume, mute, lock and cap of an application or a device",
-        module="change",
         text="A lone asterisk, in quotes, forgets everything.",
         examples=(
             ("pwmixerctl forget app:firefox", "a browser"),
@@ -520,7 +504,6 @@ _ALL = (
         "reload",
         (),
         "read the configuration file again",
-        module="change",
         examples=(("pwmixerctl reload", "after an edit"),),
     ),
     Command(
