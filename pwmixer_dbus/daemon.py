@@ -42,7 +42,7 @@ from pwmixer_dbus.pulse.process import parent_of
 from pwmixer_dbus.pulse.server import SoundServer
 from pwmixer_dbus.router import Router
 from pwmixer_dbus.startup.settled import settle, write_bundle
-from pwmixer_dbus.system import journal, niceness, sandbox
+from pwmixer_dbus.system import journal, sandbox
 from pwmixer_dbus.system.runtime import runtime_folder
 from pwmixer_dbus.system.supervisor import Supervisor, new_loop
 
@@ -286,7 +286,7 @@ class Daemon:
         await self._write_pid_file(pid_file)
         self._supervisor.tell("READY=1")
         self._tell_status()
-        quickening = asyncio.create_task(niceness.take(self._configuration.settings.nice))
+        quickening = asyncio.create_task(_be_nice(self._configuration.settings.nice))
         left = asyncio.create_task(self._connection.wait_closed())
         stopped.add_done_callback(lambda _: self._service.heir.wait_no_longer())
         is_replaced = await self._until_replaced(answering, following, left, stopped)
@@ -680,6 +680,13 @@ async def dump_events() -> int:
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     return EXIT_OK
+
+
+async def _be_nice(level: int) -> None:
+    if level:
+        from pwmixer_dbus.outlets.bus import rtkit  # noqa: PLC0415 - once, when the start is over
+
+        await rtkit.take(level)
 
 
 async def _at_most(longest: float, waiting: Coroutine[Any, Any, object]) -> None:

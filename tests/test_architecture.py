@@ -79,7 +79,6 @@ MAY_IMPORT = {
     "system/prompt": set[str](),
     "system/supervisor": {"system/prompt"},
     "system/sandbox": set[str](),
-    "system/niceness": {"outlets/bus"},
     "daemon": {
         "core",
         "lanes",
@@ -106,7 +105,6 @@ MAY_IMPORT = {
         "startup/settled",
         "system/supervisor",
         "system/sandbox",
-        "system/niceness",
         "__init__",
     },
     "cli/rules": {"core", "cli", "config", "system/runtime"},

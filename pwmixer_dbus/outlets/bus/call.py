@@ -12,6 +12,14 @@ from pwmixer_dbus.outlets.bus.connection import BusConnection
 from pwmixer_dbus.outlets.bus.interfaces import Method
 
 
+class StandardError(MixerError):
+    """What D-Bus itself has an error for, such as UnknownMethod: that is not there, or cannot be written."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.dbus_name = f"org.freedesktop.DBus.Error.{name}"  # type: ignore[misc]  # each other class has one
+
+
 class Call:
     """One method call that will be answered exactly once, perhaps later."""
 

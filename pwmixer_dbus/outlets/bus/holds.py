@@ -9,7 +9,7 @@ from functools import partial
 from dbus_fast import Variant
 
 from pwmixer_dbus.core.commands import Origin
-from pwmixer_dbus.core.errors import LimitsExceededError, NotSupportedError
+from pwmixer_dbus.core.errors import LimitsExceededError, MixerError, NotSupportedError
 from pwmixer_dbus.core.model import App, Group, Key, Stream, clean
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.routing import Hold
@@ -17,7 +17,6 @@ from pwmixer_dbus.core.selectors import Target, selector_of
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus.connection import BusConnection
-from pwmixer_dbus.outlets.bus.errors import NoSuchHoldError
 from pwmixer_dbus.outlets.bus.interfaces import MIXER
 from pwmixer_dbus.outlets.bus.paths import ROOT
 from pwmixer_dbus.router import Router
@@ -26,6 +25,12 @@ HOLDS = 100
 """How many holds there can be at one time."""
 
 REASON_LIMIT = 128
+
+
+class NoSuchHoldError(MixerError):
+    """A hold that the caller does not have, or no longer."""
+
+    dbus_name = "org.pwmixer.Error.NoSuchHold"
 
 
 class Holds:

@@ -28,9 +28,8 @@ from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, shown_by, subject_
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.mixer import Mixer
-from pwmixer_dbus.outlets.bus.call import Call, options_of
+from pwmixer_dbus.outlets.bus.call import Call, StandardError, options_of
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
-from pwmixer_dbus.outlets.bus.errors import PropertyReadOnlyError, UnknownPropertyError
 from pwmixer_dbus.outlets.bus.holds import Holds
 from pwmixer_dbus.outlets.bus.interfaces import MIXER, Property, interfaces_of, values_of
 from pwmixer_dbus.outlets.bus.paths import ALIASES, ROOT, find, path_of
@@ -326,7 +325,7 @@ class Methods:
             case "PreferredDevice" | "PreferredSource":
                 kind = Kind.SINK if name == "PreferredDevice" else Kind.SOURCE
                 return verbs.prefer(state, target, kind, new)
-        raise PropertyReadOnlyError(f"{name} cannot be written.")
+        raise StandardError("PropertyReadOnly", f"{name} cannot be written.")
 
     def _resolve(self, call: Call) -> None:
         call.reply([path_of(target) for target in self._resolved(call.arguments[0])])
@@ -576,13 +575,13 @@ def object_at(mixer: Mixer, path: str) -> Target:
 def _check_write(target: Target, name: str, value: Variant) -> None:
     prop = next((p for i in interfaces_of(target) for p in i.properties if p.name == name), None)
     if prop is None:
-        raise UnknownPropertyError(f"{path_of(target)} has no property “{clean(name, 100)}”.")
+        raise StandardError("UnknownProperty", f"{path_of(target)} has no property “{clean(name, 100)}”.")
     check_value(prop, value)
 
 
 def check_value(prop: Property, value: Variant) -> None:
     """Raise what speaks against writing a value of such a type to a property."""
     if not prop.writable:
-        raise PropertyReadOnlyError(f"{prop.name} cannot be written.")
+        raise StandardError("PropertyReadOnly", f"{prop.name} cannot be written.")
     if value.signature != prop.signature:
         raise InvalidArgumentError(f"{prop.name} has the type “{prop.signature}”, not “{value.signature}”.")

@@ -1,18 +1,39 @@
-"""RealtimeKit, the service of the system bus by which PipeWire has its priority as well.
+"""The priority of the sound server, for this process: whoever moves a stream in time must not wait behind a busy machine.
 
-Its interface is documented in its own README (org.freedesktop.RealtimeKit1).
+PipeWire, its Pulse server and WirePlumber run at nice -11 (`nice.level` of PipeWire's module-rt), which they mostly have of
+RealtimeKit, a service of the system bus; its interface is documented in its own README (org.freedesktop.RealtimeKit1).
+Beside them, where they are busy, a process at 0 gets a tenth of a processor.
 """
 
 import asyncio
+import logging
+import os
 import threading
 
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
+log = logging.getLogger(__name__)
+
 NAME, PATH = "org.freedesktop.RealtimeKit1", "/org/freedesktop/RealtimeKit1"
 
 PATIENCE = 5.0
 """Seconds for all of it; RealtimeKit may have to be started first."""
+
+
+async def take(nice: int) -> None:
+    """Run at a nice level from now on, -20 to 19. Where that is not allowed, RealtimeKit is asked."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except OSError:
+        try:
+            await make_nice(nice)
+        except OSError as error:
+            log.info(
+                "on a busy machine others have their turn first, since nice %d is not to be had: %s",
+                nice,
+                error,
+            )
 
 
 async def make_nice(nice: int) -> None:

@@ -20,13 +20,7 @@ from pwmixer_dbus.core.selectors import Target
 from pwmixer_dbus.core.state import Change, MixerState
 from pwmixer_dbus.core.subjects import ROOT_SUBJECT, Subject, subject_of
 from pwmixer_dbus.core.tally import ERROR, REPLY
-from pwmixer_dbus.outlets.bus.call import Call, fail
-from pwmixer_dbus.outlets.bus.errors import (
-    UnknownInterfaceError,
-    UnknownMethodError,
-    UnknownObjectError,
-    UnknownPropertyError,
-)
+from pwmixer_dbus.outlets.bus.call import Call, StandardError, fail
 from pwmixer_dbus.outlets.bus.interfaces import (
     INTROSPECTABLE,
     MIXER,
@@ -285,7 +279,7 @@ class BusService:
             return _Place(path, interfaces_of(target), subject_of(target), target)
         if self._is_above(path):
             return _Place(path)
-        raise UnknownObjectError(f"There is no object at {path} (any more).")
+        raise StandardError("UnknownObject", f"There is no object at {path} (any more).")
 
     @staticmethod
     def _is_above(path: str) -> bool:
@@ -388,8 +382,8 @@ def _member(place: _Place, interface_name: str, name: str) -> tuple[Interface, M
             if method is not None:
                 return interface, method
     if not is_offered:
-        raise UnknownInterfaceError(f"{place.path} has no interface {interface_name}.")
-    raise UnknownMethodError(f"{place.path} has no method {name}.")
+        raise StandardError("UnknownInterface", f"{place.path} has no interface {interface_name}.")
+    raise StandardError("UnknownMethod", f"{place.path} has no method {name}.")
 
 
 def _interface_at(place: _Place, name: str, prop: str = "") -> Interface:
@@ -397,11 +391,11 @@ def _interface_at(place: _Place, name: str, prop: str = "") -> Interface:
     for interface in place.offered:
         if interface.name == name or (not name and interface.property(prop)):
             return interface
-    raise UnknownInterfaceError(f"{place.path} has no interface “{clean(name, 100)}”.")
+    raise StandardError("UnknownInterface", f"{place.path} has no interface “{clean(name, 100)}”.")
 
 
 def _property_of(interface: Interface, name: str) -> Property:
     prop = interface.property(name)
     if prop is None:
-        raise UnknownPropertyError(f"{interface.name} has no property “{clean(name, 100)}”.")
+        raise StandardError("UnknownProperty", f"{interface.name} has no property “{clean(name, 100)}”.")
     return prop
