@@ -52,24 +52,10 @@ class OsdSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings in force. Whoever builds one keeps to the ranges.
+    """The settings in force, each explained in `config.schema`; whoever builds one keeps to the ranges of `config.quick`.
 
-    `max_volume`: the highest volume that a request can set, 0.0 to 1.5, where 1.0 is 100 %.
-    `enforce_max`: whether that also holds against other programs.
-    `step`: how far one step up or down goes where the caller names no amount, 0.001 to 0.5.
-    `unmute_on_raise`: whether a step up also unmutes; a step down never does.
-    `aliases`: app id to the app id that it counts as; looked up once, so an alias of an alias is not followed.
-    `memory`: whether what people want is kept over restarts.
-    `grace`: for how many seconds from its start an application's own volumes are set back and not learned, 0.0 to 10.0.
-    `first_volume`: how loud an application that was never seen may start at most, 0.0 to 1.5.
-    `stats`: the files of statistics.
-    `socket`: the Unix socket for scripts and bars.
-    `bar_signal`: the signal to waybar.
-    `shared_memory`: the file for readers that look at frame rate.
-    `osd`: the notification of changes on the screen.
-    `nice`: the nice level to run at, -20 to 19; 0 leaves it as it is.
-    `log_level`: debug, info, warning or error.
-    `rules`: what a person wants to happen to streams, in order; no two share a name.
+    Volumes and the `step` are 1.0 at 100 %, times are seconds. `aliases`, from app id to app id, are looked up once, so an
+    alias of an alias is not followed. `rules` are in order; no two share a name.
     """
 
     max_volume: float = 1.0
