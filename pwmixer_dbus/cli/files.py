@@ -81,11 +81,15 @@ def wanted(scope: Scope, program: tuple[str, ...]) -> Mapping[Path, str]:
             found[scope.share / folder / file.relative_to(data / folder)] = _text(file)
     for shell, place in _COMPLETIONS.items():
         found[scope.share / place] = SCRIPTS[shell]
+    command = " ".join(map(_quoted, program))
     for path, text in found.items():
         if path.parent == scope.units:
-            found[path] = text.replace(f"ExecStart={_USUAL_PROGRAM}", f"ExecStart={_for_systemd(program)}")
+            # A dollar sign means something in the arguments only, and ours have none.
+            found[path] = text.replace(
+                f"ExecStart={_USUAL_PROGRAM}", f"ExecStart={command.replace('%', '%%')}"
+            )
         elif path.parent.name == "services":
-            found[path] = text.replace(f"Exec={_USUAL_PROGRAM}", f"Exec={_for_bus(program)}")
+            found[path] = text.replace(f"Exec={_USUAL_PROGRAM}", f"Exec={command}")
     return found
 
 
@@ -123,15 +127,6 @@ def _data() -> Path:
 
 def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8")
-
-
-def _for_systemd(words: tuple[str, ...]) -> str:
-    # A dollar sign means something in the arguments only, and ours have none.
-    return " ".join(_quoted(word.replace("%", "%%")) for word in words)
-
-
-def _for_bus(words: tuple[str, ...]) -> str:
-    return " ".join(_quoted(word) for word in words)
 
 
 def _quoted(word: str) -> str:

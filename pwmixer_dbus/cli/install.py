@@ -166,8 +166,10 @@ def _uninstall(scope: Scope, step: _Steps, *, is_purge: bool) -> None:
         for folder in sorted(installed.folders, key=len, reverse=True):
             if Path(folder).is_dir() and not any(Path(folder).iterdir()):
                 Path(folder).rmdir()
-    if installed.files:
-        _tell_gone(scope, step)
+    if installed.files and scope.flag == "--user":
+        _tell_bus(step)
+        if systemd.is_there():
+            step.systemctl("--user", "daemon-reload")
     _remove_bundle(step)
     state = state_home() / "pwmixer"
     if is_purge and state.exists():
@@ -179,13 +181,6 @@ def _stop(scope: Scope, step: _Steps) -> None:
         step.systemctl("--user", "disable", "--now", *UNITS)
     elif scope.flag == "--global" and not os.environ.get("DESTDIR"):
         step.systemctl("--global", "disable", *UNITS)
-
-
-def _tell_gone(scope: Scope, step: _Steps) -> None:
-    if scope.flag == "--user":
-        _tell_bus(step)
-        if systemd.is_there():
-            step.systemctl("--user", "daemon-reload")
 
 
 def _remove(path: Path, digest: str, step: _Steps) -> None:

@@ -3,6 +3,7 @@
 The fields are those of `Describe`, as they are named there, and the few below that people want ready-made.
 """
 
+import re
 from collections.abc import Mapping
 from string import Formatter
 from typing import Any
@@ -39,12 +40,8 @@ def _refuse_ways_in(template: str) -> None:
     for _, name, spec, _ in Formatter().parse(template):
         if name and not name.replace("_", "a").isalnum():
             raise UsageError(f"'{{{name}}}' is no field; a field is a name alone, such as {{percent}}.")
-        if spec and ("{" in spec or any(len(digits) > _WIDEST for digits in _numbers(spec))):
+        if spec and ("{" in spec or any(len(digits) > _WIDEST for digits in re.findall(r"\d+", spec))):
             raise UsageError(f"'{spec}' behind '{name}' is no width that could be had.")
-
-
-def _numbers(spec: str) -> list[str]:
-    return "".join(c if c.isdigit() else " " for c in spec).split()
 
 
 def fields_of(record: Record) -> dict[str, Field]:

@@ -204,7 +204,7 @@ def _tables(text: str, left_out: list[LeftOut]) -> Mapping[str, Mapping[str, obj
         if not line.strip() or line.startswith(("[", "#")):
             continue
         key, equals, value = line.partition("=")
-        name = _unescaped(key)
+        name = re.sub(r"\\(.)", lambda match: _UNESCAPED.get(match[1], match[1]), key)
         stem, _, field = name.rpartition(":")
         if equals and not value.startswith("{") and field in _FIELDS:
             tables.setdefault(stem, {})[field] = _old_value(field, value)
@@ -215,10 +215,6 @@ def _tables(text: str, left_out: list[LeftOut]) -> Mapping[str, Mapping[str, obj
     if damaged:
         left_out.append(LeftOut(what=f"damaged lines ({damaged})", why="not as WirePlumber writes them"))
     return tables
-
-
-def _unescaped(key: str) -> str:
-    return re.sub(r"\\(.)", lambda match: _UNESCAPED.get(match[1], match[1]), key)
 
 
 def _old_value(field: str, text: str) -> object:
@@ -377,7 +373,7 @@ def _routing_rules(
     for app, sink in table.items():
         plain = {
             "name": f"Imported: {app}",
-            "match": {"app": _exactly(app), "direction": "playback"},
+            "match": {"app": f"={app}" if _SPECIAL.search(app) else app, "direction": "playback"},
             "to": sink,
         }
         rule, problems = read_rule(plain, origin="service")
@@ -396,10 +392,6 @@ def _routing_rules(
 
 def _does(rule: Rule) -> Mapping[str, object]:
     return {key: value for key, value in rule_to_plain(rule).items() if key in {"match", "to"}}
-
-
-def _exactly(text: str) -> str:
-    return f"={text}" if _SPECIAL.search(text) else text
 
 
 def _shown(value: object) -> str:

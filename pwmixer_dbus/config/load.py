@@ -297,9 +297,10 @@ def _by_schema(
 
         from pwmixer_dbus.config.schema import Document, problems  # noqa: PLC0415 - likewise
     except Exception as error:  # an upgrade, or half of one, may raise anything
+        why = shortened((str(error).splitlines() or [type(error).__name__])[0])
         sentence = (
             "something in it is wrong; pydantic, which would say what, cannot be loaded "
-            f"({_first_line(error)}): install it again, and restart the service if it has been upgraded"
+            f"({why}): install it again, and restart the service if it has been upgraded"
         )
         raise _problem(path, sentence) from error
     try:
@@ -318,10 +319,6 @@ def problem_lines(path: Path, text: str, problems: Sequence[tuple[KeyPath, str]]
     if count > len(problems):
         lines.append(problem_line(path, f"and {count - len(problems)} more"))
     return "\n".join(lines)
-
-
-def _first_line(error: Exception) -> str:
-    return shortened((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _short_key(path: KeyPath) -> str:

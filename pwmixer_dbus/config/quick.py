@@ -121,7 +121,9 @@ def _value(entry: Entry, value: object) -> object:
             not isinstance(value, bool) and entry.lowest <= value <= entry.highest
         ):
             return float(value)
-        case str(), str() if value in entry.words or _is_path(entry, value) or _is_name(entry, value):
+        case str(), str() if value in entry.words or _is_path(entry, value):
+            return value
+        case str(), str() if entry.is_name and is_file_name(value):
             return value
         case Mapping(), Mapping() if all(_is_app_id(text) for pair in value.items() for text in pair):
             return value
@@ -135,10 +137,6 @@ def _is_path(entry: Entry, text: str) -> bool:
 
 def _is_app_id(text: object) -> bool:
     return isinstance(text, str) and 1 <= len(text) <= TEXT_LIMIT and clean(text) == text
-
-
-def _is_name(entry: Entry, text: str) -> bool:
-    return entry.is_name and is_file_name(text)
 
 
 def is_file_name(text: str) -> bool:

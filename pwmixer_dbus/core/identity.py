@@ -228,7 +228,7 @@ def identify(stream: Stream, client: Client | None, aliases: Mapping[str, str] =
     own_name = wanted if alias.startswith("tag:") else used.value if app_id.startswith("tag:") else ""
     return Identity(
         app_id=app_id,
-        name=(_tag_text(own_name) or _display_name(view, app_id))[:NAME_LIMIT],
+        name=(own_name.removeprefix("tag:").strip() or _display_name(view, app_id))[:NAME_LIMIT],
         icon_name=_icon_name(view, app_id),
     )
 
@@ -533,10 +533,6 @@ def _verdict(fact: _Fact, used: _Fact, alias: str) -> str:
 def _alias_id(wanted: str) -> str:
     prefix, colon, rest = wanted.partition(":")
     return _app_id(prefix, rest) if colon and prefix in PREFIXES else _app_id("tag", wanted)
-
-
-def _tag_text(text: str) -> str:
-    return text.removeprefix("tag:").strip()
 
 
 def _display_name(view: _View, app_id: str) -> str:

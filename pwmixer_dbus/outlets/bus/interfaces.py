@@ -128,10 +128,6 @@ def _ports(_state: MixerState, target: Device | Card) -> list[list[str]]:
     return _options(target.ports)
 
 
-def _profiles(_state: MixerState, card: Card) -> list[list[str]]:
-    return _options(card.profiles)
-
-
 def _positions(_state: MixerState, target: Target) -> list[str]:
     return list(target.positions) if isinstance(target, Device | Stream) else []
 
@@ -257,7 +253,9 @@ CARD = Interface(
         Property(name="Name", signature="s", key="name", emits="const"),
         Property(name="Description", signature="s", key="description"),
         Property(name="IconName", signature="s", key="icon_name"),
-        Property(name="Profiles", signature="a(sss)", key="profiles", read=_profiles),
+        Property(
+            name="Profiles", signature="a(sss)", key="profiles", read=lambda _, card: _options(card.profiles)
+        ),
         Property(name="ActiveProfile", signature="s", key="active_profile", writable=True),
         Property(name="Ports", signature="a(sss)", key="ports", read=_ports),
     ),

@@ -32,7 +32,8 @@ class Notifications:
             "transient": Variant("b", True),
             "suppress-sound": Variant("b", True),
         }
-        body = ["pwmixer", replaced, icon, title, _escaped(text), [], hints]
+        escaped = text.replace("&", "&amp;").replace("<", "&lt;")  # since a body may have markup
+        body = ["pwmixer", replaced, icon, title, escaped, [], hints]
         answer = await self._connection.ask(
             Message(
                 destination=NAME,
@@ -45,8 +46,3 @@ class Notifications:
         )
         number = answer[0] if answer else 0
         return number if isinstance(number, int) else 0
-
-
-def _escaped(text: str) -> str:
-    """Keep text from being taken for markup, which the body of a notification may have."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")

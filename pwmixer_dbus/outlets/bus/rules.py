@@ -112,7 +112,8 @@ class RuleMethods:
     def keep(self, rules: Sequence[Rule]) -> list[str]:
         """Write rules that remember something, each in place of what was remembered before; return their names."""
         about = {rule.conditions for rule in rules}
-        earlier = {r.name for r in self._book.rules if _is_remembered(r) and r.conditions in about}
+        kept = (r for r in self._book.rules if r.origin == "service" and r.name.startswith(REMEMBERED))
+        earlier = {rule.name for rule in kept if rule.conditions in about}
         taken = {r.name for r in self._book.rules} - earlier
         named: list[Rule] = []
         for rule in rules:
@@ -128,7 +129,7 @@ class RuleMethods:
     def _suggest(self) -> tuple[Any, ...]:
         state = self._mixer.state
         found = suggestions(state, self._book.rules, self.sightings.streams(state))
-        return ([typed_rule(rule) for rule in found],)
+        return ([typed_plain(rule_to_plain(rule)) for rule in found],)
 
     def _test(self, tables: Sequence[Mapping[str, Variant]]) -> tuple[Any, ...]:
         state = self._mixer.state
@@ -234,11 +235,6 @@ def rule_of(table: Mapping[str, Variant]) -> Rule:
     return rule_from_plain(unpack_variants(table))
 
 
-def typed_rule(rule: Rule) -> dict[str, Variant]:
-    """Write a rule as a{sv}."""
-    return typed_plain(rule_to_plain(rule))
-
-
 def typed_plain(plain: Mapping[str, object]) -> dict[str, Variant]:
     """Write the plain form of a rule as a{sv}; match is a{sas}."""
     return {key: Variant(signature_of(value), value) for key, value in plain.items()}
@@ -260,7 +256,3 @@ def described_outcome(wanted: Outcome) -> dict[str, object]:
     if wanted.decided_by:
         merged["decided_by"] = {action: rule.name for action, rule in wanted.decided_by.items()}
     return merged
-
-
-def _is_remembered(rule: Rule) -> bool:
-    return rule.origin == "service" and rule.name.startswith(REMEMBERED)
