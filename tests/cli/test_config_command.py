@@ -75,7 +75,7 @@ def test_show_fails_where_the_file_is_wrong(file: Path, capsys: Printed) -> None
     assert run("config", ["show"]) == 1
     assert capsys.readouterr() == (
         "",
-        f"{file}:1: zzz: no such key; here may stand {', '.join(Document.model_fields)}\n",
+        f"{file}:1: zzz: no such key; here may stand {', '.join(Document.model_fields)}, rules\n",
     )
 
 
