@@ -154,6 +154,17 @@ def _bar(name: str, what: str, example: tuple[str, str]) -> Command:
     )
 
 
+def _muting(name: str, summary: str, example: tuple[str, str]) -> Command:
+    return Command(
+        name,
+        ("[TARGET]",),
+        summary,
+        text=f"Prints 'muted' or 'unmuted'. {_TARGET}",
+        options=(_QUIET, _NO_OSD),
+        examples=(example,),
+    )
+
+
 _ALL = (
     Command(
         "status",
@@ -248,29 +259,10 @@ _ALL = (
             ("pwmixerctl fade 0% --seconds 1800", "for falling asleep: the default output, in half an hour"),
         ),
     ),
-    Command(
-        "mute",
-        ("[TARGET]",),
-        "mute",
-        text=_TARGET,
-        options=(_QUIET, _NO_OSD),
-        examples=(("pwmixerctl mute @source", "the default input"),),
-    ),
-    Command(
-        "unmute",
-        ("[TARGET]",),
-        "unmute",
-        text=_TARGET,
-        options=(_QUIET, _NO_OSD),
-        examples=(("pwmixerctl unmute", "the default output"),),
-    ),
-    Command(
-        "toggle",
-        ("[TARGET]",),
-        "mute, or unmute what is muted",
-        text=f"Prints 'muted' or 'unmuted'. {_TARGET}",
-        options=(_QUIET, _NO_OSD),
-        examples=(("pwmixerctl toggle @source", "a key for the microphone"),),
+    _muting("mute", "mute", ("pwmixerctl mute @source", "the default input")),
+    _muting("unmute", "unmute", ("pwmixerctl unmute", "the default output")),
+    _muting(
+        "toggle", "mute, or unmute what is muted", ("pwmixerctl toggle @source", "a key for the microphone")
     ),
     Command(
         "undo",

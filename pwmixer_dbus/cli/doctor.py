@@ -23,7 +23,6 @@ OLDEST = (0, 3, 65)
 """The oldest PipeWire that is tested."""
 
 _PULSE, _PIPEWIRE = "pulse/native", "pipewire-0"
-_HIDDEN = ("/tmp/", "/var/tmp/")  # noqa: S108 - from the unit, by PrivateTmp=
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +133,7 @@ def _of_unit(facts: Facts) -> Iterator[str]:
             f"The unit starts {facts.program}, which is not there (any more); "
             "'pwmixerctl install' writes it anew."
         )
-    elif unit.get("ActiveState") == "failed" and facts.program.startswith(_HIDDEN):
+    elif unit.get("ActiveState") == "failed" and facts.program.startswith(("/tmp/", "/var/tmp/")):  # noqa: S108
         yield (
             f"The unit cannot see {facts.program}, since it has a /tmp and a /var/tmp of its own: "
             "have that elsewhere, such as in your home, and 'pwmixerctl install' from there."

@@ -170,7 +170,9 @@ def _uninstall(scope: Scope, step: _Steps, *, is_purge: bool) -> None:
         _tell_bus(step)
         if systemd.is_there():
             step.systemctl("--user", "daemon-reload")
-    _remove_bundle(step)
+    cache = bundle.folder_of(os.environ)
+    if cache and (compiled := Path(cache, bundle.NAME)).exists():
+        step.take(f"remove {compiled}", compiled.unlink)
     state = state_home() / "pwmixer"
     if is_purge and state.exists():
         step.take(f"remove {state}, with all that was remembered", lambda: shutil.rmtree(state))
@@ -189,14 +191,6 @@ def _remove(path: Path, digest: str, step: _Steps) -> None:
         step.take(f"remove {path}", path.unlink)
     elif there is not None:
         step.hinder(f"{path} is not as we have written it, and stays")
-
-
-def _remove_bundle(step: _Steps) -> None:
-    """Remove what the service has compiled for its next start."""
-    folder = bundle.folder_of(os.environ)
-    file = Path(folder, bundle.NAME)
-    if folder and file.exists():
-        step.take(f"remove {file}", file.unlink)
 
 
 def _compile(step: _Steps) -> None:
