@@ -935,6 +935,22 @@ async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -
     assert desk.volumes == [0.6, 0.6]
 
 
+@with_memory()
+async def test_a_locked_device_with_coarse_steps_is_not_set_for_ever(desk: Memorising) -> None:
+    desk.connect()
+    await desk.quiet()
+    desk.show(volume=0.5276, state="running")
+    desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
+    plan = verbs.set_volume(desk.mixer.state, desk.mixer.pending, desk.mixer.state.devices[SINK], 0.53)
+    desk.mixer.submit(plan, USER, desk.answers.append)
+    for _ in range(1000):
+        if desk.unanswered:
+            desk.show(volume=0.5276, state="running")
+            desk.answer()
+        await asyncio.sleep(SECOND_LOOK)
+    assert desk.volumes == [0.53] * (1 + CORRECTIONS)
+
+
 @with_memory(remembered(0.4, locked=True))
 async def test_what_is_locked_is_shown(desk: Memorising) -> None:
     assert desk.mixer.state.locked == {MUSIC}

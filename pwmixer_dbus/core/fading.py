@@ -18,9 +18,6 @@ LEAST = 0.001
 LONGEST = 3600.0
 """Seconds that a fade takes at most."""
 
-NEAR = 0.02
-"""How far from what was asked a device with coarse steps may be, and still have carried it out."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ramp:
@@ -82,5 +79,5 @@ def shown(trail: Trail, channels: Channels) -> Trail | None:
         if len(step) == len(channels) and all(map(gain.same, step, channels)):
             return Trail(steps=trail.steps[place:], is_exact=True)
     levels = [gain.level(step) for step in trail.steps]
-    is_near = min(levels) - NEAR <= gain.level(channels) <= max(levels) + NEAR
+    is_near = min(levels) - gain.NEAR <= gain.level(channels) <= max(levels) + gain.NEAR
     return trail if is_near and not trail.is_exact else None

@@ -8,6 +8,9 @@ from pwmixer_dbus.core.model import VOLUME_DIGITS
 CEILING = 1.5
 """No volume is ever set above this, whatever a configuration says (11 dB on the cubic scale)."""
 
+NEAR = 0.02
+"""How far from what was asked a device with coarse steps may be, and still have carried it out."""
+
 _NOISE = 0.0003
 
 Channels = tuple[float, ...]

@@ -724,8 +724,8 @@ def enforcement(
     3. What is remembered is set: within `grace` seconds of birth, and with a lock at any time.
     4. An application never seen before starts at its safe first volume at most, until a person sets one.
 
-    After `CORRECTIONS` in `CORRECTIONS_IN` seconds the stream is let be; one with a lock or above a cap is looked at
-    again when the first of them is that long ago.
+    After `CORRECTIONS` in `CORRECTIONS_IN` seconds the stream is let be; one with a lock or above a cap, unless it is `gain.NEAR`
+    what it should be, is looked at again when the first of them is that long ago.
     """
     recent = sorted(t for t in corrected_at if moment.now < t + CORRECTIONS_IN)  # as `again_at` has it
     found = [
@@ -773,7 +773,9 @@ def _volume_correction(
         wanted, reason = cap, f"{name} may not be above {cap:.0%}, and shows {level:.0%}"
     if not gain.same(wanted, level):
         channels = gain.with_level(stream.channels, wanted)
-        yield SetVolume(key=slot[1], channels=channels), reason, remembered.locked or level > cap
+        # A device with coarse steps never shows what it is set to.
+        is_for_good = (remembered.locked or level > cap) and abs(wanted - level) > gain.NEAR
+        yield SetVolume(key=slot[1], channels=channels), reason, is_for_good
 
 
 def _mute_correction(

@@ -9,7 +9,6 @@ from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.fading import (
     LEAST,
     LONGEST,
-    NEAR,
     STEP,
     Ramp,
     Trail,
@@ -133,7 +132,7 @@ def test_another_balance_or_another_number_of_channels_is_somebody_elses() -> No
 
 def test_a_device_that_knows_only_some_volumes_is_followed_until_it_proves_exact() -> None:
     trail = Trail(steps=((0.5,), (0.48,)))
-    assert shown(trail, (0.46 + NEAR / 10,)) is trail
+    assert shown(trail, (0.46 + gain.NEAR / 10,)) is trail
     assert shown(trail, (0.4,)) is None
     exact = shown(trail, (0.48,))
     assert exact is not None

@@ -606,6 +606,15 @@ def test_a_lock_is_looked_at_again_when_the_fight_is_long_ago() -> None:
     assert enforced(locked, moment=Moment(now=105.0, born_at=0.0), corrected_at=times).commands
 
 
+@pytest.mark.parametrize("wanted", [Remembered(volume=0.4, locked=True), Remembered(max_volume=0.4)])
+def test_what_is_nearly_right_after_all_of_them_is_let_be_for_good(wanted: Remembered) -> None:
+    """A device with coarse steps never shows what it is set to: to go on would be for ever."""
+    times = (75.0, 76.0, 77.0, 78.0, 79.0)
+    assert enforced(wanted, 0.409, moment=OLD, corrected_at=times[1:]).commands == (to(0.4),)
+    assert enforced(wanted, 0.409, moment=OLD, corrected_at=times).again_at is None
+    assert enforced(wanted, 0.45, moment=OLD, corrected_at=times).again_at == 105.0
+
+
 def test_what_is_looked_at_again_at_its_time_is_not_told_to_wait_until_then() -> None:
     # Beyond 1024, sums are rounded more, so that a difference may come out too small.
     for corrected_at in (1015.0 + place / 51 for place in range(500)):
