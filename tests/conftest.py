@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from defaults import set_default
+from defaults import add_devices
 from hypothesis import HealthCheck, settings
 from service import Service
 from session import Session
@@ -46,10 +46,7 @@ def bare_session() -> Iterator[Session]:
 @pytest.fixture
 def session(bare_session: Session) -> Session:
     """Add two sinks, of which `speakers` is the default, and a microphone."""
-    bare_session.add_null_sink("speakers", "Speakers")
-    bare_session.add_null_sink("headset", "Headset")
-    bare_session.add_null_source("microphone", "Microphone")
-    set_default(bare_session, sink="speakers", source="microphone")
+    add_devices(bare_session)
     return bare_session
 
 

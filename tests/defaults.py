@@ -1,11 +1,24 @@
-"""Set the default as a mixer does that stays until it sees it.
+"""Add devices and set the default as a mixer does that stays until it sees it, and is no process of its own.
 
 A client that leaves sooner, as `pactl set-default-sink` does, can leave while PipeWire binds the session's metadata for it,
 and then no earlier client is told of any default any more; see integration/test_told_no_more.py.
 """
 
 import pulsectl
-from session import TOLD, Session, SessionError
+from session import AS_SOURCE, TOLD, Session, SessionError, null_device
+
+
+def add_devices(session: Session) -> None:
+    """Add two sinks, of which `speakers` becomes the default, and a microphone; return when they are listed."""
+    with connected(session, "another mixer") as mixer:
+        for name, *arguments in (("speakers",), ("headset",), ("microphone", AS_SOURCE)):
+            mixer.module_load("module-null-sink", [*null_device(name, name.title()), *arguments])
+
+        def listed() -> set[str]:
+            return {device.name for device in (*mixer.sink_list(), *mixer.source_list())}
+
+        session.wait_for(lambda: {"speakers", "headset", "microphone"} <= listed(), "the devices")
+    set_default(session, sink="speakers", source="microphone")
 
 
 def set_default(session: Session, *, sink: str | None = None, source: str | None = None) -> None:

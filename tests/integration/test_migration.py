@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from defaults import set_default
+from defaults import add_devices
 from service import Service
 from session import Session
 from talk import Talk, place
@@ -31,10 +31,7 @@ START: Levels = {"speakers": (50, False), "headset": (60, False), "microphone": 
 def desk() -> Iterator[Service]:
     """Start the service where all devices are in use, since only such ones report a volume."""
     with Session() as session:
-        session.add_null_sink("speakers")
-        session.add_null_sink("headset")
-        session.add_null_source("microphone")
-        set_default(session, sink="speakers", source="microphone")
+        add_devices(session)
         session.play("Radio", sink="speakers")
         session.play("Film", sink="headset")
         session.record("Recorder", source="microphone")
