@@ -1,19 +1,27 @@
 """What the tests of the command line share besides their fixtures."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 
+from service import Service
+from session import PATIENCE, Session
+
+PROGRAM = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 Ctl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @contextmanager
 def running(
-    command: list[str], environment: dict[str, str] | None = None
+    command: list[str], environment: dict[str, str] | None = None, stdin: int | None = None
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a program as long as the context lasts; its output can be read."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, text=True, env=environment)
     with process:
         try:
             yield process
@@ -27,8 +35,31 @@ def first_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+def run(
+    place: Service | Session, *words: str, stdin: str = "", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run `pwmixerctl` where a real service is, or might be."""
+    session = place.session if isinstance(place, Service) else place
+    return subprocess.run(
+        (*PROGRAM, *words),
+        env={**session.env, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def said(place: Service | Session, *words: str, stdin: str = "", **environment: str) -> str:
+    """Run a command that has to succeed, and return what it prints."""
+    result = run(place, *words, stdin=stdin, **environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout.strip()
+
+
 class FakeService:
-    """The running stand-in."""
+    """The running stand-in, which comes and goes by turns."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -38,3 +69,13 @@ class FakeService:
         call = json.loads(first_line(self.process))
         assert isinstance(call, list)
         return call
+
+    def turn(self) -> None:
+        """Have it go, and forget what it was told; or come back."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            os.write(self.process.stdin.fileno(), b"\n")
+
+    def has_said(self, word: str) -> bool:
+        """Wait until it says so, whatever was called before; False where it has ended."""
+        return word in iter(partial(first_line, self.process), "")

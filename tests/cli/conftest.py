@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,30 @@ def ctl(environment: dict[str, str]) -> Ctl:
     return run
 
 
+@pytest.fixture(scope="module")
+def stand_in(environment: dict[str, str]) -> Iterator[Callable[[], FakeService]]:
+    """Return a function that starts the stand-in, or has it come back where no test has ended it."""
+    command = [sys.executable, str(Path(__file__).with_name("fake_service.py"))]
+    with ExitStack() as stack:
+        last: list[FakeService] = []
+
+        def come() -> FakeService:
+            for service in last:
+                service.turn()
+                if service.has_said("ready"):
+                    return service
+            process = stack.enter_context(running(command, environment, subprocess.PIPE))
+            last[:] = [FakeService(process)]
+            assert last[0].has_said("ready"), "the stand-in has ended"
+            return last[0]
+
+        yield come
+
+
 @pytest.fixture
-def fake_service(environment: dict[str, str]) -> Iterator[FakeService]:
-    """Start the stand-in and wait until it owns the name."""
-    script = Path(__file__).with_name("fake_service.py")
-    with running([sys.executable, str(script)], environment) as process:
-        # Somebody who waits for the name may have called before.
-        for line in iter(lambda: first_line(process), "ready"):
-            assert line, "the stand-in has ended"
-        yield FakeService(process)
+def fake_service(stand_in: Callable[[], FakeService]) -> Iterator[FakeService]:
+    """Have the stand-in own the name."""
+    service = stand_in()
+    yield service
+    service.turn()
+    service.has_said("gone")

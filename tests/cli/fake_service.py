@@ -1,8 +1,13 @@
-"""A stand-in for the service: owns the name, answers with what the tests expect, and prints each call as JSON."""
+"""A stand-in for the service: owns the name, answers with what the tests expect, and prints each call as JSON.
+
+With the next line that it reads it goes and forgets what it was told, and with the one after that it is back.
+"""
 
 import asyncio
 import contextlib
 import json
+import sys
+from copy import deepcopy
 
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -37,6 +42,7 @@ def answer(member: str, body: list[object]) -> tuple[str, list[object]]:
 async def main() -> None:
     """Serve until the bus goes."""
     bus = await MessageBus(bus_type=BusType.SESSION).connect()
+    at_first = deepcopy(DOCUMENT)
 
     def handle(message: Message) -> Message | bool:
         if message.member == "Get" and message.body == [NAME, "Connected"]:
@@ -59,8 +65,17 @@ async def main() -> None:
             return Message.new_error(message, "org.pwmixer.Error.NotFound", str(error.args[0]))
 
     bus.add_message_handler(handle)
-    await bus.request_name(NAME)
-    print("ready", flush=True)  # noqa: T201
+    is_told = True
+    while is_told:
+        await bus.request_name(NAME)
+        print("ready", flush=True)  # noqa: T201
+        is_told = bool(await asyncio.to_thread(sys.stdin.readline))
+        if is_told:
+            await bus.release_name(NAME)
+            DOCUMENT.clear()
+            DOCUMENT.update(deepcopy(at_first))
+            print("gone", flush=True)  # noqa: T201
+            await asyncio.to_thread(sys.stdin.readline)
     await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
 

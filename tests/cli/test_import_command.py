@@ -1,16 +1,14 @@
 """`pwmixerctl import`, with the real service and without it."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_rig import run, said
 from service import Service
-from session import PATIENCE, Session
+from session import Session
 
-PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 VOLUMES = r"""[stream-properties]
 Output/Audio:application.name:Firefox={"mute":true, "channelVolumes":[0.125, 0.125], "volume":1.0}
 Output/Audio:application.name:Chromium={"mute":false, "channelVolumes":[0.125, 0.125], "volume":1.0}
@@ -34,24 +32,6 @@ def silent_session() -> Iterator[Session]:
     """Start a session with a bus and nothing else."""
     with Session(sound=False) as session:
         yield session
-
-
-def ctl(session: Session, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words],
-        env={**session.env, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def said(session: Session, *words: str) -> str:
-    """Run a command that has to succeed, and return what it prints."""
-    result = ctl(session, *words)
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout
 
 
 def written(folder: Path, text: str) -> str:
@@ -80,14 +60,14 @@ def test_without_the_service_volumes_go_into_its_file(service: Service, tmp_path
     assert levels == {"playback": {"volume": 0.5, "muted": True}}
     assert "remembered:\n  nothing\nthere already:\n" in said(session, "import", "wireplumber", path)
     service.start()
-    assert said(session, "get", "app:bin:firefox").strip() == "50% muted"
+    assert said(session, "get", "app:bin:firefox") == "50% muted"
 
 
 def test_that_memory_is_switched_off_is_told(silent_session: Session, tmp_path: Path) -> None:
     config = folder(silent_session, "XDG_CONFIG_HOME")
     config.mkdir()
     (config / "config.toml").write_text("[memory]\nenabled = false\n")
-    result = ctl(silent_session, "import", "wireplumber", written(tmp_path, VOLUMES))
+    result = run(silent_session, "import", "wireplumber", written(tmp_path, VOLUMES))
     assert (result.returncode, result.stdout.count("Firefox")) == (0, 1)
     assert f"memory.enabled is false in {config / 'config.toml'}" in result.stderr
 
@@ -99,13 +79,13 @@ def test_the_service_sets_what_it_has_met_and_the_rest_waits(service: Service, t
     state = folder(session, "XDG_STATE_HOME") / "state.json"
     session.wait_for(lambda: state.exists() and "name:mine" in state.read_text(), "the application to be met")
     theirs = VOLUMES.replace("Chromium", "Mine")
-    result = ctl(session, "import", "wireplumber", written(tmp_path, theirs))
+    result = run(session, "import", "wireplumber", written(tmp_path, theirs))
     assert result.returncode == 1
     assert "remembered:\n  Mine (name:mine): plays at 50%\n" in result.stdout
     assert "not yet:\n  Firefox (bin:firefox): plays at 50% and muted\n" in result.stdout
     assert result.stderr.count("\n") == 1
     assert "import again" in result.stderr
-    assert said(session, "get", "app:name:mine").strip() == "50%"
+    assert said(session, "get", "app:name:mine") == "50%"
 
 
 @pytest.mark.parametrize("is_running", [True, False])
@@ -148,7 +128,7 @@ def test_the_file_that_wireplumber_really_wrote_is_found_and_read(session: Sessi
 def test_what_cannot_be_read_is_one_sentence(service: Service, tmp_path: Path) -> None:
     session = service.session
     for words in (["wireplumber", "/nowhere"], ["/nowhere"], [str(tmp_path)], [written(tmp_path, "x")]):
-        result = ctl(session, "import", *words)
+        result = run(session, "import", *words)
         assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert ctl(session, "import").returncode == 2
-    assert ctl(session, "import", "a", "b").returncode == 2
+    assert run(session, "import").returncode == 2
+    assert run(session, "import", "a", "b").returncode == 2

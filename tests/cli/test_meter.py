@@ -6,26 +6,19 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from cli_rig import PROGRAM, run
 from service import Service
 from session import PATIENCE
 
 from pwmixer_dbus.cli.meter import lines
 from pwmixer_dbus.cli.render import Terminal, cells
 
-PROGRAM = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
-
 
 def environment(service: Service) -> dict[str, str]:
     return {**service.session.env, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
-
-
-def ctl(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
-    command, env = (*PROGRAM, "meter", *words), environment(service)
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_a_bar_is_sixty_decibels_long() -> None:
@@ -63,14 +56,14 @@ def test_levels_are_printed_once_where_there_is_no_terminal(service: Service) ->
     service.wait_for_stream("Radio", device="speakers")
     # Where the machine is busy, half a second may be too short for the first sound.
     service.session.wait_for(
-        lambda: ctl(service, "app:radio", "sink:headset").stdout == "0.0316 0.0000\n", "the tone"
+        lambda: run(service, "meter", "app:radio", "sink:headset").stdout == "0.0316 0.0000\n", "the tone"
     )
-    assert ctl(service, "--once", "sink:headset").stdout == "0.0000\n"
+    assert run(service, "meter", "--once", "sink:headset").stdout == "0.0000\n"
     for words, status, sentence in (
         (("app:nobody",), 1, "Nothing is called"),
         (("--rate", "61"), 2, "from 1 to 60"),
     ):
-        refused = ctl(service, *words)
+        refused = run(service, "meter", *words)
         assert (refused.returncode, refused.stdout) == (status, "")
         assert sentence in refused.stderr
 

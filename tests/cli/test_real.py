@@ -1,39 +1,18 @@
 """The command line against the real service and a real PipeWire."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_rig import first_line, running
+from cli_rig import PROGRAM, first_line, run, running, said
 from service import Service
-from session import PATIENCE, Session
+from session import Session
 from waybar_process import NUMBER, waybar
 
 Record = dict[str, Any]
 
 pytestmark = pytest.mark.integration
-PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
-
-
-def ctl(service: Service, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words],
-        env={**service.session.env, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def said(service: Service, *words: str) -> str:
-    """Run a command that has to succeed, and return what it prints."""
-    result = ctl(service, *words)
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout.strip()
 
 
 @pytest.fixture
@@ -85,7 +64,7 @@ def test_status_list_and_resolve_show_the_devices(service: Service) -> None:
 
 
 def test_what_the_service_refuses_is_exit_code_1(service: Service) -> None:
-    result = ctl(service, "up", "app:nobody")
+    result = run(service, "up", "app:nobody")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "app:nobody" in result.stderr
 
@@ -93,7 +72,7 @@ def test_what_the_service_refuses_is_exit_code_1(service: Service) -> None:
 def test_a_bar_lives_through_everything_that_goes_and_comes(service: Service) -> None:
     session, radio = service.session, "<b>Radio</b> & 'Co'"
     session.play(radio, sink="speakers")
-    program = [sys.executable, "-c", PROGRAM, "waybar"]
+    program = [*PROGRAM, "waybar"]
     environment = {**session.env, "PYTHONPATH": str(Path(__file__).parents[2])}
     with running(program, environment) as bar:
 
@@ -124,7 +103,7 @@ def test_a_bar_lives_through_everything_that_goes_and_comes(service: Service) ->
 
 
 def test_a_target_that_can_never_be_one_ends_the_bar_with_the_reason(service: Service) -> None:
-    result = ctl(service, "follow", "--target", "speaker")
+    result = run(service, "follow", "--target", "speaker")
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "speaker" in result.stderr
 
@@ -150,11 +129,11 @@ def test_a_waybar_is_told_by_a_signal_while_the_configuration_asks_for_it(
 def test_the_doctor_tells_of_a_machine_without_any_output(bare_session: Session) -> None:
     service = Service(bare_session).start()
     try:
-        told = ctl(service, "doctor")
+        told = run(service, "doctor")
         assert (told.returncode, told.stderr) == (0, "")
         assert told.stdout.startswith("There is no output device, and no card: ")
         assert told.stdout.endswith("\nApart from that, nothing is wrong.\n")
-        assert ctl(service, "list", "sinks").stderr == "There is no output device.\n"
+        assert run(service, "list", "sinks").stderr == "There is no output device.\n"
         bare_session.add_null_sink("speakers", "Speakers")
         service.session.wait_for(lambda: service.describe()["sinks"], "the output")
         assert said(service, "doctor") == "Nothing is wrong."

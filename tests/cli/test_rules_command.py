@@ -2,12 +2,13 @@
 
 import json
 import os
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_rig import PROGRAM, run, said
 from service import Service
 from session import PATIENCE
 
@@ -21,7 +22,6 @@ from pwmixer_dbus.cli.rule_words import (
     trials,
 )
 
-PROGRAM = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 YOUTUBE = (
     "--name",
     "YouTube",
@@ -34,30 +34,9 @@ YOUTUBE = (
 )
 
 
-def ctl(
-    service: Service, *words: str, stdin: str = "", **environment: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words],
-        env={**service.session.env, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-        capture_output=True,
-        text=True,
-        input=stdin,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def said(service: Service, *words: str, stdin: str = "", **environment: str) -> str:
-    """Run a command that has to succeed, and return what it prints."""
-    result = ctl(service, *words, stdin=stdin, **environment)
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout.strip()
-
-
 def refused(service: Service, *words: str, stdin: str = "", **environment: str) -> str:
     """Run a command that the service has to refuse, and return its sentence."""
-    result = ctl(service, *words, stdin=stdin, **environment)
+    result = run(service, *words, stdin=stdin, **environment)
     assert (result.returncode, result.stdout) == (1, "")
     return result.stderr.strip()
 
@@ -227,8 +206,8 @@ def test_what_is_wrong_is_one_sentence(service: Service) -> None:
     )
     assert "no rule called “zzz”" in refused(service, "rules", "remove", "zzz")
     for words in (("add", "--match", "x"), ("nonsense",), (), ("test", "--on", "x")):
-        assert ctl(service, "rules", *words).returncode == 2
-    assert ctl(service, "remember").returncode == 2
+        assert run(service, "rules", *words).returncode == 2
+    assert run(service, "remember").returncode == 2
     assert "“?”" in refused(service, "rules", "remove", "\udcff")
     assert "“?”" in refused(service, "remember", "\udcff")
     binary = service.session.runtime / "binary.toml"
@@ -250,7 +229,7 @@ def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -
     kept = Path(sentence.rpartition("kept in ")[2].removesuffix("."))
     assert "match.ap " in kept.read_text()
     kept.unlink()
-    other = f"{sys.executable} -c '{PROGRAM}' rules add --name Other --match app=x >/dev/null"
+    other = f"{shlex.join(PROGRAM)} rules add --name Other --match app=x >/dev/null"
     sentence = refused(service, "rules", "edit", EDITOR=editor(service, "s/Tube/Late/", first=other))
     assert "The rules have changed since revision" in sentence
     Path(sentence.rpartition("kept in ")[2].removesuffix(".")).unlink()
@@ -328,7 +307,7 @@ def test_config_check_looks_at_the_services_file_as_well(service: Service) -> No
 
 def test_without_a_bus_the_reason_is_said(tmp_path: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "rules", "list"],
+        (*PROGRAM, "rules", "list"),
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parents[2]),
