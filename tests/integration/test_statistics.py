@@ -19,11 +19,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from service import CallError, Json, Service
+from service import CACHE, CallError, Json, Service
 from session import PATIENCE, Session
 from test_life_cycle import WATCHED, has_written_its_code, start_plainly, system_calls
 
 pytestmark = pytest.mark.integration
+
+WARM = {"XDG_CACHE_HOME": str(CACHE)}
+"""What has a service start from the byte code of the one before."""
 
 CTL = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 
@@ -138,7 +141,7 @@ def test_a_new_stream_that_a_rule_moves_is_timed_and_what_it_cost_stays_with_its
 
 def test_who_follows_the_trace_is_told_until_he_leaves_and_then_nothing_runs(session: Session) -> None:
     session.play("Radio", sink="speakers")
-    service = start_plainly(session)
+    service = start_plainly(session, WARM)
     service.wait_connected()
     follower = session.spawn("follower", *CTL, "trace", "--follow", "--json")
     said = session.runtime / "follower.log"
@@ -164,7 +167,7 @@ def test_files_are_kept_while_the_configuration_asks_for_them_and_cost_nothing_w
     session: Session,
 ) -> None:
     session.play("Radio", sink="speakers")
-    service = start_plainly(session)
+    service = start_plainly(session, WARM)
     service.wait_connected()
     assert kept_files(session) == set()
     configure(session, "[stats]\nfile = true\nprometheus = true\n")
