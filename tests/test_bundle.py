@@ -7,6 +7,7 @@ import inspect
 import marshal
 import os
 import re
+import shutil
 import sys
 import traceback
 from _imp import source_hash
@@ -445,8 +446,7 @@ def test_what_is_there_when_the_start_is_over_is_loaded_whatever_becomes_of_its_
     finder.learned()
     place.single.write_text("WHO = 'another version'\n")
     place.file.unlink()
-    for file in place.package.iterdir():
-        file.unlink()
+    shutil.rmtree(place.package)
     sys.meta_path.insert(0, finder)
     try:
         single, part = map(importlib.import_module, ("bundled_single", "bundled.part"))
