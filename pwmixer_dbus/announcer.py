@@ -200,9 +200,7 @@ class Announcer:
         Who was told of none meanwhile would show 0 % for an instant.
         """
         state = self._state()
-        if kind not in DEFAULTS or not state.server.default(kind) or state.default(kind) is not None:
-            return False
-        return any(device.kind is kind for device in state.devices.values())
+        return kind in DEFAULTS and bool(state.server.default(kind)) and state.lacks_default(kind)
 
     def _arm(self, when: float) -> None:
         if self._alarm.when > when + 1 / RATE:  # so that what is due within a moment is told together

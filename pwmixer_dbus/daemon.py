@@ -25,6 +25,7 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event, Levelled, Seen
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.records import dataclass, fields, is_dataclass
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
@@ -205,7 +206,12 @@ class Daemon:
         self._replaced = asyncio.Event()
         measures = Measures(time.monotonic)
         self._mixer = Mixer(configuration.settings, measures)
-        self._server = SoundServer(self._mixer.on_event, machine_id=machine_id(), measures=measures)
+        self._server = SoundServer(
+            self._mixer.on_event,
+            lacks_default=lambda: self._mixer.state.lacks_default(Kind.SINK),
+            machine_id=machine_id(),
+            measures=measures,
+        )
         self._mixer.server = self._server
         self._router = Router(self._mixer)
         self._state = StateFile(state_path(), on_problem=lambda: self._service.announce("StateError"))

@@ -95,6 +95,10 @@ class MixerState:
         name = self.server.default(kind)
         return self.device_named(kind, name) if name else None
 
+    def lacks_default(self, kind: Kind) -> bool:
+        """Whether there are sinks, or sources, of which none is the default: one is about to be chosen."""
+        return self.default(kind) is None and any(device.kind is kind for device in self.devices.values())
+
     def device_of(self, stream: Stream) -> Device | None:
         """Find the device that a stream is connected to; None while it is between two."""
         return None if stream.device is None else self.devices.get((stream.kind.devices, stream.device))

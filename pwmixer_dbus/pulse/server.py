@@ -54,7 +54,7 @@ to go, whatever the session manager does, and it tells nobody when that second i
 
 LATE_MOVES = (2.0, 4.0, 8.0, 16.0)
 """Pauses after that one after which a stream is looked at once more that is not where it was asked to go: a session manager that
-is behind moves it then, and a paused one in silence.
+is behind moves it then, and a paused one in silence. Likewise for a default that it has not chosen by then.
 """
 
 _FACILITIES = {
@@ -117,7 +117,7 @@ Done = Callable[[MixerError | None], None]
 class SoundServer:
     """A connection that is kept. `emit` gets every event, on the loop's thread; `machine_id` tells local processes.
 
-    What is measured goes to `measures`.
+    `lacks_default` says whether a default is still to be chosen. What is measured goes to `measures`.
 
     `has_looked` is set when it is known what there is: at the first listing, or the first attempt that failed.
     """
@@ -126,11 +126,13 @@ class SoundServer:
         self,
         emit: Callable[[Event], None],
         *,
+        lacks_default: Callable[[], bool] = lambda: False,
         machine_id: str = "",
         name: str = "pwmixer",
         measures: Measures | None = None,
     ) -> None:
         self._emit = emit
+        self._lacks_default = lacks_default
         self._machine_id = machine_id
         self._name = name
         self._loop = asyncio.get_running_loop()
@@ -313,7 +315,7 @@ class SoundServer:
             )
         )
         self.has_looked.set()
-        if is_renewal:  # of what has led to it, not all may have come about yet
+        if is_renewal or self._lacks_default():  # of what has led to it, not all may have come about yet
             self._plan_relinks(RELINKS[-1:])
         held, self._held_notices = self._held_notices, []
         for event, index in held:
@@ -376,6 +378,16 @@ class SoundServer:
         self._relinks = None
         if self._has_relinked:
             self._follow_links(())
+        else:
+            self._follow_default(LATE_MOVES)
+
+    def _follow_default(self, pauses: tuple[float, ...]) -> None:
+        """Look, now and after each pause, for a default that is chosen late: PipeWire may tell nobody of it."""
+        self._relinks = None
+        if self._lacks_default():
+            self._touch(SERVER_KEY)
+            if pauses:
+                self._relinks = self._loop.call_later(pauses[0], self._follow_default, pauses[1:])
 
     def _forget(self, key: Key) -> None:
         self._properties.forget(*key)

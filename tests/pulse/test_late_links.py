@@ -99,3 +99,31 @@ async def test_a_move_that_the_session_manager_carries_out_late_is_seen(stage: S
 async def test_one_that_is_never_carried_out_is_given_up(stage: Stage) -> None:
     stage.server.send(MoveStream(key=FIRST, device=HEADSET), lambda _: None)
     await goes_by(stage, CLAIMED + sum(LATE_MOVES) + 0.1)
+
+
+@with_two_streams
+async def test_a_default_that_is_chosen_late_is_seen(stage: Stage) -> None:
+    stage.server._lacks_default = lambda: not stage.state.server.default_sink
+    stage.notice(CHANGED, (Kind.SERVER, 0))
+    await goes_by(stage, LAST + RELINKS[-1] + LATE_MOVES[0] + 0.1)
+    stage.world.default = b"headset"  # of which nobody is told
+    await goes_by(stage, LATE_MOVES[1])
+    assert stage.state.server.default_sink == "headset"
+
+
+@with_two_streams
+async def test_one_that_is_never_chosen_is_given_up(stage: Stage) -> None:
+    stage.server._lacks_default = lambda: True
+    stage.connect()
+    await goes_by(stage, LAST + RELINKS[-1] + sum(LATE_MOVES) + 0.1)
+
+
+@with_two_streams
+async def test_one_that_is_missing_at_the_first_listing_is_seen(stage: Stage) -> None:
+    stage.server._lacks_default = lambda: not stage.state.server.default_sink
+    stage.server._drop("it went away")
+    stage.connect()
+    await goes_by(stage, 0.1)
+    stage.world.default = b"headset"
+    await goes_by(stage, 2 * RELINKS[-1] + LATE_MOVES[0])
+    assert stage.state.server.default_sink == "headset"

@@ -57,6 +57,7 @@ class World:
 
     def __init__(self) -> None:
         self.streams: dict[Key, dict[str, Any]] = {}
+        self.default: bytes | None = None
 
     def read(self, key: Key, read: Callable[[int], Any]) -> Any:
         """Have the struct of a stream read, and free it."""
@@ -88,8 +89,10 @@ class Answering:
         self._asked.append(lambda: done(None))
 
     def fetch_single(self, _function: Any, *, read: Any, seen: Any, done: Callable[[None], None]) -> None:
+        self.ever.append(("server", ()))
+
         def answer() -> None:
-            info = filled(c.PA_SERVER_INFO, **NAMES)
+            info = filled(c.PA_SERVER_INFO, **{**NAMES, "default_sink_name": self._world.default})
             seen(read(ctypes.addressof(info)))
             done(None)
 
