@@ -93,8 +93,6 @@ def test_a_bar_lives_through_everything_that_goes_and_comes(service: Service) ->
         session.start_sound()
         wait_for("no device", "no-device")
         session.add_null_sink("headset", "Headset")
-        # Or PipeWire may tell nobody of it, where pactl has left too soon.
-        said(service, "default", "headset")
         wait_for("100%", "output")
         service.stop()
         wait_for("no pwmixer", "no-service")
