@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from threading import Timer
 
 from service import Service
 from session import PATIENCE, Session
@@ -30,9 +31,14 @@ def running(
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
-    """Wait for the next line of a program."""
+    """Wait for the next line of a program, which is killed where none comes; "" where it has ended."""
     assert process.stdout is not None
-    return process.stdout.readline().strip()
+    impatience = Timer(PATIENCE, process.kill)
+    impatience.start()
+    try:
+        return process.stdout.readline().strip()
+    finally:
+        impatience.cancel()
 
 
 def run(
