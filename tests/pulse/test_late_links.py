@@ -13,6 +13,9 @@ from pwmixer_dbus.pulse.server import CLAIMED, LATE_MOVES, RELINKS
 
 FIRST, SECOND = (Kind.PLAYBACK, 1), (Kind.PLAYBACK, 2)
 SPEAKERS, HEADSET = 1, 2
+CARD = 9
+"""What a notice about a card has in place of the facility."""
+
 LAST = sum(RELINKS)
 """Seconds after a cause at which the streams are listed in any case, for the last time."""
 
@@ -99,6 +102,27 @@ async def test_a_move_that_the_session_manager_carries_out_late_is_seen(stage: S
 async def test_one_that_is_never_carried_out_is_given_up(stage: Stage) -> None:
     stage.server.send(MoveStream(key=FIRST, device=HEADSET), lambda _: None)
     await goes_by(stage, CLAIMED + sum(LATE_MOVES) + 0.1)
+
+
+@with_two_streams
+async def test_a_default_that_is_told_of_before_it_is_shown_is_seen(stage: Stage) -> None:
+    stage.notice(CHANGED, (Kind.SERVER, 0))
+    await goes_by(stage, LAST - 0.1)
+    stage.world.default = b"headset"
+    await goes_by(stage, 0.2)
+    assert stage.state.server.default_sink == "headset"
+
+
+@with_two_streams
+async def test_the_devices_of_a_card_may_have_other_ports_than_before(stage: Stage) -> None:
+    before = len(stage.connections[0].ever)
+    stage.server._on_notice(CHANGED | CARD, 7)
+    await goes_by(stage, 0.1)
+    assert {name for name, _ in stage.connections[0].ever[before:]} == {
+        "pa_context_get_card_info_by_index",
+        "pa_context_get_sink_info_list",
+        "pa_context_get_source_info_list",
+    }
 
 
 @with_two_streams

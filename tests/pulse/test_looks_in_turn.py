@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+from test_mixer import JumpingLoop
+
 from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AudioServerError, MixerError
 from pwmixer_dbus.core.events import Disconnected, Event, Gone
@@ -11,6 +13,7 @@ from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.pulse.libpulse import Connection
 from pwmixer_dbus.pulse.server import LOOKS, SoundServer
+from pwmixer_dbus.pulse.server import REST as PAUSE
 
 NEW, CHANGED, REMOVED = 0x02, 0x12, 0x22
 """Notices about a playback stream."""
@@ -72,7 +75,8 @@ def with_a_slow_server(
         async def main() -> None:
             await test(Desk())
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+            runner.run(main())
 
     run.__name__ = test.__name__
     return run
@@ -101,7 +105,26 @@ async def test_what_waits_for_its_turn_is_looked_at_once_however_often_it_change
 
 
 @with_a_slow_server
+async def test_what_changes_while_it_is_looked_at_or_rests_is_looked_at_once_more(desk: Desk) -> None:
+    looked_at, resting = FIRST[:2]
+    desk.slow.answer(resting)
+    for _ in range(5):
+        for index in (looked_at, resting):
+            desk.server._on_notice(CHANGED, index)
+    while desk.slow.asked:
+        desk.slow.answer(desk.slow.asked[0])
+    assert desk.slow.ever == FIRST + REST, "not sooner than it has rested"
+    await asyncio.sleep(2 * PAUSE)
+    assert sorted(desk.slow.asked) == [looked_at, resting]
+    for index in (looked_at, resting):
+        desk.slow.answer(index)
+    await asyncio.sleep(2 * PAUSE)
+    assert not desk.slow.asked
+
+
+@with_a_slow_server
 async def test_looks_are_counted_and_so_are_those_that_fail(desk: Desk) -> None:
+    await asyncio.sleep(0.01)
     desk.slow.answer(FIRST[0], AudioServerError("It has gone.", is_missing=True))
     desk.slow.answer(FIRST[1])
     tally = desk.measures.counted()
