@@ -244,6 +244,20 @@ def test_the_picture_has_no_place_that_is_empty() -> None:
     assert {f"core/{name}" for name in CORE} == {name for name in FILES if layer(name) == "core"}
 
 
+def test_the_table_in_the_documentation_names_what_there_is() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    cells = re.findall(r"^\| (`.*?) \|", page.partition("## Decisions")[0], re.MULTILINE)
+    assert len(cells) > 40
+    for cell in cells:
+        first, *others = re.findall("`([a-z_/]+)`", cell)
+        folder = first.rpartition("/")[0]
+        for place in (
+            first,
+            *(other if "/" in other else f"{folder}/{other}".lstrip("/") for other in others),
+        ):
+            assert PACKAGE.joinpath(place).is_dir() or PACKAGE.joinpath(f"{place}.py").is_file(), place
+
+
 def test_every_test_that_the_readme_names_exists() -> None:
     here = Path(__file__).parent
     code = "\n".join(p.read_text(encoding="utf-8") for p in here.rglob("test_*.py"))
