@@ -160,7 +160,8 @@ class Configuration:
     """The settings in force: a bad file leaves the last good ones, and its problems can be read in `error`.
 
     `path` is the file. `doubt` says what is switched off because the first file was a bad one and may have asked for
-    that, and `may_forbid_to_save` whether it may have asked for that, too. `level` is the log level that the command line asks for, "" to leave it to the file.
+    that, and `may_forbid_to_save` whether it may have asked for that, too. `level` is the log level that the command line
+    asks for, "" to leave it to the file.
     """
 
     def __init__(self, path: Path, level: str) -> None:
