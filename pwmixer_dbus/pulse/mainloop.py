@@ -13,6 +13,7 @@ import ctypes
 import select
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -141,6 +142,8 @@ class MainLoop:
 
     def _ready(self, source: _Source, events: int) -> None:
         """Let libpulse read or write, and read on what has come meanwhile."""
+        if not source.watched & events:
+            return  # it was let go after asyncio had found it ready, and libpulse has freed all that this would lead to
         run, poll, said, clock = source.run, source.poll, self.said, self.clock
         until = clock() + TURN
         for _ in range(READS):
@@ -178,7 +181,8 @@ class MainLoop:
         self._freed = None
         del self._sources[source.handle]
         source.events = 0
-        self._watch(source)
+        with suppress(OSError):  # where libpulse has closed it, asyncio forgets it all the same
+            self._watch(source)
 
     def _new_handle(self) -> int:
         self._last_handle += 1

@@ -125,6 +125,28 @@ async def test_where_nothing_is_said_nothing_is_told(library: Library) -> None:
 
 
 @on_a_loop
+async def test_a_descriptor_that_is_closed_while_it_could_be_read_and_written_is_let_go(
+    library: Library,
+) -> None:
+    """As by a server that dies while much is asked of it; libpulse has freed all that it would be called with."""
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
+    here, there = socket.socketpair()
+    with there:
+
+        def fail(handle: int, _events: int) -> None:
+            library.api.io_free(handle)
+            here.close()
+
+        library.does = fail
+        library.watch(here.fileno(), INPUT | OUTPUT)
+        there.send(b"a")
+        await turns()
+        assert library.told == ["ready 1", "tell"]
+        assert (failures, watched()) == ([], {})
+
+
+@on_a_loop
 async def test_what_is_given_up_to_read_and_wanted_again_costs_no_system_call(library: Library) -> None:
     """As libpulse does it at each read."""
     with pipe() as (reads, writes):
