@@ -145,7 +145,9 @@ class Card:
         port.available = available
         if [self._availability_of(p) for p in PROFILES] != profiles:
             self._changed(ENUM_PROFILE, PROFILE)
-        self._changed(ENUM_ROUTE, ROUTE)
+        # An ALSA card announces its routes even where the active ones are as they were. WirePlumber 0.5.8 then now and then
+        # takes what was active before its own choice for somebody's wish, and goes back to it.
+        self._changed(ENUM_ROUTE, *([ROUTE] if port in (u.port for u in self._active_units()) else []))
 
     def set_profile(self, index: int, *, save: bool = False) -> None:
         """Change the profile, and with it the sinks and sources."""
