@@ -35,7 +35,7 @@ FIRST_RETRY, LAST_RETRY = 0.25, 30.0
 
 NAME: Final = b"pwmixer meter"
 
-_READY, _STREAM_FAILED = 4, 3
+_READY, _STREAM_CREATING, _STREAM_FAILED = 4, 1, 3
 _NO_AUTOSPAWN = 1
 _POLLIN, _POLLOUT = 1, 4
 _AS_THE_SERVER_LIKES: Final = 2**32 - 1
@@ -220,9 +220,12 @@ class Taps:
     def _drop(self) -> None:
         """Close what is not wanted any more, and what has failed."""
         for line in [*self._lines]:
+            is_wanted = line.state <= _READY and not self._wanted.isdisjoint(line.streams)
             for tap, stream in [*line.streams.items()]:
-                has_failed = stream is not None and _stream_state(stream) >= _STREAM_FAILED
-                if has_failed or tap not in self._wanted or line.state > _READY:
+                state = 0 if stream is None else _stream_state(stream)
+                # One that is being made cannot be ended but with its connection: the server would make it all the same.
+                is_left = tap in self._wanted or state == _STREAM_CREATING
+                if state >= _STREAM_FAILED or not (is_wanted and is_left):
                     _end_stream(line.streams.pop(tap))
             # One that is being made is left alone: whoever leaves PipeWire while it binds the session's metadata for
             # it leaves all others without news of them.

@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+import os
 import re
 import resource
+import signal
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,6 +155,44 @@ def test_each_of_the_first_eight_has_a_connection_of_its_own(server: Session) ->
         await until_heard(
             taps, {tap for line in taps._lines if len(line.streams) == 1 for tap in line.streams}
         )
+        await closed(taps)
+
+    asyncio.run(main())
+
+
+def test_what_is_closed_while_the_server_makes_it_is_recorded_no_more(server: Session) -> None:
+    """It shares a connection with others, which go on; libpulse gives nothing up that has no answer yet."""
+    server.play("Radio")
+    (index,) = inputs(server)
+    places = (
+        "mono",
+        "lfe",
+        "front-left",
+        "front-right",
+        "front-center",
+        "rear-left",
+        "rear-right",
+        "side-left",
+    )
+    first, second, *others = [
+        Tap(kind=Kind.PLAYBACK, index=index, positions=positions)
+        for positions in (("side-right",), (), *((place,) for place in places))
+    ]
+    assert len(others) == LINES
+
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        taps.follow(frozenset(others))
+        await until_heard(taps, {others[0]})
+        await until(lambda: taps.read() is not None and len(recordings(server)) == LINES)
+        pid = server.pid_of("pipewire-pulse")
+        os.kill(pid, signal.SIGSTOP)
+        taps.follow(frozenset({first, *others}))
+        taps.follow(frozenset(others))
+        taps.follow(frozenset({second, *others}))
+        os.kill(pid, signal.SIGCONT)
+        await until(lambda: taps.read() is not None and len(recordings(server)) > LINES)
+        await until(lambda: taps.read() is not None and len(recordings(server)) == LINES + 1)
         await closed(taps)
 
     asyncio.run(main())
