@@ -12,6 +12,7 @@ import pulsectl
 from pulsectl import _pulsectl as c
 
 START_CORKED = 1
+READY = 2
 CONNECT = {"play": "pa_stream_connect_playback", "record": "pa_stream_connect_record"}
 
 
@@ -31,11 +32,15 @@ def main() -> None:
     rest = (None, None) if does == "play" else ()
     getattr(library, CONNECT[does])(stream, device[0].encode() if device else None, None, START_CORKED, *rest)
     signal.signal(signal.SIGUSR1, lambda *_: library.pa_stream_cork(stream, 0, None, None))
+    # The server shows the stream before libpulse lets anything be done with it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     while True:
         # Not for longer, since Python hears a signal only between two calls.
         library.pa_mainloop_prepare(pulse._loop, 50_000)
         library.pa_mainloop_poll(pulse._loop)
         library.pa_mainloop_dispatch(pulse._loop)
+        if library.pa_stream_get_state(stream) == READY:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
 
 if __name__ == "__main__":

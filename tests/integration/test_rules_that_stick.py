@@ -277,12 +277,15 @@ def rename(*_):
     library.pa_context_proplist_update(context, 2, properties, None, None)
     library.pa_stream_proplist_update(stream, 2, properties, None, None)
 signal.signal(signal.SIGUSR1, rename)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 while True:
     library.pa_mainloop_prepare(pulse._loop, 50_000)
     library.pa_mainloop_poll(pulse._loop)
     library.pa_mainloop_dispatch(pulse._loop)
+    if library.pa_stream_get_state(stream) == 2:  # ready
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 """
-"""A program that says on SIGUSR1 that it is the Radio."""
+"""A program that says on SIGUSR1 that it is the Radio, but no sooner than libpulse lets it: its stream is seen before."""
 
 
 def test_an_app_that_renames_itself_is_taken_for_what_it_is_now(with_rules: Started) -> None:
