@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cli_rig import Ctl
+from session import PATIENCE
 
 Words = Callable[..., list[str]]
 
@@ -38,9 +39,9 @@ class Shell:
     def type(self, keys: str) -> None:
         os.write(self.terminal, keys.encode())
 
-    def wait_for(self, text: str, seconds: float = 5.0) -> None:
+    def wait_for(self, text: str) -> None:
         """Read until a text shows up."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while text not in self.screen:
             readable, _, _ = select.select([self.terminal], [], [], max(0.0, end - time.monotonic()))
             assert readable, f"{text!r} did not show up in {self.screen!r}"

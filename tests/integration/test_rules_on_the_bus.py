@@ -1,6 +1,7 @@
 """Rules over D-Bus and in files, with a foreign client: written, tried, remembered, and in force after an edit by hand."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -232,7 +233,9 @@ def test_a_persons_rule_is_not_removed_but_its_file_is_named(service: Service) -
     assert file.read_text() == CONFIG
 
 
-def test_only_an_edit_by_a_person_is_told_in_the_log_as_one(service: Service) -> None:
+def test_only_an_edit_by_a_person_is_told_in_the_log_as_one(with_rules: Callable[[str], Service]) -> None:
+    service = with_rules("")  # so that there is a folder: one that comes is a change of its own
+
     def told() -> int:
         return service.log().count("INFO the configuration has been read again")
 
@@ -245,7 +248,6 @@ def test_only_an_edit_by_a_person_is_told_in_the_log_as_one(service: Service) ->
     wait_for_names(service, *"abcdefghij")
     service.session.wait_for(lambda: told() > 1, "the second edit to be told")
     assert told() == 2
-    service.stop()
 
 
 def test_whoever_sets_all_rules_in_place_of_a_bad_file_has_it_told_that_it_is_mended(

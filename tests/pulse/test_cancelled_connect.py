@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import pytest
-from session import Session
+from session import PATIENCE, Session
 
 from pwmixer_dbus.core.events import Event
 from pwmixer_dbus.pulse import libpulse
@@ -36,7 +36,7 @@ def test_following_ends_when_it_is_cancelled_around_the_answer(
             for _ in range(turns):
                 await asyncio.sleep(0)
             running.cancel()
-            done, _ = await asyncio.wait((running,), timeout=1)
+            done, _ = await asyncio.wait((running,), timeout=PATIENCE)
             if not done:
                 running.cancel()
                 await asyncio.wait((running,))

@@ -172,7 +172,7 @@ async def once(who):
             connection.close()
             told.set()
     connection = libpulse.Connection("closed", lambda *_: close("notice"), lambda: None)
-    await connection.connect(timeout=5)
+    await connection.connect()
     for _ in range(5):
         connection.fetch(libpulse.list_sinks, read=lambda address: address, seen=lambda _: close("seen"),
                          done=lambda error: (ended.append(error), close("done")))
@@ -181,7 +181,7 @@ async def once(who):
     connection.command(libpulse.subscribe, libpulse.EVERYTHING, done=lambda error: (ended.append(error), close("command")))
     connection.command(libpulse.set_sink_mute, int(sys.argv[1]), 0, done=ended.append)
     another = libpulse.Connection("which is noticed", lambda *_: None, lambda: None)
-    await another.connect(timeout=5)
+    await another.connect()
     await told.wait()
     another.close()
     await asyncio.sleep(0)
