@@ -299,6 +299,7 @@ class Daemon:
         is_replaced = await self._until_replaced(answering, following, left, stopped)
         if not is_replaced and not stopped.done():
             status = EXIT_FAILED
+            self._stopping.set()
             log.error(
                 "%s; stopping",
                 "the session bus has gone"

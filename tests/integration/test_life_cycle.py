@@ -484,11 +484,12 @@ def test_it_says_so_and_fails_when_the_bus_does_not_let_it_have_its_name(
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
-def test_it_says_so_and_fails_when_the_bus_goes_away(silent_session: Session, sign: signal.Signals) -> None:
-    service = start_deaf(silent_session)
+def test_it_says_so_and_fails_when_the_bus_goes_away(bare_session: Session, sign: signal.Signals) -> None:
+    service = Service(bare_session).start()
     os.kill(service.call_daemon("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus"), sign)
     assert status_of(service) == FAILED
     assert "ERROR the session bus has gone" in service.log()
+    assert "the sound server has gone" not in service.log()
     assert "Traceback" not in service.log()
 
 
