@@ -187,6 +187,7 @@ def systemd_is_told() -> None:
     wait_for(lambda: get("Connected"), "the sound server")
     wait_for(lambda: "Connected to PulseAudio (on PipeWire" in shown("StatusText"), "the status")
     expect("the sandbox is in force:" in journal(), journal())
+    expect("cookie" not in journal(), journal())
 
 
 def it_has_the_priority_of_the_sound_server() -> None:

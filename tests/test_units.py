@@ -64,6 +64,11 @@ def test_the_sandbox_is_one_that_systemd_252_does_not_leave_out() -> None:
     assert unit["RestrictAddressFamilies"] == "AF_UNIX"
 
 
+def test_libpulse_has_a_cookie_where_the_sandbox_lets_it_make_one() -> None:
+    unit = read(UNIT)["Service"]
+    assert unit["Environment"] == f"PULSE_COOKIE=%t/{unit['RuntimeDirectory']}/cookie"
+
+
 def test_what_else_the_unit_runs_is_outside_of_the_sandbox_which_forbids_to_signal() -> None:
     unit = read(UNIT)["Service"]
     assert unit["ExecReload"] == "+/bin/kill -HUP $MAINPID"
