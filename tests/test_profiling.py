@@ -21,6 +21,10 @@ def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     assert sys.getprofile() is None
 
 
+def in_vain(*_: object, **_options: object) -> None:
+    raise OSError
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": str(tmp_path)}
@@ -82,6 +86,37 @@ def test_a_folder_that_has_gone_meanwhile_is_told(
         shutil.rmtree(profile(1, environment).parent)
         await asyncio.sleep(2)
         assert "the profile could not be written: [Errno 2] No such file or directory" in caplog.text
+
+    on_a_loop(main)
+
+
+def test_what_cannot_be_put_in_its_place_is_told_and_removed(
+    environment: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        file = profile(1, environment)
+        file.mkdir()
+        await asyncio.sleep(2)
+        assert "the profile could not be written: [Errno 21] Is a directory" in caplog.text
+        assert list(file.parent.iterdir()) == [file]
+
+    on_a_loop(main)
+
+
+def test_what_a_killed_service_has_left_is_written_over(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with monkeypatch.context() as killed:
+            killed.setattr("time.strftime", lambda _: "20200101-000000")
+            for step in ("replace", "unlink"):
+                killed.setattr(Path, step, in_vain)
+            folder = profile(1, environment).parent
+            await asyncio.sleep(2)
+        assert len(list(folder.iterdir())) == 1
+        file = profile(1, environment)
+        await asyncio.sleep(2)
+        assert list(folder.iterdir()) == [file]
 
     on_a_loop(main)
 

@@ -69,11 +69,14 @@ def _finish(profiler: cProfile.Profile, path: Path) -> None:
 
 
 def _write(profiler: cProfile.Profile, path: Path) -> None:
-    new = path.with_suffix(".new")
+    new = path.with_name("profile.new")  # always, so that what a killed service has left does not stay
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        marshal.dump(profiler.stats, file)  # what dump_stats writes, but for us alone
-    new.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            marshal.dump(profiler.stats, file)  # what dump_stats writes, but for us alone
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
     for old in sorted(path.parent.glob("profile-*.pstats"))[:-KEPT]:
         with suppress(OSError):
             old.unlink()
