@@ -68,9 +68,10 @@ class Row:
 def status(document: Document, terminal: Terminal, *, everything: bool = False) -> str:
     """Draw the whole state: outputs, inputs, applications with their streams; with `everything` what lists leave out."""
     sources = [source for source in document["sources"] if everything or not source["monitor"]]
+    limit = document["settings"]["max_volume"]
     sections = (
-        ("Outputs", [_device_row(sink) for sink in document["sinks"]], NOTHING["sinks"]),
-        ("Inputs", [_device_row(source) for source in sources], NOTHING["sources"]),
+        ("Outputs", [_device_row(sink, limit) for sink in document["sinks"]], NOTHING["sinks"]),
+        ("Inputs", [_device_row(source, limit) for source in sources], NOTHING["sources"]),
         ("Applications", list(_app_rows(document, everything=everything)), NOTHING["apps"]),
     )
     rows = [row for _, rows, _ in sections for row in rows]
@@ -136,16 +137,15 @@ def sentence(text: str, terminal: Terminal | None, margin: str = "") -> str:
 def wrapped(text: str, width: int, margin: str = "") -> str:
     """Break text between words into lines of at most `width` cells, all but the first behind a margin.
 
-    A word alone may be longer: what is to be typed or copied stays whole.
+    A word alone may be longer: what is to be typed or copied stays whole, and takes of the margin what it needs.
     """
     lines: list[str] = []
     line, *words = text.split(" ")
     for word in words:
-        if line.strip() and cells(f"{line} {word}") > width:
+        if is_full := bool(line.strip()) and cells(f"{line} {word}") > width:
             lines.append(line.rstrip())
-            line = margin + word
-        elif lines and not line.strip():
-            line = margin + word
+        if is_full or (lines and not line.strip()):
+            line = margin[: max(width - cells(word), 0)] + word
         else:
             line += f" {word}"
     return "\n".join([*lines, line])
@@ -269,7 +269,7 @@ def _server_line(document: Document) -> str:
     return f"Connected to {server['name']} {server['version']}".rstrip()
 
 
-def _device_row(device: Record) -> Row:
+def _device_row(device: Record, limit: float) -> Row:
     port = next(
         (p["description"] or p["name"] for p in device["ports"] if p["name"] == device["active_port"]), ""
     )
@@ -280,8 +280,8 @@ def _device_row(device: Record) -> Row:
         notes=_notes(
             {
                 "muted": device["muted"],
-                "default": device["default"],
-                "locked": device["locked"],
+                **_held(device, limit),
+                "default": device["default"],  # where all does not fit, its mark says so
                 printable(port): bool(port),
             }
         ),
@@ -292,22 +292,26 @@ def _device_row(device: Record) -> Row:
 
 def _app_rows(document: Document, *, everything: bool) -> Iterator[Row]:
     streams = {s["number"]: s for s in document["streams"] if everything or not s["hidden"]}
-    devices = {d["name"]: d["description"] or d["name"] for d in (*document["sinks"], *document["sources"])}
+    devices = {d["name"]: d for d in (*document["sinks"], *document["sources"])}
     defaults = set(document["defaults"].values())
     for app in document["apps"]:
         if app["hidden"] and not everything:
             continue
+        played = [streams[number] for number in app["streams"] if number in streams]
+        # The cap of a device is told there alone.
+        limits = [devices[s["device"]]["max_volume"] for s in played if s["device"]]
+        allowed = max(limits, default=document["settings"]["max_volume"])
         yield Row(
             name=printable(app["name"] or app["app_id"]),
             volume=app["volume"],
             muted=app["muted"],
-            notes=_notes({"muted": app["muted"], "locked": app["locked"], "not playing": not app["streams"]}),
+            notes=_notes({"muted": app["muted"], **_held(app, allowed), "not playing": not app["streams"]}),
             selector=printable(app["selector"]),
             idle=not app["streams"],
         )
-        for stream in (streams[number] for number in app["streams"] if number in streams):
-            elsewhere = stream["device"] is not None and stream["device"] not in defaults
-            where = f"on {shorten(printable(devices.get(stream['device'], stream['device'] or '')), 20)}"
+        for stream in played:
+            device = devices[stream["device"]] if stream["device"] else None
+            where = device and f"on {shorten(printable(device['description'] or device['name']), 20)}"
             yield Row(
                 name=printable(stream["media_name"]) or "(no title)",
                 volume=stream["volume"],
@@ -317,13 +321,17 @@ def _app_rows(document: Document, *, everything: bool) -> Iterator[Row]:
                         "muted": stream["muted"],
                         "paused": stream["corked"],
                         "records": stream["kind"] == "capture",
-                        where: elsewhere,
-                        "no device": stream["device"] is None,
+                        where or "no device": stream["device"] not in defaults or device is None,
                     }
                 ),
                 selector=printable(stream["selector"]),
                 depth=1,
             )
+
+
+def _held(record: Record, allowed: float) -> dict[str, bool]:
+    limit = record["max_volume"]
+    return {"locked": record["locked"], f"cap {percent(limit)}": limit < allowed}
 
 
 def _notes(words: dict[str, bool]) -> tuple[str, ...]:

@@ -35,6 +35,21 @@ def test_what_is_locked_is_marked_with_a_word() -> None:
     assert "Firefox" in lines[1]
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_cap_is_told_where_it_was_set_and_not_by_all_that_plays_there(width: int) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    for app in document["apps"]:
+        app["streams"] = app["streams"][:1]
+    assert "cap" not in status(document, Terminal(width=width))
+    for record in (document["sinks"][0], document["streams"][0], document["apps"][0]):
+        record["max_volume"] = 0.8
+    (line,) = [line for line in status(document, Terminal(width=width)).splitlines() if "cap 80%" in line]
+    assert line.startswith("● Speakers")
+    document["apps"][0]["max_volume"] = 0.5
+    (line,) = [line for line in status(document, Terminal(width=width)).splitlines() if "cap 50%" in line]
+    assert "Firefox" in line
+
+
 def test_what_a_rule_hides_is_shown_when_asked_for() -> None:
     document = copy.deepcopy(DOCUMENT)
     document["streams"][1]["hidden"] = True
@@ -180,7 +195,9 @@ def test_what_is_wanted_whole_is_not_cut() -> None:
 
 def test_lines_are_broken_between_words_and_no_word_is() -> None:
     assert wrapped("one two  three", 7) == "one two\nthree"
-    assert wrapped("  one two", 5, "    ") == "  one\n    two"
+    assert wrapped("  one two", 7, "    ") == "  one\n    two"
     assert wrapped("see /a/long/path now", 8) == "see\n/a/long/path\nnow"
+    assert wrapped("see /a/long/path now", 12, "      ") == "see\n/a/long/path\n      now"
+    assert wrapped("see /a/long/path", 14, "      ") == "see\n  /a/long/path"
     assert wrapped("日本 語", 5) == "日本\n語"
     assert wrapped("", 5) == ""
