@@ -8,13 +8,32 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 
 import pytest
 from cli_rig import Ctl, FakeService
 from documents import DOCUMENT, EXPLANATION
 
 from pwmixer_dbus import cli
-from pwmixer_dbus.cli import UsageError, config, printable, rules, wire
+from pwmixer_dbus.cli import (
+    UsageError,
+    change,
+    completion,
+    config,
+    doctor,
+    importing,
+    install,
+    meter,
+    printable,
+    rules,
+    show,
+    stats,
+    top,
+    usage,
+    watch,
+    wire,
+)
+from pwmixer_dbus.cli.bars import follow
 from pwmixer_dbus.cli.change import parse_amount, parse_change
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.cli.parser import Parser
@@ -34,8 +53,24 @@ HEAVY = {
     "typing",
     "collections",
 }
+PARSED: tuple[Callable[[str, dict[str, str], list[str]], int], ...] = (
+    *(change.run, doctor.run, follow.run, importing.run, install.run),
+    *(meter.run, show.run, stats.run, top.run, watch.run),
+)
+"""What runs commands whose words have been parsed; mypy sees here that each takes what it is given."""
+
+READERS: tuple[Callable[[str, list[str]], int], ...] = (completion.run, config.run, rules.run, usage.run)
+"""What reads its words itself."""
+
 CONTEXT = {"context": "pwmixerctl"}
 STEPS = {**CONTEXT, "steps": True}
+
+
+def test_each_module_of_a_command_is_given_what_it_takes() -> None:
+    parsed, readers = ({run.__module__ for run in runs} for runs in (PARSED, READERS))
+    modules = {f"{cli.__name__}.{command.module}" for command in COMMANDS.values()}
+    assert readers == {f"{cli.__name__}.{module}" for module in cli._READERS}
+    assert parsed == modules - readers
 
 
 @pytest.mark.parametrize(
