@@ -146,30 +146,20 @@ def _list(options: dict[str, str], kind: str) -> None:
 
 def _cells(kind: str, record: Record) -> list[str]:
     """Choose the columns of a kind: the selector, the volume, the name for people, and what stands out."""
+    level = record["active_profile"] or "-" if kind == "cards" else _level(record)
     match kind:
         case "cards":
-            row = [record["selector"], record["active_profile"] or "-", record["description"]]
+            about = [record["description"]]
         case "streams":
             title = " - ".join(dict.fromkeys(filter(None, (record["app_name"], record["media_name"]))))
-            row = [record["selector"], _level(record), title, record["device"] or "no device"]
+            about = [title, record["device"] or "no device"]
         case "apps":
-            row = [
-                record["selector"],
-                _level(record),
-                record["name"],
-                "" if record["streams"] else "not playing",
-            ]
+            about = [record["name"], "" if record["streams"] else "not playing"]
         case "groups":
-            streams = " ".join(f"stream:{number}" for number in record["streams"])
-            row = [record["selector"], _level(record), streams]
+            about = [" ".join(f"stream:{number}" for number in record["streams"])]
         case _:
-            row = [
-                record["selector"],
-                _level(record),
-                record["description"],
-                "default" if record["default"] else "",
-            ]
-    return [printable(cell) for cell in row]
+            about = [record["description"], "default" if record["default"] else ""]
+    return [printable(cell) for cell in (record["selector"], level, *about)]
 
 
 def _get(options: dict[str, str], selector: str) -> None:
