@@ -80,11 +80,8 @@ def lines(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "Service", f"pwmixer {facts.version}, process {facts.owner}" if facts.version else "does not run"
     if facts.unit:
         unit = facts.unit
-        told = unit.get("StatusText", "")
-        yield (
-            "Unit",
-            f"{unit.get('ActiveState')}, {unit.get('UnitFileState') or 'not installed'}{f'; {told}' if told else ''}",
-        )
+        state = f"{unit.get('ActiveState')}, {unit.get('UnitFileState') or 'not installed'}"
+        yield "Unit", "; ".join(filter(None, (state, unit.get("StatusText"))))
     else:
         yield "Unit", "no systemd here"
     yield "Sound server", (facts.server if facts.connected else "none") if facts.version else "not known"
