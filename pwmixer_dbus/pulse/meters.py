@@ -13,6 +13,7 @@ import asyncio
 import ctypes
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Final
 
@@ -278,7 +279,8 @@ class Taps:
 
     def _unwatch(self) -> None:
         for fd in self._watched:
-            self._loop.remove_reader(fd)
+            with suppress(OSError):  # where libpulse has closed it, asyncio forgets it all the same
+                self._loop.remove_reader(fd)
             self._loop.remove_writer(fd)
         self._watched.clear()
 

@@ -5,12 +5,15 @@ import math
 import os
 import re
 import resource
+import select
 import signal
+import socket
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pulsectl import _pulsectl as c
 from session import PATIENCE, Session
 
 from pwmixer_dbus.core.metering import Tap
@@ -194,6 +197,22 @@ def test_what_is_closed_while_the_server_makes_it_is_recorded_no_more(server: Se
         await until(lambda: taps.read() is not None and len(recordings(server)) > LINES)
         await until(lambda: taps.read() is not None and len(recordings(server)) == LINES + 1)
         await closed(taps)
+
+    asyncio.run(main())
+
+
+def test_what_libpulse_has_closed_is_watched_no_more_also_where_it_waited_to_write() -> None:
+    """As on a connection to a server that hangs, is asked for very many streams, and dies."""
+
+    async def main() -> None:
+        taps = Taps(lambda: None)
+        here, there = socket.socketpair()
+        with there:
+            descriptors = (c.POLLFD * 1)(c.POLLFD(fd=here.fileno(), events=select.POLLIN | select.POLLOUT))
+            taps._watch(descriptors, 1, 0, None)
+            here.close()
+            taps._watch(descriptors, 0, 0, None)
+        assert taps._watched == []
 
     asyncio.run(main())
 
