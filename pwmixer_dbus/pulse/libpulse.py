@@ -79,6 +79,7 @@ def _request(name: str, *arguments: Any) -> Any:
 
 
 _operation_unref = bind("operation_unref", None, _pointer)
+_context_index = bind("context_get_index", _u32, _pointer)
 _context_errno = bind("context_errno", _int, _pointer)
 _error_text = bind("strerror", ctypes.c_char_p, _int)
 _set_notice_callback = bind("context_set_subscribe_callback", None, _pointer, _NoticeCallback, _pointer)
@@ -144,9 +145,11 @@ def properties_of(proplist: int) -> Iterator[tuple[bytes, bytes]]:
 class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no types
     """One connection to the sound server. All methods of PulseAsync work on it; the ones below are the fast path.
 
+    `client` is the index by which the server knows it: in PipeWire, whatever came later has a higher one.
     `on_notice` is called with (event bits, index) for each notice; `on_lost` once, when the server has gone.
     """
 
+    client = INVALID
     _ctx: Any
     _loop: Any
 
@@ -189,6 +192,7 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         # Not PulseAsync's own timeout: its wait_for swallows a cancellation that comes with the answer (Python 3.11).
         async with asyncio.timeout(timeout):
             await super().connect(autospawn, wait)
+        self.client = _context_index(self._context)
         _set_notice_callback(self._context, self._callbacks[3], None)
 
     def close(self) -> None:

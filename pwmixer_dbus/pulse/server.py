@@ -320,6 +320,9 @@ class SoundServer:
         held, self._held_notices = self._held_notices, []
         for event, index in held:
             self._on_notice(event, index)
+        for record in gathered:
+            if isinstance(record, Device | Stream):
+                self._look_once(record)
 
     def _on_notice(self, event: int, index: int) -> None:
         kind = _FACILITIES.get(event & _FACILITY_BITS)
@@ -446,6 +449,7 @@ class SoundServer:
         if kind is Kind.SERVER:
             connection.fetch_single(libpulse.get_server, read=read, seen=seen, done=done)
         elif index == ALL:
+            seen = self._seen_listed if kind.is_device else seen
             connection.fetch(_LIST[kind], read=read, seen=seen, done=done)
         else:
             connection.fetch(_FETCH[kind], index, read=read, seen=seen, done=done)
@@ -453,6 +457,17 @@ class SoundServer:
 
     def _seen(self, record: Record) -> None:
         self._see(place_of(record), Seen(record=record))
+
+    def _seen_listed(self, record: Device) -> None:
+        self._seen(record)
+        self._look_once(record)
+
+    def _look_once(self, record: Device | Stream) -> None:
+        """Look at what a listing has shown sooner than its notice, of which PipeWire tells nobody if its end comes before."""
+        key = record.kind, record.index
+        has_come = self._connection is not None and key[1] > self._connection.client
+        if has_come and key not in self._fetched_at and key not in self._in_flight:
+            self._touch(key)
 
     def _looked(self, look: convert.Look) -> None:
         """See a stream: of one that has shown all else before, only how loud it is.

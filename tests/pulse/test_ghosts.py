@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from test_streams_that_are_only_louder import CHANGED, KEY, START, Answering, Stage, on_a
+from core.build import sink
+from test_streams_that_are_only_louder import CHANGED, KEY, REMOVED, START, Answering, Stage, on_a
 
 from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotFoundError
-from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.core.model import Device, Kind
+from pwmixer_dbus.pulse import libpulse
+from pwmixer_dbus.pulse.libpulse import Connection
 
 OTHER = (Kind.PLAYBACK, 2)
+SINK, CARD = 0, 9
+"""How notices say of what they are."""
 
 
 class Desk(Stage):
@@ -66,3 +71,59 @@ async def test_a_stream_that_is_only_listed_is_looked_at_by_itself(desk: Desk) -
     del desk.world.streams[OTHER]
     await desk.answer()
     assert OTHER not in desk.state.streams
+
+
+@on_a(Desk)
+async def test_what_the_first_listing_shows_is_looked_at_by_itself_if_it_came_after_us(desk: Desk) -> None:
+    """Of what was there before us, the end is told."""
+    desk.world.streams[OTHER] = dict(START)
+    desk.server._drop("it went away")
+    desk.connect()
+    connection = desk.connections[-1]
+    connection.client = KEY[1]
+    connection.answer(100)
+    assert {KEY, OTHER} <= desk.state.streams.keys()
+    del desk.world.streams[OTHER]
+    await desk.answer()
+    assert OTHER not in desk.state.streams
+    assert [index for _, index in connection.ever if index] == [OTHER[1:]]
+
+
+class Plugged(Answering):
+    """A connection of a server on which there is one sink, or none any more."""
+
+    client = 0
+    sinks: tuple[Device, ...] = (sink(7),)
+
+    def fetch(self, function: Any, *index: int, seen: Any, done: Any, **how: Any) -> None:
+        if function not in (libpulse.list_sinks, libpulse.get_sink):
+            super().fetch(function, *index, seen=seen, done=done, **how)
+            return
+        self.ever.append((function.__name__, index))
+
+        def answer() -> None:
+            for each in self.sinks:
+                seen(each)
+            is_missing = bool(index) and not self.sinks
+            done(AudioServerError("It has gone.", is_missing=True) if is_missing else None)
+
+        self._asked.append(answer)
+
+
+@on_a(Desk)
+async def test_a_device_that_is_only_listed_is_looked_at_by_itself_once(desk: Desk) -> None:
+    """All are listed when a card changes."""
+    connection = desk.connections[-1] = Plugged(desk.world)
+    desk.server._connection = cast(Connection, connection)
+    for looks in (1, 1):
+        desk.server._on_notice(CHANGED | CARD, 3)
+        await desk.answer()
+        assert connection.ever.count((libpulse.get_sink.__name__, (7,))) == looks
+    assert (Kind.SINK, 7) in desk.state.devices
+    desk.server._on_notice(REMOVED | SINK, 7)
+    desk.server._on_notice(CHANGED | CARD, 3)
+    while (Kind.SINK, 7) not in desk.state.devices:
+        connection.answer(1)
+    connection.sinks = ()
+    await desk.answer()
+    assert (Kind.SINK, 7) not in desk.state.devices

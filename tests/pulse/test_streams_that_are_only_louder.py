@@ -80,6 +80,8 @@ class World:
 class Answering:
     """A connection that answers in order, and when it is told to, what is so by then."""
 
+    client = libpulse.INVALID
+
     def __init__(self, world: World) -> None:
         self.ever: list[tuple[str, tuple[int, ...]]] = []
         self._world = world
