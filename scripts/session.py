@@ -213,15 +213,7 @@ class Session:
         """Run a command in the session and return what it printed; SessionError if it fails and `check`."""
         argv, env = self._resolve(argv)
         try:
-            done = subprocess.run(
-                argv,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=timeout,
-            )
+            done = completed(*argv, env=env, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise SessionError(f"{shlex.join(argv)} took longer than {timeout:g} s") from error
         if check and done.returncode:
@@ -415,6 +407,20 @@ class Session:
         listed = f'pwmixer.session.stream = "{mark}"'
         self.wait_for_child(mark, lambda: listed in self.pactl("list", kind), f"({name}) among the {kind}")
         return child
+
+
+def completed(
+    *argv: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str = "",
+    timeout: float = PATIENCE,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; return its status, and what it printed. With `check`, CalledProcessError if it fails."""
+    return subprocess.run(
+        argv, env=env, cwd=cwd, input=stdin, timeout=timeout, check=check, capture_output=True, text=True
+    )
 
 
 def null_device(name: str, description: str | None = None) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 NAME = "org.pwmixer.Mixer"
 ROOT = "/org/pwmixer/Mixer"
@@ -156,14 +156,7 @@ class Service:
 
     def busctl(self, *arguments: str) -> Any:
         """Run busctl and return its answer as plain values; raises CallError."""
-        done = subprocess.run(
-            ("busctl", "--user", "--json=short", *arguments),
-            env=self.session.env,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = completed("busctl", "--user", "--json=short", *arguments, env=self.session.env)
         if done.returncode:
             raise CallError(re.sub(r"^Call failed: ", "", done.stderr.strip()))
         if not done.stdout.strip():

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from session import PATIENCE
+from session import completed
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.startup import later, typed
@@ -134,13 +134,7 @@ print(json.dumps([before, at.isoformat(), at.tzinfo is datetime.UTC, datetime.ti
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (sys.executable, "-c", program, *arguments),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
+    return completed(sys.executable, "-c", program, *arguments, check=True)
 
 
 def test_a_stand_in_becomes_the_real_one_when_it_is_used() -> None:

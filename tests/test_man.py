@@ -1,12 +1,11 @@
 """The manual pages say what the program and its documents say, and every formatter can read them."""
 
-import subprocess
 from pathlib import Path
 
 import gen_dbus_docs
 import gen_man
 import pytest
-from session import PATIENCE
+from session import completed
 
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.config.errors import key_text
@@ -22,13 +21,9 @@ def test_the_pages_are_what_is_made_of_their_sources() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_is_formatted_without_a_warning(page: Path) -> None:
-    done = subprocess.run(
-        ("man", "--warnings", "--encoding=UTF-8", "--local-file", str(page)),
+    done = completed(
+        *("man", "--warnings", "--encoding=UTF-8", "--local-file", page),
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANWIDTH": "120"},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "SEE ALSO" in done.stdout

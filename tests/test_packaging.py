@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import place
 import pytest
 from service import NAME, Service
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 from pwmixer_dbus import __version__
 from pwmixer_dbus.cli.files import Scope, wanted
@@ -59,14 +59,11 @@ def test_the_wheel_has_all_of_the_data_and_what_install_looks_for(built: Mapping
 
 def test_install_finds_its_files_in_the_unpacked_wheel(built: Mapping[str, Path], tmp_path: Path) -> None:
     zipfile.ZipFile(built[".whl"]).extractall(tmp_path)  # noqa: S202 - it is ours
-    said = subprocess.run(
-        (sys.executable, "-c", "from pwmixer_dbus.cli import main; main(['install', '--dry-run'])"),
-        cwd=tmp_path,
+    said = completed(
+        *(sys.executable, "-c", "from pwmixer_dbus.cli import main; main(['install', '--dry-run'])"),
         env={"HOME": str(tmp_path / "home"), "PATH": "/nonexistent", "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
+        cwd=tmp_path,
         check=True,
-        timeout=PATIENCE,
     ).stdout
     share = tmp_path / "home" / ".local" / "share"
     scope = Scope(share=share, units=share / "systemd" / "user", flag="--user")

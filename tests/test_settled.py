@@ -2,12 +2,11 @@
 
 import marshal
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from session import PATIENCE
+from session import completed
 
 from pwmixer_dbus.startup.settled import _expressions, read_only_files
 
@@ -80,14 +79,7 @@ def test_a_thread_has_no_heap_of_its_own() -> None:
 def said_by(program: str) -> list[str]:
     """Return what a program prints where the start clears up, and with PWMIXER_PLAIN=1."""
     return [
-        subprocess.run(
-            (sys.executable, "-c", program),
-            env={"PWMIXER_PLAIN": plain},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=True,
-        ).stdout.strip()
+        completed(sys.executable, "-c", program, env={"PWMIXER_PLAIN": plain}, check=True).stdout.strip()
         for plain in ("0", "1")
     ]
 

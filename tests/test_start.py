@@ -2,10 +2,9 @@
 
 import json
 import os
-import subprocess
 import sys
 
-from session import PATIENCE
+from session import completed
 
 WANTED_BY_FEW = {"pydantic", "tomllib", "difflib", "xml.sax", "email", "http.client", "urllib.request"}
 TELL = """
@@ -30,14 +29,7 @@ def loaded_by_the_program(**environment: str) -> tuple[list[str], dict[str, str]
 
     That is whether its selector is prompt, and how many seconds levels wait for others.
     """
-    done = subprocess.run(
-        (sys.executable, "-c", TELL),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
+    done = completed(sys.executable, "-c", TELL, env={**os.environ, **environment}, check=True)
     started, loaded, is_prompt, together = json.loads(done.stdout.splitlines()[-1])
     return started, loaded, is_prompt, together
 

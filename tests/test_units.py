@@ -1,12 +1,11 @@
 """The files that let the bus and systemd start the service agree with it and with each other."""
 
-import subprocess
 import sys
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from session import PATIENCE
+from session import completed
 
 from pwmixer_dbus.daemon import EXIT_TAKEN
 from pwmixer_dbus.outlets.bus.paths import BUS_NAME
@@ -96,12 +95,8 @@ def test_systemd_has_nothing_to_say_about_the_units(tmp_path: Path, name: str) -
         there = unit.read_text().replace(read(UNIT)["Service"]["ExecStart"], sys.executable)
         (tmp_path / unit.name).write_text(there)
     copy = tmp_path / name
-    done = subprocess.run(
-        ("systemd-analyze", "--user", "--man=no", "verify", str(copy)),
+    done = completed(
+        *("systemd-analyze", "--user", "--man=no", "verify", copy),
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Timer
 
 from service import Service
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 PROGRAM = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 Ctl = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -46,14 +46,10 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run `pwmixerctl` where a real service is, or might be."""
     session = place.session if isinstance(place, Service) else place
-    return subprocess.run(
-        (*PROGRAM, *words),
+    return completed(
+        *(*PROGRAM, *words),
         env={**session.env, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-        capture_output=True,
-        text=True,
-        input=stdin,
-        timeout=PATIENCE,
-        check=False,
+        stdin=stdin,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_rig import Ctl, FakeService, first_line, running
-from session import PATIENCE
+from session import completed
 
 ROOT = Path(__file__).parents[2]
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -53,14 +53,7 @@ def ctl(environment: dict[str, str]) -> Ctl:
     """Return a function that runs `pwmixerctl` with words, and with changes to the environment."""
 
     def run(*words: str, **changes: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            ["pwmixerctl", *words],
-            env={**environment, **changes},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        return completed("pwmixerctl", *words, env={**environment, **changes})
 
     return run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_rig import FakeService, first_line
-from session import PATIENCE
+from session import PATIENCE, completed
 
 from pwmixer_dbus.cli.bars.lines import FIELDS
 
@@ -79,18 +79,10 @@ def test_the_commands_of_an_example_do_what_they_are_bound_for(
     bound = commands()[bar]
     assert set(bound) == {"prints", *CALLS}
     for action, call in CALLS.items():
-        done = subprocess.run(
-            ["sh", "-c", bound[action]], env=environment, capture_output=True, text=True, check=True
-        )
+        done = completed("sh", "-c", bound[action], env=environment, check=True)
         assert (done.stdout, done.stderr) == ("", "")
         assert fake_service.last_call() == call
-    done = subprocess.run(
-        ["sh", "-c", bound["prints"] + " --once"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = completed("sh", "-c", bound["prints"] + " --once", env=environment, check=True)
     assert "🔉 45%" in done.stdout
 
 
@@ -144,7 +136,7 @@ def test_the_script_for_i3blocks_shows_the_volume_where_nobody_tells_of_clicks(
 @pytest.mark.parametrize("line", re.findall(r"^pwmixerctl follow.*$", PAGE, flags=re.MULTILINE))
 def test_the_other_commands_run(line: str, environment: dict[str, str]) -> None:
     command = f"{line.partition('#')[0]} --once"
-    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    done = completed("sh", "-c", command, env=environment, check=True)
     assert done.stdout.strip()
 
 

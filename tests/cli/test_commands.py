@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 from cli_rig import Ctl, FakeService
 from documents import DOCUMENT, EXPLANATION
+from session import completed
 
 from pwmixer_dbus import cli
 from pwmixer_dbus.cli import (
@@ -624,7 +625,7 @@ def test_a_refusal_is_no_output_where_errors_have_no_place(environment: dict[str
 
 def test_a_reader_that_leaves_early_is_no_error(environment: dict[str, str]) -> None:
     line = "pwmixerctl --help | true; echo ${PIPESTATUS[0]}"
-    result = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, check=True)
+    result = completed("bash", "-c", line, env=environment, check=True)
     assert (result.stdout, result.stderr) == ("0\n", "")
 
 
@@ -635,17 +636,10 @@ def test_a_key_binding_imports_nothing_heavy(environment: dict[str, str], words:
         "import sys; before = set(sys.modules); from pwmixer_dbus.cli import main; "
         f"main({words.split()!r}); print(*sorted(set(sys.modules) - before))"
     )
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            f"import sys; sys.path.append({environment['PYTHONPATH']!r}); {program}",
-        ],
+    result = completed(
+        *(sys.executable, "-I", "-S", "-c"),
+        f"import sys; sys.path.append({environment['PYTHONPATH']!r}); {program}",
         env=environment,
-        capture_output=True,
-        text=True,
         check=True,
     )
     loaded = set(result.stdout.splitlines()[-1].split())

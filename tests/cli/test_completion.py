@@ -4,14 +4,13 @@ import os
 import pty
 import select
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cli_rig import Ctl
-from session import PATIENCE
+from session import PATIENCE, completed
 
 Words = Callable[..., list[str]]
 
@@ -148,9 +147,7 @@ def test_fish_completes_with_meanings(environment: dict[str, str]) -> None:
     def complete(line: str) -> list[str]:
         script = f"pwmixerctl completion fish | source; complete -C '{line}'"
         command = ["fish", "--no-config", "-c", script]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True
-        ).stdout.splitlines()
+        return completed(*command, env=environment, check=True).stdout.splitlines()
 
     assert complete("pwmixerctl get sink:") == ["sink:speakers\tSpeakers", "sink:usb.dac\tUSB DAC 日本語"]
     assert complete("pwmixerctl get @si") == ["@sink\tthe default output"]

@@ -3,13 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from session import PATIENCE
+from session import completed
 
 from pwmixer_dbus.cli.doctor import twice
 from pwmixer_dbus.cli.files import program_of, service_program, user_scope, wanted
@@ -63,8 +62,8 @@ class Home:
         return [line for line in lines if "show" not in line]
 
     def run(self, *words: str, expect: int = 0, **variables: str) -> str:
-        done = subprocess.run(
-            (str(self.program("pwmixerctl")), *words),
+        done = completed(
+            *(self.program("pwmixerctl"), *words),
             env={
                 "PATH": f"{self.bin}:/usr/bin:/bin",
                 "HOME": str(self.folder / "home"),
@@ -73,10 +72,6 @@ class Home:
                 "XDG_DATA_DIRS": str(self.folder / "no-package"),
                 **variables,
             },
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
         )
         assert done.returncode == expect, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -338,9 +333,7 @@ def test_any_path_comes_through_systemd_and_back(name: str, tmp_path: Path) -> N
     copy = tmp_path / "pwmixer-dbus.service"
     copy.write_text(unit)
     verify = ("systemd-analyze", "--user", "--man=no", "verify", str(copy))
-    done = subprocess.run(
-        verify, capture_output=True, text=True, timeout=PATIENCE, check=False, env=_verifying(tmp_path)
-    )
+    done = completed(*verify, env=_verifying(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -3,14 +3,13 @@
 import json
 import os
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_rig import PROGRAM, run, said
 from service import Service
-from session import PATIENCE
+from session import PATIENCE, completed
 
 from pwmixer_dbus.cli.render import Terminal
 from pwmixer_dbus.cli.rule_words import (
@@ -306,17 +305,13 @@ def test_config_check_looks_at_the_services_file_as_well(service: Service) -> No
 
 
 def test_without_a_bus_the_reason_is_said(tmp_path: Path) -> None:
-    result = subprocess.run(
-        (*PROGRAM, "rules", "list"),
+    result = completed(
+        *(*PROGRAM, "rules", "list"),
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus",
         },
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
     )
     assert (result.returncode, result.stdout) == (3, "")
     assert f"no session bus at DBUS_SESSION_BUS_ADDRESS, which is unix:path={tmp_path}/bus;" in result.stderr

@@ -1,11 +1,10 @@
 """Where a person's files are; and what both programs say where neither HOME, nor XDG variables, nor a passwd entry tell."""
 
 import os
-import subprocess
 import sys
 
 import pytest
-from session import PATIENCE
+from session import completed
 
 STRANGER = """
 import pwd, sys
@@ -22,14 +21,7 @@ def said_by_a_stranger(program: str, *words: str, **environment: str) -> tuple[i
     """Run a program without HOME and without what may stand in for it; return its exit status, and what it says."""
     kept = {key: value for key, value in os.environ.items() if key != "HOME" and "XDG" not in key}
     kept.pop("DBUS_SESSION_BUS_ADDRESS", None)
-    done = subprocess.run(
-        (sys.executable, "-c", STRANGER + program, *words),
-        env={**kept, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = completed(sys.executable, "-c", STRANGER + program, *words, env={**kept, **environment})
     return done.returncode, done.stdout + done.stderr
 
 

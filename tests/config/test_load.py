@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from pathlib import Path
 from types import MappingProxyType
@@ -6,6 +5,7 @@ from types import MappingProxyType
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from session import completed
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
 from pwmixer_dbus.config.load import config_path, in_doubt, load, show
@@ -46,7 +46,7 @@ def test_a_missing_file_does_not_cost_pydantic(file: Path) -> None:
         f"load(Path({str(file)!r})); print('pydantic' in sys.modules)"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = completed(sys.executable, "-c", code, cwd=root, check=True)
     assert done.stdout == "False\n"
 
 
@@ -64,7 +64,7 @@ def test_a_wrong_file_is_told_also_where_pydantic_is_gone_or_broken(
         "except ConfigError as error: print(error)"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = completed(sys.executable, "-c", code, cwd=root, check=True)
     assert done.stdout.startswith(f"{file}: something in it is wrong; pydantic, which would say what, cannot")
     assert done.stdout.count("\n") == 1
 

@@ -1,6 +1,5 @@
 """The quick reader says what pydantic says, or nothing; and where it says something, pydantic stays where it is."""
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from session import completed
 
 from pwmixer_dbus.config import quick
 from pwmixer_dbus.config.schema import Document, keys
@@ -80,5 +80,5 @@ def test_pydantic_is_imported_only_to_say_what_is_wrong(
         "except MixerError: pass\n"
         "print('pydantic' in sys.modules or 'pydantic_core' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = completed(sys.executable, "-c", code, check=True)
     assert done.stdout == f"{is_imported}\n"

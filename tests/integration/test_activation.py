@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from recorder import LISTING, Recorder
 from service import NAME, ROOT, Service
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 pytestmark = pytest.mark.integration
 
@@ -79,13 +79,7 @@ def test_what_rules_do_at_the_start_is_told_when_whoever_has_started_it_is_answe
 
 def test_a_key_at_a_prompt_starts_nothing(activatable: Service) -> None:
     complete = "from pwmixer_dbus.cli import main; main(['complete-words', '--', 'set', ''])"
-    done = subprocess.run(
-        (sys.executable, "-c", complete),
-        env=activatable.session.env,
-        capture_output=True,
-        timeout=PATIENCE,
-        check=True,
-    )
+    done = completed(sys.executable, "-c", complete, env=activatable.session.env, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
     assert not activatable.call_daemon("NameHasOwner", "s", NAME)
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,7 @@ def test_a_bus_that_never_answers_is_given_up(bare_session: Session) -> None:
         mute.bind(str(bare_session.runtime / "mute"))
         mute.listen()
         env = {**bare_session.env, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={bare_session.runtime}/mute"}
-        done = subprocess.run(PLAIN, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = completed(*PLAIN, env=env)
     assert done.returncode == 1
     assert "there is no session bus to serve on (it did not answer within 5 s)" in done.stderr
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import pytest
 from service import NAME, ROOT, CallError, Json, Service
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 from talk import Talk, place
 
 import pwmixer_dbus
@@ -718,14 +718,7 @@ def run(
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the service to its end."""
-    return subprocess.run(
-        (*command, *options),
-        env=session.env if env is None else env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    return completed(*command, *options, env=session.env if env is None else env)
 
 
 def send(service: Service, sign: signal.Signals) -> None:
@@ -776,14 +769,7 @@ def command_of(member: str, *arguments: str) -> tuple[str, ...]:
 def error_of(service: Service, member: str, *arguments: str) -> str:
     """Call a method that has to fail; return the error's name and message, the first of which busctl does not tell."""
     call = ("gdbus", "call", "--session", f"--dest={NAME}", f"--object-path={ROOT}")
-    done = subprocess.run(
-        (*call, f"--method={NAME}.{member}", *arguments),
-        env=service.session.env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = completed(*call, f"--method={NAME}.{member}", *arguments, env=service.session.env)
     assert done.returncode == 1, done.stdout
     return done.stderr.strip().partition("GDBus.Error:")[2]
 
@@ -819,15 +805,10 @@ def system_calls(service: Service, seconds: float) -> list[str]:
     """Return the system calls that the service makes within some seconds, but for the wait in which it is."""
     assert service.process is not None
     calls = service.session.runtime / "calls"
-    done = subprocess.run(
-        (
-            *("timeout", "--preserve-status", "--signal=INT", str(seconds)),
-            *("strace", "-f", "-o", str(calls), "-p", str(service.process.pid)),
-        ),
-        capture_output=True,
-        text=True,
+    done = completed(
+        *("timeout", "--preserve-status", "--signal=INT", str(seconds)),
+        *("strace", "-f", "-o", str(calls), "-p", str(service.process.pid)),
         timeout=seconds + 10,
-        check=False,
     )
     assert "attached" in done.stderr, done.stderr
     return [call for call in calls.read_text().splitlines() if "<detached ...>" not in call]

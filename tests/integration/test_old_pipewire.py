@@ -3,7 +3,6 @@
 Only the server is old: the client library is the system's. `docs/pipewire-versions.md` says what is different there.
 """
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import test_cards
 import test_random_operations
 from fakecard import FakeCard
 from service import Service
-from session import Session
+from session import Session, completed
 from test_cards import (
     PROFILE_CHANGES,
     test_a_card_is_unplugged_and_comes_back,
@@ -77,7 +76,7 @@ UNPACK = Path(__file__).parent.parent.parent / "scripts" / "old-pipewire"
 @pytest.fixture(scope="module")
 def prefix() -> Path:
     """Return the folder with the old programs, which are fetched if they are not there."""
-    done = subprocess.run([UNPACK], capture_output=True, text=True, timeout=900, check=False)
+    done = completed(UNPACK, timeout=900)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.strip())
 

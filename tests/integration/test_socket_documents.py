@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from defaults import set_default
 from service import Service
-from session import PATIENCE, Session
+from session import Session, completed
 from talk import Talk, place
 
 from pwmixer_dbus.outlets.socket.schema import Event, Message, Reply
@@ -45,14 +44,7 @@ def desk() -> Iterator[Service]:
 
 
 def run(service: Service, command: str) -> str:
-    done = subprocess.run(
-        ("sh", "-c", command),
-        env=service.session.env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = completed("sh", "-c", command, env=service.session.env)
     assert done.stderr == "", command
     return done.stdout
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from service import CACHE, CallError, Json, Service
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 from test_life_cycle import WATCHED, has_written_its_code, start_plainly, system_calls
 
 pytestmark = pytest.mark.integration
@@ -42,9 +42,7 @@ def trace(service: Service, *options: object) -> list[Json]:
 
 
 def ctl(service: Service, *words: str) -> str:
-    done = subprocess.run(
-        (*CTL, *words), env=service.session.env, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    done = completed(*CTL, *words, env=service.session.env)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from session import PATIENCE
+from session import PATIENCE, completed
 
 from pwmixer_dbus.outlets.shm.reader import Reader
 
@@ -43,9 +43,7 @@ def by_c(paths: Sequence[Path], folder: Path) -> list[State]:
 
 
 def _run(*command: str | Path) -> list[str]:
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    done = completed(*command)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout.splitlines()

@@ -14,7 +14,7 @@ import pytest
 import shm_dump
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from session import PATIENCE
+from session import PATIENCE, completed
 
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.outlets.shm import reader as python_reader
@@ -308,13 +308,7 @@ def test_the_reader_for_python_needs_nothing_else(tmp_path: Path) -> None:
     copy.write_text(Path(python_reader.__file__).read_text(encoding="utf-8"), encoding="utf-8")
     for module, folder in (("copied_reader", tmp_path), (python_reader.__name__, PACKAGE_ROOT)):
         code = f"import sys; sys.path.insert(0, {str(folder)!r}); before = set(sys.modules); import {module}; print(*set(sys.modules) - before)"
-        done = subprocess.run(
-            (sys.executable, "-I", "-S", "-c", code),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=PATIENCE,
-        )
+        done = completed(sys.executable, "-I", "-S", "-c", code, check=True)
         loaded = {name.partition(".")[0] for name in done.stdout.split()}
         assert (
             loaded & {"asyncio", "dataclasses", "inspect", "dbus_fast", "pulsectl", "pydantic", "logging"}
@@ -330,9 +324,7 @@ def test_the_example_in_c_prints_what_there_is(tmp_path: Path) -> None:
         writer.publish(
             3, {"s": Row(1, 1, 0.25, 1.0, about)}, {"bin:a": row("a")}, Facts(True, writer.device_id("s"), 0)
         )
-        done = subprocess.run(
-            (program, "--once", path), capture_output=True, text=True, check=True, timeout=PATIENCE
-        )
+        done = completed(program, "--once", path, check=True)
     assert done.stdout.splitlines() == [
         "generation 3",
         "sink\tspeakers\t0.2500\tmuted\tdefault",

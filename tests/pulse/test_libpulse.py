@@ -3,14 +3,13 @@
 import ast
 import asyncio
 import inspect
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from pulsectl import _pulsectl
 from pulsectl_asyncio.pulsectl_async import PulseAsync
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.pulse import libpulse
@@ -159,14 +158,10 @@ def test_a_hundred_cancellations_with_requests_in_flight_leave_the_process_alive
     bare_session: Session, main_loop: str
 ) -> None:
     bare_session.add_null_sink("speakers")
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", CANCELLED, main_loop],
+    done = completed(
+        *(sys.executable, "-X", "dev", "-c", CANCELLED, main_loop),
         env={**bare_session.env, "PYTHONWARNINGS": "error"},
         cwd=PULSE.parents[1],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("alive after")

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from session import PATIENCE, Session
+from session import PATIENCE, Session, completed
 
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.pulse import libpulse
@@ -201,14 +200,10 @@ asyncio.run(main())
 
 def test_whoever_is_told_anything_may_close_the_connection(session: Session) -> None:
     sink = session.pactl("list", "short", "sinks").split()[0]
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-c", CLOSED, sink],
+    done = completed(
+        *(sys.executable, "-X", "dev", "-c", CLOSED, sink),
         env={**session.env, "PYTHONWARNINGS": "error"},
         cwd=Path(libpulse.__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
     )
     assert done.stdout == "alive\n", done.stderr[-3000:]
     assert "failed" not in done.stderr
