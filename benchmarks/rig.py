@@ -334,9 +334,7 @@ async def opened(
 
 def switch_everything_on(session: Session, settings: str = "") -> None:
     """Write a config.toml with every outlet, and further settings."""
-    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(EVERYTHING + settings)
+    session.configure(EVERYTHING + settings)
 
 
 def write_bundle(session: Session, env: Mapping[str, str] | None = None) -> None:

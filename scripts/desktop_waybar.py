@@ -303,9 +303,7 @@ def main() -> int:
         desk = Desk(session, shots)
         try:
             populate(session)
-            folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-            folder.mkdir()
-            (folder / "config.toml").write_text("[bar_signal]\nenabled = true\n")
+            session.configure("[bar_signal]\nenabled = true\n")
             desk.start_service()
             with sway(session) as display:
                 check(desk, display)

@@ -209,6 +209,23 @@ class Session:
         """End pipewire-pulse alone."""
         self._end("pipewire-pulse")
 
+    @property
+    def config(self) -> Path:
+        """Where a service in the session looks for its configuration."""
+        return Path(self.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+
+    @property
+    def state(self) -> Path:
+        """Where a service in the session saves what it remembers."""
+        return Path(self.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+
+    def configure(self, text: str) -> None:
+        """Write the configuration as an editor does: a new file that is renamed into its place."""
+        self.config.parent.mkdir(parents=True, exist_ok=True)
+        new = self.config.with_name("new")
+        new.write_text(text)
+        new.rename(self.config)
+
     def run(self, *argv: str, check: bool = True, timeout: float = PATIENCE) -> str:
         """Run a command in the session and return what it printed; SessionError if it fails and `check`."""
         argv, env = self._resolve(argv)

@@ -117,7 +117,7 @@ async def kills(session: Session, rounds: int, dice: random.Random) -> list[str]
     says that it was in time. The file is a large one, so that there is a middle. Where few are in time, since the disk is
     quick, there are more of them, up to four times as many.
     """
-    path = Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    path = session.state
     prepare(path)
     bus = await connected(session.env)
     await listen(bus, "type='signal',member='NameOwnerChanged'")

@@ -252,12 +252,12 @@ def left_behind(session: Session) -> list[str]:
     expected = {
         runtime / "pwmixer" / "socket",
         runtime / f"pwmixer-{os.getuid()}",
-        Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json"),
+        session.state,
     }
     found = {
         *(runtime / "pwmixer").iterdir(),
         *(path for path in runtime.glob("pwmixer-*") if path.suffix != ".log"),
-        *Path(session.env["XDG_STATE_HOME"], "pwmixer").iterdir(),
+        *session.state.parent.iterdir(),
     }
     return sorted(str(path) for path in found ^ expected)
 

@@ -37,6 +37,13 @@ def no_mistakes(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
+def silent_session() -> Iterator[Session]:
+    """Start a session with a bus, but without a sound server, which may come later."""
+    with Session(sound=False) as session:
+        yield session
+
+
+@pytest.fixture
 def bare_session() -> Iterator[Session]:
     """Start a session with a bus and a sound server, but without any device."""
     with Session() as session:

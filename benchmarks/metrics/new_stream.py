@@ -201,7 +201,7 @@ async def new_stream(length: Length) -> list[Line]:
             session.add_null_sink(name)
         session.pactl("set-default-sink", WRONG)
         switch_everything_on(session)
-        with Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml").open("a") as config:
+        with session.config.open("a") as config:
             config.write(rules())
         service = session.spawn("pwmixer", *SERVICE)
         session.spawn("limit", str(folder / "mixer"), LIMIT, LIMITED, RIGHT)

@@ -119,7 +119,7 @@ async def edit(bench: Bench) -> list[Line]:
         news = News(bus)
         await listen(bus, OWNED)
         await listen(bus, TOLD)
-        file = Path(other.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
+        file = other.config
         file.parent.mkdir()
         for turn in range(bench.length.starts):
             file.unlink(missing_ok=True)

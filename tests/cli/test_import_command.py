@@ -1,7 +1,6 @@
 """`pwmixerctl import`, with the real service and without it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,27 +26,16 @@ discord = "headset"
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def silent_session() -> Iterator[Session]:
-    """Start a session with a bus and nothing else."""
-    with Session(sound=False) as session:
-        yield session
-
-
 def written(folder: Path, text: str) -> str:
     path = folder / "theirs"
     path.write_text(text)
     return str(path)
 
 
-def folder(session: Session, name: str) -> Path:
-    return Path(session.env[name]) / "pwmixer"
-
-
 def test_without_the_service_volumes_go_into_its_file(service: Service, tmp_path: Path) -> None:
     session, path = service.session, written(tmp_path, VOLUMES)
     service.stop()
-    state = folder(session, "XDG_STATE_HOME") / "state.json"
+    state = session.state
     before = state.read_bytes() if state.exists() else b""
     assert "Firefox (bin:firefox): plays at 50% and muted" in said(
         session, "import", "wireplumber", path, "--dry-run"
@@ -64,19 +52,17 @@ def test_without_the_service_volumes_go_into_its_file(service: Service, tmp_path
 
 
 def test_that_memory_is_switched_off_is_told(silent_session: Session, tmp_path: Path) -> None:
-    config = folder(silent_session, "XDG_CONFIG_HOME")
-    config.mkdir()
-    (config / "config.toml").write_text("[memory]\nenabled = false\n")
+    silent_session.configure("[memory]\nenabled = false\n")
     result = run(silent_session, "import", "wireplumber", written(tmp_path, VOLUMES))
     assert (result.returncode, result.stdout.count("Firefox")) == (0, 1)
-    assert f"memory.enabled is false in {config / 'config.toml'}" in result.stderr
+    assert f"memory.enabled is false in {silent_session.config}" in result.stderr
 
 
 def test_the_service_sets_what_it_has_met_and_the_rest_waits(service: Service, tmp_path: Path) -> None:
     session = service.session
     session.play("Mine", sink="speakers")
     service.wait_for_stream("Mine", device="speakers")
-    state = folder(session, "XDG_STATE_HOME") / "state.json"
+    state = session.state
     session.wait_for(lambda: state.exists() and "name:mine" in state.read_text(), "the application to be met")
     theirs = VOLUMES.replace("Chromium", "Mine")
     result = run(session, "import", "wireplumber", written(tmp_path, theirs))
@@ -93,7 +79,7 @@ def test_rules_are_added_once(service: Service, tmp_path: Path, is_running: bool
     session, path = service.session, written(tmp_path, MIXER)
     if not is_running:
         service.stop()
-    rules = folder(session, "XDG_CONFIG_HOME") / "rules.toml"
+    rules = session.config.with_name("rules.toml")
     before = rules.read_bytes() if rules.exists() else b""
     assert "rules that would be added:\n  Imported: discord" in said(session, "import", path, "--dry-run")
     assert (rules.read_bytes() if rules.exists() else b"") == before

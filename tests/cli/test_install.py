@@ -63,7 +63,8 @@ class Home:
 
     def run(self, *words: str, expect: int = 0, **variables: str) -> str:
         done = completed(
-            *(self.program("pwmixerctl"), *words),
+            str(self.program("pwmixerctl")),
+            *words,
             env={
                 "PATH": f"{self.bin}:/usr/bin:/bin",
                 "HOME": str(self.folder / "home"),

@@ -109,16 +109,14 @@ def test_a_target_that_can_never_be_one_ends_the_bar_with_the_reason(service: Se
 def test_a_waybar_is_told_by_a_signal_while_the_configuration_asks_for_it(
     playing: Service, tmp_path: Path
 ) -> None:
-    file = Path(playing.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    file.parent.mkdir(exist_ok=True)
     with waybar(tmp_path) as bar:
         said(playing, "set", "40%")
         assert bar.asked() == "asked"
-        file.write_text(f"[bar_signal]\nenabled = true\nnumber = {NUMBER}\n")
+        playing.session.configure(f"[bar_signal]\nenabled = true\nnumber = {NUMBER}\n")
         said(playing, "reload")
         said(playing, "set", "50%")
         assert bar.said() == "told"
-        file.unlink()
+        playing.session.config.unlink()
         said(playing, "reload")
         said(playing, "set", "60%")
         assert bar.asked() == "asked"

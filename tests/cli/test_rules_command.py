@@ -291,7 +291,7 @@ def test_rules_are_switched_off_and_on(service: Service) -> None:
 def test_config_check_looks_at_the_services_file_as_well(service: Service) -> None:
     said(service, "rules", "add", *YOUTUBE)
     said(service, "config", "check")
-    file = Path(service.session.env["XDG_CONFIG_HOME"], "pwmixer", "rules.toml")
+    file = service.session.config.with_name("rules.toml")
     good = file.read_text()
     file.write_text("[volume]\n")
     assert refused(service, "config", "check") == f"{file}:1: volume: no such key; only [[rules]] stand here"

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from fakecard import FakeCard
@@ -46,9 +45,7 @@ def with_rules(session: Session) -> Iterator[Callable[[str], Service]]:
     services: list[Service] = []
 
     def start(text: str) -> Service:
-        folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text(text)
+        session.configure(text)
         services.append(Service(session).start())
         return services[0]
 

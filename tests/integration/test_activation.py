@@ -62,9 +62,7 @@ def test_what_rules_do_at_the_start_is_told_when_whoever_has_started_it_is_answe
 ) -> None:
     """Who asks which objects there are knows none before that."""
     session = activatable.session
-    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-    folder.mkdir()
-    (folder / "config.toml").write_text('[[rules]]\nname = "music"\nmatch.app = "radio"\nto = "headset"\n')
+    session.configure('[[rules]]\nname = "music"\nmatch.app = "radio"\nto = "headset"\n')
     recorder = Recorder(activatable)
     end(activatable)
     session.play("Radio")
@@ -80,7 +78,7 @@ def test_what_rules_do_at_the_start_is_told_when_whoever_has_started_it_is_answe
 def test_a_key_at_a_prompt_starts_nothing(activatable: Service) -> None:
     complete = "from pwmixer_dbus.cli import main; main(['complete-words', '--', 'set', ''])"
     done = completed(sys.executable, "-c", complete, env=activatable.session.env, check=True)
-    assert (done.stdout, done.stderr) == (b"", b"")
+    assert (done.stdout, done.stderr) == ("", "")
     assert not activatable.call_daemon("NameHasOwner", "s", NAME)
 
 

@@ -10,7 +10,7 @@ from dbus_fast import Message, MessageType
 from service import Service
 from session import PATIENCE, Session
 from talk import place
-from test_shared_memory import configure, path_of
+from test_shared_memory import path_of
 from test_stopped_take_over import patient, remembered, with_silent_radio
 from test_take_over import called, handed, owner_of, taken
 
@@ -31,12 +31,12 @@ async def edit(service: Service, text: str) -> None:
     def has_read() -> bool:
         return "the configuration has been read again" in service.log()
 
-    configure(service.session, text)
+    service.session.configure(text)
     await asyncio.to_thread(service.session.wait_for, has_read, "the edited configuration to be read")
 
 
 def test_who_has_handed_over_opens_nothing_in_the_place_of_its_heir(session: Session) -> None:
-    configure(session, "")
+    session.configure("")
     old = patient(session, name="old")
     session.wait_for_child("old", old.is_owner, "to own its name")
     owner = owner_of(old)
@@ -57,7 +57,7 @@ def test_who_has_handed_over_opens_nothing_in_the_place_of_its_heir(session: Ses
 
 
 def test_who_takes_over_opens_nothing_before_it_knows_what_there_is(session: Session) -> None:
-    configure(session, "")
+    session.configure("")
 
     async def be_slow() -> Service:
         bus, asked = await taken(session), asyncio.get_running_loop().create_future()
@@ -122,7 +122,7 @@ def test_a_bad_configuration_that_is_mended_in_the_midst_of_it_counts_where_the_
     session: Session,
 ) -> None:
     """As long as it is a bad one from the start on, nothing is saved."""
-    configure(session, "[memory")
+    session.configure("[memory")
     old = patient(session, name="old")
     session.wait_for_child("old", old.is_owner, "to own its name")
     with_silent_radio(old)

@@ -121,9 +121,7 @@ def costs() -> Iterator[Costs]:
     with Session() as session:
         session.add_null_sink("speakers", "Speakers")
         session.play("Radio", sink="speakers")
-        folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.toml").write_text(NO_GRACE)
+        session.configure(NO_GRACE)
         service = Service(session)
         service.process = session.spawn(service.name, *PLAIN)
         session.wait_for_child(service.name, service.is_owner, "to own its name")

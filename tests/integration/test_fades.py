@@ -1,7 +1,6 @@
 """Fades on a real server: how they go and are told, to whom they give way, and what stays of them."""
 
 import json
-from pathlib import Path
 
 import pytest
 from recorder import Recorder
@@ -63,7 +62,7 @@ def test_a_fade_is_told_on_its_way_and_at_its_end_remembered_and_undone_as_one(p
 
 
 def test_applications_fade_and_only_their_ends_are_saved(playing: Service) -> None:
-    state = Path(playing.session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    state = playing.session.state
     playing.session.run(
         *("gdbus", "call", "--session", "-d", NAME, "-o", ROOT),
         *("-m", f"{NAME}.FadeVolume", "app:game", "0.25", "400", "{}"),

@@ -37,11 +37,11 @@ Trouble = Callable[[Service], AbstractContextManager[None]]
 
 
 def state_file(session: Session) -> Path:
-    return Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    return session.state
 
 
 def rules_file(session: Session) -> Path:
-    return Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "rules.toml")
+    return session.config.with_name("rules.toml")
 
 
 def put(file: Path, text: str) -> Path:

@@ -69,13 +69,6 @@ TIME_IS_UP = re.compile(r"nanosleep\(|ETIMEDOUT|\(Timeout\)|epoll_wait\(\d+, \[\
 
 
 @pytest.fixture
-def silent_session() -> Iterator[Session]:
-    """Start a session with a bus, but without a sound server, which may come later."""
-    with Session(sound=False) as session:
-        yield session
-
-
-@pytest.fixture
 def deaf_service(silent_session: Session) -> Iterator[Service]:
     """Start the service where there is nothing to connect to."""
     service = start_deaf(silent_session)
@@ -96,14 +89,12 @@ def test_it_owns_its_name_and_answers_before_there_is_a_sound_server(deaf_servic
 
 
 def test_an_edit_right_after_the_first_look_at_the_configuration_is_in_force(silent_session: Session) -> None:
-    file = Path(silent_session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    file.parent.mkdir(parents=True)
-    file.write_text("[volume]\nmax = 0.5\n")
+    silent_session.configure("[volume]\nmax = 0.5\n")
     hasty_editor = (
         "from pathlib import Path; from pwmixer_dbus import daemon; read = daemon.load\n"
         "def edited_after(path):\n"
         "    settings, daemon.load = read(path), read\n"
-        f"    Path({str(file)!r}).write_text('[volume]\\nmax = 0.7\\n')\n"
+        f"    Path({str(silent_session.config)!r}).write_text('[volume]\\nmax = 0.7\\n')\n"
         "    return settings\n"
         "daemon.load = edited_after\n"
         "daemon.main()"
@@ -313,7 +304,7 @@ def test_a_good_file_is_read_on_sighup_and_the_change_is_announced(deaf_service:
     session.spawn("monitor", "gdbus", "monitor", "--session", f"--dest={NAME}")
     session.wait_for_child("monitor", lambda: "is owned by" in session.log_tail("monitor"), "to listen")
     assert deaf_service.get("MaxVolume") == 1.0
-    configure(session, "[volume]\nmax = 0.8\n")
+    session.configure("[volume]\nmax = 0.8\n")
     send(deaf_service, signal.SIGHUP)
     session.wait_for(lambda: deaf_service.get("MaxVolume") == 0.8, "the new limit")
     session.wait_for(lambda: "'MaxVolume': <0.8" in session.log_tail("monitor"), "the announcement")
@@ -321,40 +312,40 @@ def test_a_good_file_is_read_on_sighup_and_the_change_is_announced(deaf_service:
 
 
 def test_a_new_limit_is_in_force_at_once(service: Service) -> None:
-    configure(service.session, "[volume]\nmax = 0.8\n")
+    service.session.configure("[volume]\nmax = 0.8\n")
     service.call("ReloadConfig")
     service.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)  # a volume above the limit may stay where it is
     assert service.call("SetVolume", "sda{sv}", "@sink", 1.0, 0) == 0.8
 
 
 def test_a_bad_file_is_told_with_its_line_and_the_last_good_settings_stay(silent_session: Session) -> None:
-    config = configure(silent_session, "[volume]\nmax = 0.8\n")
+    silent_session.configure("[volume]\nmax = 0.8\n")
     service = start_deaf(silent_session)
-    configure(silent_session, "[volume]\n\nmax = 'loud'\n")
+    silent_session.configure("[volume]\n\nmax = 'loud'\n")
     send(service, signal.SIGHUP)
     silent_session.wait_for(lambda: service.get("ConfigError") != "", "the problem to be told")
     problem = service.get("ConfigError")
-    assert problem.startswith(f"{config}:3: volume.max:")
+    assert problem.startswith(f"{silent_session.config}:3: volume.max:")
     assert problem in service.log()
     assert error_of(service, "ReloadConfig") == f"org.pwmixer.Error.Config: {problem}"
     assert service.get("MaxVolume") == 0.8
 
-    configure(silent_session, "[volume]\nmax = 0.7\n")
+    silent_session.configure("[volume]\nmax = 0.7\n")
     send(service, signal.SIGHUP)
     silent_session.wait_for(lambda: service.get("ConfigError") == "", "the problem to go")
     assert service.get("MaxVolume") == 0.7
 
-    config.unlink()
+    silent_session.config.unlink()
     service.call("ReloadConfig")
     assert service.get("MaxVolume") == 1.0
     end_with_errors_logged(service)
 
 
 def test_it_starts_with_a_bad_file_and_says_so(silent_session: Session) -> None:
-    config = configure(silent_session, "[volum]\n")
+    silent_session.configure("[volum]\n")
     service = start_deaf(silent_session)
-    assert service.get("ConfigError").startswith(f"{config}:1: volum:")
-    assert f"ERROR {config}:1: volum:" in service.log()
+    assert service.get("ConfigError").startswith(f"{silent_session.config}:1: volum:")
+    assert f"ERROR {silent_session.config}:1: volum:" in service.log()
     end_with_errors_logged(service)
 
 
@@ -362,8 +353,8 @@ def test_it_starts_with_a_bad_file_and_says_so(silent_session: Session) -> None:
 def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whether_to(
     silent_session: Session, wanted: bool
 ) -> None:
-    configure(silent_session, "[memory]\nenabled = false\n[volum]\n")
-    state = Path(silent_session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    silent_session.configure("[memory]\nenabled = false\n[volum]\n")
+    state = silent_session.state
     state.parent.mkdir(parents=True)
     before = (
         '{"version": 1, "apps": {"name:radio": {"name": "Radio", "levels": {"playback": {"volume": 0.4}}}}}'
@@ -377,7 +368,7 @@ def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whe
     assert status_of(service) == OK
     assert "may say that nothing is to be saved" in new.get("StateError")
     assert [app["volume"] for app in new.describe()["apps"]] == [0.3]
-    configure(silent_session, f"[memory]\nenabled = {str(wanted).lower()}\n")
+    silent_session.configure(f"[memory]\nenabled = {str(wanted).lower()}\n")
     new.call("ReloadConfig")
     assert new.get("StateError") == ""
     end_with_errors_logged(new)
@@ -387,8 +378,8 @@ def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whe
 def test_with_a_bad_file_at_the_start_that_says_nothing_of_memory_what_is_learned_is_saved(
     silent_session: Session,
 ) -> None:
-    configure(silent_session, "[volume]\nmax = fast\n")
-    state = Path(silent_session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
+    silent_session.configure("[volume]\nmax = fast\n")
+    state = silent_session.state
     state.parent.mkdir(parents=True)
     state.write_text(
         '{"version": 1, "apps": {"name:radio": {"name": "Radio", "levels": {"playback": {"volume": 0.4}}}}}'
@@ -403,10 +394,10 @@ def test_with_a_bad_file_at_the_start_that_says_nothing_of_memory_what_is_learne
 def test_with_a_bad_file_at_the_start_what_it_may_switch_off_is_off_until_it_is_mended(
     silent_session: Session,
 ) -> None:
-    config = configure(silent_session, "[socket]\nenabled = off\n")
+    silent_session.configure("[socket]\nenabled = off\n")
     memory = silent_session.runtime / f"pwmixer-{os.getuid()}"
     service = start_deaf(silent_session)
-    doubt = f"{config}: until it is mended there is no socket: it may say so"
+    doubt = f"{silent_session.config}: until it is mended there is no socket: it may say so"
     assert service.get("ConfigError").splitlines()[1:] == [doubt]
     assert not place(silent_session).exists()
     assert memory.exists()
@@ -414,7 +405,7 @@ def test_with_a_bad_file_at_the_start_what_it_may_switch_off_is_off_until_it_is_
     assert status_of(service) == OK
     assert new.get("ConfigError").splitlines()[-1] == doubt
     assert not place(silent_session).exists()
-    configure(silent_session, "[shared_memory]\nenabled = false\n")
+    silent_session.configure("[shared_memory]\nenabled = false\n")
     new.call("ReloadConfig")
     assert new.get("ConfigError") == ""
     assert place(silent_session).exists()
@@ -623,9 +614,7 @@ enabled = true
 
 
 def test_nothing_runs_while_nothing_changes(session: Session) -> None:
-    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-    folder.mkdir()
-    (folder / "config.toml").write_text(EVERY_OUTLET)
+    session.configure(EVERY_OUTLET)
     for name in ("Radio", "Film", "Game"):
         session.play(name)
     with Supervision(session) as supervision:
@@ -737,13 +726,6 @@ def end_with_errors_logged(service: Service) -> None:
     send(service, signal.SIGTERM)
     assert status_of(service) == OK
     assert "Traceback" not in service.log()
-
-
-def configure(session: Session, text: str) -> Path:
-    path = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-    return path
 
 
 def is_stopped(process: int) -> bool:

@@ -59,8 +59,9 @@ def test_a_service_at_work_has_loaded_none_of_what_was_put_off(session: Session)
     service.call("ReloadConfig")
     film.terminate()
     session.wait_for(lambda: len(service.describe()["streams"]) == 1, "Film to be gone")
-    saved = Path(session.env["XDG_STATE_HOME"], "pwmixer", "state.json")
-    session.wait_for(lambda: saved.exists() and "radio" in saved.read_text(), "the volume to be remembered")
+    session.wait_for(
+        lambda: session.state.exists() and "radio" in session.state.read_text(), "the volume to be remembered"
+    )
     process.terminate()
     assert process.wait(PATIENCE) == 0
     loaded, from_sources = map(set, json.loads(place.read_text()))

@@ -1,7 +1,6 @@
 """What rules say of how streams look and belong together, over D-Bus."""
 
 import sys
-from pathlib import Path
 
 import pytest
 from recorder import Recorder
@@ -66,9 +65,7 @@ def ctl(service: Service, *words: str) -> str:
 
 def started(session: Session) -> Service:
     """Start the service with the rules."""
-    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(RULES)
+    session.configure(RULES)
     return Service(session).start()
 
 

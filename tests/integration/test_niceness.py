@@ -19,11 +19,9 @@ under = UNPRIVILEGED if os.geteuid() == 0 else ()
 
 
 def test_it_takes_the_level_that_is_asked_for(bare_session: Session) -> None:
-    path = Path(bare_session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    path.parent.mkdir()
     # Lower than that of the tests, which is open to everybody.
     wanted = min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)
-    path.write_text(f"[service]\nnice = {wanted}\n")
+    bare_session.configure(f"[service]\nnice = {wanted}\n")
     service = Service(bare_session, under=under).start()
     assert service.process
     assert os.getpriority(os.PRIO_PROCESS, service.process.pid) == wanted

@@ -14,12 +14,6 @@ NAME = "org.freedesktop.Notifications"
 PROGRAM = Path(__file__).with_name("notification_service.py")
 
 
-def configure(session: Session, text: str) -> None:
-    path = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-
-
 def notices(session: Session) -> list[Json]:
     """Return the notices until now; the last line may be in the making."""
     text = (session.runtime / "notifications.log").read_text()
@@ -35,7 +29,7 @@ def is_owned(service: Service) -> bool:
 
 
 def test_what_is_asked_for_is_shown_in_one_notification_and_what_is_quiet_is_not(session: Session) -> None:
-    configure(session, "[osd]\nenabled = true\nseconds = 10.0\n")
+    session.configure("[osd]\nenabled = true\nseconds = 10.0\n")
     session.play("Radio")
     session.record("Recorder")  # a device that nobody uses would not show what it has acknowledged
     service = Service(session).start()
@@ -74,7 +68,7 @@ def test_what_is_asked_for_is_shown_in_one_notification_and_what_is_quiet_is_not
 
 
 def test_a_desktop_without_notifications_is_told_of_once_and_calls_are_answered(session: Session) -> None:
-    configure(session, "[osd]\nenabled = true\n")
+    session.configure("[osd]\nenabled = true\n")
     session.play("Radio")
     service = Service(session).start()
     service.wait_for_stream("Radio")

@@ -53,7 +53,7 @@ def add(service: Service, name: str, position: int = -1, app: str = "radio") -> 
 
 
 def folder(service: Service) -> Path:
-    return Path(service.session.env["XDG_CONFIG_HOME"], "pwmixer")
+    return service.session.config.parent
 
 
 def write(file: Path, text: str) -> Path:

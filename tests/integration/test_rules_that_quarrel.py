@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from recorder import Recorder
@@ -70,16 +69,15 @@ def test_rules_that_wait_for_one_another_are_refused_by_name_and_the_rest_goes_o
     with_rules: Started,
 ) -> None:
     service = with_rules('[[rules]]\nname = "music"\nmatch.app = "radio"\nto = "headset"\n')
-    file = Path(service.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    good = file.read_text()
-    file.write_text(good + CIRCLE)
+    good = service.session.config.read_text()
+    service.session.configure(good + CIRCLE)
     service.session.wait_for(lambda: service.get("ConfigError"), "the problem to be told")
     told = service.get("ConfigError").splitlines()
     assert [line.partition("rules[")[2][:8] for line in told] == ["1].group", "2].group"]
     assert all("means nothing beside match.group" in line for line in told)
     service.session.play("Radio")
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
-    file.write_text(good)
+    service.session.configure(good)
     service.session.wait_for(lambda: not service.get("ConfigError"), "it to be mended")
     service.stop(errors=True)
 

@@ -229,7 +229,7 @@ def test_a_rule_that_is_removed_brings_its_streams_back(with_rules: Started) -> 
     service = with_rules(MUSIC)
     service.session.play("Radio")
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
-    Path(service.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml").write_text("")
+    service.session.configure("")
     service.call("ReloadConfig")
     service.wait_for_stream("Radio", device="speakers", routed_by="")
 

@@ -28,12 +28,6 @@ def seen(reader: Reader) -> Snapshot:
     return snapshot
 
 
-def configure(session: Session, text: str) -> None:
-    path = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-
-
 def described(state: Json) -> Json:
     """Return of `Describe` what the shared memory has of it, in the form of the readers."""
     devices = [
@@ -149,12 +143,12 @@ def test_it_can_be_off_and_have_another_name(service: Service) -> None:
     session = service.session
     reader, other = Reader(str(path_of(session))), Reader(str(session.runtime / "mine"))
     assert reader.read() is not None
-    configure(session, "[shared_memory]\nenabled = false\n")
+    session.configure("[shared_memory]\nenabled = false\n")
     session.wait_for(lambda: reader.read() is None, "it to be off")
     session.wait_for(
         lambda: not path_of(session).exists(), "its file to go, which comes after the readers are told"
     )
-    configure(session, '[shared_memory]\nname = "mine"\n')
+    session.configure('[shared_memory]\nname = "mine"\n')
     session.wait_for(lambda: other.read() is not None, "it to be on under another name")
     assert seen(other).connected
     assert reader.read() is None

@@ -243,11 +243,9 @@ def test_an_instance_on_another_bus_leaves_the_socket_to_the_first(service: Serv
 
 def test_it_can_be_switched_off_and_put_elsewhere(service: Service) -> None:
     session = service.session
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir()
     elsewhere = session.runtime / "pipewire-volume-mixer.sock"
     with Talk(place(session)) as talk:
-        config.write_text(f'[socket]\npath = "{elsewhere}"\n')
+        session.configure(f'[socket]\npath = "{elsewhere}"\n')
         talk.say("RELOAD_CONFIG", "GET_VOLUME @sink")
         assert [talk.line(), talk.line()] == ["OK", "OK 1.0"], "what was asked already is answered"
         with pytest.raises(EOFError):
@@ -255,7 +253,7 @@ def test_it_can_be_switched_off_and_put_elsewhere(service: Service) -> None:
     assert not place(session).exists()
     with Talk(elsewhere) as talk:
         assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
-    config.write_text("[socket]\nenabled = false\n")
+    session.configure("[socket]\nenabled = false\n")
     session.wait_for(lambda: not elsewhere.exists(), "the socket to go")
 
 
@@ -298,9 +296,7 @@ def test_systemd_may_listen_for_it_and_whoever_comes_first_is_answered(session: 
 
 
 def test_where_systemd_listens_and_it_is_switched_off_whoever_comes_is_told_so(session: Session) -> None:
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir()
-    config.write_text("[socket]\nenabled = false\n")
+    session.configure("[socket]\nenabled = false\n")
     path = activate(session)
     refusal = (
         "The socket is switched off: config.toml says so, or has an error, "
@@ -315,12 +311,12 @@ def test_where_systemd_listens_and_it_is_switched_off_whoever_comes_is_told_so(s
             "error": refusal,
             "name": "org.freedesktop.DBus.Error.NotSupported",
         }
-        config.write_text("")
+        session.configure("")
         with pytest.raises(EOFError):
             talk.line()
     with Talk(path) as talk:
         assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
-        config.write_text("[socket]\nenabled = false\n")
+        session.configure("[socket]\nenabled = false\n")
         with pytest.raises(EOFError):
             talk.line()
     with Talk(path) as talk:

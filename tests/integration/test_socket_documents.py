@@ -31,9 +31,7 @@ def desk() -> Iterator[Service]:
         session.add_null_sink("headset", "Headset")
         session.add_null_source("microphone", "Microphone")
         set_default(session, sink="speakers", source="microphone")
-        config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-        config.parent.mkdir()
-        config.write_text("".join(blocks("toml")))
+        session.configure("".join(blocks("toml")))
         for name in ("Firefox", "mpv", "Radio One"):
             session.play(name)
         session.play("Silence", tone=0, sink="headset")

@@ -51,14 +51,6 @@ def ours(session: Session) -> Path:
     return Path(session.env["XDG_RUNTIME_DIR"], "pwmixer")
 
 
-def configure(session: Session, text: str) -> None:
-    folder = Path(session.env["XDG_CONFIG_HOME"], "pwmixer")
-    folder.mkdir(exist_ok=True)
-    new = folder / "config.toml.new"
-    new.write_text(text)
-    new.rename(folder / "config.toml")
-
-
 def kept_files(session: Session) -> set[str]:
     folder = ours(session)
     return {path.name for path in folder.glob("stats*")} if folder.exists() else set()
@@ -123,7 +115,7 @@ def test_a_new_stream_that_a_rule_moves_is_timed_and_what_it_cost_stays_with_its
     service: Service,
 ) -> None:
     session = service.session
-    configure(session, '[[rules]]\nname = "Radio"\nmatch.app = "radio"\nto = "headset"\n')
+    session.configure('[[rules]]\nname = "Radio"\nmatch.app = "radio"\nto = "headset"\n')
     session.wait_for(lambda: service.get("Revision", interface="Rules") > 0, "the rule")
     player = session.play("Radio")
     service.wait_for_stream("Radio", device="headset")
@@ -168,7 +160,7 @@ def test_files_are_kept_while_the_configuration_asks_for_them_and_cost_nothing_w
     service = start_plainly(session, WARM)
     service.wait_connected()
     assert kept_files(session) == set()
-    configure(session, "[stats]\nfile = true\nprometheus = true\n")
+    session.configure("[stats]\nfile = true\nprometheus = true\n")
     session.wait_for(lambda: kept_files(session) == {"stats", "stats.prom"}, "the files")
     file = ours(session) / "stats"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -181,7 +173,7 @@ def test_files_are_kept_while_the_configuration_asks_for_them_and_cost_nothing_w
     session.wait_for(lambda: has_written_its_code(service), "the byte code of the next start")
     session.wait_for(lambda: not system_calls(service, 1.5), "peace")
     assert system_calls(service, WATCHED) == []
-    configure(session, "[stats]\nfile = true\n")
+    session.configure("[stats]\nfile = true\n")
     session.wait_for(lambda: kept_files(session) == {"stats"}, "one of them to go")
     service.stop()
     assert kept_files(session) == set()

@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from client import Client
@@ -277,7 +276,7 @@ def test_who_knows_the_old_one_by_its_own_name_is_answered_until_it_has_heard_of
 
 
 def test_what_cannot_be_saved_is_handed_over_all_the_same(session: Session) -> None:
-    folder = Path(session.env["XDG_STATE_HOME"], "pwmixer")
+    folder = session.state.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_text("in the way")
     service = Service(session).start()
@@ -301,13 +300,11 @@ def test_what_cannot_be_saved_is_handed_over_all_the_same(session: Session) -> N
 
 
 def test_the_last_good_settings_outlive_the_one_that_has_read_them(session: Session) -> None:
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir(parents=True)
-    config.write_text('[volume]\nmax = 0.8\n[[rules]]\nname = "Talk"\nmatch.app = "game"\ngroup = "Chat"\n')
+    session.configure('[volume]\nmax = 0.8\n[[rules]]\nname = "Talk"\nmatch.app = "game"\ngroup = "Chat"\n')
     service = Service(session).start()
     session.play("Game", sink="speakers")
     service.wait_for_stream("Game", group="Chat")
-    config.write_text("[volume")
+    session.configure("[volume")
     session.wait_for(lambda: service.get("ConfigError") != "", "the bad file to be read")
     revision = service.get("Revision", interface="Rules")
     new = taken_over(service)
@@ -315,7 +312,7 @@ def test_the_last_good_settings_outlive_the_one_that_has_read_them(session: Sess
     assert new.get("MaxVolume") == 0.8
     assert new.get("Revision", interface="Rules") == revision
     assert new.stream_of("Game")["group"] == "Chat"
-    config.write_text("[volume]\nmax = 0.7\n")
+    session.configure("[volume]\nmax = 0.7\n")
     session.wait_for(lambda: new.get("MaxVolume") == 0.7, "the good file to be read")
     session.wait_for(lambda: new.stream_of("Game")["group"] == "", "the rule to be gone")
     service.stop(errors=True)

@@ -139,15 +139,14 @@ def test_what_was_never_called_before_works_when_all_files_are_of_another_versio
         assert talk.json(id=1, action="get", target="app:radio")["ok"]
     with Client.gjs(session, "meter.js") as reader:
         assert "meter" in reader.ask(do="open", targets=["@sink"])
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.write_text(EVERYTHING_ON)
+    session.configure(EVERYTHING_ON)
     service.call("ReloadConfig")
     session.wait_for((session.runtime / "pwmixer" / "stats.prom").exists, "statistics to be written")
     assert "config.toml" not in service.get("ConfigError")
-    config.write_text("[volume]\nmx = 7\n")
+    session.configure("[volume]\nmx = 7\n")
     session.wait_for(lambda: service.get("ConfigError"), "the file to be read")
     assert 'volume.mx: no such key; did you mean "max"?' in service.get("ConfigError")
-    config.write_text("")
+    session.configure("")
     session.wait_for(lambda: not service.get("ConfigError"), "the file to be read again")
     new = Service(session, "--replace", name="new").start()
     assert service.process is not None
@@ -173,9 +172,7 @@ def test_the_first_start_of_another_version_says_what_is_wrong_in_a_file(install
     first.stop()
     with (installed.package / "keeper.py").open("a") as source:
         source.write("\n")
-    config = Path(installed.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir(exist_ok=True)
-    config.write_text("[volume]\nmx = 7\n")
+    installed.session.configure("[volume]\nmx = 7\n")
     service = installed.start("new")
     assert 'volume.mx: no such key; did you mean "max"?' in service.get("ConfigError")
     service.stop(errors=True)

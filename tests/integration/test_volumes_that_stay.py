@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from service import ROOT, CallError, Json, Service
@@ -62,14 +61,11 @@ def known(service: Service) -> Json:
     return next((app for app in service.describe()["apps"] if app["app_id"] == "name:game"), None)
 
 
-def state_of(session: Session) -> Path:
-    return Path(session.env["XDG_STATE_HOME"]) / "pwmixer" / "state.json"
-
-
 def saved(session: Session) -> Json:
     """Return what the state file says of the Game."""
-    path = state_of(session)
-    return json.loads(path.read_text())["apps"].get("name:game", {}) if path.exists() else {}
+    if not session.state.exists():
+        return {}
+    return json.loads(session.state.read_text())["apps"].get("name:game", {})
 
 
 @pytest.fixture
@@ -100,10 +96,7 @@ def once_set(service: Service, volume: float) -> None:
 def test_the_game_sets_itself_to_full_volume_three_times_after_each_start(service: Service) -> None:
     session = service.session
     # With that of two seconds, a busy machine may be too late with what is set after two.
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text("[memory]\ngrace = 10.0\n")
-    service.call("ReloadConfig")
+    with_config(service, "[memory]\ngrace = 10.0\n")
     once_set(service, 0.3)
     program = session.spawn("headstrong", sys.executable, "-c", HEADSTRONG, "0.005", "0.3", "2.0")
     session.wait_for(lambda: session.log_tail("headstrong") == "ready", "it to listen")
@@ -154,9 +147,7 @@ def test_my_volumes_are_gone_after_a_restart_of_the_mixer(again: Callable[[], Se
 def test_what_plays_on_over_a_restart_of_the_mixer_may_be_set_otherwise_at_once(
     again: Callable[[], Service], session: Session
 ) -> None:
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir(parents=True)
-    config.write_text("[memory]\ngrace = 10.0\n")
+    session.configure("[memory]\ngrace = 10.0\n")
     service = again()
     once_set(service, 0.3)
     session.play("Game")
@@ -179,17 +170,15 @@ def test_without_memory_nothing_is_read_or_written_and_all_is_known_until_the_en
     service = again()
     once_set(service, 0.3)
     service.stop()
-    before = state_of(session).read_bytes()
-    config = Path(session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    config.parent.mkdir(parents=True)
-    config.write_text("[memory]\nenabled = false\n")
+    before = session.state.read_bytes()
+    session.configure("[memory]\nenabled = false\n")
     service = again()
     assert known(service) is None
     once_set(service, 0.6)
     session.play("Game")
     service.wait_for_stream("Game", volume=0.6)
     service.stop()
-    assert state_of(session).read_bytes() == before
+    assert session.state.read_bytes() == before
 
 
 def test_rules_that_were_switched_off_are_back_after_a_restart(again: Callable[[], Service]) -> None:
@@ -362,9 +351,7 @@ def ready(session: Session, count: int, *, loud: int = 0) -> subprocess.Popen[by
 
 
 def with_config(service: Service, text: str) -> None:
-    file = Path(service.session.env["XDG_CONFIG_HOME"], "pwmixer", "config.toml")
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
+    service.session.configure(text)
     service.call("ReloadConfig")
 
 
@@ -413,7 +400,7 @@ def once_saved(service: Service) -> None:
     """Return when all that has been learned by now is in the file."""
     service.call("SetCap", "sd", "@source", 0.9)
     service.session.wait_for(
-        lambda: '"max_volume": 0.9' in state_of(service.session).read_text(), "it to be saved"
+        lambda: '"max_volume": 0.9' in service.session.state.read_text(), "it to be saved"
     )
 
 
@@ -460,8 +447,8 @@ def test_what_nobody_has_asked_for_is_remembered_for_good(service: Service) -> N
     session.wait_for(lambda: service.describe()["defaults"]["sink"] != "tv", "the default to change back")
     once_saved(service)
     levels = {
-        app_id: app.get("levels") for app_id, app in json.loads(state_of(session).read_text())["apps"].items()
+        app_id: app.get("levels") for app_id, app in json.loads(session.state.read_text())["apps"].items()
     }
     assert levels.pop("name:game") == {"playback": {"volume": 0.3}, "sink:speakers": {"volume": 0.3}}
     assert levels == {"name:ruled": None, "name:restored": None}
-    assert list(json.loads(state_of(session).read_text())["devices"]) == ["source:microphone"]
+    assert list(json.loads(session.state.read_text())["devices"]) == ["source:microphone"]
