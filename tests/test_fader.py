@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, Refusing, sink, snapshot, stream
+from jumping import as_test
+from test_mixer import MUSIC, SINK, STREAM, USER, Desk, Refusing, sink, snapshot, stream
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume
@@ -104,19 +105,14 @@ def on_a_stage(
 ) -> Callable[[], None]:
     """Run a test on a stage of its own, after all has been quiet; at the end, nothing is left that runs."""
 
-    def run() -> None:
-        async def main() -> None:
-            stage = Stage()
-            await stage.quiet()
-            await test(stage)
-            await asyncio.sleep(30)
-            assert [timer for timer in timers(stage) if not timer.cancelled()] == []
+    async def main() -> None:
+        stage = Stage()
+        await stage.quiet()
+        await test(stage)
+        await asyncio.sleep(30)
+        assert [timer for timer in timers(stage) if not timer.cancelled()] == []
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    return as_test(test, main)
 
 
 def timers(stage: Stage) -> list[asyncio.TimerHandle]:

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 from dbus_fast import Message
-from test_mixer import Desk, JumpingLoop
+from jumping import jumped
+from test_mixer import Desk
 
 from pwmixer_dbus.core.errors import LimitsExceededError
 from pwmixer_dbus.core.tally import KEPT
@@ -41,8 +42,7 @@ def followed(test: Callable[[Desk, Bus, Followers], Coroutine[Any, Any, None]]) 
         desk, bus = Desk(), Bus()
         await test(desk, bus, Followers(desk.mixer, cast("BusConnection", bus)))
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 def test_what_happens_is_sent_in_bunches_to_each_from_when_he_asked() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jumping import as_test, jumped
 from test_fader import LATENCY, Stage
 from test_keeper import Memorising
-from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, stream, timers
+from test_mixer import MUSIC, SINK, STREAM, USER, Desk, sink, stream, timers
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetMuted
@@ -74,18 +75,13 @@ def shown(change: Change) -> tuple[int, float] | None:
 def in_a_crowd(test: Callable[[Crowd], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Run a test in a crowd of its own; at the end, no timer is left."""
 
-    def run() -> None:
-        async def main() -> None:
-            crowd = Crowd()
-            await test(crowd)
-            await asyncio.sleep(10)
-            assert timers(crowd) == []
+    async def main() -> None:
+        crowd = Crowd()
+        await test(crowd)
+        await asyncio.sleep(10)
+        assert timers(crowd) == []
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    return as_test(test, main)
 
 
 @in_a_crowd
@@ -162,8 +158,7 @@ def test_whoever_hears_of_some_together_misses_nothing_between(
         assert known == crowd.mixer.state.streams
         assert timers(crowd) == []
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 @in_a_crowd
@@ -252,12 +247,7 @@ def remembering(*, capped: float | None = None) -> Memorising:
 
 
 def with_music(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def run() -> None:
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(test())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    return as_test(test, test)
 
 
 @with_music

@@ -15,7 +15,8 @@ from typing import Any, cast
 import pytest
 from core.build import client, no_parents, playback, sink, snapshot, source
 from counting import taken
-from test_mixer import USER, JumpingLoop
+from jumping import JumpingLoop
+from test_mixer import USER
 
 from pwmixer_dbus.core import requests, verbs
 from pwmixer_dbus.core.commands import Command

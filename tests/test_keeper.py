@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mixer import MUSIC, SINK, STREAM, USER, Desk, JumpingLoop, sink, snapshot, stream
+from jumping import as_test, jumped
+from test_mixer import MUSIC, SINK, STREAM, USER, Desk, sink, snapshot, stream
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Origin, SetMuted, SetPort, SetVolume
@@ -123,15 +124,10 @@ def with_memory(
     """Run a test on a desk with this memory and these settings."""
 
     def decorate(test: Callable[[Memorising], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        def run() -> None:
-            async def main() -> None:
-                await test(Memorising(Memory() if memory is None else memory, **chosen))
+        async def main() -> None:
+            await test(Memorising(Memory() if memory is None else memory, **chosen))
 
-            with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-                runner.run(main())
-
-        run.__name__, run.__doc__ = test.__name__, test.__doc__
-        return run
+        return as_test(test, main)
 
     return decorate
 
@@ -1435,5 +1431,4 @@ def _after(acts: Iterable[Act], *, at_once: bool, in_parts: bool = False) -> tup
         known = [*memory.apps.values(), *memory.devices.values()]
         return desk.sent, told, known, list(desk.mixer.state.apps.values())
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(main())
+    return jumped(main())

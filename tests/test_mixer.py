@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import selectors
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import pytest
+from jumping import JumpingLoop, as_test
 
 from pwmixer_dbus.core import verbs
 from pwmixer_dbus.core.commands import Command, MoveStream, Origin, SetDefault, SetMuted, SetVolume
@@ -24,30 +24,6 @@ SINK = (Kind.SINK, 1)
 STREAM = (Kind.PLAYBACK, 10)
 USER = Origin(kind="user", client=":1.7", context="a slider")
 MUSIC = "bin:music"
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    """A real loop that does not wait for its timers: where it would, its clock jumps to the next one."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        super().__init__(_Impatient(self))
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Impatient(selectors.DefaultSelector):
-    def __init__(self, loop: JumpingLoop) -> None:
-        super().__init__()
-        self._owner = loop
-
-    def select(self, timeout: float | None = None) -> Any:
-        found = super().select(0)
-        if not found and timeout:
-            self._owner.now += timeout
-        assert found or timeout is not None, "the test waits for what never comes"
-        return found
 
 
 class Desk:
@@ -133,15 +109,10 @@ def timers(desk: Desk) -> list[asyncio.TimerHandle]:
 def on_a_desk(test: Callable[[Desk], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Run a test on a desk of its own; nothing may be left over on the loop, and no time passes for people."""
 
-    def run() -> None:
-        async def main() -> None:
-            await test(Desk())
+    async def main() -> None:
+        await test(Desk())
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    return as_test(test, main)
 
 
 # --- the latest absolute value wins

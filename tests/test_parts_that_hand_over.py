@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 from anything import anything
 from hypothesis import given, settings
+from jumping import jumped
 from test_fader import LATENCY, OTHER, Stage, on_a_stage
-from test_mixer import MUSIC, STREAM, USER, JumpingLoop, stream
+from test_mixer import MUSIC, STREAM, USER, stream
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core import verbs
@@ -294,6 +295,5 @@ def test_whatever_is_handed_over_no_part_fails_and_none_works_for_ever(left: Suc
         go_on(service, now, configured=Settings(), memory=left.memory or Memory())
         await asyncio.sleep(5)
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
     assert failures == []

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mixer import JumpingLoop
+from jumping import jumped
 
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, MixerError, NotSupportedError
 from pwmixer_dbus.system.profiling import KEPT, LONGEST, profile, profile_or_tell
 
 
 def on_a_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(test())
+    jumped(test())
     assert sys.getprofile() is None
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mixer import Desk, JumpingLoop
+from jumping import jumped
+from test_mixer import Desk
 
 from pwmixer_dbus.core.settings import StatisticsSettings
 from pwmixer_dbus.core.statistics import HISTOGRAMS, prometheus
@@ -24,8 +25,7 @@ def on_a_desk(test: Callable[[Desk], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         await test(Desk())
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 def modes(folder: Path) -> dict[str, int]:

@@ -6,8 +6,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jumping import jumped
 from test_fader import Stage, timers
-from test_mixer import MUSIC, SINK, STREAM, JumpingLoop, stream
+from test_mixer import MUSIC, SINK, STREAM, stream
 
 from pwmixer_dbus.core import gain, verbs
 from pwmixer_dbus.core.commands import Origin
@@ -181,5 +182,4 @@ def test_in_the_end_a_lock_and_a_cap_have_won_and_nothing_is_kept_of_what_has_go
         for part in (stage.keeper, stage.fader, stage.mixer._lanes):
             assert {key for held in vars(part).values() for key in _keys(held)} <= known
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())

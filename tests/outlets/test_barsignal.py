@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mixer import Desk, JumpingLoop, stream
+from jumping import jumped
+from test_mixer import Desk, stream
 from waybar_process import NUMBER, SIGNAL, waybar
 
 from pwmixer_dbus.core.events import Configured, Disconnected, Gone, Seen, Snapshot
@@ -274,8 +275,7 @@ def on_a_desk(
         assert ears[0].closed
 
     monkeypatch.setattr(barsignal, "Bars", listen)
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 def test_a_change_is_told_at_once_then_at_most_every_50_ms_and_the_last_one_always(

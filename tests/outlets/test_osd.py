@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from test_mixer import SINK, USER, Desk, JumpingLoop, sink, snapshot, stream
+from jumping import as_test, jumped
+from test_mixer import SINK, USER, Desk, sink, snapshot, stream
 
 from pwmixer_dbus.core.commands import SetMuted, SetVolume
 from pwmixer_dbus.core.events import Disconnected, Seen
@@ -51,18 +52,13 @@ Test = Callable[[Desk, Screen], Coroutine[Any, Any, None]]
 def on_a_screen(test: Test) -> Callable[[], None]:
     """Run a test with a display that is open; nothing may be left over."""
 
-    def run() -> None:
-        async def main() -> None:
-            desk, screen = Desk(), Screen()
-            osd = OnScreenDisplay(desk.mixer, OsdSettings(enabled=True, seconds=SECONDS), screen)
-            await test(desk, screen)
-            osd.close()
+    async def main() -> None:
+        desk, screen = Desk(), Screen()
+        osd = OnScreenDisplay(desk.mixer, OsdSettings(enabled=True, seconds=SECONDS), screen)
+        await test(desk, screen)
+        osd.close()
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    return as_test(test, main)
 
 
 # What is shown
@@ -325,8 +321,7 @@ def test_when_it_is_switched_off_nothing_is_left() -> None:
         assert screen.texts == ["10%"]
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 def test_by_default_it_is_off() -> None:

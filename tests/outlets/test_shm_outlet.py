@@ -9,7 +9,7 @@ import pytest
 from core.build import capture, client, playback, server, sink, snapshot, source
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mixer import JumpingLoop
+from jumping import jumped
 
 from pwmixer_dbus.core.commands import MoveStream, Origin
 from pwmixer_dbus.core.events import AppWanted, Capped, Configured, Disconnected, Event, Gone, Routed, Seen
@@ -40,8 +40,7 @@ def opened(folder: Path, test: Test) -> None:
         outlet.close()
         assert not (folder / "kept").exists()
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 def seen(reader: Reader) -> Snapshot:

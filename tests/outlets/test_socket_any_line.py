@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from test_mixer import JumpingLoop
+from jumping import jumped
 from test_socket_clients import Caller, Office, settled
 from test_socket_json import actions
 
@@ -97,8 +97,8 @@ def test_whatever_a_line_is_the_state_is_as_its_answer_says(lines: list[bytes]) 
         office.close()
         await settled()
 
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        jumped(main(folder))
 
 
 async def look_at(office: Office, caller: Caller, line: bytes) -> None:

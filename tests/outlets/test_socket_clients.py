@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_mixer import MUSIC, SINK, STREAM, Desk, JumpingLoop, sink, snapshot
+from jumping import jumped
+from test_mixer import MUSIC, SINK, STREAM, Desk, sink, snapshot
 
 from pwmixer_dbus.announcer import RATE
 from pwmixer_dbus.core.commands import MoveStream, SetMuted, SetVolume
@@ -134,8 +135,7 @@ def in_an_office(test: Test) -> Callable[[Path, pytest.LogCaptureFixture], None]
             assert office.mixer._listeners == []
             assert "socket" not in office.mixer.measures.clients
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
+        jumped(main())
         assert [r.getMessage() for r in caplog.records if r.exc_info] == []
 
     del run.__wrapped__  # pytest would look for its parameters there

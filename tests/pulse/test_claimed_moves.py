@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
-from test_mixer import JumpingLoop
+from jumping import JumpingLoop
 
 from pwmixer_dbus.core.commands import MoveStream, SetMuted
 from pwmixer_dbus.core.events import Event

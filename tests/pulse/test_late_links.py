@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from test_mixer import JumpingLoop
+from jumping import as_test
 from test_streams_that_are_only_louder import CHANGED, Stage
 
 from pwmixer_dbus.core.commands import MoveStream
@@ -33,23 +33,18 @@ async def goes_by(stage: Stage, seconds: float) -> None:
 def with_two_streams(test: Callable[[Stage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
     """Run a test with two streams on the speakers; in the end nothing is waited for, and nothing more is asked."""
 
-    def run() -> None:
-        async def main() -> None:
-            stage = Stage()
-            stage.change("new", FIRST)
-            stage.change("new", SECOND)
-            await goes_by(stage, 5)
-            await test(stage)
-            asked = [len(connection.ever) for connection in stage.connections]
-            await goes_by(stage, 5)
-            assert asked == [len(connection.ever) for connection in stage.connections]
-            stage.server._drop("the end")
+    async def main() -> None:
+        stage = Stage()
+        stage.change("new", FIRST)
+        stage.change("new", SECOND)
+        await goes_by(stage, 5)
+        await test(stage)
+        asked = [len(connection.ever) for connection in stage.connections]
+        await goes_by(stage, 5)
+        assert asked == [len(connection.ever) for connection in stage.connections]
+        stage.server._drop("the end")
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    return as_test(test, main)
 
 
 def link(stage: Stage, key: Key, device: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from test_mixer import JumpingLoop
+from jumping import as_test
 
 from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AudioServerError, MixerError
@@ -71,15 +71,10 @@ class Desk:
 def with_a_slow_server(
     test: Callable[[Desk], Coroutine[Any, Any, None]],
 ) -> Callable[[], None]:
-    def run() -> None:
-        async def main() -> None:
-            await test(Desk())
+    async def main() -> None:
+        await test(Desk())
 
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            runner.run(main())
-
-    run.__name__ = test.__name__
-    return run
+    return as_test(test, main)
 
 
 FIRST, REST = list(range(10, 10 + LOOKS)), list(range(10 + LOOKS, 10 + 3 * LOOKS))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from test_mixer import JumpingLoop
+from jumping import jumped
 
 from pwmixer_dbus.core.errors import AudioServerError, MixerError
 from pwmixer_dbus.core.events import Event
@@ -52,8 +52,7 @@ def test_a_server_that_lets_us_in_and_refuses_to_list_is_asked_less_and_less_oft
         await asyncio.sleep(20 * LAST_RETRY)
         following.cancel()
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
     assert attempts[1] - attempts[0] < 0.2
     assert len(attempts) < 35
 

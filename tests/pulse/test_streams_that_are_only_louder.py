@@ -8,9 +8,9 @@ from typing import Any, TypeVar, cast
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from jumping import as_test, jumped
 from pulsectl import _pulsectl as c
 from test_convert import Proplist, filled, list_of, positions, volumes
-from test_mixer import JumpingLoop
 
 from pwmixer_dbus.core.errors import AudioServerError, MixerError
 from pwmixer_dbus.core.events import Event, Levelled, Seen
@@ -227,8 +227,7 @@ def played(acts: list[Any], shown: dict[Key, tuple[Any, ...]]) -> tuple[list[Tol
         stage.server._drop("the end")
         return stage.events
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return told, runner.run(main())
+    return told, jumped(main())
 
 
 AnyStage = TypeVar("AnyStage", bound=Stage)
@@ -240,18 +239,13 @@ def on_a(
     """Run a test on a stage of this kind, on which it has begun; no time passes for people."""
 
     def decorate(test: Callable[[AnyStage], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        def run() -> None:
-            async def main() -> None:
-                stage = kind()
-                await stage.begin()
-                await test(stage)
-                stage.server._drop("the end")
+        async def main() -> None:
+            stage = kind()
+            await stage.begin()
+            await test(stage)
+            stage.server._drop("the end")
 
-            with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-                runner.run(main())
-
-        run.__name__, run.__doc__ = test.__name__, test.__doc__
-        return run
+        return as_test(test, main)
 
     return decorate
 
@@ -320,8 +314,7 @@ def test_what_could_not_be_followed_is_looked_at_as_a_whole_again() -> None:
         assert isinstance(stage.events[-1], Seen)
         stage.server._drop("the end")
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        runner.run(main())
+    jumped(main())
 
 
 def fail(_event: Event) -> None:
