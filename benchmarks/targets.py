@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.figures import Line, number
 from benchmarks.peers import BESIDE_PLAIN, IN_C, IN_PYTHON
@@ -52,6 +53,12 @@ def in_python(benchmark: str) -> str:
     return f"{benchmark}: {IN_PYTHON}"
 
 
+def _beside_both(metric: str, benchmark: str, ours: str, **limits: Any) -> Target:
+    """Make the row of a benchmark that has a line of each of the three."""
+    peer, plain = in_c(benchmark), in_python(benchmark)
+    return Target(metric=metric, ours=f"{benchmark}: {ours}", peer=peer, plain=plain, **limits)
+
+
 TARGETS = (
     Target(
         metric="the sound server sets a volume, round trip",
@@ -59,66 +66,39 @@ TARGETS = (
         peer="pulse: libpulse in C",
         times=1.6,
     ),
-    Target(
-        metric="D-Bus SetVolume, until it is in force",
-        ours="set-volume: SetVolume",
-        peer=in_c("set-volume"),
-        plain=in_python("set-volume"),
+    _beside_both(
+        "D-Bus SetVolume, until it is in force",
+        "set-volume",
+        "SetVolume",
         times=1.7,
         faster={"set-volume: pactl": 8, "set-volume: wpctl": 12},
     ),
-    Target(
-        metric="the same during 1000 notices/s",
-        ours="busy: SetVolume",
-        peer=in_c("busy"),
-        plain=in_python("busy"),
-        most=1.0,
-        p99=5.0,
-    ),
-    Target(
-        metric="notice to D-Bus signal sent, at 1000/s",
-        ours="notice to signal: notice to signal sent",
-        peer=in_c("notice to signal"),
-        plain=in_python("notice to signal"),
+    _beside_both("the same during 1000 notices/s", "busy", "SetVolume", most=1.0, p99=5.0),
+    _beside_both(
+        "notice to D-Bus signal sent, at 1000/s",
+        "notice to signal",
+        "notice to signal sent",
         most=0.2,
         p99=1.0,
     ),
-    Target(
-        metric="external change to PropertiesChanged at a client",
-        ours="external-change: PropertiesChanged",
-        peer=in_c("external-change"),
-        plain=in_python("external-change"),
-        times=1.3,
+    _beside_both(
+        "external change to PropertiesChanged at a client", "external-change", "PropertiesChanged", times=1.3
     ),
-    Target(
-        metric="new stream: notice to move request, 100 rules",
-        ours="new stream: in the service: notice to move sent",
-        peer=in_c("new stream: in the service"),
-        plain=in_python("new stream: in the service"),
+    _beside_both(
+        "new stream: notice to move request, 100 rules",
+        "new stream: in the service",
+        "notice to move sent",
         most=0.5,
         longest=5.0,
     ),
-    Target(
-        metric="new stream: connect to really on its target, mean",
-        ours=f"new stream: on its target, mean: {FIRST}",
-        peer=in_c("new stream: on its target, mean"),
-        plain=in_python("new stream: on its target, mean"),
+    _beside_both(
+        "new stream: connect to really on its target, mean",
+        "new stream: on its target, mean",
+        FIRST,
         times=1.15,
     ),
-    Target(
-        metric="D-Bus call that needs no server",
-        ours="look: Get",
-        peer=in_c("look"),
-        plain=in_python("look"),
-        times=1.5,
-    ),
-    Target(
-        metric="socket command that needs no server",
-        ours="socket-look: GET_VOLUME",
-        peer=in_c("socket-look"),
-        plain=in_python("socket-look"),
-        times=2.0,
-    ),
+    _beside_both("D-Bus call that needs no server", "look", "Get", times=1.5),
+    _beside_both("socket command that needs no server", "socket-look", "GET_VOLUME", times=2.0),
     Target(metric="shared memory: write one object", ours="shared-memory: write: one application", most=1.0),
     Target(metric="shared memory: read one object", ours="shared-memory: read: one application", most=1.0),
     Target(
@@ -127,20 +107,10 @@ TARGETS = (
         peer="signals to one receiver: sd-bus in C",
         least=45.0,
     ),
-    Target(
-        metric="processor at 1000 notices/s over 100 streams",
-        ours="storm: notices of many streams: pwmixer",
-        peer=in_c("storm: notices of many streams"),
-        plain=in_python("storm: notices of many streams"),
-        times=2.5,
+    _beside_both(
+        "processor at 1000 notices/s over 100 streams", "storm: notices of many streams", "pwmixer", times=2.5
     ),
-    Target(
-        metric="processor for one slider at 1000/s",
-        ours="storm: notices of one slider: pwmixer",
-        peer=in_c("storm: notices of one slider"),
-        plain=in_python("storm: notices of one slider"),
-        times=2.3,
-    ),
+    _beside_both("processor for one slider at 1000/s", "storm: notices of one slider", "pwmixer", times=2.3),
     Target(
         metric="50 meters at 60 Hz: processor",
         ours="50 meters at 60 Hz: pwmixer",
@@ -165,25 +135,13 @@ TARGETS = (
         peer=in_c("at rest: processor"),
         most=0.0,
     ),
-    Target(
-        metric="own memory (private dirty), 50 streams",
-        ours="memory: own: pwmixer",
-        peer=in_c("memory: own"),
-        plain=in_python("memory: own"),
-        most=12.0,
-    ),
+    _beside_both("own memory (private dirty), 50 streams", "memory: own", "pwmixer", most=12.0),
     Target(
         metric="the same, a second after the first listing",
         ours="floor: own: the service, listed",
         most=12.0,
     ),
-    Target(
-        metric="resident memory, 50 streams",
-        ours="memory: resident: pwmixer",
-        peer=in_c("memory: resident"),
-        plain=in_python("memory: resident"),
-        most=23.0,
-    ),
+    _beside_both("resident memory, 50 streams", "memory: resident", "pwmixer", most=23.0),
     Target(
         metric="the same, a second after the first listing",
         ours="floor: resident: the service, listed",
