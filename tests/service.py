@@ -39,7 +39,17 @@ class Service:
         self.under = under
         self.name = name
         self.arguments = arguments
-        self.process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """What has been started."""
+        assert self._process is not None, "it has not been started, or has been stopped"
+        return self._process
+
+    @process.setter
+    def process(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
 
     def start(self, *, connected: bool = True) -> "Service":
         """Start it; return when it owns its name and, where `connected`, has seen the sound server."""
@@ -72,7 +82,6 @@ class Service:
 
     def is_owner(self) -> bool:
         """Whether our process owns the bus name."""
-        assert self.process is not None
         try:
             answer = self.call_daemon("GetConnectionUnixProcessID", "s", NAME)
         except CallError:
@@ -85,7 +94,6 @@ class Service:
 
     def wait_settled(self) -> None:
         """Wait until the start is over: then what only that has needed is given back."""
-        assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status")
 
         def is_small() -> bool:
@@ -99,13 +107,13 @@ class Service:
 
         errors: whether it has had to log errors, which tell what a person has to mend.
         """
-        if self.process is None:
+        if self._process is None:
             return
         if self.process.poll() is None:
             self.process.terminate()
         status = self.process.wait(PATIENCE)
         said = self.log()
-        self.process = None
+        self._process = None
         assert "Traceback" not in said, said
         assert ("ERROR" in said) is errors, said
         assert "never awaited" not in said, said

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cli_rig import PROGRAM, run, said
 from service import Service
-from session import PATIENCE, completed
+from session import completed
 
 from pwmixer_dbus.cli.render import Terminal
 from pwmixer_dbus.cli.rule_words import (
@@ -298,10 +298,7 @@ def test_config_check_looks_at_the_services_file_as_well(service: Service) -> No
     service.session.wait_for(lambda: service.get("ConfigError"), "the problem")
     file.write_text(good)
     service.session.wait_for(lambda: not service.get("ConfigError"), "the problem to go")
-    assert service.process is not None
-    service.process.terminate()
-    assert service.process.wait(PATIENCE) == 0
-    service.process = None
+    service.stop(errors=True)
 
 
 def test_without_a_bus_the_reason_is_said(tmp_path: Path) -> None:

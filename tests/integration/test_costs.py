@@ -51,7 +51,6 @@ class Costs:
     @property
     def pid(self) -> int:
         """The service's process."""
-        assert self.service.process is not None
         return self.service.process.pid
 
     def next_level(self) -> float:

@@ -69,7 +69,6 @@ def full(service: Service) -> Iterator[None]:
 @contextmanager
 def limited(service: Service) -> Iterator[None]:
     """Let no file of the service grow; the kernel then fails a write as on a full disk, with another number."""
-    assert service.process is not None
     before = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (ROOM, before[1]))
     yield
@@ -119,7 +118,6 @@ def on_a_small_disk(session: Session) -> tuple[str, ...]:
 
 def seen(service: Service, path: Path) -> Path:
     """Return a path as the service sees it."""
-    assert service.process is not None
     return Path(f"/proc/{service.process.pid}/root{path}")
 
 
@@ -203,7 +201,6 @@ def test_of_two_on_two_buses_with_one_file_the_second_says_that_it_does_not_save
         second = Service(other).start()
         assert second.get("StateError").startswith("another pwmixer, as on another session bus, keeps ")
         new = Service(session, "--replace", name="new").start()
-        assert first.process is not None
         assert first.process.wait(PATIENCE) == 0
         assert new.get("StateError") == ""
         second.stop()

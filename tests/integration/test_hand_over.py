@@ -66,7 +66,6 @@ def asked_over_a_hand_over(
     try:
         session.wait_for(lambda: answers[is_fine] > 100, "the first answers")
         new = Service(session, "--replace", name="new").start()
-        assert service.process is not None
         assert service.process.wait(PATIENCE) == 0
         before = answers[is_fine]
         session.wait_for(lambda: answers[is_fine] > before + 100, "answers of the new one")

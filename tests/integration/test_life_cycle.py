@@ -258,16 +258,16 @@ def test_a_stream_number_is_never_used_again_after_a_server_restart(service: Ser
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_when_told_to(session: Session, sign: signal.Signals) -> None:
     service = Service(session).start()
-    send(service, sign)
-    assert status_of(service) == OK
+    service.process.send_signal(sign)
+    assert service.process.wait(PATIENCE) == OK
     assert "the sound server has gone" not in service.log()
     service.stop()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_without_a_sound_server(deaf_service: Service, sign: signal.Signals) -> None:
-    send(deaf_service, sign)
-    assert status_of(deaf_service) == OK
+    deaf_service.process.send_signal(sign)
+    assert deaf_service.process.wait(PATIENCE) == OK
 
 
 def test_it_ends_cleanly_with_calls_in_flight(service: Service) -> None:
@@ -277,8 +277,8 @@ def test_it_ends_cleanly_with_calls_in_flight(service: Service) -> None:
         for i in range(30)
     ]
     session.wait_for(lambda: any(call.poll() is not None for call in calls), "the first answer")
-    send(service, signal.SIGTERM)
-    assert status_of(service) == OK
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(PATIENCE) == OK
     assert {call.wait(PATIENCE) for call in calls} <= {0, 1}
     # Each caller is told something at once: the volume, that it was too late, or that nobody is there.
     assert not [i for i in range(30) if "timed out" in session.log_tail(f"call-{i}")]
@@ -305,7 +305,7 @@ def test_a_good_file_is_read_on_sighup_and_the_change_is_announced(deaf_service:
     session.wait_for_child("monitor", lambda: "is owned by" in session.log_tail("monitor"), "to listen")
     assert deaf_service.get("MaxVolume") == 1.0
     session.configure("[volume]\nmax = 0.8\n")
-    send(deaf_service, signal.SIGHUP)
+    deaf_service.process.send_signal(signal.SIGHUP)
     session.wait_for(lambda: deaf_service.get("MaxVolume") == 0.8, "the new limit")
     session.wait_for(lambda: "'MaxVolume': <0.8" in session.log_tail("monitor"), "the announcement")
     assert deaf_service.get("ConfigError") == ""
@@ -322,7 +322,7 @@ def test_a_bad_file_is_told_with_its_line_and_the_last_good_settings_stay(silent
     silent_session.configure("[volume]\nmax = 0.8\n")
     service = start_deaf(silent_session)
     silent_session.configure("[volume]\n\nmax = 'loud'\n")
-    send(service, signal.SIGHUP)
+    service.process.send_signal(signal.SIGHUP)
     silent_session.wait_for(lambda: service.get("ConfigError") != "", "the problem to be told")
     problem = service.get("ConfigError")
     assert problem.startswith(f"{silent_session.config}:3: volume.max:")
@@ -331,14 +331,14 @@ def test_a_bad_file_is_told_with_its_line_and_the_last_good_settings_stay(silent
     assert service.get("MaxVolume") == 0.8
 
     silent_session.configure("[volume]\nmax = 0.7\n")
-    send(service, signal.SIGHUP)
+    service.process.send_signal(signal.SIGHUP)
     silent_session.wait_for(lambda: service.get("ConfigError") == "", "the problem to go")
     assert service.get("MaxVolume") == 0.7
 
     silent_session.config.unlink()
     service.call("ReloadConfig")
     assert service.get("MaxVolume") == 1.0
-    end_with_errors_logged(service)
+    service.stop(errors=True)
 
 
 def test_it_starts_with_a_bad_file_and_says_so(silent_session: Session) -> None:
@@ -346,7 +346,7 @@ def test_it_starts_with_a_bad_file_and_says_so(silent_session: Session) -> None:
     service = start_deaf(silent_session)
     assert service.get("ConfigError").startswith(f"{silent_session.config}:1: volum:")
     assert f"ERROR {silent_session.config}:1: volum:" in service.log()
-    end_with_errors_logged(service)
+    service.stop(errors=True)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -365,13 +365,13 @@ def test_with_a_bad_file_at_the_start_nothing_is_saved_until_a_good_one_says_whe
     assert "may say that nothing is to be saved" in service.get("StateError")
     service.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
     new = Service(silent_session, "--replace", name="new").start(connected=False)
-    assert status_of(service) == OK
+    assert service.process.wait(PATIENCE) == OK
     assert "may say that nothing is to be saved" in new.get("StateError")
     assert [app["volume"] for app in new.describe()["apps"]] == [0.3]
     silent_session.configure(f"[memory]\nenabled = {str(wanted).lower()}\n")
     new.call("ReloadConfig")
     assert new.get("StateError") == ""
-    end_with_errors_logged(new)
+    new.stop(errors=True)
     assert ('"volume": 0.3' in state.read_text(), state.read_text() == before) == (wanted, not wanted)
 
 
@@ -387,7 +387,7 @@ def test_with_a_bad_file_at_the_start_that_says_nothing_of_memory_what_is_learne
     service = start_deaf(silent_session)
     assert service.get("StateError") == ""
     service.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
-    end_with_errors_logged(service)
+    service.stop(errors=True)
     assert '"volume": 0.3' in state.read_text()
 
 
@@ -402,7 +402,7 @@ def test_with_a_bad_file_at_the_start_what_it_may_switch_off_is_off_until_it_is_
     assert not place(silent_session).exists()
     assert memory.exists()
     new = Service(silent_session, "--replace", name="new").start(connected=False)
-    assert status_of(service) == OK
+    assert service.process.wait(PATIENCE) == OK
     assert new.get("ConfigError").splitlines()[-1] == doubt
     assert not place(silent_session).exists()
     silent_session.configure("[shared_memory]\nenabled = false\n")
@@ -410,7 +410,7 @@ def test_with_a_bad_file_at_the_start_what_it_may_switch_off_is_off_until_it_is_
     assert new.get("ConfigError") == ""
     assert place(silent_session).exists()
     assert not memory.exists()
-    end_with_errors_logged(new)
+    new.stop(errors=True)
 
 
 def test_another_file_can_be_named(silent_session: Session) -> None:
@@ -425,7 +425,6 @@ def test_another_file_can_be_named(silent_session: Session) -> None:
 
 
 def test_a_second_instance_names_the_first_and_leaves(deaf_service: Service) -> None:
-    assert deaf_service.process is not None
     done = run(deaf_service.session)
     assert done.returncode == TAKEN
     assert f"as process {deaf_service.process.pid};" in done.stderr
@@ -438,7 +437,7 @@ def test_a_new_instance_takes_over(service: Service) -> None:
     assert isinstance(managed_objects(new), dict)
     new.wait_connected()
     assert sinks(new) == ["speakers", "headset"]
-    assert status_of(service) == OK
+    assert service.process.wait(PATIENCE) == OK
     assert "taken over" in service.log()
     service.stop()
     new.stop()
@@ -478,7 +477,7 @@ def test_it_says_so_and_fails_when_the_bus_does_not_let_it_have_its_name(
 def test_it_says_so_and_fails_when_the_bus_goes_away(bare_session: Session, sign: signal.Signals) -> None:
     service = Service(bare_session).start()
     os.kill(service.call_daemon("GetConnectionUnixProcessID", "s", "org.freedesktop.DBus"), sign)
-    assert status_of(service) == FAILED
+    assert service.process.wait(PATIENCE) == FAILED
     assert "ERROR the session bus has gone" in service.log()
     assert "the sound server has gone" not in service.log()
     assert "Traceback" not in service.log()
@@ -494,8 +493,8 @@ def test_it_can_be_ended_while_the_bus_hangs_that_is_to_give_it_the_name(
     service.process = silent_session.spawn(service.name, sys.executable, "-c", HANGING, *options)
     try:
         silent_session.wait_for_child(service.name, partial(is_stopped, bus), "the bus to hang")
-        send(service, sign)
-        assert status_of(service) == OK
+        service.process.send_signal(sign)
+        assert service.process.wait(PATIENCE) == OK
     finally:
         os.kill(bus, signal.SIGCONT)
     assert "Traceback" not in service.log()
@@ -710,24 +709,6 @@ def run(
     return completed(*command, *options, env=session.env if env is None else env)
 
 
-def send(service: Service, sign: signal.Signals) -> None:
-    assert service.process is not None
-    service.process.send_signal(sign)
-
-
-def status_of(service: Service) -> int:
-    """Wait until it has ended."""
-    assert service.process is not None
-    return service.process.wait(PATIENCE)
-
-
-def end_with_errors_logged(service: Service) -> None:
-    """End a service that has rightly logged errors."""
-    send(service, signal.SIGTERM)
-    assert status_of(service) == OK
-    assert "Traceback" not in service.log()
-
-
 def is_stopped(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -758,7 +739,6 @@ def error_of(service: Service, member: str, *arguments: str) -> str:
 
 def descriptors(service: Service) -> Counter[str]:
     """Count what the service has open, by kind, but for the byte code: that of any start may be written anew meanwhile."""
-    assert service.process is not None
     counted: Counter[str] = Counter()
     for entry in Path("/proc", str(service.process.pid), "fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since it was listed
@@ -776,7 +756,6 @@ def events(session: Session) -> list[Json]:
 
 def has_written_its_code(service: Service) -> bool:
     """Whether the process has done its work that a service starts for the next one's start, where there is any to do."""
-    assert service.process is not None
     own = Path("/proc", str(service.process.pid))
     variables = dict(line.split("=", 1) for line in (own / "environ").read_text().split("\0") if line)
     file = Path(variables["XDG_CACHE_HOME"], "pwmixer", bundle.NAME)
@@ -785,7 +764,6 @@ def has_written_its_code(service: Service) -> bool:
 
 def system_calls(service: Service, seconds: float) -> list[str]:
     """Return the system calls that the service makes within some seconds, but for the wait in which it is."""
-    assert service.process is not None
     calls = service.session.runtime / "calls"
     done = completed(
         *("timeout", "--preserve-status", "--signal=INT", str(seconds)),

@@ -183,7 +183,6 @@ def test_when_the_service_stops_or_is_replaced_readers_read_the_end(
         reader.wait("end", lambda end: end["meter"] == meter)
         wait_until_recorded(service.session)
         if replaced:
-            assert service.process is not None
             assert service.process.wait(PATIENCE) == 0
             shows(reader, opened(reader, "@sink"), 0)
     finally:

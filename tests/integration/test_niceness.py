@@ -23,7 +23,6 @@ def test_it_takes_the_level_that_is_asked_for(bare_session: Session) -> None:
     wanted = min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)
     bare_session.configure(f"[service]\nnice = {wanted}\n")
     service = Service(bare_session, under=under).start()
-    assert service.process
     assert os.getpriority(os.PRIO_PROCESS, service.process.pid) == wanted
     service.stop()
 
@@ -33,7 +32,6 @@ def test_what_it_may_not_take_realtime_kit_is_asked_for(bare_session: Session) -
     bare_session.spawn("kit", sys.executable, str(KIT))
     bare_session.wait_for_child("kit", lambda: "ready" in log.read_text(), "to be ready")
     service = Service(bare_session, under=under).start()
-    assert service.process
     wish = ["/org/freedesktop/RealtimeKit1", "MakeThreadHighPriority", "ti", service.process.pid, -11]
     bare_session.wait_for(lambda: log.read_text().splitlines()[1:] == [json.dumps(wish)], "the wish")
     service.stop()

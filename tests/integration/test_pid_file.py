@@ -38,7 +38,6 @@ def started(session: Session, *options: str, name: str = "pwmixer") -> Service:
 
 
 def pid_of(service: Service) -> str:
-    assert service.process is not None
     return f"{service.process.pid}\n"
 
 
@@ -68,11 +67,9 @@ def test_there_is_one_only_for_whoever_asks_and_only_while_it_runs(quiet: Sessio
 def test_the_one_that_takes_over_has_it_from_then_on(quiet: Session) -> None:
     first = started(quiet, "--pid-file")
     second = started(quiet, "--pid-file", "--replace", name="second")
-    assert first.process is not None
     assert first.process.wait(PATIENCE) == 0
     assert usual(quiet).read_text() == pid_of(second)
     third = started(quiet, "--replace", name="third")
-    assert second.process is not None
     assert second.process.wait(PATIENCE) == 0
     assert not usual(quiet).exists(), "whoever has not asked for one has none"
     third.stop()
@@ -84,7 +81,6 @@ def test_the_one_that_takes_over_has_it_from_then_on(quiet: Session) -> None:
 
 def test_what_a_dead_instance_left_is_replaced_whomever_it_names(quiet: Session) -> None:
     dead = started(quiet, "--pid-file")
-    assert dead.process is not None
     dead.process.kill()
     dead.process.wait(PATIENCE)
     assert usual(quiet).read_text() == pid_of(dead)
@@ -162,7 +158,6 @@ def test_an_instance_on_another_bus_leaves_it_to_the_first(quiet: Session) -> No
     with Session(sound=False) as elsewhere:
         elsewhere.env["XDG_RUNTIME_DIR"] = str(quiet.runtime)
         second = started(elsewhere, "--pid-file")
-        assert first.process is not None
         told = f"process {first.process.pid} has {usual(quiet)}; choose another with --pid-file FILE"
         assert f"there is no PID file: {told}" in warnings(second)
         second.stop(errors=True)  # the socket is the first one's, too

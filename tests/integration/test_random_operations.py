@@ -316,7 +316,6 @@ def _one_of(chance: random.Random, weighted: tuple[tuple[int, Choice], ...]) -> 
 
 def memory_of(service: Service) -> dict[str, int]:
     """Return the memory of the service in KiB."""
-    assert service.process is not None
     text = Path("/proc", str(service.process.pid), "smaps_rollup").read_text()
     return {
         name: int(size)

@@ -164,7 +164,6 @@ def test_it_goes_with_the_service_and_comes_with_the_next_one(session: Session) 
 
     service = Service(session).start()
     assert seen(reader).connected
-    assert service.process is not None
     service.process.send_signal(signal.SIGKILL)
     service.process.wait(PATIENCE)
     assert not reader.is_alive()
@@ -178,13 +177,11 @@ def test_it_goes_with_the_service_and_comes_with_the_next_one(session: Session) 
 def test_readers_are_handed_over(service: Service) -> None:
     session = service.session
     reader = Reader(str(path_of(session)))
-    assert service.process is not None
     old = service.process.pid
     assert seen(reader).connected
     new = Service(session, "--replace", name="new").start()
     assert service.process.wait(PATIENCE) == 0
     service.stop()
-    assert new.process is not None
     header = path_of(session).read_bytes()[:20]
     assert header[16:20] == new.process.pid.to_bytes(4, sys.byteorder) != old.to_bytes(4, sys.byteorder)
     session.wait_for(lambda: seen(reader).connected, "the file of the new one")
@@ -199,7 +196,5 @@ def test_what_stands_in_its_way_is_told_and_left_alone(session: Session) -> None
     assert "ERROR shared memory is off" in service.log()
     assert "is not ours; remove it, or choose another name" in service.log()
     assert path_of(session).read_text() == "samples of another program"
-    assert service.process is not None
-    service.process.terminate()
-    assert service.process.wait(PATIENCE) == 0
+    service.stop(errors=True)
     assert "Traceback" not in service.log()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,13 +210,11 @@ def test_a_new_instance_takes_the_socket_over_and_what_a_dead_one_left_too(servi
     path = place(session)
     with Talk(path) as old:
         new = Service(session, "--replace", name="new").start()
-        assert service.process is not None
         assert service.process.wait(PATIENCE) == 0
         with pytest.raises(EOFError):
             old.line()
     with Talk(path) as talk:
         assert talk.ask("GET_VOLUME @sink") == "OK 1.0"
-    assert new.process is not None
     new.process.kill()
     new.process.wait(PATIENCE)
     assert path.is_socket()
@@ -232,7 +229,6 @@ def test_an_instance_on_another_bus_leaves_the_socket_to_the_first(service: Serv
     with Session(sound=False) as other:
         environment = session.env | {"DBUS_SESSION_BUS_ADDRESS": other.env["DBUS_SESSION_BUS_ADDRESS"]}
         second = other.spawn("second", *PLAIN, "--replace", env=environment)
-        assert service.process is not None
         told = f"process {service.process.pid} listens at {place(session)} already"
         other.wait_for(lambda: told in other.log_tail("second"), "the second to find it taken")
         second.terminate()
@@ -263,12 +259,9 @@ def test_where_it_cannot_be_opened_everything_else_runs(session: Session) -> Non
     path.write_text("notes")
     service = Service(session).start()
     assert service.get("Connected") is True
-    assert service.process is not None
-    service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(PATIENCE) == 0
+    service.stop(errors=True)
     assert "the socket is off, since it could not be opened" in service.log()
     assert "is there already, and is no socket" in service.log()
-    service.process = None
 
 
 def activate(session: Session) -> Path:
@@ -327,7 +320,6 @@ def test_the_running_service_has_not_imported_pydantic(session: Session) -> None
     service = Service(session).start()
     with Talk(place(session)) as talk:
         assert talk.json(target="@sink", action="set", volume=0.5)["ok"]
-    assert service.process is not None
     maps = Path("/proc", str(service.process.pid), "maps").read_text()
     assert "pydantic" not in maps
     service.stop()

@@ -207,7 +207,6 @@ def test_a_profile_is_written_for_the_user_alone_and_the_last_five_are_kept(serv
     for seconds in (0, 601):
         with pytest.raises(CallError, match="1 to 600 seconds"):
             service.call("Profile", "u", seconds)
-    assert service.process is not None
     service.process.send_signal(signal.SIGUSR2)
     service.session.wait_for(lambda: "taking a profile for 10 s" in service.log(), "the signal to be heard")
 

@@ -46,7 +46,6 @@ def patient(session: Session, *arguments: str, name: str) -> Service:
 
 def ends(service: Service, sign: signal.Signals) -> None:
     """Tell a service to end, and check that it does, and well."""
-    assert service.process is not None
     service.process.send_signal(sign)
     assert service.process.wait(PATIENCE) == 0, service.log()
     service.stop()
@@ -162,10 +161,9 @@ def test_both_can_be_ended_at_any_moment_and_nothing_is_lost(session: Session, m
     with_silent_radio(old)
     old.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
     new = patient(session, "--replace", name="new")
-    assert new.process is not None
     with contextlib.suppress(subprocess.TimeoutExpired):
         new.process.wait(milliseconds / 1000)
-    processes = [each.process for each in (old, new) if each.process is not None]
+    processes = [old.process, new.process]
     for process in processes:
         process.terminate()
     assert [process.wait(PATIENCE) for process in processes] == [0, 0]

@@ -27,7 +27,6 @@ RULE = ("name", "s", "Talk", "match", "a{sas}", "1", "app", "1", "game", "group"
 def taken_over(service: Service, name: str = "new") -> Service:
     """Start another instance that takes over, and wait until the first one has ended well."""
     new = Service(service.session, "--replace", name=name).start()
-    assert service.process is not None
     assert service.process.wait(PATIENCE) == 0
     return new
 
@@ -388,7 +387,6 @@ def test_an_older_one_that_does_not_ask_finds_every_fade_at_its_end(service: Ser
 
     async def be_older() -> None:
         bus = await taken(session)
-        assert service.process is not None
         assert await asyncio.to_thread(service.process.wait, PATIENCE) == 0
         bus.disconnect()
 

@@ -149,7 +149,6 @@ def test_what_was_never_called_before_works_when_all_files_are_of_another_versio
     session.configure("")
     session.wait_for(lambda: not service.get("ConfigError"), "the file to be read again")
     new = Service(session, "--replace", name="new").start()
-    assert service.process is not None
     assert service.process.wait(PATIENCE) == 0
     service.stop(errors=True)
     new.stop()
