@@ -119,13 +119,16 @@ def remembered(volume: float | None = 0.4, **fields: Any) -> Memory:
 
 
 def with_memory(
-    memory: Memory | None = None, **chosen: Any
+    memory: Memory | None = None, *, connected: bool = True, **chosen: Any
 ) -> Callable[[Callable[[Memorising], Coroutine[Any, Any, None]]], Callable[[], None]]:
-    """Run a test on a desk with this memory and these settings."""
+    """Run a test on a desk with this memory and these settings, where the server is there, unless the test begins before."""
 
     def decorate(test: Callable[[Memorising], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         async def main() -> None:
-            await test(Memorising(Memory() if memory is None else memory, **chosen))
+            desk = Memorising(Memory() if memory is None else memory, **chosen)
+            if connected:
+                desk.connect()
+            await test(desk)
 
         return as_test(test, main)
 
@@ -137,7 +140,6 @@ def with_memory(
 
 @with_memory(remembered(0.4, muted=True))
 async def test_a_new_stream_gets_what_was_asked_of_its_application(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     assert [c for _, c in desk.sent] == [
         SetVolume(key=NEW, channels=(0.4, 0.4)),
@@ -147,7 +149,6 @@ async def test_a_new_stream_gets_what_was_asked_of_its_application(desk: Memoris
 
 @with_memory(remembered())
 async def test_an_app_that_sets_itself_back_at_its_start_is_corrected_each_time(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     await desk.do()
     for delay in (0.005, 0.3, 1.5):
@@ -162,7 +163,6 @@ async def test_an_app_that_sets_itself_back_at_its_start_is_corrected_each_time(
 async def test_an_app_that_sets_itself_back_in_the_instant_of_a_correction_is_corrected_too(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.see()
     _, done = desk.unanswered.pop()
     done(None)
@@ -178,7 +178,6 @@ async def test_an_app_that_sets_itself_back_in_the_instant_of_a_correction_is_co
 async def test_what_is_set_while_the_server_answers_nobody_is_corrected_when_it_does(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.see()
     await asyncio.sleep(GIVE_UP)
     desk.answer()
@@ -191,7 +190,6 @@ async def test_what_is_set_while_the_server_answers_nobody_is_corrected_when_it_
 async def test_however_long_the_server_answers_nobody_a_lock_is_held_as_soon_as_it_does(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.see()
     await asyncio.sleep((CORRECTIONS + 2) * (GIVE_UP + SECOND_LOOK))
     while desk.unanswered:
@@ -205,7 +203,6 @@ async def test_however_long_the_server_answers_nobody_a_lock_is_held_as_soon_as_
 
 @with_memory(remembered(locked=True))
 async def test_a_stream_that_never_shows_what_is_set_is_let_be(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     for _ in range(2 * CORRECTIONS):
         while desk.unanswered:
@@ -218,7 +215,6 @@ async def test_a_stream_that_never_shows_what_is_set_is_let_be(desk: Memorising)
 async def test_a_mute_that_is_corrected_right_after_a_correction_keeps_nobody_from_looking_again(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.see()
     desk.answer()
     await asyncio.sleep(SHOWN_SOON + SECOND_LOOK / 2)
@@ -231,7 +227,6 @@ async def test_a_mute_that_is_corrected_right_after_a_correction_keeps_nobody_fr
 
 @with_memory(remembered())
 async def test_a_mute_right_after_a_correction_keeps_nobody_from_looking_again(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     desk.unanswered.pop()[1](None)
     desk.see(volume=1.0, muted=True)
@@ -241,7 +236,6 @@ async def test_a_mute_right_after_a_correction_keeps_nobody_from_looking_again(d
 
 @with_memory(remembered())
 async def test_what_is_set_after_the_grace_is_left_alone_and_learned(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     await desk.do()
     await desk.quiet()
@@ -252,7 +246,6 @@ async def test_what_is_set_after_the_grace_is_left_alone_and_learned(desk: Memor
 
 @with_memory(remembered())
 async def test_what_is_set_within_the_grace_is_not_learned(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.see()
     await desk.do()
@@ -263,7 +256,6 @@ async def test_what_is_set_within_the_grace_is_not_learned(desk: Memorising) -> 
 
 @with_memory(remembered(), grace=10.0)
 async def test_a_longer_grace_holds_an_app_that_takes_its_time(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     await desk.do()
     await asyncio.sleep(9)
@@ -277,7 +269,6 @@ async def test_a_longer_grace_holds_an_app_that_takes_its_time(desk: Memorising)
 
 @with_memory(remembered(), grace=0.0)
 async def test_without_a_grace_what_is_remembered_is_set_just_once(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.see()
     await desk.do()
@@ -294,7 +285,6 @@ async def test_without_a_grace_what_is_remembered_is_set_just_once(desk: Memoris
     )
 )
 async def test_each_device_has_its_own_volume(desk: Memorising) -> None:
-    desk.connect()
     desk.see(device=3)
     await desk.do()
     assert desk.volumes == [0.7]
@@ -302,7 +292,7 @@ async def test_each_device_has_its_own_volume(desk: Memorising) -> None:
     assert desk.volumes == [0.7, 0.4]
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_a_server_that_starts_again_with_the_same_indexes_is_another_birth(desk: Memorising) -> None:
     desk.connect(stream(volume=0.4, device=1))
     desk.mixer.on_event(Disconnected(reason="a restart"))
@@ -312,7 +302,7 @@ async def test_a_server_that_starts_again_with_the_same_indexes_is_another_birth
     assert gain.level(desk.mixer.state.streams[STREAM].channels) == 0.4
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_what_plays_before_the_service_may_be_set_otherwise_at_once(desk: Memorising) -> None:
     desk.connect(stream(volume=0.4, device=1))
     await asyncio.sleep(SETTLING)
@@ -320,7 +310,7 @@ async def test_what_plays_before_the_service_may_be_set_otherwise_at_once(desk: 
     assert (desk.volumes, desk.level().volume) == ([], 0.9)
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_what_plays_before_the_service_is_set_just_once(desk: Memorising) -> None:
     desk.connect(stream(volume=1.0, device=1))
     await desk.do()
@@ -337,7 +327,8 @@ async def test_what_plays_before_the_service_is_set_just_once(desk: Memorising) 
         remembered(0.7, devices=("sink:sink3",)),
         AppIntent(app_id=MUSIC, volume=0.4, devices=("sink:sink1",)),
         0.0,
-    )
+    ),
+    connected=False,
 )
 async def test_what_plays_before_the_service_is_set_where_it_is_sent_then(desk: Memorising) -> None:
     desk.connect(stream(volume=1.0, device=1))
@@ -352,14 +343,14 @@ async def test_what_plays_before_the_service_is_set_where_it_is_sent_then(desk: 
     assert desk.volumes == [0.4, 0.7]
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_to_whoever_takes_over_what_was_there_before_is_not_new_either(desk: Memorising) -> None:
     desk.connect(stream(volume=0.4, device=1))
     desk.see()
     assert list(desk.keeper.hand_over().born_at) == [NEW]
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_what_was_not_linked_when_the_service_came_has_its_grace_then(desk: Memorising) -> None:
     desk.connect(linked_stream(0.0, None))
     desk.answer()
@@ -373,7 +364,6 @@ async def test_what_was_not_linked_when_the_service_came_has_its_grace_then(desk
 
 @with_memory(remembered())
 async def test_what_plays_on_over_a_reconnect_may_be_set_otherwise_at_once(desk: Memorising) -> None:
-    desk.connect()
     desk.see(10, 0.4)
     await desk.quiet()
     desk.mixer.on_event(Disconnected(reason="it is tried again"))
@@ -383,7 +373,7 @@ async def test_what_plays_on_over_a_reconnect_may_be_set_otherwise_at_once(desk:
     assert (desk.volumes, desk.level().volume) == ([], 0.9)
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_what_comes_with_another_life_of_the_server_is_new(desk: Memorising) -> None:
     desk.connect(stream(volume=0.4, device=1))
     await desk.quiet()
@@ -397,7 +387,6 @@ async def test_what_comes_with_another_life_of_the_server_is_new(desk: Memorisin
 
 @with_memory()
 async def test_a_device_that_is_there_before_the_service_is_set_by_people_at_once(desk: Memorising) -> None:
-    desk.connect()
     await asyncio.sleep(SETTLING)
     desk.show(volume=0.9)
     assert desk.keeper.memory.devices["sink:sink1"].level.volume == 0.9
@@ -405,7 +394,6 @@ async def test_a_device_that_is_there_before_the_service_is_set_by_people_at_onc
 
 @with_memory(remembered())
 async def test_two_hundred_streams_at_once_all_get_their_volume(desk: Memorising) -> None:
-    desk.connect()
     for index in range(200):
         desk.see(index)
     await desk.do()
@@ -415,7 +403,6 @@ async def test_two_hundred_streams_at_once_all_get_their_volume(desk: Memorising
 
 @with_memory(remembered(0.4, locked=True))
 async def test_a_write_that_comes_back_with_another_digit_is_not_corrected(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     desk.see(volume=0.4001)
     await desk.do()
@@ -439,7 +426,6 @@ def unlinked(volume: float = 0.0) -> Seen:
 
 @with_memory(remembered())
 async def test_a_stream_that_is_linked_late_gets_its_volume_then(desk: Memorising) -> None:
-    desk.connect()
     desk.mixer.on_event(unlinked())
     desk.answer()
     await asyncio.sleep(5 * GRACE)
@@ -459,7 +445,6 @@ async def test_a_stream_that_is_linked_late_gets_its_volume_then(desk: Memorisin
 
 @with_memory(remembered())
 async def test_what_is_set_of_a_stream_that_is_not_linked_yet_is_not_learned(desk: Memorising) -> None:
-    desk.connect()
     desk.mixer.on_event(unlinked())
     desk.answer()
     await asyncio.sleep(5 * GRACE)
@@ -470,7 +455,6 @@ async def test_what_is_set_of_a_stream_that_is_not_linked_yet_is_not_learned(des
 
 @with_memory(remembered())
 async def test_a_stream_that_is_only_said_to_be_linked_has_not_begun(desk: Memorising) -> None:
-    desk.connect()
     desk.mixer.on_event(unlinked())
     desk.answer()
     desk.mixer.on_event(linked(0.0))
@@ -486,7 +470,6 @@ async def test_a_stream_that_is_only_said_to_be_linked_has_not_begun(desk: Memor
 async def test_a_stream_that_is_linked_before_it_shows_its_volume_begins_when_it_does(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.mixer.on_event(unlinked())
     desk.answer()
     desk.mixer.on_event(linked(0.0))
@@ -504,7 +487,6 @@ async def test_a_stream_that_is_linked_before_it_shows_its_volume_begins_when_it
 async def test_what_is_corrected_before_a_stream_is_linked_does_not_count_afterwards(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     for shown in [unlinked(), unlinked(0.2), unlinked(0.4), *(linked(1.0), linked(0.4)) * CORRECTIONS]:
         desk.mixer.on_event(shown)
         await asyncio.sleep(2 * PACE)
@@ -515,7 +497,6 @@ async def test_what_is_corrected_before_a_stream_is_linked_does_not_count_afterw
 
 @with_memory(remembered())
 async def test_a_stream_that_was_at_zero_for_long_may_be_turned_up(desk: Memorising) -> None:
-    desk.connect()
     desk.mixer.on_event(unlinked())
     desk.answer()
     await asyncio.sleep(LATEST_START + 1)
@@ -525,7 +506,6 @@ async def test_a_stream_that_was_at_zero_for_long_may_be_turned_up(desk: Memoris
 
 @with_memory(remembered())
 async def test_a_stream_that_loses_its_device_later_does_not_begin_anew(desk: Memorising) -> None:
-    desk.connect()
     desk.mixer.on_event(unlinked())
     desk.answer()
     desk.mixer.on_event(linked(0.4))
@@ -543,7 +523,6 @@ async def test_a_stream_that_loses_its_device_later_does_not_begin_anew(desk: Me
 
 @with_memory()
 async def test_what_a_person_asks_of_pwmixer_is_learned_at_once(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     desk.ask_app(0.3)
     await desk.do()
@@ -554,7 +533,6 @@ async def test_what_a_person_asks_of_pwmixer_is_learned_at_once(desk: Memorising
 
 @with_memory()
 async def test_asking_for_what_is_shown_already_is_learned_too(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.6)
     desk.ask_app(0.6)
     await desk.do()
@@ -566,7 +544,6 @@ async def test_asking_for_what_is_shown_already_is_learned_too(desk: Memorising)
 
 @with_memory(remembered(devices=("sink:sink1",)))
 async def test_what_is_set_while_there_is_no_device_leaves_what_was_set_on_devices(desk: Memorising) -> None:
-    desk.connect()
     desk.mixer.on_event(Seen(record=sink(9, name="auto_null")))
     desk.see(volume=0.4, device=9)
     await desk.quiet()
@@ -583,7 +560,6 @@ async def test_what_is_set_while_there_is_no_device_leaves_what_was_set_on_devic
 
 @with_memory()
 async def test_an_undone_volume_is_the_one_that_is_remembered(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.6)
     desk.ask_app(0.6)
     await desk.do()
@@ -598,7 +574,6 @@ async def test_an_undone_volume_is_the_one_that_is_remembered(desk: Memorising) 
 
 @with_memory()
 async def test_a_step_of_several_streams_is_learned_as_the_loudest(desk: Memorising) -> None:
-    desk.connect()
     desk.see(11, 0.8)
     desk.see(12, 0.4)
     state = desk.mixer.state
@@ -608,7 +583,7 @@ async def test_a_step_of_several_streams_is_learned_as_the_loudest(desk: Memoris
     assert desk.level().volume == desk.mixer.state.apps[MUSIC].volume == 0.9
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_an_app_that_does_not_run_is_listed_and_can_be_set(desk: Memorising) -> None:
     assert desk.mixer.state.apps[MUSIC].volume == 0.4
     desk.connect()
@@ -620,7 +595,6 @@ async def test_an_app_that_does_not_run_is_listed_and_can_be_set(desk: Memorisin
 
 @with_memory()
 async def test_what_a_rule_sets_is_never_learned(desk: Memorising) -> None:
-    desk.connect()
     desk.outcome = Outcome(volume=0.2, muted=True)
     desk.see()
     await desk.do()
@@ -628,7 +602,7 @@ async def test_what_a_rule_sets_is_never_learned(desk: Memorising) -> None:
     assert desk.level() == Level()
 
 
-@with_memory(remembered(0.4))
+@with_memory(remembered(0.4), connected=False)
 async def test_a_rule_comes_before_what_is_remembered(desk: Memorising) -> None:
     desk.outcome = Outcome(volume=0.2, locked=True)
     desk.connect()
@@ -642,7 +616,6 @@ async def test_a_rule_comes_before_what_is_remembered(desk: Memorising) -> None:
 
 @with_memory()
 async def test_what_a_duck_does_is_never_learned(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.8)
     await desk.quiet()
     desk.mixer.act([(SetVolume(key=NEW, channels=(0.1, 0.1)), "somebody speaks")], "duck")
@@ -652,7 +625,6 @@ async def test_what_a_duck_does_is_never_learned(desk: Memorising) -> None:
 
 @with_memory()
 async def test_what_happens_while_a_device_comes_is_never_learned(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.8)
     await desk.quiet()
     desk.mixer.on_event(Seen(record=sink(5)))
@@ -665,7 +637,6 @@ async def test_what_happens_while_a_device_comes_is_never_learned(desk: Memorisi
 
 @with_memory(remembered(0.4, locked=True))
 async def test_a_lock_holds_at_any_time_until_it_is_a_fight(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.4)
     await desk.quiet()
     for _ in range(CORRECTIONS):
@@ -681,7 +652,6 @@ async def test_a_lock_holds_at_any_time_until_it_is_a_fight(desk: Memorising) ->
 
 @with_memory()
 async def test_a_lock_holds_what_is_heard_when_it_is_set(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.7)
     await desk.quiet()
     desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=True)
@@ -694,7 +664,7 @@ async def test_a_lock_holds_what_is_heard_when_it_is_set(desk: Memorising) -> No
     assert desk.volumes == [0.7]
 
 
-@with_memory(remembered(0.4, muted=False, locked=True))
+@with_memory(remembered(0.4, muted=False, locked=True), connected=False)
 async def test_what_a_program_mutes_while_a_person_sets_its_volume_is_nobodys_wish(desk: Memorising) -> None:
     desk.connect(stream(11, 0.4, device=1))
     await desk.quiet()
@@ -706,7 +676,6 @@ async def test_what_a_program_mutes_while_a_person_sets_its_volume_is_nobodys_wi
 
 @with_memory()
 async def test_the_volume_of_the_port_that_a_person_chooses_is_nobodys_wish(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
     desk.ask(SetPort(key=SINK, port="headphones"))
@@ -717,7 +686,6 @@ async def test_the_volume_of_the_port_that_a_person_chooses_is_nobodys_wish(desk
 
 @with_memory()
 async def test_what_somebody_else_sets_right_after_a_person_is_held_a_moment_later(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.7)
     await desk.quiet()
     desk.ask_app(0.5)
@@ -733,7 +701,6 @@ async def test_what_somebody_else_sets_right_after_a_person_is_held_a_moment_lat
 async def test_what_somebody_else_sets_in_the_instant_of_a_persons_request_is_held_a_moment_later(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.see(volume=0.7)
     await desk.quiet()
     desk.keeper.set_lock(desk.mixer.state.apps[MUSIC], locked=True)
@@ -744,7 +711,7 @@ async def test_what_somebody_else_sets_in_the_instant_of_a_persons_request_is_he
     assert (desk.answers, desk.volumes) == ([None], [0.5, 0.5])
 
 
-@with_memory(remembered(0.7, muted=False, locked=True))
+@with_memory(remembered(0.7, muted=False, locked=True), connected=False)
 async def test_what_a_person_was_refused_is_taken_back_from_another_program(desk: Memorising) -> None:
     desk.connect(stream(11, 0.7, device=1))
     await desk.quiet()
@@ -759,7 +726,7 @@ async def test_what_a_person_was_refused_is_taken_back_from_another_program(desk
     ]
 
 
-@with_memory(remembered(0.7, locked=True))
+@with_memory(remembered(0.7, locked=True), connected=False)
 async def test_what_is_locked_is_looked_at_after_a_request_though_all_is_looked_at_first(
     desk: Memorising,
 ) -> None:
@@ -778,7 +745,6 @@ async def test_what_is_locked_is_looked_at_after_a_request_though_all_is_looked_
 async def test_a_step_counts_from_what_is_shown_after_a_request_that_somebody_else_has_overruled(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.show(state="running")
     desk.set_volume(0.2)
     desk.answer()
@@ -792,7 +758,6 @@ async def test_a_step_counts_from_what_is_shown_after_a_request_that_somebody_el
 async def test_a_step_counts_from_what_was_asked_of_a_device_that_shows_it_when_it_runs(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.show(state="suspended")
     desk.set_volume(0.2)
     desk.answer()
@@ -803,7 +768,6 @@ async def test_a_step_counts_from_what_was_asked_of_a_device_that_shows_it_when_
 
 @with_memory()
 async def test_a_device_that_is_set_in_the_instant_of_a_correction_is_corrected_too(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
     for state, corrections in (("running", 2), ("suspended", 1)):
@@ -817,7 +781,7 @@ async def test_a_device_that_is_set_in_the_instant_of_a_correction_is_corrected_
         desk.show(volume=0.5, state=state)
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_a_device_that_is_another_one_to_each_new_server_leaves_nothing_behind(
     desk: Memorising,
 ) -> None:
@@ -838,7 +802,6 @@ async def test_a_device_that_is_another_one_to_each_new_server_leaves_nothing_be
 
 @with_memory()
 async def test_a_device_that_shows_no_correction_when_it_runs_is_corrected_again(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
     desk.show(volume=1.0, state="suspended")
@@ -856,7 +819,6 @@ async def test_a_device_that_shows_no_correction_when_it_runs_is_corrected_again
 
 @with_memory()
 async def test_a_cap_comes_into_force_at_once_and_holds_against_everybody(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.9)
     await desk.quiet()
     desk.keeper.set_cap(desk.mixer.state.apps[MUSIC], 0.5)
@@ -874,7 +836,6 @@ async def test_a_cap_comes_into_force_at_once_and_holds_against_everybody(desk: 
 
 @with_memory()
 async def test_the_cap_of_a_rule_holds_against_a_person_too(desk: Memorising) -> None:
-    desk.connect()
     desk.outcome = Outcome(max_volume=0.5)
     desk.see(volume=0.4)
     desk.ask_app(0.9)
@@ -886,7 +847,6 @@ async def test_the_cap_of_a_rule_holds_against_a_person_too(desk: Memorising) ->
 async def test_what_a_person_asked_is_remembered_as_it_was_asked_whenever_it_is_shown(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     await desk.quiet()
     desk.show(volume=1.0)
     for volume, acknowledge_first in ((0.95, True), (0.9, False)):
@@ -902,7 +862,7 @@ async def test_what_a_person_asked_is_remembered_as_it_was_asked_whenever_it_is_
         await asyncio.sleep(1)
 
 
-@with_memory(remembered(0.4, locked=True))
+@with_memory(remembered(0.4, locked=True), connected=False)
 async def test_a_lock_holds_what_a_person_has_just_asked_for(desk: Memorising) -> None:
     desk.connect(stream(11, 0.4, device=1))
     await desk.quiet()
@@ -918,7 +878,6 @@ async def test_a_lock_holds_what_a_person_has_just_asked_for(desk: Memorising) -
 
 @with_memory()
 async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.show(volume=0.9)
     assert desk.volumes == []
@@ -933,7 +892,6 @@ async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -
 
 @with_memory()
 async def test_a_locked_device_with_coarse_steps_is_not_set_for_ever(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.show(volume=0.5276, state="running")
     desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
@@ -947,7 +905,7 @@ async def test_a_locked_device_with_coarse_steps_is_not_set_for_ever(desk: Memor
     assert desk.volumes == [0.53] * (1 + CORRECTIONS)
 
 
-@with_memory(remembered(0.4, locked=True))
+@with_memory(remembered(0.4, locked=True), connected=False)
 async def test_what_is_locked_is_shown(desk: Memorising) -> None:
     assert desk.mixer.state.locked == {MUSIC}
     desk.connect()
@@ -961,7 +919,6 @@ async def test_what_is_locked_is_shown(desk: Memorising) -> None:
 
 @with_memory()
 async def test_the_cap_of_a_new_rule_holds_at_once_for_what_plays(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.9)
     await desk.quiet()
     desk.outcome = Outcome(max_volume=0.5)
@@ -973,7 +930,6 @@ async def test_the_cap_of_a_new_rule_holds_at_once_for_what_plays(desk: Memorisi
 async def test_what_another_program_sets_above_the_cap_of_a_rule_is_learned_as_that_cap(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     desk.see(volume=0.3)
     desk.outcome = Outcome(max_volume=0.5)
     desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=11, by="", max_volume=0.5))
@@ -988,7 +944,6 @@ async def test_what_another_program_sets_above_the_cap_of_a_rule_is_learned_as_t
 
 @with_memory()
 async def test_the_cap_of_a_rule_is_set_once_for_what_is_born_under_it(desk: Memorising) -> None:
-    desk.connect()
     desk.outcome = Outcome(max_volume=0.5)
     desk.see(volume=0.9)
     desk.mixer.on_event(Routed(kind=Kind.PLAYBACK, index=11, by="", max_volume=0.5))
@@ -1004,7 +959,6 @@ async def test_the_cap_of_a_rule_is_set_once_for_what_is_born_under_it(desk: Mem
 async def test_a_device_under_the_index_of_another_leaves_what_is_remembered_of_both(
     desk: Memorising,
 ) -> None:
-    desk.connect()
     await desk.quiet()
     desk.show(volume=0.6)
     desk.show(volume=0.3, name="other")
@@ -1014,13 +968,11 @@ async def test_a_device_under_the_index_of_another_leaves_what_is_remembered_of_
 
 @with_memory(learned(Memory(), DeviceIntent(key="sink:sink1", volume=0.1), 0.0))
 async def test_a_device_that_appears_is_left_to_the_session_manager(desk: Memorising) -> None:
-    desk.connect()
     assert desk.volumes == []
 
 
 @with_memory()
 async def test_the_highest_volume_holds_against_others_where_that_is_set(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.see(volume=1.3)
     assert desk.volumes == []
@@ -1030,12 +982,11 @@ async def test_the_highest_volume_holds_against_others_where_that_is_set(desk: M
 
 @with_memory(first_volume=0.3)
 async def test_an_app_never_seen_starts_at_its_safe_first_volume(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.9)
     assert desk.volumes == [0.3]
 
 
-@with_memory(first_volume=0.3)
+@with_memory(first_volume=0.3, connected=False)
 async def test_an_app_never_seen_that_plays_already_has_been_heard(desk: Memorising) -> None:
     desk.connect(stream(volume=0.9, device=1))
     assert desk.keeper.memory.apps[MUSIC].first_volume is None
@@ -1044,7 +995,7 @@ async def test_an_app_never_seen_that_plays_already_has_been_heard(desk: Memoris
 # --- forgetting, and rest
 
 
-@with_memory(remembered())
+@with_memory(remembered(), connected=False)
 async def test_what_is_forgotten_is_not_set_again(desk: Memorising) -> None:
     desk.keeper.forget(desk.mixer.state.apps[MUSIC])
     assert MUSIC not in desk.mixer.state.apps
@@ -1054,7 +1005,9 @@ async def test_what_is_forgotten_is_not_set_again(desk: Memorising) -> None:
     assert desk.saved[-1] is desk.keeper.memory
 
 
-@with_memory(learned(remembered(), DeviceIntent(key="sink:sink1", volume=0.2, max_volume=0.3), 0.0))
+@with_memory(
+    learned(remembered(), DeviceIntent(key="sink:sink1", volume=0.2, max_volume=0.3), 0.0), connected=False
+)
 async def test_everything_can_be_forgotten(desk: Memorising) -> None:
     assert desk.mixer.state.caps == {"sink:sink1": 0.3}
     desk.keeper.forget(None)
@@ -1064,7 +1017,6 @@ async def test_everything_can_be_forgotten(desk: Memorising) -> None:
 
 @with_memory(remembered())
 async def test_nothing_is_kept_of_what_has_gone_and_no_timer_runs(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     await desk.do()
     desk.mixer.on_event(Gone(kind=Kind.PLAYBACK, index=11))
@@ -1079,7 +1031,6 @@ async def test_nothing_is_kept_of_what_has_gone_and_no_timer_runs(desk: Memorisi
 
 @with_memory()
 async def test_a_preferred_device_is_remembered_undone_and_forgotten(desk: Memorising) -> None:
-    desk.connect()
     desk.see()
     mixer = desk.mixer
 
@@ -1095,7 +1046,7 @@ async def test_a_preferred_device_is_remembered_undone_and_forgotten(desk: Memor
     assert (shown(), desk.known.preferred_sink) == ("", "")
 
 
-@with_memory(remembered(preferred_sink="sink:desk"))
+@with_memory(remembered(preferred_sink="sink:desk"), connected=False)
 async def test_a_preferred_device_is_known_after_a_restart(desk: Memorising) -> None:
     assert desk.mixer.state.apps[MUSIC].preferred_sink == "sink:desk"
 
@@ -1109,12 +1060,11 @@ def ignore(_error: object) -> None:
 
 @with_memory(remembered(1.0), max_volume=0.8)
 async def test_what_is_remembered_is_recalled_no_higher_than_may_be_set(desk: Memorising) -> None:
-    desk.connect()
     desk.see(volume=0.3)
     assert desk.volumes == [0.8]
 
 
-@with_memory(max_volume=0.8)
+@with_memory(max_volume=0.8, connected=False)
 async def test_a_rule_sets_nothing_higher_than_may_be_set(desk: Memorising) -> None:
     desk.outcome = Outcome(volume=1.2)
     desk.connect()
@@ -1122,7 +1072,7 @@ async def test_a_rule_sets_nothing_higher_than_may_be_set(desk: Memorising) -> N
     assert desk.volumes == [0.8]
 
 
-@with_memory(max_volume=0.6, enforce_max=True)
+@with_memory(max_volume=0.6, enforce_max=True, connected=False)
 async def test_the_highest_volume_of_all_holds_at_any_time(desk: Memorising) -> None:
     desk.connect(stream(volume=0.4, device=1))
     await desk.quiet()
@@ -1130,7 +1080,7 @@ async def test_the_highest_volume_of_all_holds_at_any_time(desk: Memorising) -> 
     assert desk.volumes == [0.6]
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_a_rule_that_locks_is_found_while_rules_are_in_use(desk: Memorising) -> None:
     desk.connect(stream(device=1))
     router, (music,) = Router(desk.mixer), desk.mixer.state.streams.values()
@@ -1148,7 +1098,7 @@ async def test_a_rule_that_locks_is_found_while_rules_are_in_use(desk: Memorisin
 # --- what is put off
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_a_level_is_learned_when_somebody_asks_and_is_told_to_be_saved_soon(desk: Memorising) -> None:
     desk.connect(stream(device=1))
     await desk.quiet()
@@ -1165,7 +1115,7 @@ async def test_a_level_is_learned_when_somebody_asks_and_is_told_to_be_saved_soo
     assert desk.soon == soon + 2
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_an_application_that_falls_silent_shows_what_was_set_last_at_once(desk: Memorising) -> None:
     shown: list[float | None] = []
     desk.connect(stream(device=1))
@@ -1177,7 +1127,7 @@ async def test_an_application_that_falls_silent_shows_what_was_set_last_at_once(
     assert shown.count(None) == 1  # at the change itself, while it plays
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_what_is_learned_for_being_saved_is_learned_in_parts(desk: Memorising) -> None:
     indexes = range(10, 10 + 2 * PART + 1)
     programs = [{"application.process.binary": f"program{index}"} for index in indexes]
@@ -1202,7 +1152,7 @@ def capped_apps() -> Memory:
     return Memory(apps={i: KnownApp(app_id=i, name=i, max_volume=0.5, used=i != ids[-1]) for i in ids})
 
 
-@with_memory(capped_apps())
+@with_memory(capped_apps(), connected=False)
 async def test_whoever_is_forgotten_for_one_who_is_new_is_capped_no_more(desk: Memorising) -> None:
     last = f"bin:program{APPS - 1}"
     assert last in desk.mixer.state.caps
@@ -1214,7 +1164,7 @@ async def test_whoever_is_forgotten_for_one_who_is_new_is_capped_no_more(desk: M
     assert len(desk.mixer.state.caps) == APPS - 1
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_where_no_stream_has_a_volume_to_show_what_was_set_is_shown_at_once(desk: Memorising) -> None:
     desk.connect(stream(device=1, has_volume=False))
     await desk.quiet()
@@ -1222,7 +1172,7 @@ async def test_where_no_stream_has_a_volume_to_show_what_was_set_is_shown_at_onc
     assert desk.mixer.state.apps[MUSIC].volume == 0.3
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_undo_brings_back_what_another_program_has_just_set(desk: Memorising) -> None:
     desk.connect(stream(device=1))
     await desk.quiet()
@@ -1234,7 +1184,7 @@ async def test_undo_brings_back_what_another_program_has_just_set(desk: Memorisi
     assert desk.mixer.state.apps[MUSIC].volume == desk.level().volume == 0.3
 
 
-@with_memory(remembered(0.4, muted=False, locked=True))
+@with_memory(remembered(0.4, muted=False, locked=True), connected=False)
 async def test_undo_brings_back_what_was_locked_and_not_what_was_shown_against_that(desk: Memorising) -> None:
     desk.connect(stream(11, 0.4, device=1))
     await desk.quiet()
@@ -1255,7 +1205,7 @@ async def test_undo_brings_back_what_was_locked_and_not_what_was_shown_against_t
 def test_steps_of_a_stream_and_of_its_application_are_undone_together_as_one_by_one(
     by_stream_first: bool,
 ) -> None:
-    @with_memory(remembered(0.7, muted=True))
+    @with_memory(remembered(0.7, muted=True), connected=False)
     async def undo_both(desk: Memorising) -> None:
         desk.connect(stream(11, 0.7, device=1, muted=True))
         await desk.quiet()
@@ -1279,7 +1229,7 @@ def test_steps_of_a_stream_and_of_its_application_are_undone_together_as_one_by_
     undo_both()
 
 
-@with_memory(remembered(0.7, muted=True))
+@with_memory(remembered(0.7, muted=True), connected=False)
 async def test_of_two_steps_that_are_undone_each_is_learned_of_what_it_was_about(desk: Memorising) -> None:
     desk.connect(stream(11, 0.7, device=1, muted=True))
     await desk.quiet()
@@ -1300,7 +1250,8 @@ async def test_of_two_steps_that_are_undone_each_is_learned_of_what_it_was_about
         remembered(0.4, devices=("sink:sink1",)),
         AppIntent(app_id=MUSIC, volume=0.7, devices=("sink:sink3",)),
         0.0,
-    )
+    ),
+    connected=False,
 )
 async def test_undo_brings_back_the_volume_of_each_device(desk: Memorising) -> None:
     desk.connect(stream(10, 0.4, device=1), stream(11, 0.7, device=3), stream(12, 0.1, device=1))
@@ -1316,7 +1267,6 @@ async def test_undo_brings_back_the_volume_of_each_device(desk: Memorising) -> N
 
 @with_memory()
 async def test_undo_brings_back_what_a_device_was_locked_at(desk: Memorising) -> None:
-    desk.connect()
     await desk.quiet()
     desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
     for _ in range(CORRECTIONS):
@@ -1332,7 +1282,7 @@ async def test_undo_brings_back_what_a_device_was_locked_at(desk: Memorising) ->
     assert gain.level(shown.channels) == desk.keeper.memory.devices["sink:sink1"].level.volume == 0.5
 
 
-@with_memory()
+@with_memory(connected=False)
 async def test_who_falls_asleep_leaves_nothing_to_be_learned(desk: Memorising) -> None:
     desk.connect(stream(device=1))
     await desk.quiet()
