@@ -1,5 +1,7 @@
 """Fixtures of all tests: mistakes that are only logged fail, too. A private session, and the real service. Nothing is skipped."""
 
+import asyncio
+import inspect
 import logging
 import signal
 from collections.abc import Iterator
@@ -77,6 +79,16 @@ def pytest_configure() -> None:
     settings.load_profile("steady")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine on a loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    asked_for = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in asked_for}))
+    return True
 
 
 @pytest.hookimpl(trylast=True)

@@ -46,7 +46,7 @@ LOUDNESS_STEPS = 720
 """What a Get of a volume may take of the interpreter with Python 3.11, which takes 678 (and was 827); newer ones take fewer."""
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """Make a private session bus that of this process; there is no sound server on it."""
     with Session(sound=False) as session:
@@ -83,20 +83,15 @@ def test_the_writer_of_dbus_fast_has_the_parts_that_we_reach_into() -> None:
     assert "self.unix_fds = None" in source, "what is not sent is ours to keep"
 
 
-def test_an_open_connection_has_a_writer_with_our_socket_under_it(bus: Session) -> None:
-    del bus
-
-    async def main() -> None:
-        connection = await BusConnection.open()
-        writer: Any = connection._bus._writer
-        assert writer is not None
-        assert isinstance(writer.sock, connection_module._PatientSocket)
-        assert writer.sock.fileno() == writer.fd
-        assert connection.backlog == 0
-        assert connection.unique_name.startswith(":1.")
-        connection.close()
-
-    asyncio.run(main())
+async def test_an_open_connection_has_a_writer_with_our_socket_under_it() -> None:
+    connection = await BusConnection.open()
+    writer: Any = connection._bus._writer
+    assert writer is not None
+    assert isinstance(writer.sock, connection_module._PatientSocket)
+    assert writer.sock.fileno() == writer.fd
+    assert connection.backlog == 0
+    assert connection.unique_name.startswith(":1.")
+    connection.close()
 
 
 def test_dbus_fasts_way_of_signing_in_is_what_ours_departs_from() -> None:
@@ -147,75 +142,58 @@ def wait_until_nobody_reads(pipe: int) -> None:
     os.close(pipe)
 
 
-def test_a_descriptor_arrives_with_its_own_reply_even_through_a_full_socket(bus: Session) -> None:
+async def test_a_descriptor_arrives_with_its_own_reply_even_through_a_full_socket() -> None:
     """It is closed here as soon as it is on its way, and not before."""
-    del bus
-
-    async def main() -> None:
-        connection = await BusConnection.open()
-        assert connection.passes_descriptors
-        pid = await connection.process_behind(DAEMON)
-        assert pid
-        caller = await MessageBus(bus_type=BusType.SESSION, negotiate_unix_fd=True).connect()
-        come: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        connection.serve(taken_by(come), lambda _: None)
-        message = Message(destination=connection.unique_name, path="/", interface=NAME, member="Open")
-        calling = asyncio.create_task(caller.call(message))
-        async with asyncio.timeout(PATIENCE):
-            asked = await come
-        readable, writable = os.pipe()
-        with StoppedBus(pid):
-            for _ in range(MORE_THAN_FITS):
-                connection.send(signal_message())
-            connection.reply_with_descriptor(asked, readable)
+    connection = await BusConnection.open()
+    assert connection.passes_descriptors
+    pid = await connection.process_behind(DAEMON)
+    assert pid
+    caller = await MessageBus(bus_type=BusType.SESSION, negotiate_unix_fd=True).connect()
+    come: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+    connection.serve(taken_by(come), lambda _: None)
+    message = Message(destination=connection.unique_name, path="/", interface=NAME, member="Open")
+    calling = asyncio.create_task(caller.call(message))
+    async with asyncio.timeout(PATIENCE):
+        asked = await come
+    readable, writable = os.pipe()
+    with StoppedBus(pid):
+        for _ in range(MORE_THAN_FITS):
             connection.send(signal_message())
-            assert connection.backlog > 0
-            os.fstat(readable)
-        async with asyncio.timeout(PATIENCE):
-            reply = await calling
-            await connection.process_behind(DAEMON)  # comes after all the others
-        assert reply is not None
-        assert (reply.signature, reply.body) == ("h", [0])
-        (theirs,) = reply.unix_fds
-        os.write(writable, b"frame")
-        assert os.read(theirs, 5) == b"frame"
-        os.close(theirs)
-        wait_until_nobody_reads(writable)
-        caller.disconnect()
-        connection.close()
-
-    asyncio.run(main())
-
-
-def test_a_descriptor_that_nobody_wants_is_closed(bus: Session) -> None:
-    del bus
-
-    async def main() -> None:
-        connection = await BusConnection.open()
-        call = Message(path="/", member="Open", flags=MessageFlag.NO_REPLY_EXPECTED, serial=3)
-        readable, writable = os.pipe()
-        connection.reply_with_descriptor(call, readable)
-        connection.close()
-        wait_until_nobody_reads(writable)
-
-    asyncio.run(main())
+        connection.reply_with_descriptor(asked, readable)
+        connection.send(signal_message())
+        assert connection.backlog > 0
+        os.fstat(readable)
+    async with asyncio.timeout(PATIENCE):
+        reply = await calling
+        await connection.process_behind(DAEMON)  # comes after all the others
+    assert reply is not None
+    assert (reply.signature, reply.body) == ("h", [0])
+    (theirs,) = reply.unix_fds
+    os.write(writable, b"frame")
+    assert os.read(theirs, 5) == b"frame"
+    os.close(theirs)
+    wait_until_nobody_reads(writable)
+    caller.disconnect()
+    connection.close()
 
 
-def test_a_descriptor_that_somebody_sends_us_is_not_kept(bus: Session) -> None:
-    del bus
+async def test_a_descriptor_that_nobody_wants_is_closed() -> None:
+    connection = await BusConnection.open()
+    call = Message(path="/", member="Open", flags=MessageFlag.NO_REPLY_EXPECTED, serial=3)
+    readable, writable = os.pipe()
+    connection.reply_with_descriptor(call, readable)
+    connection.close()
+    wait_until_nobody_reads(writable)
 
-    async def main() -> None:
-        connection = await BusConnection.open()
-        readable, writable = os.pipe()
-        message = Message(
-            path="/", interface=NAME, member="Take", signature="h", body=[0], unix_fds=[readable]
-        )
-        await first_call(connection, message)
-        os.close(readable)
-        wait_until_nobody_reads(writable)
-        connection.close()
 
-    asyncio.run(main())
+async def test_a_descriptor_that_somebody_sends_us_is_not_kept() -> None:
+    connection = await BusConnection.open()
+    readable, writable = os.pipe()
+    message = Message(path="/", interface=NAME, member="Take", signature="h", body=[0], unix_fds=[readable])
+    await first_call(connection, message)
+    os.close(readable)
+    wait_until_nobody_reads(writable)
+    connection.close()
 
 
 # --- a full socket
@@ -234,54 +212,43 @@ class StoppedBus:
         os.kill(self.pid, signal.SIGCONT)
 
 
-def test_a_full_socket_is_waited_for(bus: Session) -> None:
-    del bus
-
-    async def main() -> None:
-        connection = await BusConnection.open()
-        pid = await connection.process_behind(DAEMON)
-        assert pid
-        with StoppedBus(pid):
-            for _ in range(MORE_THAN_FITS):
-                connection.send(signal_message())
-            await asyncio.sleep(0)
-            assert connection.backlog > 0
-        async with asyncio.timeout(PATIENCE):
-            assert await connection.process_behind(DAEMON) == pid  # comes after all the others
-        assert connection.backlog == 0
-        connection.close()
-
-    asyncio.run(main())
+async def test_a_full_socket_is_waited_for() -> None:
+    connection = await BusConnection.open()
+    pid = await connection.process_behind(DAEMON)
+    assert pid
+    with StoppedBus(pid):
+        for _ in range(MORE_THAN_FITS):
+            connection.send(signal_message())
+        await asyncio.sleep(0)
+        assert connection.backlog > 0
+    async with asyncio.timeout(PATIENCE):
+        assert await connection.process_behind(DAEMON) == pid  # comes after all the others
+    assert connection.backlog == 0
+    connection.close()
 
 
-def test_without_our_socket_dbus_fast_still_takes_a_full_one_for_the_end(bus: Session) -> None:
+async def test_without_our_socket_dbus_fast_still_takes_a_full_one_for_the_end() -> None:
     """The day on which this fails, `_PatientSocket` can go."""
-    del bus
-
-    async def main() -> None:
-        probe = await BusConnection.open()
-        pid = await probe.process_behind(DAEMON)
-        assert pid
-        # The future of the message that it fails on is lost, and would be complained about.
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        foreign = await MessageBus(bus_type=BusType.SESSION).connect()
-        with StoppedBus(pid), suppress(OSError):  # it even registers the descriptor that it has just closed
-            for _ in range(MORE_THAN_FITS):
-                foreign.send(signal_message()).add_done_callback(lambda future: future.exception())
-                if not foreign.connected:
-                    break
-        assert not foreign.connected
-        with suppress(OSError, EOFError):
-            await foreign.wait_for_disconnect()  # type: ignore[no-untyped-call]
-        probe.close()
-
-    asyncio.run(main())
+    probe = await BusConnection.open()
+    pid = await probe.process_behind(DAEMON)
+    assert pid
+    # The future of the message that it fails on is lost, and would be complained about.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    foreign = await MessageBus(bus_type=BusType.SESSION).connect()
+    with StoppedBus(pid), suppress(OSError):  # it even registers the descriptor that it has just closed
+        for _ in range(MORE_THAN_FITS):
+            foreign.send(signal_message()).add_done_callback(lambda future: future.exception())
+            if not foreign.connected:
+                break
+    assert not foreign.connected
+    with suppress(OSError, EOFError):
+        await foreign.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    probe.close()
 
 
 def test_a_daemon_that_never_reads_again_is_given_up(
-    bus: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    del bus
     monkeypatch.setattr(connection_module, "OVERFLOW", 100)
 
     async def main() -> None:
@@ -304,30 +271,25 @@ def test_a_daemon_that_never_reads_again_is_given_up(
 # --- names, replies and errors
 
 
-def test_a_name_has_one_owner_until_another_takes_it_over(bus: Session) -> None:
-    del bus
-
-    async def main() -> None:
-        lost: list[str] = []
-        first, second = await BusConnection.open(), await BusConnection.open()
-        first.serve(lambda _: False, lost.append)
-        second.serve(lambda _: False, lost.append)
-        assert await first.own_instead(NAME) == ""
-        assert not await second.own_again(NAME)
-        with pytest.raises(TakenError):
-            await second.own(NAME)
-        with pytest.raises(OSError, match="reserved"):
-            await second.own(DAEMON)
-        assert not await second.own_again(DAEMON)
-        assert await second.process_behind(NAME) == os.getpid()
-        assert await second.own_instead(NAME) == first.unique_name
-        await first.process_behind(DAEMON)
-        assert NAME in lost
-        assert await first.process_behind("org.pwmixer.Nobody") is None
-        first.close()
-        second.close()
-
-    asyncio.run(main())
+async def test_a_name_has_one_owner_until_another_takes_it_over() -> None:
+    lost: list[str] = []
+    first, second = await BusConnection.open(), await BusConnection.open()
+    first.serve(lambda _: False, lost.append)
+    second.serve(lambda _: False, lost.append)
+    assert await first.own_instead(NAME) == ""
+    assert not await second.own_again(NAME)
+    with pytest.raises(TakenError):
+        await second.own(NAME)
+    with pytest.raises(OSError, match="reserved"):
+        await second.own(DAEMON)
+    assert not await second.own_again(DAEMON)
+    assert await second.process_behind(NAME) == os.getpid()
+    assert await second.own_instead(NAME) == first.unique_name
+    await first.process_behind(DAEMON)
+    assert NAME in lost
+    assert await first.process_behind("org.pwmixer.Nobody") is None
+    first.close()
+    second.close()
 
 
 class Swallowing:
@@ -376,41 +338,35 @@ def served(mixer: Mixer, connection: BusConnection, folder: Path) -> BusService:
     return service
 
 
-def test_how_loud_something_is_is_told_in_few_steps(bus: Session, tmp_path: Path) -> None:
-    del bus
+async def test_how_loud_something_is_is_told_in_few_steps(tmp_path: Path) -> None:
+    connection = await BusConnection.open()
+    mixer = Mixer(Settings())
+    service = served(mixer, connection, tmp_path)
+    mixer.on_event(Seen(record=playback(10)))
+    connection._writer.sock = Swallowing()
 
-    async def main() -> None:
-        connection = await BusConnection.open()
-        mixer = Mixer(Settings())
-        service = served(mixer, connection, tmp_path)
-        mixer.on_event(Seen(record=playback(10)))
-        connection._writer.sock = Swallowing()
+    def steps(interface: str, name: str) -> int:
+        call = Message(
+            path="/org/pwmixer/Mixer/streams/1",
+            interface="org.freedesktop.DBus.Properties",
+            member="Get",
+            sender=":1.7",
+            serial=1,
+            signature="ss",
+            body=[interface, name],
+        )
+        return taken(lambda: service.on_call(call)).steps
 
-        def steps(interface: str, name: str) -> int:
-            call = Message(
-                path="/org/pwmixer/Mixer/streams/1",
-                interface="org.freedesktop.DBus.Properties",
-                member="Get",
-                sender=":1.7",
-                serial=1,
-                signature="ss",
-                body=[interface, name],
-            )
-            return taken(lambda: service.on_call(call)).steps
-
-        assert steps("org.pwmixer.Mixer.Node", "Volume") < LOUDNESS_STEPS
-        assert steps("org.pwmixer.Mixer.Node", "Index") > LOUDNESS_STEPS, "what is not asked so often"
-        service.publisher.close()
-        connection.close()
-
-    asyncio.run(main())
+    assert steps("org.pwmixer.Mixer.Node", "Volume") < LOUDNESS_STEPS
+    assert steps("org.pwmixer.Mixer.Node", "Index") > LOUDNESS_STEPS, "what is not asked so often"
+    service.publisher.close()
+    connection.close()
 
 
 @pytest.mark.mistakes
 def test_a_mistake_of_ours_is_told_under_our_own_error_name(
-    bus: Session, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    del bus
 
     async def main() -> None:
         connection, caller = await BusConnection.open(), await MessageBus(bus_type=BusType.SESSION).connect()
@@ -453,124 +409,107 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_what_is_said_while_calls_are_read_is_written_at_once_when_all_of_them_are(bus: Session) -> None:
-    del bus
+async def test_what_is_said_while_calls_are_read_is_written_at_once_when_all_of_them_are() -> None:
+    connection = await BusConnection.open()
+    writer: Any = connection._writer
+    real, writes = writer.sock, list[bytes]()
 
-    async def main() -> None:
-        connection = await BusConnection.open()
-        writer: Any = connection._writer
-        real, writes = writer.sock, list[bytes]()
+    class Watched:
+        def send(self, data: bytes) -> int:
+            writes.append(bytes(data))
+            return int(real.send(data))
 
-        class Watched:
-            def send(self, data: bytes) -> int:
-                writes.append(bytes(data))
-                return int(real.send(data))
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
 
-            def __getattr__(self, name: str) -> Any:
-                return getattr(real, name)
+    writer.sock = Watched()
 
-        writer.sock = Watched()
+    def read_three_calls() -> None:
+        for _ in range(3):
+            connection.send(signal_message())
+            assert not writes
 
-        def read_three_calls() -> None:
-            for _ in range(3):
-                connection.send(signal_message())
-                assert not writes
-
-        connection._reading._read(read_three_calls)
-        assert [data.count(b"Said") for data in writes] == [3]
-        connection.send(signal_message())
-        connection.send(signal_message())
-        assert len(writes) == 1, (
-            "what is said at other times is gathered until the end of this pass of the loop"
-        )
-        await asyncio.sleep(0)
-        assert [data.count(b"Said") for data in writes] == [3, 2]
-        call = Message(path="/", interface=NAME, member="Ask", sender=":1.7", serial=1)
-        connection.send(signal_message())
-        connection.reply(call)
-        assert [data.count(b"Said") for data in writes] == [3, 2, 1], "whoever waits is answered at once"
-        connection.hold()
-        connection.send(signal_message())
-        connection.reply(call)
-        assert len(writes) == 3
-        connection.release()
-        connection.release()
-        assert [data.count(b"Said") for data in writes] == [3, 2, 1, 1]
-        assert connection.backlog == 0
-        connection.close()
-
-    asyncio.run(main())
+    connection._reading._read(read_three_calls)
+    assert [data.count(b"Said") for data in writes] == [3]
+    connection.send(signal_message())
+    connection.send(signal_message())
+    assert len(writes) == 1, "what is said at other times is gathered until the end of this pass of the loop"
+    await asyncio.sleep(0)
+    assert [data.count(b"Said") for data in writes] == [3, 2]
+    call = Message(path="/", interface=NAME, member="Ask", sender=":1.7", serial=1)
+    connection.send(signal_message())
+    connection.reply(call)
+    assert [data.count(b"Said") for data in writes] == [3, 2, 1], "whoever waits is answered at once"
+    connection.hold()
+    connection.send(signal_message())
+    connection.reply(call)
+    assert len(writes) == 3
+    connection.release()
+    connection.release()
+    assert [data.count(b"Said") for data in writes] == [3, 2, 1, 1]
+    assert connection.backlog == 0
+    connection.close()
 
 
-def test_what_does_not_fit_into_the_socket_follows_what_did(bus: Session) -> None:
-    del bus
+async def test_what_does_not_fit_into_the_socket_follows_what_did() -> None:
+    connection, reader = await BusConnection.open(), await MessageBus(bus_type=BusType.SESSION).connect()
+    heard: list[int] = []
+    reader.add_message_handler(lambda m: heard.append(m.body[0]) if m.member == "Counted" else None)
+    rule = Message(
+        destination=DAEMON,
+        path="/org/freedesktop/DBus",
+        interface=DAEMON,
+        member="AddMatch",
+        signature="s",
+        body=["type='signal',member='Counted'"],
+    )
+    await reader.call(rule)
+    writer: Any = connection._writer
+    whole, room = writer.sock, [7, 0]
 
-    async def main() -> None:
-        connection, reader = await BusConnection.open(), await MessageBus(bus_type=BusType.SESSION).connect()
-        heard: list[int] = []
-        reader.add_message_handler(lambda m: heard.append(m.body[0]) if m.member == "Counted" else None)
-        rule = Message(
-            destination=DAEMON,
-            path="/org/freedesktop/DBus",
-            interface=DAEMON,
-            member="AddMatch",
-            signature="s",
-            body=["type='signal',member='Counted'"],
-        )
-        await reader.call(rule)
-        writer: Any = connection._writer
-        whole, room = writer.sock, [7, 0]
+    class Narrow:
+        """A socket into which seven bytes fit, then nothing, then the rest."""
 
-        class Narrow:
-            """A socket into which seven bytes fit, then nothing, then the rest."""
+        def send(self, data: bytes) -> int:
+            return int(whole.send(bytes(data)[: room.pop(0)] if room else data))
 
-            def send(self, data: bytes) -> int:
-                return int(whole.send(bytes(data)[: room.pop(0)] if room else data))
+        def __getattr__(self, name: str) -> Any:
+            return getattr(whole, name)
 
-            def __getattr__(self, name: str) -> Any:
-                return getattr(whole, name)
-
-        writer.sock = Narrow()
-        for number in range(5):
-            connection.send(signal_message("Counted", "u", number))
-            if number == 2:
-                await asyncio.sleep(0)
-                assert connection.backlog == 3
-        async with asyncio.timeout(PATIENCE):
-            await connection.process_behind(DAEMON)
-            while len(heard) < 5:
-                await reader.call(rule)
-        assert heard == [0, 1, 2, 3, 4]
-        assert connection.backlog == 0
-        connection.close()
-        reader.disconnect()
-
-    asyncio.run(main())
+    writer.sock = Narrow()
+    for number in range(5):
+        connection.send(signal_message("Counted", "u", number))
+        if number == 2:
+            await asyncio.sleep(0)
+            assert connection.backlog == 3
+    async with asyncio.timeout(PATIENCE):
+        await connection.process_behind(DAEMON)
+        while len(heard) < 5:
+            await reader.call(rule)
+    assert heard == [0, 1, 2, 3, 4]
+    assert connection.backlog == 0
+    connection.close()
+    reader.disconnect()
 
 
-def test_the_bus_is_not_left_to_tell_of_somebody_who_was_awaited_for_a_moment_only(bus: Session) -> None:
-    del bus
-
-    async def main() -> None:
-        connection = await BusConnection.open()
-        connection.serve(lambda _: False, lambda _: None)
-        other = await MessageBus(bus_type=BusType.SESSION).connect()
-        client = other.unique_name or ""
-        for _ in range(2):
-            connection.when_gone(client, lambda: None)()
-        await asyncio.gather(*connection._asking)
-        answer = await connection.call(
-            connection_module._to_daemon("RemoveMatch", connection_module._end_of(client))
-        )
-        assert answer.error_name == "org.freedesktop.DBus.Error.MatchRuleNotFound"
-        gone = asyncio.Event()
+async def test_the_bus_is_not_left_to_tell_of_somebody_who_was_awaited_for_a_moment_only() -> None:
+    connection = await BusConnection.open()
+    connection.serve(lambda _: False, lambda _: None)
+    other = await MessageBus(bus_type=BusType.SESSION).connect()
+    client = other.unique_name or ""
+    for _ in range(2):
+        connection.when_gone(client, lambda: None)()
+    await asyncio.gather(*connection._asking)
+    answer = await connection.call(
+        connection_module._to_daemon("RemoveMatch", connection_module._end_of(client))
+    )
+    assert answer.error_name == "org.freedesktop.DBus.Error.MatchRuleNotFound"
+    gone = asyncio.Event()
+    connection.when_gone(client, gone.set)
+    other.disconnect()
+    async with asyncio.timeout(PATIENCE):
+        await gone.wait()
+        gone.clear()
         connection.when_gone(client, gone.set)
-        other.disconnect()
-        async with asyncio.timeout(PATIENCE):
-            await gone.wait()
-            gone.clear()
-            connection.when_gone(client, gone.set)
-            await gone.wait()
-        connection.close()
-
-    asyncio.run(main())
+        await gone.wait()
+    connection.close()

@@ -13,7 +13,7 @@ from pwmixer_dbus.pulse.server import SoundServer
 pytestmark = pytest.mark.integration
 
 
-def test_following_ends_when_it_is_cancelled_around_the_answer(
+async def test_following_ends_when_it_is_cancelled_around_the_answer(
     bare_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", bare_session.env["XDG_RUNTIME_DIR"])
@@ -27,22 +27,18 @@ def test_following_ends_when_it_is_cancelled_around_the_answer(
             answered.set()
 
     monkeypatch.setattr(libpulse.Connection, "_pulse_state_cb", tell)
-
-    async def main() -> None:
-        for turns in range(10):
-            answered.clear()
-            running = asyncio.create_task(SoundServer(ignore).run())
-            await answered.wait()
-            for _ in range(turns):
-                await asyncio.sleep(0)
+    for turns in range(10):
+        answered.clear()
+        running = asyncio.create_task(SoundServer(ignore).run())
+        await answered.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait((running,), timeout=PATIENCE)
+        if not done:
             running.cancel()
-            done, _ = await asyncio.wait((running,), timeout=PATIENCE)
-            if not done:
-                running.cancel()
-                await asyncio.wait((running,))
-                pytest.fail(f"it went on after it was cancelled {turns} turns after the answer")
-
-    asyncio.run(main())
+            await asyncio.wait((running,))
+            pytest.fail(f"it went on after it was cancelled {turns} turns after the answer")
 
 
 def ignore(event: Event) -> None:

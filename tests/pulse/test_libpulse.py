@@ -1,7 +1,6 @@
 """libpulse inside asyncio: the private names that it leans on, and that nothing of it dies when it is cancelled."""
 
 import ast
-import asyncio
 import inspect
 import sys
 from pathlib import Path
@@ -74,25 +73,23 @@ def test_what_we_override_takes_what_is_given(method: str) -> None:
         assert list(ours.parameters) == list(theirs.parameters)
 
 
-def test_a_connection_runs_on_our_loop_and_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_runs_on_our_loop_and_gives_everything_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere")
-
-    async def main() -> None:
-        lost: list[str] = []
-        connection = libpulse.Connection("test", lambda *_: None, lambda: lost.append("lost"))
-        assert isinstance(connection._loop, MainLoop)
-        assert connection._ctx is not None
-        failures: list[MixerError | None] = []
-        connection.command(libpulse.set_sink_mute, 1, 1, done=failures.append)
-        assert [type(failure) for failure in failures] == [NotConnectedError]
-        with pytest.raises(Exception, match="Failed to connect"):
-            await connection.connect(timeout=PATIENCE)
-        connection.close()
-        connection.close()
-        assert vars(connection)["_ctx"] is vars(connection)["_loop"] is None
-        assert lost == []
-
-    asyncio.run(main())
+    lost: list[str] = []
+    connection = libpulse.Connection("test", lambda *_: None, lambda: lost.append("lost"))
+    assert isinstance(connection._loop, MainLoop)
+    assert connection._ctx is not None
+    failures: list[MixerError | None] = []
+    connection.command(libpulse.set_sink_mute, 1, 1, done=failures.append)
+    assert [type(failure) for failure in failures] == [NotConnectedError]
+    with pytest.raises(Exception, match="Failed to connect"):
+        await connection.connect(timeout=PATIENCE)
+    connection.close()
+    connection.close()
+    assert vars(connection)["_ctx"] is vars(connection)["_loop"] is None
+    assert lost == []
 
 
 # --- with a real server

@@ -68,7 +68,7 @@ def inputs(session: Session) -> list[int]:
     return [int(line.split()[0]) for line in session.pactl("list", "short", "sink-inputs").splitlines()]
 
 
-def test_what_has_gone_is_measured_by_nobody_and_the_microphone_least_of_all(server: Session) -> None:
+async def test_what_has_gone_is_measured_by_nobody_and_the_microphone_least_of_all(server: Session) -> None:
     server.play("Radio")
     radio = Tap(kind=Kind.PLAYBACK, index=inputs(server)[0], positions=("front-left", "front-right"))
     gone = {
@@ -76,23 +76,19 @@ def test_what_has_gone_is_measured_by_nobody_and_the_microphone_least_of_all(ser
         Tap(kind=Kind.SINK, index=99_998, source="unplugged.monitor"),
         Tap(kind=Kind.SOURCE, index=99_997, source="unplugged"),
     }
-
-    async def main() -> None:
-        taps = Taps(lambda: None)
-        taps.follow(frozenset({radio, *gone}))
-        heard = await until_heard(taps, {radio})
-        assert heard == {radio: pytest.approx(TONE, rel=0.02)}
-        await until(lambda: taps.read() is not None and taps._timer is not None)  # they are asked for again
-        microphone = server.pactl("list", "short", "sources").split("\tmicrophone\t")[0].splitlines()[-1]
-        assert microphone not in recordings(server)
-        await closed(taps)
-        assert taps._timer is None
-
-    asyncio.run(main())
+    taps = Taps(lambda: None)
+    taps.follow(frozenset({radio, *gone}))
+    heard = await until_heard(taps, {radio})
+    assert heard == {radio: pytest.approx(TONE, rel=0.02)}
+    await until(lambda: taps.read() is not None and taps._timer is not None)  # they are asked for again
+    microphone = server.pactl("list", "short", "sources").split("\tmicrophone\t")[0].splitlines()[-1]
+    assert microphone not in recordings(server)
+    await closed(taps)
+    assert taps._timer is None
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_left_out(server: Session, tmp_path: Path, odd: float) -> None:
+async def test_what_is_no_number_is_left_out(server: Session, tmp_path: Path, odd: float) -> None:
     played = tmp_path / "played"
     played.write_bytes(struct.pack("<2f", odd, 0.25) * 100_000)
     server.spawn("odd", "pacat", "--raw", "--format=float32le", "--rate=8000", "--channels=2", str(played))
@@ -100,23 +96,19 @@ def test_what_is_no_number_is_left_out(server: Session, tmp_path: Path, odd: flo
     (index,) = inputs(server)
     both = Tap(kind=Kind.PLAYBACK, index=index, positions=("front-left", "front-right"))
     mixed = Tap(kind=Kind.PLAYBACK, index=index)
-
-    async def main() -> None:
-        taps = Taps(lambda: None)
-        taps.follow(frozenset({both, mixed}))
-        heard: dict[Tap, set[float]] = {both: set(), mixed: set()}
-        async with asyncio.timeout(PATIENCE):
-            while not all(heard.values()) or max(heard[both]) == 0.0:
-                await asyncio.sleep(0.02)
-                for tap, level in taps.read().items():
-                    heard[tap].add(level)
-        assert all(map(math.isfinite, heard[both] | heard[mixed]))
-        await closed(taps)
-
-    asyncio.run(main())
+    taps = Taps(lambda: None)
+    taps.follow(frozenset({both, mixed}))
+    heard: dict[Tap, set[float]] = {both: set(), mixed: set()}
+    async with asyncio.timeout(PATIENCE):
+        while not all(heard.values()) or max(heard[both]) == 0.0:
+            await asyncio.sleep(0.02)
+            for tap, level in taps.read().items():
+                heard[tap].add(level)
+    assert all(map(math.isfinite, heard[both] | heard[mixed]))
+    await closed(taps)
 
 
-def test_a_sink_on_which_nothing_plays_goes_on_sleeping(server: Session) -> None:
+async def test_a_sink_on_which_nothing_plays_goes_on_sleeping(server: Session) -> None:
     server.play("Radio", sink="speakers")
     radio = Tap(kind=Kind.SINK, index=1, source="speakers.monitor")
     silence = Tap(kind=Kind.SINK, index=2, source="headset.monitor")
@@ -125,20 +117,17 @@ def test_a_sink_on_which_nothing_plays_goes_on_sleeping(server: Session) -> None
         (line,) = [x for x in server.pactl("list", "short", "sinks").splitlines() if "\theadset\t" in x]
         return line.endswith("SUSPENDED")
 
-    async def main() -> None:
-        taps = Taps(lambda: None)
-        taps.follow(frozenset({radio, silence}))
-        assert set(await until_heard(taps, {radio})) == {radio}
-        await until(lambda: taps.read() is not None and len(set(recordings(server))) > 1)
-        assert is_asleep()
-        server.play("Film", sink="headset")
-        await until_heard(taps, {silence})
-        await closed(taps)
-
-    asyncio.run(main())
+    taps = Taps(lambda: None)
+    taps.follow(frozenset({radio, silence}))
+    assert set(await until_heard(taps, {radio})) == {radio}
+    await until(lambda: taps.read() is not None and len(set(recordings(server))) > 1)
+    assert is_asleep()
+    server.play("Film", sink="headset")
+    await until_heard(taps, {silence})
+    await closed(taps)
 
 
-def test_each_of_the_first_eight_has_a_connection_of_its_own(server: Session) -> None:
+async def test_each_of_the_first_eight_has_a_connection_of_its_own(server: Session) -> None:
     for number in range(2):
         server.play(f"Radio {number}")
     wanted = {
@@ -147,23 +136,17 @@ def test_each_of_the_first_eight_has_a_connection_of_its_own(server: Session) ->
         for positions in (("mono",), ("front-left",), ("front-right",), ("front-left", "front-right"), ())
     }
     assert len(wanted) == LINES + 2
-
-    async def main() -> None:
-        woken = asyncio.Event()
-        taps = Taps(woken.set)
-        taps.follow(frozenset(wanted))
-        async with asyncio.timeout(PATIENCE):
-            await woken.wait()
-        assert sorted(len(line.streams) for line in taps._lines) == [1] * (LINES - 2) + [2, 2]
-        await until_heard(
-            taps, {tap for line in taps._lines if len(line.streams) == 1 for tap in line.streams}
-        )
-        await closed(taps)
-
-    asyncio.run(main())
+    woken = asyncio.Event()
+    taps = Taps(woken.set)
+    taps.follow(frozenset(wanted))
+    async with asyncio.timeout(PATIENCE):
+        await woken.wait()
+    assert sorted(len(line.streams) for line in taps._lines) == [1] * (LINES - 2) + [2, 2]
+    await until_heard(taps, {tap for line in taps._lines if len(line.streams) == 1 for tap in line.streams})
+    await closed(taps)
 
 
-def test_what_is_closed_while_the_server_makes_it_is_recorded_no_more(server: Session) -> None:
+async def test_what_is_closed_while_the_server_makes_it_is_recorded_no_more(server: Session) -> None:
     """It shares a connection with others, which go on; libpulse gives nothing up that has no answer yet."""
     server.play("Radio")
     (index,) = inputs(server)
@@ -182,23 +165,19 @@ def test_what_is_closed_while_the_server_makes_it_is_recorded_no_more(server: Se
         for positions in (("side-right",), (), *((place,) for place in places))
     ]
     assert len(others) == LINES
-
-    async def main() -> None:
-        taps = Taps(lambda: None)
-        taps.follow(frozenset(others))
-        await until_heard(taps, {others[0]})
-        await until(lambda: taps.read() is not None and len(recordings(server)) == LINES)
-        pid = server.pid_of("pipewire-pulse")
-        os.kill(pid, signal.SIGSTOP)
-        taps.follow(frozenset({first, *others}))
-        taps.follow(frozenset(others))
-        taps.follow(frozenset({second, *others}))
-        os.kill(pid, signal.SIGCONT)
-        await until(lambda: taps.read() is not None and len(recordings(server)) > LINES)
-        await until(lambda: taps.read() is not None and len(recordings(server)) == LINES + 1)
-        await closed(taps)
-
-    asyncio.run(main())
+    taps = Taps(lambda: None)
+    taps.follow(frozenset(others))
+    await until_heard(taps, {others[0]})
+    await until(lambda: taps.read() is not None and len(recordings(server)) == LINES)
+    pid = server.pid_of("pipewire-pulse")
+    os.kill(pid, signal.SIGSTOP)
+    taps.follow(frozenset({first, *others}))
+    taps.follow(frozenset(others))
+    taps.follow(frozenset({second, *others}))
+    os.kill(pid, signal.SIGCONT)
+    await until(lambda: taps.read() is not None and len(recordings(server)) > LINES)
+    await until(lambda: taps.read() is not None and len(recordings(server)) == LINES + 1)
+    await closed(taps)
 
 
 def test_what_libpulse_has_closed_is_watched_no_more_also_where_it_waited_to_write() -> None:
@@ -230,36 +209,29 @@ def test_what_is_closed_before_there_is_a_connection_waits_for_it_and_ends(serve
     assert recordings(server) == []
 
 
-def test_without_a_server_it_is_tried_again(server: Session) -> None:
-    async def main() -> None:
-        server.stop_pulse()
-        taps = Taps(lambda: None)
-        tap = Tap(kind=Kind.SINK, index=1, source="speakers.monitor")
-        taps.follow(frozenset({tap}))
-        await until(lambda: taps._timer is not None)
-        server.start_pulse()
-        server.add_null_sink("speakers")  # which has ended with its server
-        server.play("Radio", sink="speakers")
-        await until_heard(taps, {tap})
-        await closed(taps)
-
-    asyncio.run(main())
+async def test_without_a_server_it_is_tried_again(server: Session) -> None:
+    server.stop_pulse()
+    taps = Taps(lambda: None)
+    tap = Tap(kind=Kind.SINK, index=1, source="speakers.monitor")
+    taps.follow(frozenset({tap}))
+    await until(lambda: taps._timer is not None)
+    server.start_pulse()
+    server.add_null_sink("speakers")  # which has ended with its server
+    server.play("Radio", sink="speakers")
+    await until_heard(taps, {tap})
+    await closed(taps)
 
 
-def test_without_a_descriptor_left_it_is_tried_again_later(server: Session) -> None:
+async def test_without_a_descriptor_left_it_is_tried_again_later(server: Session) -> None:
     server.play("Radio")
     radio = Tap(kind=Kind.PLAYBACK, index=inputs(server)[0], positions=("front-left", "front-right"))
-
-    async def main() -> None:
-        taps = Taps(lambda: None)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-        try:
-            taps.follow(frozenset({radio}))
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert taps._mainloop is None
-        await until_heard(taps, {radio})
-        await closed(taps)
-
-    asyncio.run(main())
+    taps = Taps(lambda: None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        taps.follow(frozenset({radio}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert taps._mainloop is None
+    await until_heard(taps, {radio})
+    await closed(taps)
