@@ -239,33 +239,36 @@ class Keeper:
 
     # --- what people ask of the memory itself
 
-    def forget(self, target: App | Device | None) -> None:
-        """Forget an application or a device; None forgets everything. What plays stays as it is."""
-        match target:
-            case Device():
-                self._keep(device_forgotten(self.memory, device_key(target)))
-            case App():
-                self._keep(forgotten(self.memory, target.app_id))
-                self._mixer.on_event(Forgotten(app_id=target.app_id), MEMORY)
-            case None:
-                self._keep(forgotten(self.memory, None))
-                for app_id in list(self._mixer.state.apps):
-                    self._mixer.on_event(Forgotten(app_id=app_id), MEMORY)
+    def forget(self, *targets: App | Device | None) -> None:
+        """Forget applications and devices; None forgets everything. What plays stays as it is."""
+        memory, apps = self.memory, [target.app_id for target in targets if isinstance(target, App)]
+        for target in targets:
+            if isinstance(target, Device):
+                memory = device_forgotten(memory, device_key(target))
+            else:
+                memory = forgotten(memory, None if target is None else target.app_id)
+        self._keep(memory)
+        for app_id in list(self._mixer.state.apps) if None in targets else apps:
+            self._mixer.on_event(Forgotten(app_id=app_id), MEMORY)
 
-    def set_lock(self, target: App | Device, *, locked: bool) -> None:
-        """Hold an application or a device where it is now, against every other program, or let it go."""
+    def set_lock(self, *targets: App | Device, locked: bool) -> None:
+        """Hold applications and devices where they are now, against every other program, or let them go."""
         memory, state, now = self.memory, self._mixer.state, self._wall_clock()
-        if locked and (isinstance(target, Device) or audible_streams(state, target)):
-            shown = Plan(commands=_as_it_is(target), wishes=_as_wished(state, target))
-            for intent in _asked(state, shown):
-                memory = learned(memory, intent, now)
-        self._keep(learned(memory, replace(_about(target), locked=locked), now))
+        for target in targets:
+            if locked and (isinstance(target, Device) or audible_streams(state, target)):
+                shown = Plan(commands=_as_it_is(target), wishes=_as_wished(state, target))
+                for intent in _asked(state, shown):
+                    memory = learned(memory, intent, now)
+            memory = learned(memory, replace(_about(target), locked=locked), now)
+        self._keep(memory)
         self._look_again()
 
-    def set_cap(self, target: App | Device, max_volume: float | None) -> None:
-        """Set the highest volume of an application or a device, for every program; None lifts it."""
-        intent = replace(_about(target), max_volume=max_volume)
-        self._keep(learned(self.memory, intent, self._wall_clock()))
+    def set_cap(self, *targets: App | Device, max_volume: float | None) -> None:
+        """Set the highest volume of applications and devices, for every program; None lifts it."""
+        memory, now = self.memory, self._wall_clock()
+        for target in targets:
+            memory = learned(memory, replace(_about(target), max_volume=max_volume), now)
+        self._keep(memory)
 
     def set_rules_off(self, *, off: bool) -> None:
         """Keep whether rules are switched off."""

@@ -610,7 +610,7 @@ async def test_what_is_above_the_limit_already_comes_down_gently(stage: Stage) -
 async def test_a_cap_that_comes_in_the_midst_of_it_holds_at_once_and_on_the_way_on(stage: Stage) -> None:
     stage.fade(0.9, 4.0)
     await asyncio.sleep(3)
-    stage.keeper.set_cap(stage.mixer.state.devices[SINK], 0.6)
+    stage.keeper.set_cap(stage.mixer.state.devices[SINK], max_volume=0.6)
     await asyncio.sleep(2)
     assert stage.volume() == 0.6
     assert [level for level in stage.levels(SINK) if level > 0.6][-1] == pytest.approx(0.8, abs=0.01)
@@ -622,7 +622,7 @@ async def test_a_cap_that_comes_in_the_midst_of_it_holds_at_once_and_on_the_way_
 async def test_a_cap_below_does_not_end_a_fade_that_goes_further_down(stage: Stage) -> None:
     stage.fade(0.1, 4.0)
     await asyncio.sleep(1)
-    stage.keeper.set_cap(stage.mixer.state.devices[SINK], 0.2)
+    stage.keeper.set_cap(stage.mixer.state.devices[SINK], max_volume=0.2)
     await asyncio.sleep(1)
     assert stage.volume() == 0.2
     await asyncio.sleep(2.1)

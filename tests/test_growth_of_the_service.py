@@ -1,7 +1,7 @@
 """A change of one object costs the same among nine hundred as among two hundred, with all who are told of it.
 
-Counted in steps of the interpreter; what is copied, is counted in `core/test_growth.py`. Only the sound server and the bus
-are doubles, which do nothing but answer.
+What is asked of all of them grows as they do. Counted in steps of the interpreter; what is copied, is counted in
+`core/test_growth.py`. Only the sound server and the bus are doubles, which do nothing but answer.
 """
 
 import asyncio
@@ -36,6 +36,7 @@ from pwmixer_dbus.outlets.shm.outlet import SharedMemory
 from pwmixer_dbus.router import Router
 
 FEW, MANY = 200, 900
+SOME = 30
 MINE, GROUPED = 5, 6
 """Of which of the programs something changes, and which a rule has put into a group."""
 
@@ -74,7 +75,7 @@ class Service:
         router = Router(self.mixer)
         router.set_rules(tuple(map(rule_from_plain, RULES)))
         Fader(self.mixer)
-        keeper = Keeper(
+        self.keeper = Keeper(
             self.mixer,
             rules=router.outcome_of,
             locks=router.locks,
@@ -82,7 +83,7 @@ class Service:
             save_soon=lambda: None,
             wall_clock=lambda: 2e9,
         )
-        keeper.start(Memory())
+        self.keeper.start(Memory())
         publisher = Publisher(cast("BusConnection", Bus()), self.mixer, lambda _: defaultdict(int))
         self.mixer.subscribe(publisher.on_change, before_answers=publisher.on_level)
         self.memory = SharedMemory(self.mixer, SharedMemorySettings(name=f"of{size}"))
@@ -176,18 +177,44 @@ def test_a_change_of_one_object_takes_no_more_steps_among_many(
 ) -> None:
     monkeypatch.setenv("PWMIXER_SHM_FOLDER", str(tmp_path))
 
-    def steps(size: int) -> int:
-        async def settled() -> Service:
-            service = Service(size)
-            await asyncio.sleep(60)
-            return service
-
-        with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-            service = runner.run(settled())
-            service.mixer.measures.counted()  # else what has happened before may be counted in between
-            done = taken(lambda: runner.run(cast("Any", do(service))))
-            service.memory.close()
-        return done.steps
-
     # One step more for each of the others would be more than that.
-    assert steps(MANY) <= steps(FEW) + (MANY - FEW) / 4
+    assert steps(do, MANY) <= steps(do, FEW) + (MANY - FEW) / 4
+
+
+async def locks(service: Service) -> None:
+    for locked in (True, False):
+        service.keeper.set_lock(*service.mixer.state.apps.values(), locked=locked)
+
+
+async def caps(service: Service) -> None:
+    for cap in (0.9, None):
+        service.keeper.set_cap(*service.mixer.state.apps.values(), max_volume=cap)
+
+
+async def forgetting(service: Service) -> None:
+    service.keeper.set_cap(*service.mixer.state.apps.values(), max_volume=0.9)
+    service.keeper.forget(*service.mixer.state.apps.values())
+
+
+@pytest.mark.parametrize("do", [locks, caps, forgetting])
+def test_what_is_asked_of_all_grows_no_faster_than_they_are_more(
+    do: Do, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PWMIXER_SHM_FOLDER", str(tmp_path))
+    assert steps(do, 4 * SOME) <= 4.4 * steps(do, SOME)
+
+
+def steps(do: Do, size: int) -> int:
+    """Count what is done among so many programs."""
+
+    async def settled() -> Service:
+        service = Service(size)
+        await asyncio.sleep(60)
+        return service
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        service = runner.run(settled())
+        service.mixer.measures.counted()  # else what has happened before may be counted in between
+        done = taken(lambda: runner.run(cast("Any", do(service))))
+        service.memory.close()
+    return done.steps

@@ -735,7 +735,7 @@ async def test_what_is_locked_is_looked_at_after_a_request_though_all_is_looked_
     desk.ask_app(0.5)
     await desk.do()
     desk.see(volume=1.0)
-    desk.keeper.set_cap(desk.mixer.state.devices[SINK], 1.0)
+    desk.keeper.set_cap(desk.mixer.state.devices[SINK], max_volume=1.0)
     assert desk.volumes == [0.5]
     await asyncio.sleep(ECHO + 0.1)
     assert desk.volumes == [0.5, 0.5]
@@ -821,7 +821,7 @@ async def test_a_device_that_shows_no_correction_when_it_runs_is_corrected_again
 async def test_a_cap_comes_into_force_at_once_and_holds_against_everybody(desk: Memorising) -> None:
     desk.see(volume=0.9)
     await desk.quiet()
-    desk.keeper.set_cap(desk.mixer.state.apps[MUSIC], 0.5)
+    desk.keeper.set_cap(desk.mixer.state.apps[MUSIC], max_volume=0.5)
     assert desk.volumes == [0.5]
     await desk.do()
     await asyncio.sleep(5)
@@ -830,7 +830,7 @@ async def test_a_cap_comes_into_force_at_once_and_holds_against_everybody(desk: 
     assert desk.volumes == [0.5, 0.5]
     state = desk.mixer.state
     assert verbs.max_volume(state, state.apps[MUSIC]) == verbs.max_volume(state, state.streams[NEW]) == 0.5
-    desk.keeper.set_cap(state.apps[MUSIC], None)
+    desk.keeper.set_cap(state.apps[MUSIC], max_volume=None)
     assert verbs.max_volume(desk.mixer.state, state.apps[MUSIC]) == 1.0
 
 
@@ -881,7 +881,7 @@ async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -
     await desk.quiet()
     desk.show(volume=0.9)
     assert desk.volumes == []
-    desk.keeper.set_cap(desk.mixer.state.devices[SINK], 0.6)
+    desk.keeper.set_cap(desk.mixer.state.devices[SINK], max_volume=0.6)
     await desk.do()
     assert desk.volumes == [0.6]
     desk.keeper.set_lock(desk.mixer.state.devices[SINK], locked=True)
@@ -1329,7 +1329,7 @@ def _lock(desk: Memorising, locked: bool) -> None:
 
 
 def _cap(desk: Memorising, cap: float | None) -> None:
-    desk.keeper.set_cap(desk.mixer.state.devices[SINK], cap)
+    desk.keeper.set_cap(desk.mixer.state.devices[SINK], max_volume=cap)
 
 
 _DRAGS = st.lists(st.builds(_seen, st.integers(10, 13), _VOLUMES, st.booleans()), max_size=8).map(_in_turn)

@@ -72,7 +72,7 @@ def _lock(name: Key | None, locked: bool) -> Act:
 
 
 def _cap(name: Key | None, cap: float | None) -> Act:
-    return _keep(name, lambda stage, target: stage.keeper.set_cap(target, cap))
+    return _keep(name, lambda stage, target: stage.keeper.set_cap(target, max_volume=cap))
 
 
 def _come(index: int, volume: float, device: int | None) -> Act:

@@ -257,8 +257,7 @@ class Methods:
 
     def _set_lock(self, call: Call) -> None:
         selector, locked = call.arguments
-        for target in self._remembered(selector):
-            self._parts.keeper.set_lock(target, locked=locked)
+        self._parts.keeper.set_lock(*self._remembered(selector), locked=locked)
         self._publisher.flush()
         call.reply()
 
@@ -269,15 +268,13 @@ class Methods:
             raise InvalidArgumentError(
                 f"A cap is at most {gain.CEILING} (150 %), and below 0 there is none; got {cap:g}."
             )
-        for target in self._remembered(selector):
-            self._parts.keeper.set_cap(target, None if cap < 0.0 else cap)
+        self._parts.keeper.set_cap(*self._remembered(selector), max_volume=None if cap < 0.0 else cap)
         self._publisher.flush()
         call.reply()
 
     def _forget(self, call: Call) -> None:
         (selector,) = call.arguments
-        for target in (None,) if selector == "*" else self._remembered(selector):
-            self._parts.keeper.forget(target)
+        self._parts.keeper.forget(*((None,) if selector == "*" else self._remembered(selector)))
         self._publisher.flush()
         call.reply()
 
