@@ -12,7 +12,7 @@ from pwmixer_dbus.core.commands import CONTEXT_LIMIT
 from pwmixer_dbus.core.fading import STEP
 from pwmixer_dbus.core.measures import PENDING
 from pwmixer_dbus.core.model import TEXT_LIMIT
-from pwmixer_dbus.core.patterns import GLOB_LIMIT
+from pwmixer_dbus.core.patterns import GLOB_LIMIT, TOTAL_LIMIT
 from pwmixer_dbus.core.selectors import SELECTOR_LIMIT
 from pwmixer_dbus.core.words import ERROR_TEXT_LIMIT
 from pwmixer_dbus.lanes import GIVE_UP, PACE
@@ -35,6 +35,8 @@ WORDS = {3: "three", 5: "five"}
         ("configuration", f"At most {PROBLEM_LIMIT} problems are listed at once"),
         ("configuration", f"a glob, which may have {GLOB_LIMIT} of its signs"),
         ("configuration", f"There can be {rules.RULE_LIMIT} rules in both files together"),
+        ("configuration", f"all patterns of a file may count for {TOTAL_LIMIT}:"),
+        ("dbus-api", f"The patterns of a file may count for {TOTAL_LIMIT} together"),
         ("dbus-api", f"then at most {RATE:.0f} times a second"),
         ("dbus-api", f"At most {1 / PACE:.0f} volumes a second are sent"),
         ("dbus-api", f"The sound server is given {GIVE_UP:.0f} s for a change"),

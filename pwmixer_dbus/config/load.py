@@ -113,17 +113,14 @@ def load(path: Path) -> Settings:
 
     Raises ConfigError with every problem found, one per line, each as `PATH:LINE: KEY: what would be right`.
     """
-    found = parse(path)
-    return Settings() if found is None else _settings(path, *found)
+    text = read_text(path)
+    return Settings() if text is None else _settings(path, text, parsed(path, text))
 
 
-def parse(path: Path) -> tuple[str, Mapping[str, object]] | None:
-    """Read a file as TOML: its text, and what it says; None where there is none. Raises ConfigError with one problem."""
+def read_text(path: Path) -> str | None:
+    """Read a file of ours; None where there is none. Raises ConfigError with one problem."""
     data = _read(path)
-    if data is None:
-        return None
-    text = decoded(path, data)
-    return text, parsed(path, text)
+    return None if data is None else decoded(path, data)
 
 
 def show(settings: Settings) -> str:

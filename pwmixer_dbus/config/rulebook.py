@@ -15,19 +15,21 @@ from pwmixer_dbus.config.load import (
     PROBLEM_LIMIT,
     SIZE_LIMIT,
     decoded,
-    parse,
     parsed,
     problem_line,
     problem_lines,
+    read_text,
     rule_text,
 )
 from pwmixer_dbus.config.replacing import replace_file
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError, StaleError
 from pwmixer_dbus.core.model import clean
+from pwmixer_dbus.core.patterns import are_too_many, pattern_text
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import (
     NAME_LIMIT,
     RULE_LIMIT,
+    TOO_MANY_PATTERNS,
     Rule,
     read_tables,
     repeated_names,
@@ -61,11 +63,8 @@ def read_rules(path: Path) -> Rules:
 
     Raises ConfigError with every problem found, one per line, in the form of `load`.
     """
-    found = parse(path)
-    if found is None:
-        return ()
-    text, document = found
-    return parsed_rules(path, text, document)
+    text = read_text(path)
+    return () if text is None else parsed_rules(path, text, parsed(path, text))
 
 
 def plain_rules(path: Path, data: bytes) -> list[dict[str, object]]:
@@ -138,6 +137,7 @@ class RuleBook:
         self._own: Rules = ()
         self._rules = config
         self._error = ""
+        self._text: str | None = None
 
     @property
     def rules(self) -> Rules:
@@ -149,20 +149,24 @@ class RuleBook:
         """What is wrong with rules.toml, else which of its rules are not in force; "" when all is well."""
         if self._error:
             return self._error
-        left_out = [rule.name for rule in self._own if rule not in self._rules]
-        if not left_out:
+        if len(self._rules) == len(self._config) + len(self._own):
             return ""
+        in_force = {rule.name for rule in self._rules if rule.origin == "service"}
+        left_out = [rule.name for rule in self._own if rule.name not in in_force]
         names = ", ".join(f"“{name}”" for name in left_out[:PROBLEM_LIMIT])
         return problem_line(self.path, f"not in force, since {self._config_path.name} uses the name: {names}")
 
     def read(self) -> None:
         """Read rules.toml again; raises ConfigError for a bad one, which leaves the last good rules in force."""
         try:
-            own = read_rules(self.path)
+            text = read_text(self.path)
+            if text == self._text and not self._error:
+                return
+            own = () if text is None else parsed_rules(self.path, text, parsed(self.path, text))
         except ConfigError as error:
             self._error = str(error)
             raise
-        self._error = ""
+        self._error, self._text = "", text
         self._put_in_force(self._config, own)
 
     def replace_config(self, rules: Rules) -> None:
@@ -299,13 +303,15 @@ class RuleBook:
             raise LimitsExceededError(
                 f"{self.path} would be larger than 1 MiB; make the rules fewer or shorter."
             )
+        if are_too_many(pattern_text(p) for rule in own for c in rule.conditions for p in c.patterns):
+            raise LimitsExceededError(f"In {self.path}, {TOO_MANY_PATTERNS}.")
         try:
             replace_file(Path(os.path.realpath(self.path)), text)  # what is a link stays one
         except OSError as error:
             raise ConfigError(
                 f"{self.path} cannot be written: {error.strerror}; nothing has changed."
             ) from error
-        self._error = ""
+        self._error, self._text = "", text
         self._put_in_force(self._config, own)
         return self.revision
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from enum import StrEnum
 from fnmatch import translate
 from functools import lru_cache
-from itertools import combinations, zip_longest
+from itertools import accumulate, combinations, zip_longest
 from typing import Final, NamedTuple, cast
 
 from pwmixer_dbus.core.errors import InvalidArgumentError
@@ -32,6 +32,9 @@ GLOB_LIMIT: Final = 32
 WEIGHT_LIMIT: Final = 4096
 """The most that all patterns of a rule may weigh: to read them takes up to 3 µs for each character."""
 
+TOTAL_LIMIT: Final = 100_000
+"""The most that all patterns of a file may weigh together: to read and prepare them takes a quarter of a second."""
+
 STEP_LIMIT: Final = 15_000_000
 """The most steps that a regular expression may need on any text: less than a tenth of a second."""
 
@@ -41,6 +44,8 @@ Fits = Callable[[str, str], bool]
 _GLOB_SIGNS: Final = frozenset("*?[")
 _PREFIXES: Final = ("!", "=", "re:")
 _ASCII: Final = 128
+# What a pattern weighs besides the characters of what has to be compiled.
+_READ, _COMPILED, _OF_SET = 4, 16, 32
 _FEW: Final = 8  # to look for more texts costs more than the expression
 _COST_CAP: Final = 10 * STEP_LIMIT
 
@@ -87,6 +92,7 @@ def parse_pattern(text: str) -> Pattern:
     return Pattern(kind=PatternKind.GLOB, text=bare, negated=negated)
 
 
+@lru_cache(maxsize=4096)
 def weight_of(text: str) -> int:
     """Tell how dear a pattern is to read: the characters of a regular expression, and one more for each 64 of a range."""
     bare = text.removeprefix("!")
@@ -97,6 +103,19 @@ def weight_of(text: str) -> int:
         with suppress(InvalidArgumentError), _mistakes_told():
             return len(regex) + _span(_tree(regex)) // 64
     return len(regex)
+
+
+def are_too_many(patterns: Iterable[str]) -> bool:
+    """Whether patterns weigh more than those of a file may; none of them is looked at for longer than it takes to know."""
+    return any(total > TOTAL_LIMIT for total in accumulate(map(_weight_among_all, patterns)))
+
+
+def _weight_among_all(text: str) -> int:
+    bare = text.removeprefix("!")
+    if bare.startswith("re:"):
+        return _COMPILED + weight_of(text) + _OF_SET * bare.count("[")
+    inner = bare[1:-1] if bare[:1] == bare[-1:] == "*" else bare
+    return _READ if bare.startswith("=") or _GLOB_SIGNS.isdisjoint(inner) else _COMPILED + len(bare)
 
 
 def pattern_text(pattern: Pattern) -> str:
@@ -326,15 +345,18 @@ def _cost_of_repeat(item: Item) -> _Cost:
     is_possessive = operation == "POSSESSIVE_REPEAT"  # each round keeps the first way that it finds
     each = 1 if is_possessive else once.ways
     most = min(highest, TEXT_LIMIT // max(once.width, 1))
-    ways, work, paths = 0, 0, 1
-    for count in range(most + 1):
-        if count >= lowest:
-            ways += paths
-        if count < most:
-            work += paths * once.work
-        paths *= each
-        if ways + work + paths > _COST_CAP:
-            return _Cost(_COST_CAP, _COST_CAP, 0)
+    if each == 1:
+        ways, work, paths = max(most + 1 - lowest, 0), most * once.work, 1
+    else:
+        ways, work, paths = 0, 0, 1
+        for count in range(most + 1):
+            ways += paths if count >= lowest else 0
+            work += paths * once.work if count < most else 0
+            paths *= each
+            if paths > _COST_CAP:
+                break
+    if ways + work + paths > _COST_CAP:
+        return _Cost(_COST_CAP, _COST_CAP, 0)
     return _Cost(1 if is_possessive else max(ways, 1), work + 1, min(lowest, most) * once.width)
 
 

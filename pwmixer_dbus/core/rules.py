@@ -14,6 +14,7 @@ from pwmixer_dbus.core.patterns import (
     WEIGHT_LIMIT,
     Pattern,
     PatternKind,
+    are_too_many,
     fits_of,
     parse_pattern,
     pattern_text,
@@ -29,6 +30,10 @@ TARGETS_LIMIT: Final = 16
 NAME_LIMIT: Final = 128
 HIGHEST_VOLUME: Final = 1.5
 PROBLEM_LIMIT: Final = 20
+TOO_MANY_PATTERNS: Final = (
+    "all rules together have more patterns than can be read at once; make them fewer or shorter, or write texts and"
+    " globs such as *part* in place of regular expressions"
+)
 
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -281,6 +286,8 @@ def read_tables(tables: object, *, origin: str = "config") -> tuple[tuple[Rule, 
     if len(tables) > RULE_LIMIT:
         sentence = f"there are {len(tables)} rules; at most {RULE_LIMIT} are possible"
         return (), ((("rules",), sentence),)
+    if are_too_many(pattern for table in tables for pattern in plain_patterns(table)):
+        return (), ((("rules",), TOO_MANY_PATTERNS),)
     read = [read_rule(table, origin=origin) for table in tables]
     problems: list[Problem] = [
         (("rules", place, *path), sentence)
@@ -292,6 +299,14 @@ def read_tables(tables: object, *, origin: str = "config") -> tuple[tuple[Rule, 
         for place, name in repeated_names([rule for rule, _ in read])
     ]
     return () if problems else tuple(rule for rule, _ in read if rule is not None), tuple(problems)
+
+
+def plain_patterns(plain: Mapping[str, object]) -> Iterator[str]:
+    """Find the patterns of a rule in its plain form, whether it is right or not."""
+    match = plain.get("match")
+    for value in match.values() if isinstance(match, Mapping) else ():
+        for each in value.values() if isinstance(value, Mapping) else (value,):
+            yield from (text for text in _texts(each) if isinstance(text, str))
 
 
 def repeated_names(rules: Sequence[Rule | None]) -> Iterator[tuple[int, str]]:

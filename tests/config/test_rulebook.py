@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from counting import taken
 
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.rulebook import LAST, RuleBook, Rules, merged, rules_text
@@ -109,6 +110,51 @@ def test_what_would_be_too_large_to_be_read_again_is_not_written(file: Path) -> 
     ):
         book.set_service_rules(0, large)
     assert (book.revision, names(book), book.problem) == (before, "a", "")
+
+
+def test_rules_whose_patterns_are_too_many_to_be_read_at_once_are_not_written(file: Path) -> None:
+    book = RuleBook(file)
+    large = [rule(f"r{n}", match={"app": [f"{n}{i}*{'x' * 400}" for i in range(9)]}) for n in range(27)]
+    before = book.set_service_rules(0, large[:-1])
+    with pytest.raises(LimitsExceededError, match=r"in place of regular expressions\.$"):
+        book.add(large[-1])
+    with pytest.raises(LimitsExceededError, match=r"in place of regular expressions\.$"):
+        book.put_first([large[-1]])
+    written = RuleBook(file)
+    written.read()
+    assert (book.revision, book.rules) == (before, written.rules)
+    book.add(rule("after it"))
+
+
+def filled_with(count: int, file: Path) -> RuleBook:
+    book = RuleBook(file, persons("A", "B"))
+    book.set_service_rules(0, [rule(f"r{number}") for number in range(count)])
+    return book
+
+
+def test_a_file_is_not_read_again_while_the_same_is_in_it(file: Path) -> None:
+    few, many = (taken(filled_with(count, file).read) for count in (10, 100))
+    assert many.steps == few.steps
+    book = filled(file)
+    text = file.read_text()
+    file.write_text(text.replace('"c"', '"f"'))
+    book.read()
+    assert names(book) == "A B f d e"
+    file.write_text("[[rules]")
+    for _ in range(2):
+        with pytest.raises(ConfigError):
+            book.read()
+    file.write_text(text)
+    book.read()
+    assert (names(book), book.problem) == ("A B c d e", "")
+    file.unlink()
+    book.read()
+    assert names(book) == "A B"
+
+
+def test_what_is_not_in_force_is_told_in_as_many_steps_of_many_rules_as_of_few(file: Path) -> None:
+    few, many = filled_with(10, file), filled_with(100, file)
+    assert taken(lambda: many.problem) == taken(lambda: few.problem)
 
 
 def test_what_is_written_is_read_again_by_the_next_service(file: Path) -> None:

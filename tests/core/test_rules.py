@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 from build import after, playback, sink, state_of, stream
@@ -27,6 +28,7 @@ from pwmixer_dbus.core.patterns import (
     PATTERN_LIMIT,
     Pattern,
     PatternKind,
+    _regex,
     fits_of,
     parse_pattern,
     pattern_text,
@@ -37,9 +39,11 @@ from pwmixer_dbus.core.rules import (
     KEYS,
     ORIGINS,
     PROBLEM_LIMIT,
+    RULE_LIMIT,
     Condition,
     Rule,
     read_rule,
+    read_tables,
     rule_from_plain,
     rule_to_plain,
 )
@@ -694,6 +698,35 @@ def test_what_regular_expressions_a_rule_can_have_is_bounded_by_how_long_it_take
     )
     halves = {"app": patterns[:5], "role": patterns[5:] or "x"}  # it counts them all
     assert problems(match=halves) == ([] if is_read else [told])
+
+
+@pytest.mark.parametrize(
+    ("match", "are_read"),
+    [
+        (lambda i: {"app": f"re:(?i)^program{i}$|tool", "media_name": f"re:(?i)a song {i}.*live"}, True),
+        (lambda i: {"app": [f"steam:{i}:*", f"*game {i}*"], "binary": [f"game{i}", f"=game*{i}"]}, True),
+        (lambda i: {"app": [f"{i} {n}" for n in range(25)]}, True),
+        (lambda i: {"app": [f"{i} {n}" for n in range(26)]}, False),
+        (lambda i: {"app": [f"*{i} {n}*" for n in range(26)]}, False),
+        (lambda i: {"app": f"re:{'x' * 100}{i}"}, False),
+        (lambda i: {"app": [f"a{i}{n}*" for n in range(6)]}, False),
+        (lambda i: {"app": [f"re:{i}{n}" for n in range(6)]}, False),
+        (lambda i: {"app": "x", "properties": {"media.role": [f"re:{i}{n}" for n in range(6)]}}, False),
+        (lambda i: {"app": [f"re:({n}{i}" for n in range(6)]}, False),
+    ],
+)
+def test_of_more_patterns_than_can_be_read_at_once_none_is_read(
+    match: Callable[[int], dict[str, object]], are_read: bool
+) -> None:
+    _regex.cache_clear()
+    read, wrong = read_tables([{"name": f"{i}", "match": match(i)} for i in range(RULE_LIMIT)])
+    if are_read:
+        assert (len(read), wrong) == (RULE_LIMIT, ())
+        return
+    (problem,) = wrong
+    assert problem[0] == ("rules",)
+    assert "fewer or shorter" in problem[1]
+    assert _regex.cache_info().misses == 0
 
 
 def test_all_problems_of_a_rule_are_told_at_once() -> None:

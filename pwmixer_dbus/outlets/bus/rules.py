@@ -13,14 +13,18 @@ from dbus_fast.unpack import unpack_variants
 from pwmixer_dbus.core.errors import InvalidArgumentError, LimitsExceededError, NotFoundError
 from pwmixer_dbus.core.matching import Outcome, Trial, facts, outcome, prepared, tried
 from pwmixer_dbus.core.model import App, Device, Group, Kind, Stream, clean
+from pwmixer_dbus.core.patterns import are_too_many
 from pwmixer_dbus.core.requests import Resolved
 from pwmixer_dbus.core.routing import first_there
 from pwmixer_dbus.core.rules import (
     FIELDS,
+    ORIGINS,
     PROPERTY,
     RULE_LIMIT,
+    TOO_MANY_PATTERNS,
     Condition,
     Rule,
+    plain_patterns,
     repeated_names,
     rule_from_plain,
     rule_to_plain,
@@ -219,10 +223,15 @@ def rules_of(tables: Sequence[Mapping[str, Variant]]) -> tuple[Rule, ...]:
     """Read rules; raises InvalidArgumentError, which names the place of the first bad one, and LimitsExceededError."""
     if len(tables) > RULE_LIMIT:
         raise LimitsExceededError(f"There can be {RULE_LIMIT} rules, not {len(tables)}.")
+    plain = [unpack_variants(table) for table in tables]
+    for origin in ORIGINS:
+        of_origin = (each for each in plain if each.get("origin", "service") == origin)
+        if are_too_many(pattern for each in of_origin for pattern in plain_patterns(each)):
+            raise LimitsExceededError(f"{TOO_MANY_PATTERNS[0].upper()}{TOO_MANY_PATTERNS[1:]}.")
     rules = []
-    for place, table in enumerate(tables):
+    for place, each in enumerate(plain):
         try:
-            rules.append(rule_of(table))
+            rules.append(rule_from_plain(each))
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"rules[{place}]: {error}") from error
     for place, name in repeated_names(rules):
