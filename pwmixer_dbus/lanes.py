@@ -168,12 +168,21 @@ class Lanes:
         for key in {key for setting, key in self._sent_at if setting is not SetDefault}:
             self.forget(key)
 
-    def hand_over(self) -> "Asked":
-        """Return what was asked of objects, and what the server has not shown of it yet, for another instance."""
+    def hand_over(self) -> "tuple[Asked, list[Done]]":
+        """Return what was asked of objects, and what the server has not shown of it yet, for another instance; and who waits.
+
+        What waits is not sent any more: that might come after what the other one is asked for.
+        """
         from pwmixer_dbus.core.succession import Asked  # noqa: PLC0415 - once in the life of a service
 
+        waiters: list[Done] = []
+        for lane in self._lanes.values():
+            waiters += (*lane.done_running, *lane.done_waiting)
+            if lane.running is not None:
+                lane.done_running += lane.done_waiting
+                lane.waiting, lane.done_waiting = None, []
         lingering = tuple((self._pending[slot], since) for slot, since in self._lingering.items())
-        return Asked(writes=tuple(self._writes.values()), lingering=lingering)
+        return Asked(writes=tuple(self._writes.values()), lingering=lingering), waiters
 
     def take_over(self, asked: "Asked") -> None:
         """Go on with what was asked through another instance."""

@@ -29,7 +29,7 @@ from pwmixer_dbus.gathering import Gathering, Since
 from pwmixer_dbus.lanes import Done, Lanes, SoundServer
 
 if TYPE_CHECKING:
-    from pwmixer_dbus.core.succession import Asked
+    from pwmixer_dbus.core.succession import Asked, Succession, UnderWay
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Mixer:
         self._lanes = lanes = Lanes(lambda: self.state, self.measures)
         self.pending, self.writes_of, self.mover_of = lanes.pending, lanes.writes_of, lanes.mover_of
         self.give_way, self.let_go = lanes.give_way, lanes.let_go
-        self.settle, self.drain, self.hand_over = lanes.settle, lanes.drain, lanes.hand_over
+        self.settle, self.drain = lanes.settle, lanes.drain
         self._listeners: list[Listener] = []
         self._of_levels: list[Listener] = []
         self._before_answers: list[OfLevel] = []
@@ -318,10 +318,35 @@ class Mixer:
         seen, self.state, self.is_asleep = self.state, state, False
         return seen_in(seen)
 
+    def hand_over(self) -> "Asked":
+        """Return what was asked of the sound server, for another instance; here, whoever has asked is only answered.
+
+        A step of a fade is none of it: where that is taken over, it goes on from the volume that there is.
+        """
+        asked, waiters = self._lanes.hand_over()
+        requests: dict[_Request, None] = dict.fromkeys(
+            done.args[0] for done in waiters if isinstance(done, partial) and done.func == self._one_done
+        )
+        under_way = (each.hand_over(self.pending) for each in requests if each.origin.kind != "fade")
+        return replace(asked, under_way=tuple(under_way))
+
     def take_over(self, history: tuple[Step, ...], asked: "Asked") -> None:
         """Go on with what people did and asked through another instance."""
         self.history = history
         self._lanes.take_over(asked)
+
+    def resume(self, left: "Succession") -> None:
+        """Bring to its end what was under way in another instance, if in this life of the server; nobody here waits for it."""
+        if left.state.server.cookie != self.state.server.cookie:
+            return
+        for each in left.asked.under_way:
+            plan = Plan(commands=each.commands, wishes=each.wishes)
+            request = _Request(plan, each.origin, lambda _: None, None)
+            request.noted = each.step
+            for command in each.commands:
+                self._lanes.enqueue(command, each.origin, partial(self._one_done, request))
+            if not each.commands:
+                self._finish(request, None)
 
     def note(self, wanted: Plan, origin: Origin) -> None:
         """Put a person's request that is carried out bit by bit into the history; its last part is submitted as `noted`."""
@@ -431,7 +456,7 @@ class Mixer:
 class _Request:
     """A plan that is on its way; `step` says what it is for the history, where it is to be in there."""
 
-    __slots__ = ("_gone", "_noted", "_step", "done", "failure", "origin", "remaining", "wanted")
+    __slots__ = ("_gone", "_step", "done", "failure", "noted", "origin", "remaining", "wanted")
 
     def __init__(self, wanted: Plan, origin: Origin, done: Done, step: Callable[[], Step] | None) -> None:
         self.wanted = wanted
@@ -441,7 +466,7 @@ class _Request:
         self.failure: MixerError | None = None
         self._gone = 0
         self._step = step
-        self._noted: Step | None = None
+        self.noted: Step | None = None
 
     def fail(self, error: MixerError) -> None:
         """Note that a command has failed. That an object has gone meanwhile only counts where nothing else was asked for."""
@@ -451,11 +476,19 @@ class _Request:
                 return
         self.failure = self.failure or error
 
+    def hand_over(self, pending: Mapping[Slot, Command]) -> "UnderWay":
+        """Leave it to another instance, but for the answer: its commands that still count, its wishes and its step."""
+        from pwmixer_dbus.core.succession import UnderWay  # noqa: PLC0415 - once in the life of a service
+
+        commands = tuple(c for c in self.wanted.commands if pending.get(slot_of(c)) is c)
+        step, self.noted = self.noted, None
+        return UnderWay(commands=commands, wishes=self.wanted.wishes, origin=self.origin, step=step)
+
     def note(self) -> Step | None:
         """Make the step. Called when the commands are with the server, so that they need not wait for it."""
         if self._step is not None:
-            self._noted, self._step = self._step(), None
-        return self._noted
+            self.noted, self._step = self._step(), None
+        return self.noted
 
 
 def _call(everybody: Iterable[Callable[..., object]], failure: str, *about: object) -> None:

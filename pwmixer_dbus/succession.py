@@ -81,6 +81,7 @@ def go_on(service: BusService, left: Succession, *, configured: Settings, memory
     # What was set for as long as the files stay as they are goes on as long as they do.
     mixer.on_event(Configured(settings=left.state.settings if configured == left.configured else configured))
     mixer.on_event(now)
+    parts.mixer.resume(left)  # before fades, which may have been asked for later
     parts.router.look()
     parts.fader.take_over(left.fades)
     methods.go_on_telling(left.followers)

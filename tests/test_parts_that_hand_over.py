@@ -11,12 +11,12 @@ from anything import anything
 from hypothesis import given, settings
 from jumping import jumped
 from test_fader import LATENCY, OTHER, Stage, on_a_stage
-from test_mixer import MUSIC, STREAM, USER, stream
+from test_mixer import MUSIC, STREAM, USER, snapshot, stream
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core import verbs
 from pwmixer_dbus.core.commands import MoveStream, Origin, SetVolume
-from pwmixer_dbus.core.errors import NotFoundError
+from pwmixer_dbus.core.errors import AudioServerError, NotFoundError
 from pwmixer_dbus.core.events import Disconnected, Gone, Seen
 from pwmixer_dbus.core.memory import GRACE, Memory
 from pwmixer_dbus.core.model import Kind, Server
@@ -51,12 +51,14 @@ def go_on_from(left: Succession, stage: Stage, memory: Memory) -> None:
     now = stage.mixer.wake(left.state)
     stage.keeper.start(memory)
     stage.mixer.on_event(now)
+    stage.mixer.resume(left)
     stage.fader.take_over(left.fades)
 
 
-def handed_over(old: Stage) -> Stage:
+def handed_over(old: Stage, *, obedient: bool = True) -> Stage:
     """Let the parts of an instance hand over to those of a new one, which has looked at the same server before."""
     new = Stage()
+    new.obedient = obedient
     new.mixer.sleep()
     new.mixer.on_event(seen_in(old.mixer.state))
     left = left_by(old)
@@ -140,6 +142,75 @@ async def test_what_was_asked_of_the_one_before_goes_with_its_stream(stage: Stag
 
 
 @on_a_stage
+async def test_what_the_server_answers_late_is_brought_to_its_end_by_the_next_one(stage: Stage) -> None:
+    stage.obedient = False
+    state = stage.mixer.state
+    plan = verbs.set_volume(state, {}, state.apps[MUSIC], 0.3)
+    stage.mixer.submit(plan, USER, stage.answers.append)
+    new = handed_over(stage)
+    await asyncio.sleep(1)
+    assert (new.volume(STREAM), new.learned(), new.mixer.state.apps[MUSIC].volume) == (0.3, 0.3, 0.3)
+    stage.answer()
+    await asyncio.sleep(1)
+    assert stage.answers == [None], "who has asked is answered by who was asked"
+    assert len(new.mixer.history) == 1
+    new.mixer.undo(1, Origin(kind="undo"), lambda *_: None)
+    await asyncio.sleep(1)
+    assert (new.volume(STREAM), new.learned()) == (0.5, None)
+
+
+@on_a_stage
+async def test_of_a_drag_that_the_server_answers_late_the_next_one_sends_the_rest(stage: Stage) -> None:
+    """If both did, the one that has been asked later might come before the other."""
+    stage.obedient = False
+    for volume in (0.3, 0.4, 0.45):
+        stage.set_volume(volume)
+    new = handed_over(stage)
+    stage.answer()
+    await asyncio.sleep(1)
+    assert (stage.volumes, new.volumes) == ([0.3], [0.45])
+    assert stage.answers == [None] * 3
+    new.mixer.undo(1, Origin(kind="undo"), lambda *_: None)
+    await asyncio.sleep(1)
+    assert (new.volume(), new.mixer.history) == (0.5, ())
+
+
+@on_a_stage
+async def test_what_is_under_way_may_be_handed_over_twice(stage: Stage) -> None:
+    stage.obedient = False
+    stage.set_volume(0.3)
+    second = handed_over(stage, obedient=False)
+    third = handed_over(second)
+    await asyncio.sleep(1)
+    assert (third.volume(), len(third.mixer.history)) == (0.3, 1)
+
+
+@on_a_stage
+async def test_what_was_under_way_fails_as_if_nothing_was_handed_over(stage: Stage) -> None:
+    stage.obedient = False
+    stage.set_volume(0.3)
+    new = handed_over(stage, obedient=False)
+    go_on_from(left_by(new), new, new.keeper.memory)
+    while new.unanswered:
+        new.answer(AudioServerError("No."))
+        await asyncio.sleep(1)
+    assert (new.volume(), new.mixer.history, new.mixer.pending) == (0.5, (), {})
+
+
+@on_a_stage
+async def test_what_was_under_way_in_another_life_of_the_server_is_not_asked_again(stage: Stage) -> None:
+    """Its indexes mean other objects by now."""
+    stage.obedient = False
+    stage.set_volume(0.3)
+    new, left = Stage(), left_by(stage)
+    new.mixer.sleep()
+    new.mixer.on_event(snapshot(cookie=2))
+    go_on_from(left, new, Memory())
+    await asyncio.sleep(1)
+    assert new.volumes == []
+
+
+@on_a_stage
 async def test_who_is_asleep_tells_nobody_and_then_only_what_is_different(stage: Stage) -> None:
     told: list[Change] = []
 
@@ -208,6 +279,19 @@ async def test_who_waits_for_a_stream_that_goes_is_told_also_by_an_instance_whos
     stage.mixer.on_event(Gone(kind=STREAM[0], index=STREAM[1]))
     assert [type(error) for error in stage.answers] == [NotFoundError]
     assert stage.mixer.pending == {}
+
+
+@on_a_stage
+async def test_what_is_under_way_is_one_step_when_the_heir_has_died(stage: Stage) -> None:
+    stage.obedient = False
+    stage.set_volume(0.3)
+    left = left_by(stage)
+    stage.obedient = True
+    go_on_from(left, stage, stage.keeper.memory)
+    stage.answer()
+    await asyncio.sleep(1)
+    assert (stage.volume(), len(stage.mixer.history)) == (0.3, 1)
+    assert stage.answers == [None]
 
 
 @on_a_stage

@@ -11,6 +11,7 @@ from typing import get_args
 
 from pwmixer_dbus.core.commands import Command, Origin
 from pwmixer_dbus.core.directory import Directory, directory_of
+from pwmixer_dbus.core.events import AppWanted
 from pwmixer_dbus.core.history import Step
 from pwmixer_dbus.core.memory import Memory, Write
 from pwmixer_dbus.core.model import Key, Kind, Stream
@@ -31,14 +32,25 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """A request that the sound server has not answered: its commands that still count, its wishes, its step of the history."""
+
+    commands: tuple[Command, ...] = ()
+    wishes: tuple[AppWanted, ...] = ()
+    origin: Origin
+    step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What was asked of the sound server through us: the latest of each setting, and what it has not shown yet.
+    """What was asked of the sound server through us: the latest of each setting, and what it has not shown or answered yet.
 
     `lingering` has when that was acknowledged.
     """
 
     writes: tuple[Write, ...] = ()
     lingering: tuple[tuple[Command, float], ...] = ()
+    under_way: tuple[UnderWay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,25 @@ import os
 import signal
 
 import pytest
-from dbus_fast import Message, MessageType
+from dbus_fast import Message, MessageType, Variant
 from service import Service
 from session import PATIENCE, Session
 from talk import place
+from test_rules_on_the_bus import wait_for_names
 from test_shared_memory import path_of
 from test_stopped_take_over import patient, remembered, with_silent_radio
-from test_take_over import called, handed, owner_of, taken
+from test_take_over import SUCCESSION, called, handed, owner_of, taken
 
 OPEN = f"pwmixer-{os.getuid()}"
+
+LATE = """
+from pwmixer_dbus import daemon, lanes, succession
+from pwmixer_dbus.outlets.bus import succession as on_the_bus
+
+daemon.GIVE_UP = lanes.GIVE_UP = succession.UNASKED = succession.UNTAKEN = on_the_bus.PATIENCE = 3600
+daemon.main()
+"""
+"""The service, but where it gives up what the sound server does not do within some seconds it waits for an hour."""
 
 pytestmark = pytest.mark.integration
 
@@ -116,6 +126,60 @@ def test_a_fade_that_is_asked_of_one_that_is_leaving_goes_over_too(session: Sess
     session.wait_for(lambda: owner_of(old) == owner, "the old one to have its name again")
     assert old.stream_of("Film")["volume"] > 0.9
     old.stop()
+
+
+def test_what_the_sound_server_does_after_a_take_over_is_kept_and_undone_by_the_heir(
+    session: Session,
+) -> None:
+    old = patient(session, name="old", program=LATE)
+    session.wait_for_child("old", old.is_owner, "to own its name")
+    session.play("Radio", sink="speakers")
+    old.wait_for_stream("Radio", device="speakers")
+    owner, pulse = owner_of(old), session.pid_of("pipewire-pulse")
+
+    async def ask_between() -> Service:
+        bus, asked = await taken(session), asyncio.get_running_loop().create_future()
+
+        def hear(call: Message) -> bool:
+            if call.member == "HandOver":
+                asked.set_result(call)
+            return call.member in {"HandOver", "Taken"}
+
+        bus.add_message_handler(hear)
+        new = patient(session, "--replace", name="new", program=LATE)
+        async with asyncio.timeout(PATIENCE):
+            call = await asked  # so it has looked already
+        move = ("app:radio", "headset", {"remember": Variant("b", True)})
+        os.kill(pulse, signal.SIGSTOP)
+        try:
+            requests = (
+                called("SetVolume", "sda{sv}", "app:radio", 0.3, {}, to=owner),
+                called("Move", "ssa{sv}", *move, to=owner),
+            )
+            asking = [asyncio.create_task(bus.call(each)) for each in requests]
+            left = await handed(bus, owner)
+            assert not any(each.done() for each in asking)
+            await bus.send(Message.new_method_return(call, "s", left.body))
+            await asyncio.to_thread(session.wait_for_child, "new", new.is_owner, "to own its name")
+            await asyncio.to_thread(session.wait_for, lambda: "took over" in new.log(), "its answers")
+        finally:
+            os.kill(pulse, signal.SIGCONT)
+        replies = await asyncio.gather(*asking)
+        assert [each and each.message_type for each in replies] == [MessageType.METHOD_RETURN] * 2
+        await bus.send(called("Taken", to=owner, interface=SUCCESSION))
+        bus.disconnect()
+        return new
+
+    new = asyncio.run(ask_between())
+    wait_for_names(new, "Remembered: Radio")
+    new.wait_for_stream("Radio", device="headset", volume=0.3)
+    for step in ("the last of the two that came to its end", "the other one"):
+        session.wait_for(lambda: new.call("Undo", "u", 1) == 1, step)
+    new.wait_for_stream("Radio", device="speakers", volume=1.0)
+    assert old.process is not None
+    assert old.process.wait(PATIENCE) == 0
+    for each in (old, new):
+        each.stop()
 
 
 def test_a_bad_configuration_that_is_mended_in_the_midst_of_it_counts_where_the_heir_dies(

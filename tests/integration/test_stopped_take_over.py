@@ -30,10 +30,10 @@ daemon.main()
 """The service, but where it waits some seconds for another instance or the sound server it waits for an hour."""
 
 
-def patient(session: Session, *arguments: str, name: str) -> Service:
+def patient(session: Session, *arguments: str, name: str, program: str = PATIENT) -> Service:
     """Start a service that waits for an hour; return when it listens to signals."""
     service = Service(session, name=name)
-    service.process = session.spawn(name, sys.executable, "-X", "dev", "-c", PATIENT, "--debug", *arguments)
+    service.process = session.spawn(name, sys.executable, "-X", "dev", "-c", program, "--debug", *arguments)
     status = Path(f"/proc/{service.process.pid}/status")
 
     def listens() -> int:
