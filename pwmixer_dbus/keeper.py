@@ -21,7 +21,7 @@ from pwmixer_dbus.alarm import Alarm
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, slot_of, sounds_so
 from pwmixer_dbus.core.errors import AudioTimeoutError, MixerError
-from pwmixer_dbus.core.events import KEEP, AppsWanted, AppWanted, Capped, Forgotten, Keep, Known
+from pwmixer_dbus.core.events import KEEP, AppsWanted, AppWanted, Capped, Forgotten, Keep, Known, OnDevices
 from pwmixer_dbus.core.matching import Outcome
 from pwmixer_dbus.core.memory import (
     BY_HAND,
@@ -46,6 +46,7 @@ from pwmixer_dbus.core.memory import (
     forgotten,
     intent_for,
     intent_of,
+    is_device_key,
     is_upheaval,
     learned,
     meant,
@@ -134,7 +135,7 @@ class Keeper:
         mixer.subscribe(self.on_change)
         mixer.before_more(self._learn_before_more)
         mixer.hear(self.on_request)
-        mixer.held = self.held
+        mixer.held, mixer.given_up = self.held, self.given_up
 
     @property
     def memory(self) -> Memory:
@@ -289,6 +290,18 @@ class Keeper:
         self.learn()
         shown = record if isinstance(record, Stream) else _as_stream(record)
         return enforcement(None, shown, self._recalled(record), Moment(now=self._loop.time())).commands
+
+    def given_up(self, wish: AppWanted) -> OnDevices:
+        """Return what is remembered of single devices where a wish takes its place: its application plays nowhere now."""
+        state = self._mixer.state
+        app = state.apps.get(wish.app_id)
+        if app is None or (wish.volume is KEEP and wish.muted is KEEP):
+            return ()
+        if any(s.has_volume and s.device is not None for s in state.streams_of(app)):
+            return ()
+        known = self.memory.apps.get(wish.app_id)
+        levels = () if known is None else known.levels.items()
+        return tuple((key, each.volume, each.muted) for key, each in levels if is_device_key(key))
 
     # --- learning
 

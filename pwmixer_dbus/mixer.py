@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot, slot_of
 from pwmixer_dbus.core.errors import MixerError, NotFoundError
-from pwmixer_dbus.core.events import Configured, Event
+from pwmixer_dbus.core.events import AppWanted, Configured, Event, OnDevices
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
 from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Device, Key, Stream
@@ -52,7 +52,7 @@ class Mixer:
 
     `server` has to be set before anything is submitted. What is measured goes to `measures`. `history` is what people did,
     oldest first, and `pending` what has been submitted and is not in force yet; relative steps count from it. This, who has
-    asked for what, and how that comes to its end are those of `Lanes`. `held` is the keeper's: what is undone goes back to that.
+    asked for what, and how that comes to its end are those of `Lanes`. `held` and `given_up` are the keeper's: what is undone goes back to that.
     """
 
     def __init__(self, settings: Settings, measures: Measures | None = None) -> None:
@@ -84,6 +84,7 @@ class Mixer:
         self.history: tuple[Step, ...] = ()
         self.is_asleep = False
         self.held: Callable[[Key], Iterable[Command]] = lambda _: ()
+        self.given_up: Callable[[AppWanted], OnDevices] = lambda _: ()
 
     @property
     def server(self) -> SoundServer | None:
@@ -358,7 +359,7 @@ class Mixer:
         self, state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, client: str, at: float
     ) -> Step:
         held = {slot_of(each): each for command in wanted.commands for each in self.held(command.key)}
-        return step_of(state, {**held, **pending}, wanted, client, at)
+        return step_of(state, {**held, **pending}, wanted, client, at, given_up=self.given_up)
 
     def submit(self, wanted: Plan, origin: Origin, done: Done, *, noted: bool = False) -> None:
         """Send a plan's commands; `done` is called once, when all are in force or one failed.
@@ -376,6 +377,7 @@ class Mixer:
             step = partial(self._step_of, self.state, pending, wanted, origin.client, now)
         request = _Request(wanted, origin, done, step)
         if not wanted.commands:
+            request.note()  # before the wishes are kept: they may take the place of what is remembered
             self._finish(request, None)
         for command in wanted.commands:
             self._lanes.enqueue(command, origin, partial(self._one_done, request))

@@ -876,6 +876,21 @@ async def test_a_lock_holds_what_a_person_has_just_asked_for(desk: Memorising) -
     assert desk.volumes == [0.6, 0.6]
 
 
+@with_memory(remembered(0.4, locked=True), connected=False)
+async def test_what_a_person_sets_of_one_stream_of_a_locked_application_is_what_the_others_are_held_at(
+    desk: Memorising,
+) -> None:
+    desk.connect(stream(10, 0.4, device=1), stream(11, 0.4, device=1))
+    await desk.quiet()
+    desk.ask(SetVolume(key=STREAM, channels=(0.6, 0.6)))
+    await desk.do()
+    shown = desk.mixer.state.streams
+    assert (gain.level(shown[STREAM].channels), gain.level(shown[NEW].channels)) == (0.6, 0.4)
+    desk.see(volume=1.0)
+    await desk.do()
+    assert gain.level(desk.mixer.state.streams[NEW].channels) == 0.6
+
+
 @with_memory()
 async def test_a_device_is_held_by_its_cap_and_its_lock_only(desk: Memorising) -> None:
     await desk.quiet()
@@ -1263,6 +1278,34 @@ async def test_undo_brings_back_the_volume_of_each_device(desk: Memorising) -> N
     desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
     await desk.do()
     assert desk.known.levels == before
+
+
+@with_memory(
+    learned(
+        remembered(0.4, muted=True, devices=("sink:sink1",)),
+        AppIntent(app_id=MUSIC, volume=0.7, devices=("sink:sink3",)),
+        0.0,
+    )
+)
+async def test_undo_brings_back_the_volume_of_each_device_also_of_what_does_not_play(
+    desk: Memorising,
+) -> None:
+    before = desk.known.levels
+    desk.ask_app(0.2)
+    await asyncio.sleep(SAME_STEP / 2)
+    desk.ask_app(0.1)
+    assert desk.known.levels == {
+        Kind.PLAYBACK: Level(volume=0.1, muted=True),
+        "sink:sink1": Level(muted=True),
+    }
+    state = desk.mixer.state
+    desk.mixer.submit(verbs.set_muted(state, {}, state.apps[MUSIC], "off"), USER, desk.answers.append)
+    assert desk.known.levels == {Kind.PLAYBACK: Level(volume=0.1, muted=False)}
+    desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    assert desk.known.levels["sink:sink1"] == Level(muted=True)
+    desk.mixer.undo(1, Origin(kind="undo"), lambda _count, error: desk.answers.append(error))
+    assert desk.known.levels == before
+    assert desk.mixer.history == ()
 
 
 @with_memory()

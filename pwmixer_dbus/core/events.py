@@ -58,15 +58,22 @@ class Keep(Enum):
 KEEP = Keep.KEEP
 
 
+OnDevices = tuple[tuple[str, float | None, bool | None], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppWanted:
-    """What a person asked of a whole application. None gives up what was asked before; for a preferred device "" does."""
+    """What a person asked of a whole application. None gives up what was asked before; for a preferred device "" does.
+
+    `on_devices` is what an undo brings back of single devices beside that: keys, volumes and mutes.
+    """
 
     app_id: str
     volume: float | Keep | None = KEEP
     muted: bool | Keep | None = KEEP
     preferred_sink: str | Keep = KEEP
     preferred_source: str | Keep = KEEP
+    on_devices: OnDevices = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ A drag of a slider is one step: requests of one client for the same settings, ea
 before, are put together, and the first one's way back counts.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
@@ -18,7 +18,7 @@ from pwmixer_dbus.core.commands import (
     Slot,
     slot_of,
 )
-from pwmixer_dbus.core.events import KEEP, AppWanted
+from pwmixer_dbus.core.events import KEEP, AppWanted, OnDevices
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.state import MixerState
@@ -41,8 +41,19 @@ class Step:
     wishes: tuple[AppWanted, ...] = ()
 
 
-def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, client: str, at: float) -> Step:
-    """Return the step that a plan makes, seen before it is carried out; a plan that changes nothing has no way back."""
+def step_of(
+    state: MixerState,
+    pending: Mapping[Slot, Command],
+    wanted: Plan,
+    client: str,
+    at: float,
+    *,
+    given_up: Callable[[AppWanted], OnDevices] = lambda _: (),
+) -> Step:
+    """Return the step that a plan makes, seen before it is carried out; a plan that changes nothing has no way back.
+
+    `given_up` says what is remembered of single devices whose place a wish takes.
+    """
     slots = frozenset(slot_of(c) for c in wanted.commands)
     back = tuple(
         b for c in wanted.commands if (b := pending.get(slot_of(c)) or _as_it_is(state, c)) is not None
@@ -54,6 +65,7 @@ def step_of(state: MixerState, pending: Mapping[Slot, Command], wanted: Plan, cl
             muted=KEEP if wish.muted is KEEP else app.muted,
             preferred_sink=KEEP if wish.preferred_sink is KEEP else app.preferred_sink,
             preferred_source=KEEP if wish.preferred_source is KEEP else app.preferred_source,
+            on_devices=given_up(wish),
         )
         for wish in wanted.wishes
         if (app := state.apps.get(wish.app_id)) is not None
@@ -112,7 +124,13 @@ def _goes_on(last: Step, step: Step) -> bool:
     if not is_same or step.at - last.at > SAME_STEP:
         return False
     is_rest = not step.commands and not step.wishes
-    return is_rest or {w.app_id for w in last.wishes} == {w.app_id for w in step.wishes}
+    return is_rest or {*map(_about, last.wishes)} == {*map(_about, step.wishes)}
+
+
+def _about(wish: AppWanted) -> tuple[object, ...]:
+    """Return whose and which settings a wish is about."""
+    settings = (wish.volume, wish.muted, wish.preferred_sink, wish.preferred_source)
+    return wish.app_id, *(each is KEEP for each in settings)
 
 
 def _are_same(one: Command, other: Command) -> bool:

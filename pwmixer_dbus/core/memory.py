@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, sounds_so
-from pwmixer_dbus.core.events import KEEP, AppWanted, Keep
+from pwmixer_dbus.core.events import KEEP, AppWanted, Keep, OnDevices
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
@@ -135,7 +135,8 @@ class AppIntent:
     """What a person wants of an application. KEEP leaves a setting as it is, None gives it up ("" for a preferred device).
 
     `devices` are the keys of those that it was on, "" for no device at all. Where there are none, the wish is for all: what
-    was remembered for single devices gives way. `kind` is PLAYBACK or CAPTURE; None is whatever it is known to do, else playback.
+    was remembered for single devices gives way, to what `on_devices` says of them. `kind` is PLAYBACK or CAPTURE; None is
+    whatever it is known to do, else playback.
     """
 
     app_id: str
@@ -149,6 +150,7 @@ class AppIntent:
     max_volume: float | Keep | None = KEEP
     preferred_sink: str | Keep = KEEP
     preferred_source: str | Keep = KEEP
+    on_devices: OnDevices = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -401,6 +403,9 @@ def _levels(
         given_up = (KEEP if volume is KEEP else None, KEEP if intent.muted is KEEP else None)
         for key in [key for key in levels if key.startswith(of_its_kind)]:
             levels[key] = _set(levels[key], *given_up)
+    for key, volume_there, muted_there in intent.on_devices:
+        back = (KEEP if volume is KEEP else volume_there, KEEP if intent.muted is KEEP else muted_there)
+        levels[key] = _set(levels.get(key, Level()), *back)
     levels = {key: each for key, each in levels.items() if not (each.volume is None and each.muted is None)}
     if len(levels) <= DEVICES_PER_APP:
         return levels
@@ -657,6 +662,7 @@ def asked_for_app(app: App, wish: AppWanted, state: MixerState) -> AppIntent | N
         muted=wish.muted,
         preferred_sink=wish.preferred_sink,
         preferred_source=wish.preferred_source,
+        on_devices=wish.on_devices,
     )
 
 
