@@ -33,7 +33,7 @@ WEIGHT_LIMIT: Final = 4096
 """The most that all patterns of a rule may weigh: to read them takes up to 3 µs for each character."""
 
 TOTAL_LIMIT: Final = 100_000
-"""The most that all patterns of a file may weigh together: to read and prepare them takes a quarter of a second."""
+"""The most that all patterns of a file may weigh together: to read and prepare them takes a third of a second at most."""
 
 STEP_LIMIT: Final = 15_000_000
 """The most steps that a regular expression may need on any text: less than a tenth of a second."""
@@ -203,7 +203,7 @@ class _Regex(NamedTuple):
     literals: frozenset[str]
 
 
-@lru_cache(maxsize=4096)  # a reload of a thousand rules pays only for those that are new
+@lru_cache(maxsize=8192)  # a reload of a thousand rules pays only for those that are new
 def _regex(regex: str) -> _Regex:
     try:
         with _mistakes_told():

@@ -729,6 +729,14 @@ def test_of_more_patterns_than_can_be_read_at_once_none_is_read(
     assert _regex.cache_info().misses == 0
 
 
+def test_as_many_regular_expressions_as_a_file_may_have_are_each_read_once() -> None:
+    _regex.cache_clear()
+    tables = [{"name": f"{i}", "match": {"app": [f"re:{i}{n}" for n in "abcde"]}} for i in range(990)]
+    read, _ = read_tables(tables)
+    prepared(read)
+    assert _regex.cache_info().misses == 5 * len(read) == 5 * len(tables)
+
+
 def test_all_problems_of_a_rule_are_told_at_once() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         rule_from_plain({"volume": 2, "hidden": True})
