@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import shutil
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Shell:
         self.screen = self.screen.partition(text)[2]
 
     def close(self) -> None:
+        os.kill(self.process, signal.SIGKILL)  # a zsh whose terminal has gone may turn for ever
         os.close(self.terminal)
         os.waitpid(self.process, 0)
 
