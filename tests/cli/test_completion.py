@@ -3,8 +3,8 @@
 import os
 import pty
 import select
-import signal
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
