@@ -121,8 +121,16 @@ class Desk:
         return bytes(COLORS[sort]) * 8 in self.picture()
 
     def wait_for(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until something holds, and say so."""
-        self.session.wait_for(condition, what, WAIT)
+        """Wait until something holds, and say so; else what there is, on the screen, with us, and with the server."""
+        try:
+            self.session.wait_for(condition, what, WAIT)
+        except SessionError:
+            print(f"--- the screen shows {[sort for sort in COLORS if self.shows(sort)]}", file=sys.stderr)
+            for words in ("pwmixerctl waybar --once", "pwmixerctl status", "pactl info", "pw-metadata"):
+                said = self.session.run(*words.split(), check=False)
+                print(f"--- {words}\n{said}", file=sys.stderr)
+            self.shoot("failed")
+            raise
         print(f"desktop: {what}")
 
     def wait_shown(self, sort: str, what: str) -> None:
@@ -311,8 +319,6 @@ def main() -> int:
             for name in ("waybar", "sway", "pwmixer"):
                 with contextlib.suppress(OSError):
                     print(f"--- {name}\n{session.log_tail(name, 10)}", file=sys.stderr)
-            with contextlib.suppress(SessionError):
-                desk.shoot("failed")
             print(f"desktop: {error}", file=sys.stderr)
             return 1
     print("desktop: waybar is as it should be")
