@@ -70,7 +70,6 @@ def test_install_finds_its_files_in_the_unpacked_wheel(built: Mapping[str, Path]
     assert all(f"would write {path}" in said for path in wanted(scope, ("x",)))
 
 
-@pytest.mark.integration
 def test_what_pip_installs_from_the_wheel_is_started_by_the_first_call(
     built: Mapping[str, Path], tmp_path: Path
 ) -> None:

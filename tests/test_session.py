@@ -31,7 +31,6 @@ def processes_in(runtime: Path) -> list[str]:
     return found
 
 
-@pytest.mark.integration
 def test_a_session_has_a_bus_and_pipewire_and_a_home_of_its_own(session: Session) -> None:
     session.run(
         "dbus-send",
@@ -45,7 +44,6 @@ def test_a_session_has_a_bus_and_pipewire_and_a_home_of_its_own(session: Session
     assert session.run("sh", "-c", 'echo "$HOME"').strip() == str(session.runtime / "home")
 
 
-@pytest.mark.integration
 def test_sinks_sources_and_streams_are_listed_when_their_calls_return(session: Session) -> None:
     session.add_null_sink("speakers", 'The "big" ones')
     session.add_null_source("microphone")
@@ -62,7 +60,6 @@ def test_sinks_sources_and_streams_are_listed_when_their_calls_return(session: S
     assert 'application.name = "Recorder"' in session.pactl("list", "source-outputs")
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("kill", [False, True])
 def test_the_sound_server_can_go_and_come_back(session: Session, kill: bool) -> None:
     stream = session.play("Firefox")
@@ -75,7 +72,6 @@ def test_the_sound_server_can_go_and_come_back(session: Session, kill: bool) -> 
     session.play("Firefox")
 
 
-@pytest.mark.integration
 def test_pulse_alone_can_go_and_come_back(session: Session) -> None:
     session.add_null_sink("speakers")
     session.stop_pulse()
@@ -84,7 +80,6 @@ def test_pulse_alone_can_go_and_come_back(session: Session) -> None:
     assert "speakers" not in session.pactl("list", "short", "sinks")  # it was pipewire-pulse's own
 
 
-@pytest.mark.integration
 def test_stop_leaves_nothing_behind() -> None:
     with Session() as session:
         session.play("Firefox")
@@ -94,7 +89,6 @@ def test_stop_leaves_nothing_behind() -> None:
     assert not session.runtime.exists()
 
 
-@pytest.mark.integration
 def test_a_session_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     runtime = tmp_path / "r"
     code = "import sys, pathlib, session; session.Session(pathlib.Path(sys.argv[1])).start(); print('up', flush=True); input()"

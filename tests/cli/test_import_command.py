@@ -23,8 +23,6 @@ discord = "headset"
 "Why? [live]" = "speakers"
 """
 
-pytestmark = pytest.mark.integration
-
 
 def written(folder: Path, text: str) -> str:
     path = folder / "theirs"

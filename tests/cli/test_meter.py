@@ -50,7 +50,6 @@ def test_a_bar_is_one_line_which_is_drawn_over_however_wide_its_name_is(width: i
     assert "…" in drawn[0]
 
 
-@pytest.mark.integration
 def test_levels_are_printed_once_where_there_is_no_terminal(service: Service) -> None:
     service.session.play("Radio")
     service.wait_for_stream("Radio", device="speakers")
@@ -68,7 +67,6 @@ def test_levels_are_printed_once_where_there_is_no_terminal(service: Service) ->
         assert sentence in refused.stderr
 
 
-@pytest.mark.integration
 def test_bars_are_drawn_through_a_take_over_until_somebody_has_seen_enough(service: Service) -> None:
     service.session.play("Radio")
     service.wait_for_stream("Radio", device="speakers")

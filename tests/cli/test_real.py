@@ -12,8 +12,6 @@ from waybar_process import NUMBER, waybar
 
 Record = dict[str, Any]
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def playing(service: Service) -> Service:

@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cli_rig import PROGRAM, run, said
 from service import Service
 from session import completed
@@ -160,7 +159,6 @@ def test_a_rehearsal_names_the_reasons_and_what_would_happen() -> None:
 # Commands
 
 
-@pytest.mark.integration
 def test_rules_are_added_listed_moved_and_removed(service: Service) -> None:
     assert "no rules" in said(service, "rules", "list")
     assert said(service, "rules", "add", *YOUTUBE, "--volume", "50%") == "added YouTube"
@@ -178,7 +176,6 @@ def test_rules_are_added_listed_moved_and_removed(service: Service) -> None:
     assert names(service) == ["YouTube"]
 
 
-@pytest.mark.integration
 def test_rules_are_added_as_toml_with_and_without_a_header(service: Service) -> None:
     assert said(service, "rules", "add", stdin="# Nothing to suggest.\n") == "there is no rule to add"
     said(service, "rules", "add", stdin='name = "one"\nmatch.app = "a"\n')
@@ -198,7 +195,6 @@ def test_rules_are_added_as_toml_with_and_without_a_header(service: Service) -> 
     )
 
 
-@pytest.mark.integration
 def test_what_is_wrong_is_one_sentence(service: Service) -> None:
     assert "volume: must be a number from 0.0 to 1.5" in refused(
         service, "rules", "add", *YOUTUBE, "--volume", "50"
@@ -216,7 +212,6 @@ def test_what_is_wrong_is_one_sentence(service: Service) -> None:
     assert "no rule in /dev/null" in refused(service, "rules", "test", "--file", "/dev/null")
 
 
-@pytest.mark.integration
 def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -> None:
     said(service, "rules", "add", *YOUTUBE)
     assert said(service, "rules", "edit", EDITOR="true") == "nothing has changed"
@@ -237,7 +232,6 @@ def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -
     assert names(service) == ["Tube"]
 
 
-@pytest.mark.integration
 def test_rules_are_tried_on_streams_on_facts_and_from_a_file(service: Service) -> None:
     service.session.play("Radio", sink="speakers")
     service.wait_for_stream("Radio", device="speakers")
@@ -262,7 +256,6 @@ def test_rules_are_tried_on_streams_on_facts_and_from_a_file(service: Service) -
     assert "\nRules are switched off, so that none counts.\n" in said(service, "explain", "app:radio")
 
 
-@pytest.mark.integration
 def test_what_is_suggested_can_be_added_and_what_is_remembered_is_named(service: Service) -> None:
     service.session.play("Radio", sink="headset")
     service.wait_for_stream("Radio", device="headset")
@@ -279,7 +272,6 @@ def test_what_is_suggested_can_be_added_and_what_is_remembered_is_named(service:
     ]
 
 
-@pytest.mark.integration
 def test_rules_are_switched_off_and_on(service: Service) -> None:
     said(service, "rules", "disable")
     assert "switched off" in said(service, "rules", "list")
@@ -287,7 +279,6 @@ def test_rules_are_switched_off_and_on(service: Service) -> None:
     assert "switched off" not in said(service, "rules", "list")
 
 
-@pytest.mark.integration
 def test_config_check_looks_at_the_services_file_as_well(service: Service) -> None:
     said(service, "rules", "add", *YOUTUBE)
     said(service, "config", "check")

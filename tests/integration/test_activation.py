@@ -13,8 +13,6 @@ from recorder import LISTING, Recorder
 from service import NAME, ROOT, Service
 from session import PATIENCE, Session, completed
 
-pytestmark = pytest.mark.integration
-
 FILE = Path(__file__).parents[2] / "data" / "dbus-1" / "services" / f"{NAME}.service"
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 
-import pytest
 from dbus_fast import Message, MessageType, Variant
 from service import Service
 from session import PATIENCE, Session
@@ -25,8 +24,6 @@ daemon.GIVE_UP = lanes.GIVE_UP = succession.UNASKED = succession.UNTAKEN = on_th
 daemon.main()
 """
 """The service, but where it gives up what the sound server does not do within some seconds it waits for an hour."""
-
-pytestmark = pytest.mark.integration
 
 
 def open_places(session: Session) -> list[str]:

@@ -3,8 +3,6 @@
 import pytest
 from service import CallError, Service
 
-pytestmark = pytest.mark.integration
-
 SPEAKERS = "/org/pwmixer/Mixer/sinks/speakers"
 HEADSET = "/org/pwmixer/Mixer/sinks/headset"
 

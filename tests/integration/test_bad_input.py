@@ -24,8 +24,6 @@ from recorder import Recorder
 from service import ALIAS, NAME, ROOT, Json, Service
 from session import Session
 
-pytestmark = pytest.mark.integration
-
 STANDARD = "org.freedesktop.DBus.Error."
 OURS = "org.pwmixer.Error."
 INVALID, NOT_SUPPORTED = f"{STANDARD}InvalidArgs", f"{STANDARD}NotSupported"

@@ -22,8 +22,6 @@ from fakecard import (
 from recorder import Recorder, changed
 from service import NAME, ROOT, CallError, Json, Service
 
-pytestmark = pytest.mark.integration
-
 CARD_PATH = f"{ROOT}/cards/alsa_5fcard_2efake"
 SINK_PATH = f"{ROOT}/sinks/alsa_5foutput_2efake_2eanalog_2dstereo"
 SOURCE_PATH = f"{ROOT}/sources/alsa_5finput_2efake_2eanalog_2dstereo"

@@ -4,10 +4,7 @@ import socket
 import subprocess
 import sys
 
-import pytest
 from session import PATIENCE, Session, completed
-
-pytestmark = pytest.mark.integration
 
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.daemon")
 

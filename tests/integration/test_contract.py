@@ -12,8 +12,6 @@ from pwmixer_dbus.outlets.bus.interfaces import OBJECT_MANAGER, OURS, STANDARD
 from pwmixer_dbus.outlets.bus.interfaces import Interface as Offered
 from pwmixer_dbus.outlets.bus.introspect import node_xml
 
-pytestmark = pytest.mark.integration
-
 MEMBERS = [(i, m) for i in contract().values() for m in i.members]
 WORDS = [f"{i.name}.{m.name}" for i, m in MEMBERS]
 

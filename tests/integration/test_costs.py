@@ -23,8 +23,6 @@ from test_life_cycle import has_written_its_code
 
 from pwmixer_dbus.lanes import SHOWN_SOON
 
-pytestmark = pytest.mark.integration
-
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
 NO_GRACE = "[memory]\ngrace = 0.0\n"
 """What another program sets right after the service's start is taken for the player's own doing otherwise, and corrected."""

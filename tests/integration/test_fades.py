@@ -6,8 +6,6 @@ import pytest
 from recorder import Recorder
 from service import NAME, ROOT, CallError, Json, Service
 
-pytestmark = pytest.mark.integration
-
 SPEAKERS = f"{ROOT}/sinks/speakers"
 
 

@@ -10,8 +10,6 @@ from recorder import Recorder
 from service import ALIAS, NAME, ROOT, Json, Service
 from session import Session
 
-pytestmark = pytest.mark.integration
-
 SPEAKERS = f"{ROOT}/sinks/speakers"
 NODE, DEVICE, STREAM, APP = (f"{NAME}.{name}" for name in ("Node", "Device", "Stream", "App"))
 Watching = Callable[[Session], Client]

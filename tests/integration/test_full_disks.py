@@ -16,8 +16,6 @@ from recorder import Recorder
 from service import NAME, ROOT, CallError, Service
 from session import PATIENCE, Session
 
-pytestmark = pytest.mark.integration
-
 ROOM = 64 * 1024
 """Bytes that a file may have on the full disk: less than both files, and more than the log."""
 

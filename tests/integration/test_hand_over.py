@@ -15,8 +15,6 @@ from service import NAME, ROOT, Service
 from session import PATIENCE, Session
 from talk import Talk, place
 
-pytestmark = pytest.mark.integration
-
 
 def test_no_call_is_lost_while_one_instance_hands_over_to_another(service: Service) -> None:
     answers = asked_over_a_hand_over(

@@ -6,8 +6,6 @@ import pytest
 from client import Client
 from service import CallError, Service
 
-pytestmark = pytest.mark.integration
-
 RULE = (
     "AddRule",
     "a{sv}i",

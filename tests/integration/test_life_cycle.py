@@ -24,8 +24,6 @@ import pwmixer_dbus
 from pwmixer_dbus.outlets.stats import EVERY
 from pwmixer_dbus.startup import bundle
 
-pytestmark = pytest.mark.integration
-
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
 """The service exactly as it runs on a desktop: without Python's development mode."""
 

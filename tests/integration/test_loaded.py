@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
 from client import with_speakers_running
 from recorder import Recorder
 from service import ROOT, Json, Service
@@ -12,8 +11,6 @@ from session import PATIENCE, Session
 
 from pwmixer_dbus.startup.bundle import NAME
 from pwmixer_dbus.startup.later import LATER
-
-pytestmark = pytest.mark.integration
 
 TELLING_AT_ITS_END = """
 import atexit, sys

@@ -7,8 +7,6 @@ from recorder import Recorder
 from service import NAME, ROOT, CallError, Json, Service
 from session import Session
 
-pytestmark = pytest.mark.integration
-
 HOUSE = f"{ROOT}/groups/House"
 
 RULES = """

@@ -12,8 +12,6 @@ from session import PATIENCE, Session
 
 from pwmixer_dbus.outlets.bus.meters import KEPT
 
-pytestmark = pytest.mark.integration
-
 TONE = 10 ** (-30 / 20)
 """The peak of what a session plays."""
 

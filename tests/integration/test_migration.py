@@ -13,8 +13,6 @@ from service import Service
 from session import Session
 from talk import Talk, place
 
-pytestmark = pytest.mark.integration
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "migration.md"
 TABLE = re.search(
     r"<!-- begin: commands -->\n.*?\n.*?\n(.*?)<!-- end -->", PAGE.read_text(encoding="utf-8"), re.DOTALL

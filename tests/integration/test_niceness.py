@@ -5,11 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
 from service import Service
 from session import Session
-
-pytestmark = pytest.mark.integration
 
 KIT = Path(__file__).with_name("realtime_kit.py")
 UNPRIVILEGED = ("setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice")

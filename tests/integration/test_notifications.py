@@ -4,11 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
 from service import CallError, Json, Service
 from session import Session
-
-pytestmark = pytest.mark.integration
 
 NAME = "org.freedesktop.Notifications"
 PROGRAM = Path(__file__).with_name("notification_service.py")

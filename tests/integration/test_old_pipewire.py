@@ -67,7 +67,6 @@ __all__ = [
     "test_what_is_played_is_shown_and_nothing_is_left_when_the_last_reader_has_gone",
 ]
 
-pytestmark = pytest.mark.integration
 
 VERSION = "0.3.65"
 UNPACK = Path(__file__).parent.parent.parent / "scripts" / "old-pipewire"

@@ -15,8 +15,6 @@ from session import PATIENCE, Session
 
 from pwmixer_dbus.system import pidfile
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def quiet() -> Iterator[Session]:

@@ -11,8 +11,6 @@ import pytest
 from service import Service
 from session import PATIENCE, Session, populate
 
-pytestmark = pytest.mark.integration
-
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = {
     "scripts/run": "it installs packages, and goes on until ctrl-C",

@@ -20,14 +20,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pulsectl
-import pytest
 from compare import wait_until_equal
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from service import NAME, ROOT, Json, Service
 from session import PATIENCE
-
-pytestmark = pytest.mark.integration
 
 SEED = 1
 OPERATIONS = int(os.environ.get("RANDOM_OPERATIONS", "2000"))

@@ -19,8 +19,6 @@ from service import Service
 from session import Session
 from test_streams import move_with_pactl
 
-pytestmark = pytest.mark.integration
-
 
 def pause(session: Session, name: str, does: str = "play", *device: str) -> subprocess.Popen[bytes]:
     """Start a program with a paused stream, on a device of its own choice."""

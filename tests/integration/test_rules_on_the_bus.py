@@ -8,8 +8,6 @@ import pytest
 from recorder import Recorder
 from service import NAME, ROOT, CallError, Json, Service
 
-pytestmark = pytest.mark.integration
-
 RULES = f"{NAME}.Rules"
 YOUTUBE = (
     "3",

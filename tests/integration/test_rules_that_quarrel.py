@@ -3,11 +3,8 @@
 import json
 from collections.abc import Callable
 
-import pytest
 from recorder import Recorder
 from service import Json, Service
-
-pytestmark = pytest.mark.integration
 
 TO_AND_FRO = """
 [[rules]]

@@ -8,15 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from defaults import connected, set_default
 from recorder import Recorder
 from service import ROOT, Json, Service
 from session import Session
 
 from pwmixer_dbus.core.routing import TRIES
-
-pytestmark = pytest.mark.integration
 
 MUSIC = """
 [[rules]]

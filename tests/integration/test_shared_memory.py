@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 from defaults import set_default
 from outlets import shm_dump
 from service import Json, Service
 from session import PATIENCE, Session
 
 from pwmixer_dbus.outlets.shm.reader import Reader, Snapshot
-
-pytestmark = pytest.mark.integration
 
 
 def path_of(session: Session) -> Path:

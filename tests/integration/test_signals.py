@@ -19,8 +19,6 @@ from recorder import Recorder, announced, calls_with_replies, changed
 from service import ALIAS, NAME, ROOT, Json, Service
 from session import PATIENCE
 
-pytestmark = pytest.mark.integration
-
 SPEAKERS = f"{ROOT}/sinks/speakers"
 NODE = f"{NAME}.Node"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"

@@ -14,8 +14,6 @@ from service import ROOT, Json, Service
 from session import PATIENCE, Session
 from talk import Talk, place
 
-pytestmark = pytest.mark.integration
-
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.daemon")
 
 

@@ -13,8 +13,6 @@ from talk import Talk, place
 
 from pwmixer_dbus.outlets.socket.schema import Event, Message, Reply
 
-pytestmark = pytest.mark.integration
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "socket.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -2,13 +2,10 @@
 
 import os
 
-import pytest
 from compare import wait_until_equal
 from service import Service
 from socket_fuzz import kinds, throw
 from talk import Talk, place
-
-pytestmark = pytest.mark.integration
 
 LINES = int(os.environ.get("FUZZ_LINES", "2000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))

@@ -23,8 +23,6 @@ from service import CACHE, CallError, Json, Service
 from session import PATIENCE, Session, completed
 from test_life_cycle import WATCHED, has_written_its_code, start_plainly, system_calls
 
-pytestmark = pytest.mark.integration
-
 WARM = {"XDG_CACHE_HOME": str(CACHE)}
 """What has a service start from the byte code of the one before."""
 

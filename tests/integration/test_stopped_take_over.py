@@ -14,8 +14,6 @@ from service import Service
 from session import PATIENCE, Session
 from test_take_over import called, connected, handed, owner_of, taken
 
-pytestmark = pytest.mark.integration
-
 SIGNALS = pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 
 PATIENT = """

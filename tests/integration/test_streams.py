@@ -1,11 +1,8 @@
 """A stream's life, with a real server and programs that nobody here wrote."""
 
-import pytest
 from defaults import set_default
 from service import Service
 from session import PATIENCE, Session
-
-pytestmark = pytest.mark.integration
 
 
 def move_with_pactl(session: Session, index: int, sink: str) -> None:

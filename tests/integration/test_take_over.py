@@ -16,8 +16,6 @@ from recorder import Recorder, changed
 from service import NAME, ROOT, CallError, Json, Service
 from session import PATIENCE, Session
 
-pytestmark = pytest.mark.integration
-
 SUCCESSION = f"{NAME}.Succession"
 STEP = 0.001
 GONE = {"org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NoReply"}

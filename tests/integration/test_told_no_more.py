@@ -10,8 +10,6 @@ import pytest
 from service import NAME, ROOT, Service
 from session import PATIENCE, Session
 
-pytestmark = pytest.mark.integration
-
 
 def leave_while_bound(session: Session, manager: int, name: str = "hasty") -> None:
     """Let a client bind the metadata while WirePlumber cannot say what is in it, and leave."""

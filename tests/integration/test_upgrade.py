@@ -15,8 +15,6 @@ from talk import Talk, place
 import pwmixer_dbus
 from pwmixer_dbus.startup import bundle
 
-pytestmark = pytest.mark.integration
-
 RUN = "from pwmixer_dbus.start import main\nmain()\n"
 EVERYTHING_ON = """
 [stats]

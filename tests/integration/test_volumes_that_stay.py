@@ -14,8 +14,6 @@ from session import PATIENCE, Session
 
 from pwmixer_dbus.core.memory import GRACE, SETTLING
 
-pytestmark = pytest.mark.integration
-
 QUIET = GRACE + SETTLING + 0.2
 """Seconds after which what another program does counts as a person's doing."""
 

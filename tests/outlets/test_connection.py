@@ -37,8 +37,6 @@ from pwmixer_dbus.outlets.bus.methods import Parts
 from pwmixer_dbus.outlets.bus.service import BusService
 from pwmixer_dbus.router import Router
 
-pytestmark = pytest.mark.integration
-
 NAME = "org.pwmixer.Test"
 MORE_THAN_FITS = 20_000
 

@@ -13,8 +13,6 @@ from session import PATIENCE, Session
 from pwmixer_dbus.outlets.bus import connection as connection_module
 from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection
 
-pytestmark = pytest.mark.integration
-
 
 def test_sending_never_raises_even_while_the_bus_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:

@@ -14,8 +14,6 @@ from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
 from pwmixer_dbus.outlets.bus.paths import ROOT
 from pwmixer_dbus.outlets.bus.succession import Heir, passed
 
-pytestmark = pytest.mark.integration
-
 LONGEST, DEEPEST = 255, 32
 """Characters of a signature, and structures within one another: more are no D-Bus."""
 

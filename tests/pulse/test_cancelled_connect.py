@@ -10,8 +10,6 @@ from pwmixer_dbus.core.events import Event
 from pwmixer_dbus.pulse import libpulse
 from pwmixer_dbus.pulse.server import SoundServer
 
-pytestmark = pytest.mark.integration
-
 
 async def test_following_ends_when_it_is_cancelled_around_the_answer(
     bare_session: Session, monkeypatch: pytest.MonkeyPatch

@@ -149,7 +149,6 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("main_loop", ["mainloop", "plainly"])
 def test_a_hundred_cancellations_with_requests_in_flight_leave_the_process_alive(
     bare_session: Session, main_loop: str

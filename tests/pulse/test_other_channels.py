@@ -11,8 +11,6 @@ from pwmixer_dbus.core.events import Event
 from pwmixer_dbus.core.state import MixerState, apply
 from pwmixer_dbus.pulse.server import SoundServer
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.mark.parametrize(("read", "written"), [(1, 2), (2, 1), (6, 2)])
 def test_a_volume_for_other_channels_is_set_on_those_that_there_are(

@@ -15,8 +15,6 @@ from session import PATIENCE, Session, completed
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
 from pwmixer_dbus.pulse import libpulse
 
-pytestmark = pytest.mark.integration
-
 MANY = 20_000
 """Requests that no socket holds."""
 

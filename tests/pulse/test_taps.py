@@ -20,8 +20,6 @@ from pwmixer_dbus.core.metering import Tap
 from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.pulse.meters import LINES, Taps
 
-pytestmark = pytest.mark.integration
-
 TONE = 10 ** (-30 / 20)
 
 
