@@ -171,8 +171,10 @@ def test_all_that_lives_in_a_process_goes_over_to_the_next(service: Service) -> 
     session.wait_for(lambda: not explained(service, radio)["settling"], "its move to be a person's")
     move_by_hand(service, radio, "headset")
     recorder = Recorder(service)
-    with Client.gjs(session, "holder.js") as holder:
-        (cookie,) = holder.ask(method="HoldRouting", values=["app:radio", "a test", ""])["values"]
+    with Client.gjs(session, "proxy.js", ROOT, NAME) as holder:
+        (cookie,) = holder.ask(do="call", method="HoldRouting", arguments=["app:radio", "a test", ""])[
+            "value"
+        ]
         fade = ("app:film", 0.1, 8_000, 1, "context", "s", "dusk")
         service.call("FadeVolume", "sdua{sv}", *fade)
         # Late: a folder of rules that is new has the configuration read again, which ends this.
@@ -193,7 +195,7 @@ def test_all_that_lives_in_a_process_goes_over_to_the_next(service: Service) -> 
         # What another program did before is a person's doing two seconds later; while it is held, nobody says so.
         session.wait_for(lambda: explained(new, radio)["desired_by"] == "person", "the move to be a person's")
         assert new.stream_of("Radio")["routed_by"] == ""
-        holder.ask(method="HoldRouting", values=["app:game", "another", ""])
+        holder.ask(do="call", method="HoldRouting", arguments=["app:game", "another", ""])
         assert [hold["cookie"] for hold in new.get("Holds")] == [cookie, cookie + 1]
     session.wait_for(lambda: new.get("Holds") == [], "the holds to end with their holder")
     new.wait_for_stream("Radio", device="headset", routed_by="person")
@@ -353,8 +355,8 @@ def test_where_the_new_one_dies_the_old_one_goes_on_as_if_nothing_had_been(
             assert [fade["volume"] for fade in left["fades"]] == [0.2]
         bus.disconnect()
 
-    with Client.gjs(session, "holder.js") as holder:
-        holder.ask(method="HoldRouting", values=["app:radio", "a test", ""])
+    with Client.gjs(session, "proxy.js", ROOT, NAME) as holder:
+        holder.ask(do="call", method="HoldRouting", arguments=["app:radio", "a test", ""])
         service.call("FadeVolume", "sdua{sv}", "app:film", 0.2, 3000, 0)
         asyncio.run(die_halfway())
         session.wait_for(lambda: owner_of(service) == owner, "the old one to have its name again")

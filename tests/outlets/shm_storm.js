@@ -1,6 +1,5 @@
 // Reads the shared memory in the storm of scripts/shm_storm.py, and prints how often, how many states, and how many torn.
 //     gjs -m shm_storm.js FOLDER_OF_THE_READER STATES FILE
-import System from 'system';
 import GLib from 'gi://GLib';
 
 const CYCLE = 840;
@@ -19,29 +18,20 @@ function isWhole(state) {
             app.streams.length === turn % 5 && app.streams.every((stream, i) => stream === turn + i));
 }
 
-const loop = new GLib.MainLoop(null, false);
-import(`file://${readers}/pwmixer-shm.js`)
-    .then(({Reader}) => {
-        const reader = new Reader(path);
-        let [reads, states, torn, busy, last] = [0, 0, 0, 0, null];
-        while (states < Number(wanted)) {
-            const state = reader.read();
-            reads++;
-            if (!state || state === last) {
-                busy += state ? 0 : 1;
-                GLib.usleep(10);
-                continue;
-            }
-            last = state;
-            states++;
-            if (!isWhole(state))
-                torn++;
-        }
-        print(reads, states, torn, busy);
-        loop.quit();
-    })
-    .catch(error => {
-        printerr(error, error.stack);
-        System.exit(1);
-    });
-loop.run();
+const {Reader} = await import(`file://${readers}/pwmixer-shm.js`);
+const reader = new Reader(path);
+let [reads, states, torn, busy, last] = [0, 0, 0, 0, null];
+while (states < Number(wanted)) {
+    const state = reader.read();
+    reads++;
+    if (!state || state === last) {
+        busy += state ? 0 : 1;
+        GLib.usleep(10);
+        continue;
+    }
+    last = state;
+    states++;
+    if (!isWhole(state))
+        torn++;
+}
+print(reads, states, torn, busy);

@@ -4,13 +4,7 @@
 // (added, removed, interface-added, interface-removed), for what changes (changed, owner), and an answer with all objects
 // for every line on stdin.
 import Gio from 'gi://Gio';
-import GLib from 'gi://GLib';
-
-const loop = new GLib.MainLoop(null, false);
-
-function say(event, details = {}) {
-    print(JSON.stringify({event, ...details}));
-}
+import {run, say} from './lines.js';
 
 function cached(proxy) {
     const names = proxy.get_cached_property_names() ?? [];
@@ -44,21 +38,4 @@ manager.connect('interface-proxy-properties-changed', (_manager, object, proxy, 
     }));
 manager.connect('notify::name-owner', () => say('owner', {owner: manager.name_owner}));
 
-// GLib 2.80 has taken what is for Unix alone out of Gio.
-const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
-const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
-function listen() {
-    stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
-        const [line] = stdin.read_line_finish_utf8(result);
-        if (line === null) {
-            loop.quit();
-            return;
-        }
-        say('answer', {objects: objects()});
-        listen();
-    });
-}
-
-listen();
-say('ready', {objects: objects()});
-loop.run();
+run(() => say('answer', {objects: objects()}), {objects: objects()});

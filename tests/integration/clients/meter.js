@@ -4,15 +4,8 @@
 // "targets" and "options", "close" and "read" (one that was opened with "wait") with its number.
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
+import {UnixInputStream, run, say} from './lines.js';
 
-const loop = new GLib.MainLoop(null, false);
-
-function say(event, details = {}) {
-    print(JSON.stringify({event, ...details}));
-}
-
-// GLib 2.80 has taken what is for Unix alone out of Gio.
-const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
 const bus = Gio.bus_get_sync(Gio.BusType.SESSION, null);
 const meters = [];
 
@@ -58,24 +51,10 @@ const orders = {
     read: ({meter}) => read(meter),
 };
 
-function listen() {
-    stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
-        const [line] = stdin.read_line_finish_utf8(result);
-        if (line === null) {
-            loop.quit();
-            return;
-        }
-        const order = JSON.parse(line);
-        try {
-            say('answer', {meter: orders[order.do](order)});
-        } catch (error) {
-            say('answer', {error: Gio.DBusError.get_remote_error(error)});
-        }
-        listen();
-    });
-}
-
-const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
-listen();
-say('ready');
-loop.run();
+run(order => {
+    try {
+        say('answer', {meter: orders[order.do](order)});
+    } catch (error) {
+        say('answer', {error: Gio.DBusError.get_remote_error(error)});
+    }
+});

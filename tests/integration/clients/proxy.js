@@ -2,22 +2,15 @@
 //
 // Prints a JSON line for the start (ready), for what changes (changed, owner, signal) and for what it is asked on stdin:
 // {"do": "read", "name": N}               answers with the value in the proxy's cache
-// {"do": "write", "name": N, "value": V}  assigns to the property; a text is taken as a number ("NaN")
-// {"do": "call", "method": M, "arguments": [...], "options": {"name": ["signature", value]}}
+// {"do": "write", "name": N, "value": V}  assigns to the property; a text is a number ("NaN"), in the answer as well
+// {"do": "call", "method": M, "arguments": [...], "options": {"name": ["signature", value]}}  without options where M takes none
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import System from 'system';
+import {run, say} from './lines.js';
 
-// GLib 2.80 has taken what is for Unix alone out of Gio.
-const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
 const NAME = 'org.pwmixer.Mixer';
 const [path, wanted] = System.programArgs;
-const loop = new GLib.MainLoop(null, false);
-
-function say(event, details = {}) {
-    print(JSON.stringify({event, ...details}, (_key, value) =>
-        typeof value === 'number' && !Number.isFinite(value) ? String(value) : value));
-}
 
 function plain(variant) {
     return variant.recursiveUnpack();
@@ -41,31 +34,16 @@ const orders = {
         say('answer', {value: proxy[name]});
     },
     write({name, value}) {
-        proxy[name] = typeof value === 'string' ? Number(value) : value;
-        say('answer', {value: proxy[name]});
+        const isText = typeof value === 'string';
+        proxy[name] = isText ? Number(value) : value;
+        say('answer', {value: isText ? String(proxy[name]) : proxy[name]});
     },
     call({method, arguments: given, options}) {
-        const wrapped = Object.entries(options).map(([name, [signature, value]]) =>
+        const wrapped = Object.entries(options ?? {}).map(([name, [signature, value]]) =>
             [name, new GLib.Variant(signature, value)]);
-        proxy[`${method}Remote`](...given, Object.fromEntries(wrapped), (result, error) =>
+        proxy[`${method}Remote`](...given, ...options ? [Object.fromEntries(wrapped)] : [], (result, error) =>
             say('answer', error ? {error: Gio.DBusError.get_remote_error(error), message: error.message} : {value: result}));
     },
 };
 
-const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
-function listen() {
-    stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
-        const [line] = stdin.read_line_finish_utf8(result);
-        if (line === null) {
-            loop.quit();
-            return;
-        }
-        const order = JSON.parse(line);
-        orders[order.do](order);
-        listen();
-    });
-}
-
-listen();
-say('ready', {owner: proxy.g_name_owner});
-loop.run();
+run(order => orders[order.do](order), {owner: proxy.g_name_owner});

@@ -5,13 +5,9 @@
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import System from 'system';
+import {run, say} from './lines.js';
 
 const [path, wanted, name] = System.programArgs;
-const loop = new GLib.MainLoop(null, false);
-
-function say(event, details = {}) {
-    print(JSON.stringify({event, ...details}));
-}
 
 const proxy = Gio.DBusProxy.new_for_bus_sync(Gio.BusType.SESSION, Gio.DBusProxyFlags.NONE, null, 'org.pwmixer.Mixer',
     path, wanted, null);
@@ -27,24 +23,8 @@ function write(value) {
         Gio.DBusCallFlags.NONE, -1, null, null);
 }
 
-// GLib 2.80 has taken what is for Unix alone out of Gio.
-const {InputStream: UnixInputStream} = await import('gi://GioUnix').then(m => m.default, () => ({InputStream: Gio.UnixInputStream}));
-const stdin = new Gio.DataInputStream({base_stream: UnixInputStream.new(0, false)});
-function listen() {
-    stdin.read_line_async(GLib.PRIORITY_DEFAULT, null, (_stream, result) => {
-        const [line] = stdin.read_line_finish_utf8(result);
-        if (line === null) {
-            loop.quit();
-            return;
-        }
-        const {value} = JSON.parse(line);
-        if (value !== undefined)
-            write(value);
-        say('answer', {value: proxy.get_cached_property(name).recursiveUnpack()});
-        listen();
-    });
-}
-
-listen();
-say('ready');
-loop.run();
+run(({value}) => {
+    if (value !== undefined)
+        write(value);
+    say('answer', {value: proxy.get_cached_property(name).recursiveUnpack()});
+});
