@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A storm of changes in shared memory, and readers that look for a torn or a stale one among millions.
 
 Every publication is a function of its generation, so a reader knows what it should have read: a state that is put together
@@ -7,11 +6,9 @@ from two of them is of none. What has been published is counted beside it, so a 
 
 from __future__ import annotations
 
-import argparse
 import mmap
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -209,27 +206,3 @@ def told(one: Found) -> str:
         f"{one.wholes} times all ({one.generations} generations) and {one.looks} times one application:"
         f" {one.torn} torn, {one.stale} stale, the slowest {one.slowest * 1000:.1f} ms {one.example[:200]}"
     )
-
-
-def main() -> int:
-    """Parse the command line, and print what was found."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/shm_storm.py", description=(__doc__ or "").partition("\n")[0]
-    )
-    parser.add_argument("reads", nargs="?", type=int, default=10_000_000, help="by all readers together")
-    parser.add_argument(
-        "--unlocked", action="store_true", help="leave the lock out: the readers have to notice"
-    )
-    options = parser.parse_args()
-    started = time.perf_counter()
-    changes, found = storm(options.reads, 0, Unlocked if options.unlocked else Writer)
-    took = time.perf_counter() - started
-    print(f"{changes} publications in {took:.0f} s, {changes / took:.0f} a second")
-    for one in found:
-        print(told(one))
-    bad = len(found) != READERS or any(one.torn or one.stale for one in found)
-    return 1 if bad else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Readers in processes of their own, while everything changes without a pause; `scripts/shm_storm.py` does it for longer."""
+"""Readers in processes of their own, while everything changes without a pause; `scripts/soak storm` does it for longer."""
 
 from pathlib import Path
 
