@@ -141,8 +141,7 @@ ONLY_IN = {
         "startup/bundling",
     ],  # inotify: the packages for it poll or start threads; madvise; prctl
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
-    "pydantic": ["config", "outlets/socket/schema"],
-    "pydantic_core": ["config"],
+    "pydantic": ["outlets/socket/schema"],
     "platformdirs": ["config"],
     "tomllib": ["config"],
 }
