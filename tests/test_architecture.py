@@ -141,7 +141,7 @@ ONLY_IN = {
         "startup/bundling",
     ],  # inotify: the packages for it poll or start threads; madvise; prctl
     "dbus_fast": ["outlets/bus", "cli/watch", "cli/rules"],
-    "pydantic": ["outlets/socket/schema"],
+    "pydantic": [],
     "platformdirs": ["config"],
     "tomllib": ["config"],
 }

@@ -19,7 +19,6 @@ python3Packages.buildPythonApplication {
     platformdirs
     pulsectl
     pulsectl-asyncio
-    pydantic
   ];
   # It is loaded by its name.
   makeWrapperArgs = [

@@ -48,7 +48,6 @@ HEAVY = {
     "enum",
     "socket",
     "asyncio",
-    "pydantic",
     "argparse",
     "dataclasses",
     "typing",

@@ -1,13 +1,10 @@
-"""Whatever a document says, there are settings or there are problems; and nobody waits for a library to tell them."""
+"""Whatever a document says, there are settings or there are problems."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from session import completed
 
 from pwmixer_dbus.config import schema
 from pwmixer_dbus.core.settings import Settings
@@ -76,27 +73,3 @@ def test_both_ends_of_a_range_are_in_it_and_what_is_beyond_is_not(
 def test_what_makes_no_sense_leaves_no_settings() -> None:
     assert schema.read({"memory": {"enabled": False}, "volume": {"max": 2.0}})[0] is None
     assert schema.read({}) == (Settings(), [])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[[rules]]\nname = "music"\nmatch.app = "re:^radio"\nto = "headset"\n',
-        '[[rules]]\nname = "music"\nvolume = 9\n',
-        "[volume]\nmax = 1.2\n[memory]\ngrace = 3\n[log]\nlevel = 'debug'\n",
-        "[volume]\nmax = 9\n",
-    ],
-)
-def test_no_file_costs_pydantic(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "config.toml"
-    code = (
-        "import sys; from pathlib import Path; from pwmixer_dbus.daemon import Configuration\n"
-        "from pwmixer_dbus.core.errors import MixerError\n"
-        f"configuration = Configuration(Path({str(file)!r}), 'error'); configuration.read()\n"
-        f"Path({str(file)!r}).write_text({text!r})\n"
-        "try: configuration.read()\n"
-        "except MixerError: pass\n"
-        "print('pydantic' in sys.modules or 'pydantic_core' in sys.modules)"
-    )
-    done = completed(sys.executable, "-c", code, check=True)
-    assert done.stdout == "False\n"
