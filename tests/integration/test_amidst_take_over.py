@@ -154,7 +154,9 @@ def test_what_the_sound_server_does_after_a_take_over_is_kept_and_undone_by_the_
                 called("Move", "ssa{sv}", *move, to=owner),
             )
             asking = [asyncio.create_task(bus.call(each)) for each in requests]
+            await asyncio.sleep(0)  # they are sent first, and the bus keeps the order
             left = await handed(bus, owner)
+            assert len(json.loads(left.body[0])["asked"]["under_way"]) == 2
             assert not any(each.done() for each in asking)
             await bus.send(Message.new_method_return(call, "s", left.body))
             await asyncio.to_thread(session.wait_for_child, "new", new.is_owner, "to own its name")
