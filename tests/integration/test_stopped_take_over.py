@@ -105,6 +105,45 @@ def test_who_takes_over_can_be_ended_while_the_other_one_hands_over(
 
 
 @SIGNALS
+def test_whoever_has_called_one_that_takes_over_and_is_to_end_is_answered_with_what_there_is(
+    session: Session, sign: signal.Signals
+) -> None:
+    """As an application that is only known of the file, which it reads when the other one has handed over."""
+    old = Service(session, name="old").start()
+    with_silent_radio(old)
+    old.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
+    old.stop()
+
+    async def hand_over_late() -> None:
+        bus, client = await taken(session), await connected(session)
+        asked = asyncio.get_running_loop().create_future()
+
+        def hear(call: Message) -> bool:
+            if call.member == "HandOver":
+                asked.set_result(call)
+            return call.member == "HandOver"
+
+        bus.add_message_handler(hear)
+        new = await asyncio.to_thread(patient, session, "--replace", name="new")
+        async with asyncio.timeout(PATIENCE):
+            call = await asked
+        calling = asyncio.create_task(client.call(called("SetVolume", "sda{sv}", "app:radio", 0.4, {})))
+        await client.call(called("Ping", interface="org.freedesktop.DBus.Peer"))  # so the call has come
+        new.process.send_signal(sign)
+        await bus.send(Message.new_error(call, "org.freedesktop.DBus.Error.Failed", "Too slow"))
+        reply = await calling
+        assert reply is not None
+        assert (reply.error_name, reply.body) == (None, [0.4])
+        for each in (bus, client):
+            each.disconnect()
+        assert await asyncio.to_thread(new.process.wait, PATIENCE) == 0
+        await asyncio.to_thread(new.stop)
+
+    asyncio.run(hand_over_late())
+    assert remembered(session) == 0.4
+
+
+@SIGNALS
 @pytest.mark.parametrize("asks", [True, False])
 def test_who_is_taken_over_from_can_be_ended_and_has_saved_what_it_learned_last(
     session: Session, sign: signal.Signals, asks: bool

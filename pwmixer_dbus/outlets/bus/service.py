@@ -197,6 +197,11 @@ class BusService:
         if method:
             self._measures.note(ERROR if failed else REPLY, None, since, method)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether there are calls that are held back."""
+        return bool(self._held_calls)
+
     def hold_calls(self) -> None:
         """Hold calls back from now on."""
         self._held_calls = []
