@@ -2,8 +2,15 @@
 
 import contextlib
 import errno
+import logging
 import os
+import time
 from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+STALE = 60.0
+"""Seconds after which a temporary file is left over from a service that was killed."""
 
 _UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 """What some file systems that live in a program say to a sync, however well they keep what is written."""
@@ -16,6 +23,7 @@ def replace_file(path: Path, text: str) -> None:
     """
     folder = path.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(path)
     # By hand: tempfile brings random and shutil, half a megabyte for a name.
     temporary = folder / f".{path.name}.{os.urandom(8).hex()}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -39,3 +47,13 @@ def replace_file(path: Path, text: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a service left that was killed while it wrote; a young one may be just being written."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        try:
+            if time.time() - left.lstat().st_mtime > STALE:
+                left.unlink()
+        except OSError as error:
+            log.debug("%s stays: %s", left, error)

@@ -27,9 +27,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 KEPT_ASIDE = 3
 """How many damaged files are kept; the oldest goes first."""
 
-STALE = 60.0
-"""Seconds after which a temporary file is left over from a service that was killed."""
-
 _UNSAVED = "what is learned now is not saved"
 
 
@@ -149,7 +146,6 @@ class StateFile:
             self._timer = None
 
     def _load(self) -> Memory:
-        self._sweep()
         try:
             version, memory, dropped = read_memory(self._path)
         except DamagedError as error:
@@ -281,15 +277,6 @@ class StateFile:
         for old in sorted(others)[: 1 - KEPT_ASIDE]:
             if not old.is_dir():
                 old.unlink(missing_ok=True)
-
-    def _sweep(self) -> None:
-        """Remove what a service left that was killed while it wrote; a young one may be just being written."""
-        for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
-            try:
-                if time.time() - left.lstat().st_mtime > STALE:
-                    left.unlink()
-            except OSError as error:
-                log.debug("%s stays: %s", left, error)
 
     def _tell(self, problem: str) -> None:
         if problem == self.problem:

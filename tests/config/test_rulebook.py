@@ -206,6 +206,15 @@ def test_nothing_is_left_behind_beside_the_file(file: Path) -> None:
 # Two who write
 
 
+def test_what_a_killed_service_left_is_swept_up_when_it_is_old(file: Path) -> None:
+    file.parent.mkdir()
+    for age in ("old", "young"):
+        (file.parent / f".{file.name}.{age}.tmp").write_text("half")
+    os.utime(file.parent / f".{file.name}.old.tmp", (0, 0))
+    filled(file)
+    assert {f".{file.name}.young.tmp", file.name} == {entry.name for entry in file.parent.iterdir()}
+
+
 def test_rules_are_set_only_as_of_the_revision_that_was_looked_at(file: Path) -> None:
     book = filled(file)
     looked_at = book.revision

@@ -515,8 +515,8 @@ def test_what_a_killed_service_left_is_swept_up_when_it_is_old(path: Path) -> No
     put(path.parent / ".state.json.old.tmp", "half")
     put(path.parent / ".state.json.young.tmp", "half")
     os.utime(path.parent / ".state.json.old.tmp", (0, 0))
-    load(path)
-    assert names(path) == [".state.json.young.tmp"]
+    save(path, memory_with())
+    assert names(path) == [".state.json.young.tmp", "state.json"]
 
 
 # --- when it is written
