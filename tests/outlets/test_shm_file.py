@@ -77,6 +77,27 @@ def test_readers_are_told_when_it_is_closed_and_find_the_next_one(tmp_path: Path
     maker.close()
 
 
+def test_readers_find_one_or_the_other_at_every_moment_of_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, rename, found = Reader(str(tmp_path / "state")), Path.rename, list[int | None]()
+
+    def look_around(path: Path, target: Path) -> Path:
+        found.append(generation(reader))
+        renamed = rename(path, target)
+        found.append(generation(reader))
+        return renamed
+
+    old, new = Maker(tmp_path, generation=1).show(), Maker(tmp_path, generation=2)
+    assert generation(reader) == 1
+    monkeypatch.setattr(Path, "rename", look_around)
+    new.show()
+    found.append(generation(reader))
+    assert found == [1, 1, 2]
+    for maker in (old, new):
+        maker.close()
+
+
 def test_what_a_dead_instance_has_left_is_replaced_and_its_readers_notice(tmp_path: Path) -> None:
     reader = Reader(str(tmp_path / "state"))
     maker = Maker(tmp_path, generation=1).show()

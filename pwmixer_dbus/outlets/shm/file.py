@@ -1,6 +1,6 @@
 """The file in /dev/shm: made aside and put in place whole, taken away by its maker only. Never a foreign file is touched.
 
-Who starts last has the name: what is there then is told to be closed, and replaced by a file of its own.
+Who starts last has the name: what is there then is replaced by a file of its own, and told to be closed.
 """
 
 import contextlib
@@ -49,8 +49,7 @@ class SharedFile:
 
     def show(self) -> None:
         """Put it in its place; raises OSError where something stands there that is not ours."""
-        _close_predecessor(self._path)
-        self._aside.rename(self._path)
+        _replace(self._path, self._aside)
 
     def remove(self) -> None:
         """Take it away, if its name has not been given to another one meanwhile. The memory must have been let go of."""
@@ -76,11 +75,12 @@ def usual_path(name: str) -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE, FOLDER), name.replace("{uid}", str(os.getuid())))
 
 
-def _close_predecessor(path: Path) -> None:
-    """Tell the readers of the file that is there that it is not written any more; its writer may have crashed."""
+def _replace(path: Path, aside: Path) -> None:
+    """Put a file in its place, then tell the readers of the one that was there to look anew; its writer may have crashed."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
+        aside.rename(path)
         return
     except OSError as error:
         raise _foreign(path) from error
@@ -89,6 +89,7 @@ def _close_predecessor(path: Path) -> None:
         is_ours = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid()
         if not is_ours or os.pread(descriptor, len(MAGIC), 0) != MAGIC:
             raise _foreign(path)
+        aside.rename(path)  # first, or whoever looks anew at once finds nothing
         os.pwrite(descriptor, b"\1\0\0\0", _CLOSED_AT)
     finally:
         os.close(descriptor)
