@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from pwmixer_dbus.config.errors import key_text
-from pwmixer_dbus.config.schema import KEYS
+from pwmixer_dbus.config.schema import keys
 from pwmixer_dbus.core import rules
 from pwmixer_dbus.core.words import value_text
 
@@ -26,7 +26,7 @@ def documented(page: str) -> str:
 
 def _keys() -> list[str]:
     rows = ["| Key | Default | Allowed | Meaning |", "|---|---|---|---|"]
-    for key in KEYS:
+    for key in keys():
         default = "empty" if key.default == {} else f"`{value_text(key.default)}`"
         rows.append(f"| `{key_text(key.path)}` | {default} | {key.allowed} | {key.description} |")
     return rows

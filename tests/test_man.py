@@ -9,7 +9,7 @@ from session import completed
 
 from pwmixer_dbus.cli.commands import COMMANDS
 from pwmixer_dbus.config.errors import key_text
-from pwmixer_dbus.config.schema import KEYS
+from pwmixer_dbus.config.schema import keys
 
 PAGES = gen_man.pages()
 
@@ -41,6 +41,6 @@ def test_every_command_option_key_and_member_has_its_place() -> None:
         assert all(option.names[-1] in control for option in command.options)
     assert "pwmixerctl rules suggest" in control
     assert all(option in service for option in ("--replace", "--config FILE", "--dump-events"))
-    assert all(f"\\fB{key_text(key.path)}\\fR" in settings for key in KEYS)
+    assert all(f"\\fB{key_text(key.path)}\\fR" in settings for key in keys())
     for interface in gen_dbus_docs.contract().values():
         assert all(member.name in bus for member in interface.members)

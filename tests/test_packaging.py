@@ -163,7 +163,7 @@ def test_every_package_asks_for_what_the_service_depends_on() -> None:
     pkgbuild = (PACKAGING / "arch/PKGBUILD").read_text(encoding="utf-8")
     nix = (PACKAGING / "nix/package.nix").read_text(encoding="utf-8")
     needs = dependencies()
-    assert len(needs) == 4
+    assert len(needs) == 5
     for name, bound in needs.items():
         if name != "pulsectl-asyncio":  # which Debian does not have: the source package brings it
             assert f"\n python3-{name} (>= {bound}),\n" in control.partition("\nPackage:")[2]

@@ -6,7 +6,7 @@ import sys
 
 from session import completed
 
-WANTED_BY_FEW = {"tomllib", "difflib", "xml.sax", "email", "http.client", "urllib.request"}
+WANTED_BY_FEW = {"pydantic", "tomllib", "difflib", "xml.sax", "email", "http.client", "urllib.request"}
 TELL = """
 import json, subprocess, sys
 started = []

@@ -25,6 +25,7 @@ let
       platformdirs = "platformdirs";
       pulsectl = "pulsectl";
       pulsectl-asyncio = "pulsectl-asyncio";
+      pydantic = "pydantic";
     };
     callPackage =
       file: more:
@@ -86,5 +87,5 @@ assert (made home { enable = true; }).xdg.configFile."pwmixer/config.toml" == { 
 assert
   person.xdg.dataFile."systemd/user/pwmixer-dbus.socket".source
   == "/pwmixer-dbus/lib/systemd/user/pwmixer-dbus.socket";
-assert builtins.length package.dependencies == 4;
+assert builtins.length package.dependencies == 5;
 package.version

@@ -19,6 +19,7 @@ python3Packages.buildPythonApplication {
     platformdirs
     pulsectl
     pulsectl-asyncio
+    pydantic
   ];
   # It is loaded by its name.
   makeWrapperArgs = [

@@ -1,6 +1,6 @@
 """How a problem in config.toml is told: the error, the key and the value as the file writes them, and the line.
 
-tomllib gives no lines for keys, so `lines_of` finds them in the text.
+tomllib gives no lines for keys, so `lines_of` finds them in the text. This file must not import pydantic.
 """
 
 import json
@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.records import dataclass
-from pwmixer_dbus.core.rules import KeyPath
+
+KeyPath = tuple[str | int, ...]
 
 _TOKEN = re.compile(
     r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}'''  # strings that may run over lines

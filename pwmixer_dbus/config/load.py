@@ -1,6 +1,7 @@
 """Read, check, show and start config.toml. Foreign bytes become `Settings`, or a `ConfigError` that says where and why.
 
-tomllib is not imported where there is no file: most people have none, and who starts the service by a call waits for it.
+pydantic is imported only where a file is wrong, to say what would be right, and where the example is written.
+Nor is tomllib imported where there is no file: most people have none, and who starts the service by a call waits for it.
 """
 
 import os
@@ -10,16 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pwmixer_dbus.config import schema
-from pwmixer_dbus.config.errors import ConfigError, key_text, lines_of
+from pwmixer_dbus.config import quick
+from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of
 from pwmixer_dbus.config.paths import config_home
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.rules import PROBLEM_LIMIT, KeyPath, Problem, Rule, read_tables, rule_to_plain
+from pwmixer_dbus.core.rules import Rule, read_tables, rule_to_plain
 from pwmixer_dbus.core.settings import Settings, SharedMemorySettings, SocketSettings
 from pwmixer_dbus.core.words import literal, shortened
 
 SIZE_LIMIT = 1024 * 1024
+PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
 _LINE_LIMIT = 4096 + 512  # a path and a sentence
 _BOM = b"\xef\xbb\xbf"
 
@@ -123,7 +125,8 @@ def read_text(path: Path) -> str | None:
 
 def show(settings: Settings) -> str:
     """Write settings as TOML, so that `load` gives them back."""
-    tables = _document(_assignments(key.path, schema.value_of(settings, key)) for key in schema.KEYS)
+    values = {(entry.table, entry.name): quick.value_of(settings, entry) for entry in quick.KEYS}
+    tables = _document(_assignments(path, value) for path, value in values.items())
     return "\n".join([tables, *(rule_text(rule) for rule in settings.rules)])
 
 
@@ -153,11 +156,13 @@ def _list(value: object) -> str:
 
 def example() -> str:
     """Write a configuration in which each key is explained, commented out and at its default."""
+    from pwmixer_dbus.config.schema import keys  # noqa: PLC0415 - see the top of the file
+
     head = "Settings of pwmixer, each at its default. Take off a # to change one."
     rules = re.sub(r"^(?=[^#\n])", "#", RULE_EXAMPLES, flags=re.MULTILINE)
     tables = _document(
         (table, [_comment(f"{key.description} Allowed: {key.allowed}."), *(f"#{line}" for line in lines)])
-        for key in schema.KEYS
+        for key in keys()
         for table, lines in [_assignments(key.path, key.default)]
     )
     return f"{_comment(head)}\n\n{tables}\n{rules}"
@@ -178,7 +183,7 @@ def in_doubt(path: Path) -> tuple[Settings, str, bool]:
         said = silent.sub("", said)
     before, *tables = _HEADER.split(said)
     named = {match[1] for part in (*before.splitlines(), *tables) if (match := _NAME.match(part))}
-    is_misspelt = not named <= {*schema.TABLES}
+    is_misspelt = not named <= {"rules", *(entry.table for entry in quick.KEYS)}
     off = [name for name in _SWITCHES if is_misspelt or name in said]
     settings = Settings(
         socket=SocketSettings(enabled="socket" not in off),
@@ -270,23 +275,46 @@ def _syntax_problem(path: Path, text: str, message: str) -> ConfigError:
 
 def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings:
     tables = {name: table for name, table in document.items() if name != "rules"}
-    settings, problems = schema.read(tables)
-    rules, of_rules = read_tables(document.get("rules", []))
-    if settings is None or of_rules:
-        raise ConfigError(problem_lines(path, text, (*problems, *of_rules)))
+    rules, wrong = read_tables(document.get("rules", []))
+    settings, found, count = quick.settings_of(tables), list[tuple[KeyPath, str]](), 0
+    if settings is None:
+        settings, found, count = _by_schema(path, tables)
+    found += wrong
+    if settings is None or wrong:
+        raise ConfigError(problem_lines(path, text, found[:PROBLEM_LIMIT], count + len(wrong)))
     return replace(settings, rules=rules)
 
 
-def problem_lines(path: Path, text: str, problems: Sequence[Problem]) -> str:
-    """Write the first problems at keys, in the order of the file, and how many more there are."""
-    told = problems[:PROBLEM_LIMIT]
-    placed = zip(lines_of(text, [key for key, _ in told]), told, strict=True)
+def _by_schema(
+    path: Path, tables: Mapping[str, object]
+) -> tuple[Settings | None, list[tuple[KeyPath, str]], int]:
+    """Return the settings, else the first problems, and how many there are."""
+    try:
+        from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
+
+        from pwmixer_dbus.config.schema import Document, problems  # noqa: PLC0415 - likewise
+    except Exception as error:  # an upgrade, or half of one, may raise anything
+        why = shortened((str(error).splitlines() or [type(error).__name__])[0])
+        sentence = (
+            "something in it is wrong; pydantic, which would say what, cannot be loaded "
+            f"({why}): install it again, and restart the service if it has been upgraded"
+        )
+        raise _problem(path, sentence) from error
+    try:
+        return Document.model_validate(tables).to_settings(), [], 0
+    except ValidationError as error:
+        return None, problems(error, PROBLEM_LIMIT), error.error_count()
+
+
+def problem_lines(path: Path, text: str, problems: Sequence[tuple[KeyPath, str]], count: int) -> str:
+    """Write problems at keys, in the order of the file, and how many more there are of `count`."""
+    placed = zip(lines_of(text, [key for key, _ in problems]), problems, strict=True)
     lines = [
         problem_line(path, f"{_short_key(key)}: {sentence}", line)
         for line, (key, sentence) in sorted(placed, key=lambda pair: pair[0] or 0)
     ]
-    if len(problems) > len(told):
-        lines.append(problem_line(path, f"and {len(problems) - len(told)} more"))
+    if count > len(problems):
+        lines.append(problem_line(path, f"and {count - len(problems)} more"))
     return "\n".join(lines)
 
 

@@ -1,304 +1,236 @@
-"""The tables and keys of config.toml: what each may be, what it means, what reads it, and a sentence for each way to get one wrong.
+"""The tables and keys of config.toml: types, ranges, descriptions, and the sentence for each way to get one wrong.
 
-`KEYS` is the one description: the reader, its messages, the commented example and the documentation follow it. Defaults are
-those of `Settings`.
+Descriptions are written once, here; the commented example and the documentation are made from them. Defaults are
+those of `Settings`, and keys and ranges those of `quick`. Importing this file imports pydantic (200 ms, 8 MB), so only do that where
+a file is wrong.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from functools import partial, reduce
-from math import inf
-from types import MappingProxyType
-from typing import Any, Final
+import difflib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Any, Literal
 
-from pwmixer_dbus.config.errors import key_text
-from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.model import TEXT_LIMIT
-from pwmixer_dbus.core.records import dataclass, replace
-from pwmixer_dbus.core.rules import PROBLEM_LIMIT, SWITCH, Form, KeyPath, Problem, WrongError, text_of
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from pwmixer_dbus.config import quick
+from pwmixer_dbus.config.errors import KeyPath, key_text
+from pwmixer_dbus.core.model import TEXT_LIMIT, clean
+from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.words import shortened, value_text
 
-SOCKET_PATH: Final = 103
-"""As long as a socket's path may be, less what is put behind it while it is made."""
-NAME_LIMIT: Final = 64
+_DEFAULTS = Settings()
+_RULES = ("rules",)
 
-_DEFAULTS: Final = Settings()
+
+def _clean_text(text: str) -> str:
+    if clean(text) != text:
+        raise PydanticCustomError("unprintable", "must be printable")
+    return text
+
+
+def _file_name(text: str) -> str:
+    if not quick.is_file_name(text):
+        raise PydanticCustomError("file_name", "must be a name")
+    return text
+
+
+CleanText = Annotated[str, AfterValidator(_clean_text)]
+AppId = Annotated[CleanText, Field(min_length=1, max_length=TEXT_LIMIT)]
+FileName = Annotated[
+    str,
+    Field(min_length=1, max_length=quick.NAME_LIMIT),
+    AfterValidator(_clean_text),
+    AfterValidator(_file_name),
+]
+
+_DESCRIPTIONS = {
+    "max_volume": "The highest volume that can be set; 1.0 is 100 %.",
+    "enforce_max": (
+        "Whether max also holds against other programs: what they set above it is brought down to it."
+        " The caps of single applications and devices always do."
+    ),
+    "step": "How far one step up or down goes; 0.05 is five percent of full volume.",
+    "unmute_on_raise": "Whether a step up also unmutes. A step down never does.",
+    "aliases": (
+        "Lets one application count as another, one line for each: old id = new id, such as"
+        ' "bin:vesktop" = "flatpak:dev.vencord.Vesktop". An alias of an alias is not followed.'
+    ),
+    "memory": "Whether volumes, mutes, locks and caps are kept over restarts; counts from the next start on.",
+    "grace": (
+        "For how many seconds a new stream is held at what is remembered, and nothing is learned from what other"
+        " programs set; with 0.0 it is set just once."
+    ),
+    "first_volume": (
+        "How loud an application that was never seen may start at most, until you set it; 1.5 is any volume."
+    ),
+    "stats.file": "Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written every three seconds at most.",
+    "stats.prometheus": (
+        "Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats.prom as text for Prometheus, likewise."
+    ),
+    "socket.enabled": "Whether scripts and bars can reach the service over a Unix socket.",
+    "socket.path": (
+        "Where the socket is, in a folder that is there already; empty for pwmixer/socket in the runtime directory."
+        " A socket that systemd listens at for the service stays where it is."
+    ),
+    "bar_signal.enabled": (
+        "Whether waybar gets a signal whenever something changes that a bar may show, at most every 50 ms."
+    ),
+    "bar_signal.number": (
+        "Which one: SIGRTMIN plus this number, as in the key signal of a module of waybar."
+    ),
+    "shared_memory.enabled": "Whether the state can be read in a file in /dev/shm; it costs 264 KiB of memory.",
+    "shared_memory.name": "The name of the file, without slashes; {uid} stands for your user number.",
+    "osd.enabled": (
+        "Whether the desktop's notifications tell of changed volumes: those that you ask for, and those of the default"
+        " devices. A desktop with a display of its own needs none."
+    ),
+    "osd.seconds": "For how many seconds it stays.",
+    "nice": (
+        "Its nice level, from its next start on. -11 is that of PipeWire and WirePlumber, beside which it would else"
+        " come late on a busy machine; RealtimeKit grants it, as it does to them. 0 asks for nothing."
+    ),
+    "log_level": "The least important messages that are logged.",
+}
+"""What each key means, by its field of Settings."""
+
+
+def _form(entry: quick.Entry) -> tuple[Any, dict[str, Any], str]:
+    """Say what the value of a key, or in a table each value, may be: as a type, as limits on it, and in words."""
+    limits: dict[str, Any] = {"ge": entry.lowest, "le": entry.highest}
+    match quick.value_of(_DEFAULTS, entry):
+        case bool():
+            return bool, {}, "true or false"
+        case int():
+            return int, limits, f"a whole number from {entry.lowest} to {entry.highest}"
+        case float():
+            return float, limits, f"a number from {entry.lowest} to {entry.highest}"
+        case str() if entry.words:
+            return Literal[entry.words], {}, "one of " + ", ".join(map(value_text, entry.words))
+        case str() if entry.is_name:
+            return FileName, {}, _text_of(quick.NAME_LIMIT)
+        case str():
+            limits = {"max_length": entry.longest, "pattern": "^(/|$)"}
+            words = f'an absolute path in quotes, at most {entry.longest} characters, or ""'
+            return CleanText, limits, words
+    return Mapping[AppId, AppId], {}, _text_of(TEXT_LIMIT)
+
+
+def _text_of(longest: int) -> str:
+    return f"text in quotes, 1 to {longest} printable characters"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _Document(_Table):
+    def to_settings(self) -> Settings:
+        """Convert to the settings that the program runs on."""
+        said: Any = self
+        values = {entry.field: attrgetter(f"{entry.table}.{entry.name}")(said) for entry in quick.KEYS}
+        return quick.built(values)
+
+
+def _table_of(name: str) -> Any:
+    """Make the model of a table, with its default."""
+    fields: dict[str, Any] = {}
+    for entry in quick.KEYS:
+        if entry.table == name:
+            kind, limits, _ = _form(entry)
+            default = partial(quick.value_of, _DEFAULTS, entry)
+            fields[entry.name] = kind, Field(default_factory=default, **limits)
+    table = create_model(name, __base__=_Table, **fields)
+    return table, Field(default_factory=table)
+
+
+Document = create_model(
+    "Document",
+    __base__=_Document,
+    **{entry.table: _table_of(entry.table) for entry in quick.KEYS},
+)
+"""The whole file, but for the rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """One key of the file: its table and name, and the `field` of Settings, or of a record in it (`stats.file`).
+    """One key of the file. `allowed` says in words what its value, or in a table each value, may be."""
 
-    `allowed` says in words what its value may be, and `read` reads it; of a table that people fill freely each key and value.
-    """
-
-    path: tuple[str, str]
-    field: str
+    path: tuple[str, ...]
+    default: object
     allowed: str
-    read: Callable[[object], object]
     description: str
 
-    @property
-    def default(self) -> object:
-        """What counts where the file does not say it."""
-        return value_of(_DEFAULTS, self)
 
+def keys() -> Iterator[Key]:
+    """List every key of the file in its order; a table that people fill freely is one key.
 
-def value_of(settings: Settings, key: Key) -> object:
-    """Return the value of a key in settings."""
-    return reduce(getattr, key.field.split("."), settings)
-
-
-def _within(kind: type[int | float], lowest: float, highest: float, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | kind):
-        raise WrongError
-    try:
-        number = kind(value)
-    except OverflowError as error:  # no float is as large
-        raise WrongError from error
-    if not -inf < number < inf:
-        raise WrongError
-    if number < lowest:
-        raise WrongError(f"{value_text(value)} is too small, the lowest is {lowest}")
-    if number > highest:
-        raise WrongError(f"{value_text(value)} is too large, the highest is {highest}")
-    return number
-
-
-def _number(lowest: float, highest: float) -> Form:
-    return f"a number from {lowest} to {highest}", partial(_within, float, lowest, highest)
-
-
-def _whole(lowest: int, highest: int) -> Form:
-    return f"a whole number from {lowest} to {highest}", partial(_within, int, lowest, highest)
-
-
-def _word(words: Collection[str], value: object) -> object:
-    if value not in words:
-        raise WrongError
-    return value
-
-
-def _one_of(*words: str) -> Form:
-    return f"one of {', '.join(map(value_text, words))}", partial(_word, words)
-
-
-def _text_up_to(longest: int, read: Callable[[object], object]) -> Form:
-    return f"text in quotes, 1 to {longest} printable characters", read
-
-
-def _app_id(value: object) -> object:
-    return text_of(value, TEXT_LIMIT)
-
-
-def _file_name(value: object) -> object:
-    name = text_of(value, NAME_LIMIT)
-    if "/" in name or name.startswith("."):
-        raise WrongError(
-            f"must be a name without slashes that does not begin with a dot, not {value_text(name)}"
-        )
-    return name
-
-
-def _path(value: object) -> object:
-    if value != "" and not text_of(value, SOCKET_PATH).startswith("/"):
-        raise WrongError
-    return value
-
-
-_VOLUME: Final = _number(0.0, gain.CEILING)
-_PATH: Final[Form] = f'an absolute path in quotes, at most {SOCKET_PATH} characters, or ""', _path
-
-
-def _key(path: str, form: Form, description: str, *, field: str = "") -> Key:
-    table, _, name = path.partition(".")
-    allowed, read = form
-    return Key(path=(table, name), field=field or path, allowed=allowed, read=read, description=description)
-
-
-KEYS: Final = (
-    _key("volume.max", _VOLUME, "The highest volume that can be set; 1.0 is 100 %.", field="max_volume"),
-    _key(
-        "volume.enforce_max",
-        SWITCH,
-        "Whether max also holds against other programs: what they set above it is brought down to it."
-        " The caps of single applications and devices always do.",
-        field="enforce_max",
-    ),
-    _key(
-        "volume.step",
-        _number(0.001, 0.5),
-        "How far one step up or down goes; 0.05 is five percent of full volume.",
-        field="step",
-    ),
-    _key(
-        "volume.unmute_on_raise",
-        SWITCH,
-        "Whether a step up also unmutes. A step down never does.",
-        field="unmute_on_raise",
-    ),
-    _key(
-        "apps.aliases",
-        _text_up_to(TEXT_LIMIT, _app_id),
-        "Lets one application count as another, one line for each: old id = new id, such as"
-        ' "bin:vesktop" = "flatpak:dev.vencord.Vesktop". An alias of an alias is not followed.',
-        field="aliases",
-    ),
-    _key(
-        "memory.enabled",
-        SWITCH,
-        "Whether volumes, mutes, locks and caps are kept over restarts; counts from the next start on.",
-        field="memory",
-    ),
-    _key(
-        "memory.grace",
-        _number(0.0, 10.0),
-        "For how many seconds a new stream is held at what is remembered, and nothing is learned from what other"
-        " programs set; with 0.0 it is set just once.",
-        field="grace",
-    ),
-    _key(
-        "memory.first_volume",
-        _VOLUME,
-        "How loud an application that was never seen may start at most, until you set it; 1.5 is any volume.",
-        field="first_volume",
-    ),
-    _key(
-        "stats.file",
-        SWITCH,
-        "Whether what it measures is kept in $XDG_RUNTIME_DIR/pwmixer/stats as JSON, written every three seconds at most.",
-    ),
-    _key(
-        "stats.prometheus",
-        SWITCH,
-        "Whether it is kept in $XDG_RUNTIME_DIR/pwmixer/stats.prom as text for Prometheus, likewise.",
-    ),
-    _key("socket.enabled", SWITCH, "Whether scripts and bars can reach the service over a Unix socket."),
-    _key(
-        "socket.path",
-        _PATH,
-        "Where the socket is, in a folder that is there already; empty for pwmixer/socket in the runtime directory."
-        " A socket that systemd listens at for the service stays where it is.",
-    ),
-    _key(
-        "bar_signal.enabled",
-        SWITCH,
-        "Whether waybar gets a signal whenever something changes that a bar may show, at most every 50 ms.",
-    ),
-    _key(
-        "bar_signal.number",
-        _whole(1, 30),
-        "Which one: SIGRTMIN plus this number, as in the key signal of a module of waybar.",
-    ),
-    _key(
-        "shared_memory.enabled",
-        SWITCH,
-        "Whether the state can be read in a file in /dev/shm; it costs 264 KiB of memory.",
-    ),
-    _key(
-        "shared_memory.name",
-        _text_up_to(NAME_LIMIT, _file_name),
-        "The name of the file, without slashes; {uid} stands for your user number.",
-    ),
-    _key(
-        "osd.enabled",
-        SWITCH,
-        "Whether the desktop's notifications tell of changed volumes: those that you ask for, and those of the default"
-        " devices. A desktop with a display of its own needs none.",
-    ),
-    _key("osd.seconds", _number(0.5, 10.0), "For how many seconds it stays."),
-    _key(
-        "service.nice",
-        _whole(-20, 19),
-        "Its nice level, from its next start on. -11 is that of PipeWire and WirePlumber, beside which it would else"
-        " come late on a busy machine; RealtimeKit grants it, as it does to them. 0 asks for nothing.",
-        field="nice",
-    ),
-    _key(
-        "log.level",
-        _one_of("debug", "info", "warning", "error"),
-        "The least important messages that are logged.",
-        field="log_level",
-    ),
-)
-"""Every key of the file in its order, but for those of the rules, of which it has any number: `KEYS` in `core.rules`."""
-
-TABLES: Final = (*dict.fromkeys(table for table, _ in (key.path for key in KEYS)), "rules")
-
-_BY_PATH: Final = {key.path: key for key in KEYS}
-
-
-def read(document: Mapping[str, object]) -> tuple[Settings | None, list[Problem]]:
-    """Read a document without its rules; return the settings, or None with every problem, in the order of the document."""
-    found: dict[str, object] = {}
-    problems: list[Problem] = []
-    for table, values in document.items():
-        if table not in TABLES:
-            problems.append(((table,), _unknown_key((table,), len(problems))))
-        elif not isinstance(values, Mapping):
-            problems.append(((table,), _no_table((table,), values)))
-        else:
-            for name, value in values.items():
-                key = _BY_PATH.get((table, name))
-                if key is None:
-                    problems.append(((table, name), _unknown_key((table, name), len(problems))))
-                else:
-                    found[key.field] = _read(key, value, problems)
-    return None if problems else _settings(found), problems
-
-
-def _read(key: Key, value: object, problems: list[Problem]) -> object:
-    """Read the value of a key; of one that is wrong, tell the problems."""
-    if not isinstance(key.default, Mapping):
-        return _read_at(key, key.path, value, problems)
-    if not isinstance(value, Mapping):
-        problems.append((key.path, _no_table(key.path, value)))
-        return None
-    for name, entry in value.items():
-        _read_at(key, (*key.path, name), name, problems)
-        _read_at(key, (*key.path, name), entry, problems)
-    return MappingProxyType({**value})
-
-
-def _read_at(key: Key, path: KeyPath, value: object, problems: list[Problem]) -> object:
-    try:
-        return key.read(value)
-    except WrongError as error:
-        problems.append((path, str(error) or f"must be {key.allowed}, not {value_text(value)}"))
-    return None
-
-
-def _no_table(path: KeyPath, value: object) -> str:
-    return f"must be a table, written [{key_text(path)}], not {value_text(value)}"
-
-
-def _settings(values: Mapping[str, object]) -> Settings:
-    """Make the settings of the values of fields; what is not named is at its default."""
-    found: dict[str, Any] = {}
-    for field, value in values.items():
-        name, _, inner = field.partition(".")
-        known = found.get(name, getattr(_DEFAULTS, name))
-        found[name] = replace(known, **{inner: value}) if inner else value
-    return Settings(**found)
-
-
-def _unknown_key(path: tuple[str, ...], before: int) -> str:
-    """Suggest the key that was meant: like it in its table, the tables that have it, else all of its table.
-
-    `before` is how many problems there are before this one: where they are as many as are told, nobody reads of this one.
+    Those of the rules, of which a file has any number, are `KEYS` in `core.rules`.
     """
-    if before >= PROBLEM_LIMIT:
-        return "no such key"
-    import difflib  # noqa: PLC0415 - only mistakes need it
+    for entry in quick.KEYS:
+        _, _, allowed = _form(entry)
+        yield Key(
+            path=(entry.table, entry.name),
+            default=quick.value_of(_DEFAULTS, entry),
+            allowed=allowed,
+            description=_DESCRIPTIONS[entry.field],
+        )
 
+
+def problems(error: ValidationError, limit: int) -> list[tuple[KeyPath, str]]:
+    """Tell the first problems of a document that did not validate, at most `limit`: at which key, and what would be right."""
+    known = list(keys())
+    return [_problem(details, known) for details in error.errors(include_url=False)[:limit]]
+
+
+# By pydantic's type of error; whatever is not here is a value that is not among those allowed.
+_SENTENCES = {
+    "extra_forbidden": "no such key; {suggestion}",
+    "greater_than_equal": "{value} is too small, the lowest is {ge}",
+    "less_than_equal": "{value} is too large, the highest is {le}",
+    "model_type": "must be a table, written [{key}], not {value}",
+    "dict_type": "must be a table, written [{key}], not {value}",
+    "mapping_type": "must be a table, written [{key}], not {value}",
+    "file_name": "must be a name without slashes that does not begin with a dot, not {value}",
+}
+
+
+def _problem(details: ErrorDetails, known: list[Key]) -> tuple[KeyPath, str]:
+    path = details["loc"]
+    if path[-1:] == ("[key]",):  # a name in a table that people fill freely, not its value
+        path = path[:-1]
+    sentence = _SENTENCES.get(details["type"], "must be {allowed}, not {value}").format(
+        value=value_text(details["input"]),
+        key=key_text(path),
+        allowed=next((key.allowed for key in known if path[: len(key.path)] == key.path), ""),
+        suggestion=_suggestion(path, [*(key.path for key in known), _RULES]),
+        **{"ge": "", "le": ""} | details.get("ctx", {}),
+    )
+    return path, sentence
+
+
+def _suggestion(path: KeyPath, known: list[tuple[str, ...]]) -> str:
+    """Suggest a key for an unknown one: like it in its table, the tables that have it, else all of its table."""
     *table, name = path
-    siblings = [key.path[1] for key in KEYS if key.path[0] == table[0]] if table else TABLES
-    close = difflib.get_close_matches(shortened(name), siblings, n=1)
+    depth = len(table)
+    siblings = list(
+        dict.fromkeys(key[depth] for key in known if len(key) > depth and list(key[:depth]) == table)
+    )
+    close = difflib.get_close_matches(shortened(str(name)), siblings, n=1)
     if close:
-        return f'no such key; did you mean "{close[0]}"?'
-    if table and name in TABLES:
-        return f"no such key; it has a header of its own, {'[[rules]]' if name == 'rules' else f'[{name}]'}"
-    tables = [f"[{key.path[0]}]" for key in KEYS if key.path[1] == name]
+        return f'did you mean "{close[0]}"?'
+    if table and name in {key[0] for key in known}:
+        return f"it has a header of its own, {'[[rules]]' if name == 'rules' else f'[{name}]'}"
+    tables = [f"[{key_text(key[:-1])}]" for key in known if key[1:] and key[-1] == name]
     if tables:
-        return f"no such key; it belongs under {' or '.join(tables)}"
-    return f"no such key; here may stand {', '.join(siblings)}"
+        return f"it belongs under {' or '.join(tables)}"
+    return "here may stand " + ", ".join(siblings)

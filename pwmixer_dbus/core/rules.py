@@ -92,21 +92,21 @@ class Rule:
     origin: str = "config"
 
 
-KeyPath = tuple[str | int, ...]
+Path = tuple[str | int, ...]
 """The keys, and places in lists, that lead to a value of a rule in its plain form."""
 
 
-Problem = tuple[KeyPath, str]
+Problem = tuple[Path, str]
 """At which key something is wrong with a rule in its plain form, and a sentence (“must be …”, “no such key; …”)."""
 
 
-class WrongError(Exception):
-    """A value that is not what its key allows; the message says how, "" where what is allowed says it all."""
+class _WrongError(Exception):
+    """A value that is not what its key allows; the message says how it is wrong, "" for the general sentence."""
 
 
 def _switch(value: object) -> bool:
     if not isinstance(value, bool):
-        raise WrongError
+        raise _WrongError
     return value
 
 
@@ -119,26 +119,25 @@ def _level(value: object) -> float:
         is_number = digits.isascii() and whole.isdecimal()
         level = float(digits) / 100 if is_number and (part.isdecimal() or not part) else None
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 <= level <= HIGHEST_VOLUME:
-        raise WrongError
+        raise _WrongError
     return float(level)
 
 
 def _name(value: object) -> str:
-    return text_of(value, NAME_LIMIT)
+    return _text(value, NAME_LIMIT)
 
 
-def text_of(value: object, limit: int) -> str:
-    """Return a value that is printable text of 1 to `limit` characters; raises WrongError."""
+def _text(value: object, limit: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= limit or clean(value) != value:
-        raise WrongError
+        raise _WrongError
     return value
 
 
 def _targets(value: object) -> tuple[str, ...]:
     targets = [value] if isinstance(value, str) else value
     if not isinstance(targets, list | tuple) or not 1 <= len(targets) <= TARGETS_LIMIT:
-        raise WrongError
-    return tuple(text_of(target, TEXT_LIMIT) for target in targets)
+        raise _WrongError
+    return tuple(_text(target, TEXT_LIMIT) for target in targets)
 
 
 _MATCH: Final = "a table of conditions"
@@ -156,27 +155,27 @@ class RuleKey:
     read: Callable[[object], object] | None = None
 
 
-Form = tuple[str, Callable[[object], object]]
-"""What is allowed in words, and what reads it: raises WrongError."""
+_Form = tuple[str, Callable[[object], object] | None]
+"""What is allowed in words, and what reads it."""
 
-SWITCH: Final[Form] = "true or false", _switch
-_LEVEL: Final[Form] = f'a number from 0.0 to {HIGHEST_VOLUME} or a percentage such as "50%"', _level
-_NAME: Final[Form] = f"text in quotes, 1 to {NAME_LIMIT} printable characters", _name
-_TARGETS: Final[Form] = f"a device in quotes, or a list of 1 to {TARGETS_LIMIT}", _targets
+_SWITCH: Final[_Form] = "true or false", _switch
+_LEVEL: Final[_Form] = f'a number from 0.0 to {HIGHEST_VOLUME} or a percentage such as "50%"', _level
+_NAME: Final[_Form] = f"text in quotes, 1 to {NAME_LIMIT} printable characters", _name
+_TARGETS: Final[_Form] = f"a device in quotes, or a list of 1 to {TARGETS_LIMIT}", _targets
 
 
-def _key(key: str, form: Form, description: str, *, field: str = "") -> RuleKey:
+def _key(key: str, form: _Form, description: str, *, field: str = "") -> RuleKey:
     allowed, read = form
     return RuleKey(key=key, field=field or key, allowed=allowed, description=description, read=read)
 
 
 KEYS: Final = (
     _key("name", _NAME, "What the rule is called; needed, and each name once."),
-    RuleKey(
-        key="match",
+    _key(
+        "match",
+        (_MATCH, None),
+        "Which streams the rule is for; needed. All conditions must hold.",
         field="conditions",
-        allowed=_MATCH,
-        description="Which streams the rule is for; needed. All conditions must hold.",
     ),
     _key(
         "to",
@@ -184,19 +183,19 @@ KEYS: Final = (
         "Where the streams go: a device's name, description, glob or selector. Of a list, the first that is there.",
     ),
     _key("volume", _LEVEL, "The volume that a stream starts with."),
-    _key("locked", SWITCH, "Whether `volume` is held against everybody, not only set at the start."),
+    _key("locked", _SWITCH, "Whether `volume` is held against everybody, not only set at the start."),
     _key("max_volume", _LEVEL, "The highest volume that a stream can be set to."),
-    _key("muted", SWITCH, "Whether a stream starts muted or unmuted."),
+    _key("muted", _SWITCH, "Whether a stream starts muted or unmuted."),
     _key("group", _NAME, "The group that the streams join, unless they are in one already."),
     _key("display_name", _NAME, "What is shown instead of the application's name."),
     _key(
         "icon", _NAME, "The name of the icon that is shown instead of the application's.", field="icon_name"
     ),
-    _key("hide", SWITCH, "Whether lists leave the streams out."),
-    _key("ignore", SWITCH, "Whether pwmixer leaves the streams entirely alone."),
-    _key("force", SWITCH, "Whether `to` also moves streams that their own program has pinned to a device."),
-    _key("continue", SWITCH, "Whether rules below may add what this one leaves open.", field="goes_on"),
-    _key("enabled", SWITCH, "Whether the rule is in use."),
+    _key("hide", _SWITCH, "Whether lists leave the streams out."),
+    _key("ignore", _SWITCH, "Whether pwmixer leaves the streams entirely alone."),
+    _key("force", _SWITCH, "Whether `to` also moves streams that their own program has pinned to a device."),
+    _key("continue", _SWITCH, "Whether rules below may add what this one leaves open.", field="goes_on"),
+    _key("enabled", _SWITCH, "Whether the rule is in use."),
 )
 """Every key of a rule, in the order in which rules are written."""
 
@@ -263,7 +262,7 @@ def read_rule(
         value = plain[key.key]
         try:
             fields[key.field] = key.read(value)
-        except WrongError:
+        except _WrongError:
             problems.append(((key.key,), f"must be {key.allowed}, not {value_text(value)}"))
     if "name" not in plain:
         problems.append(((), 'needs a name, such as name = "Music"'))
@@ -328,9 +327,9 @@ def _read_match(match: object, problems: list[Problem]) -> tuple[Condition, ...]
             sentence = f'must be {_MATCH}, such as match.app = "firefox", not {value_text(match)}'
         problems.append((() if match is None else ("match",), sentence))
         return ()
-    written: list[tuple[KeyPath, str, object]] = []
+    written: list[tuple[Path, str, object]] = []
     for name, value in match.items():
-        path: KeyPath = ("match", str(name))
+        path: Path = ("match", str(name))
         if name in FIELDS or _is_property(name):
             written.append((path, name, value))
         elif name == "properties" and isinstance(value, Mapping):
@@ -345,7 +344,7 @@ def _read_match(match: object, problems: list[Problem]) -> tuple[Condition, ...]
 
 
 def _read_conditions(
-    written: list[tuple[KeyPath, str, object]], problems: list[Problem]
+    written: list[tuple[Path, str, object]], problems: list[Problem]
 ) -> tuple[Condition, ...]:
     weights = (weight_of(t) for *_, value in written for t in _texts(value) if isinstance(t, str))
     if any(weight > WEIGHT_LIMIT for weight in accumulate(weights)):
@@ -384,14 +383,14 @@ def _texts(value: object) -> Sequence[object]:
     return value if isinstance(value, list | tuple) else [value] if isinstance(value, str) else ()
 
 
-def _read_patterns(path: KeyPath, field: str, value: object, problems: list[Problem]) -> tuple[Pattern, ...]:
+def _read_patterns(path: Path, field: str, value: object, problems: list[Problem]) -> tuple[Pattern, ...]:
     texts = _texts(value)
     if not 1 <= len(texts) <= PATTERNS_LIMIT:
         problems.append((path, f"must be {_PATTERN}, not {value_text(value)}"))
         return ()
     patterns = []
     for place, text in enumerate(texts):
-        at: KeyPath = path if isinstance(value, str) else (*path, place)
+        at: Path = path if isinstance(value, str) else (*path, place)
         if not isinstance(text, str):
             problems.append((at, f"must be a pattern in quotes, not {value_text(text)}"))
             continue
@@ -435,7 +434,7 @@ def _listed(words: Sequence[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def _path_text(path: KeyPath) -> str:
+def _path_text(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{clean(part, NAME_LIMIT)}"

@@ -52,7 +52,7 @@ class OsdSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings in force, each explained in `config.schema`; whoever builds one keeps to the ranges that are told there.
+    """The settings in force, each explained in `config.schema`; whoever builds one keeps to the ranges of `config.quick`.
 
     Volumes and the `step` are 1.0 at 100 %, times are seconds. `aliases`, from app id to app id, are looked up once, so an
     alias of an alias is not followed. `rules` are in order; no two share a name.

@@ -48,6 +48,7 @@ HEAVY = {
     "enum",
     "socket",
     "asyncio",
+    "pydantic",
     "argparse",
     "dataclasses",
     "typing",

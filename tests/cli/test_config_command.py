@@ -5,7 +5,7 @@ import pytest
 from pwmixer_dbus.cli import main
 from pwmixer_dbus.cli.config import run
 from pwmixer_dbus.config.load import example, show
-from pwmixer_dbus.config.schema import TABLES
+from pwmixer_dbus.config.schema import Document
 from pwmixer_dbus.core.settings import Settings
 
 Printed = pytest.CaptureFixture[str]
@@ -75,7 +75,7 @@ def test_show_fails_where_the_file_is_wrong(file: Path, capsys: Printed) -> None
     assert run("config", ["show"]) == 1
     assert capsys.readouterr() == (
         "",
-        f"{file}:1: zzz: no such key; here may stand {', '.join(TABLES)}\n",
+        f"{file}:1: zzz: no such key; here may stand {', '.join(Document.model_fields)}, rules\n",
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import example, load, write_example
-from pwmixer_dbus.config.schema import KEYS
+from pwmixer_dbus.config.schema import keys
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.settings import Settings
 
@@ -32,7 +32,7 @@ def test_the_example_with_every_key_set_equals_the_defaults(tmp_path: Path) -> N
 def test_the_example_names_and_explains_every_key() -> None:
     values = tomllib.loads(uncommented(example()))
     prose = " ".join(line[2:] for line in example().splitlines() if line.startswith("# "))
-    for key in KEYS:
+    for key in keys():
         found: object = values
         for part in key.path:
             assert isinstance(found, dict)

@@ -1,9 +1,11 @@
+import sys
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from session import completed
 
 from pwmixer_dbus.config.errors import ConfigError, lines_of
 from pwmixer_dbus.config.load import config_path, in_doubt, load, show
@@ -36,6 +38,35 @@ def test_the_file_is_in_the_xdg_config_folder(monkeypatch: pytest.MonkeyPatch, t
 
 def test_a_missing_file_gives_the_defaults(file: Path) -> None:
     assert load(file) == Settings()
+
+
+def test_a_missing_file_does_not_cost_pydantic(file: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pwmixer_dbus.config.load import load;"
+        f"load(Path({str(file)!r})); print('pydantic' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    done = completed(sys.executable, "-c", code, cwd=root, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("broken", [None, "raise SystemError('of another version')", "BaseModel = 1"])
+def test_a_wrong_file_is_told_also_where_pydantic_is_gone_or_broken(
+    broken: str | None, file: Path, tmp_path: Path
+) -> None:
+    file.write_text("[volume]\nmx = 7\n")
+    (tmp_path / "pydantic").mkdir()
+    (tmp_path / "pydantic/__init__.py").write_text(broken or "import no_longer_there")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from pathlib import Path\n"
+        "from pwmixer_dbus.config.load import load; from pwmixer_dbus.config.errors import ConfigError\n"
+        f"try: load(Path({str(file)!r}))\n"
+        "except ConfigError as error: print(error)"
+    )
+    root = Path(__file__).parents[2]
+    done = completed(sys.executable, "-c", code, cwd=root, check=True)
+    assert done.stdout.startswith(f"{file}: something in it is wrong; pydantic, which would say what, cannot")
+    assert done.stdout.count("\n") == 1
 
 
 def test_a_link_to_nowhere_counts_as_missing(file: Path) -> None:

@@ -32,7 +32,7 @@ COMPILING = {"re._compiler", "re._parser"}
 """What the first start needs."""
 
 BROUGHT = {"_hashlib", "ssl", "dis", "tokenize", "random", "locale", "ipaddress", "bz2", "lzma"}
-WANTED_BY_FEW = {"tomllib", "argparse", "difflib", "email", "pwmixer_dbus.system.profiling"}
+WANTED_BY_FEW = {"pydantic", "tomllib", "argparse", "difflib", "email", "pwmixer_dbus.system.profiling"}
 WANTED_BY_FEW |= {"pwmixer_dbus.meters", "pwmixer_dbus.core.metering", "pwmixer_dbus.pulse.meters"}
 
 

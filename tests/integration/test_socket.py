@@ -314,6 +314,15 @@ def test_where_systemd_listens_and_it_is_switched_off_whoever_comes_is_told_so(s
         assert talk.ask("GET_VOLUME @sink") == f"ERROR {refusal}"
 
 
+def test_the_running_service_has_not_imported_pydantic(session: Session) -> None:
+    service = Service(session).start()
+    with Talk(place(session)) as talk:
+        assert talk.json(target="@sink", action="set", volume=0.5)["ok"]
+    maps = Path("/proc", str(service.process.pid), "maps").read_text()
+    assert "pydantic" not in maps
+    service.stop()
+
+
 def objects(state: Json) -> dict[str, Json]:
     """Return all objects of a state by their selectors."""
     return {o["selector"]: o for kind in ("sinks", "sources", "streams", "apps") for o in state[kind]}

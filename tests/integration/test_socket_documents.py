@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from defaults import set_default
-from gen_socket_schema import Event, Message, Reply
 from service import Service
 from session import Session, completed
 from talk import Talk, place
+
+from pwmixer_dbus.outlets.socket.schema import Event, Message, Reply
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "socket.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -5,7 +5,6 @@ from typing import Any
 
 import gen_socket_schema
 import pytest
-from gen_socket_schema import Event, Message, Reply
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from pwmixer_dbus.core.errors import InvalidArgumentError, NotFoundError
 from pwmixer_dbus.outlets.socket import jsonlines
 from pwmixer_dbus.outlets.socket.asked import Asked, Look, Route, SetMuted, SetVolume, Step, Watch
+from pwmixer_dbus.outlets.socket.schema import Event, Message, Reply
 
 KEYS = ("id", "command", "action", "app", "target", "amount", "volume", "device", "context", "quiet", "x")
 ACTIONS = ("up", "down", "mute", "unmute", "toggle", "get", "set", "route", "subscribe", "fly")

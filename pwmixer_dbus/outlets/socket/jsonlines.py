@@ -1,6 +1,7 @@
 """The JSON dialect: an object on a line, `{"ok": true, ...}` or `{"ok": false, "error": ...}` is the answer.
 
-What is accepted is published as a JSON Schema, docs/socket.schema.json; a test holds this to it.
+What is accepted is defined by `schema`, which is published; this is the same by hand, since pydantic would cost the
+running service more than everything else together. A test holds the two to each other.
 """
 
 from collections.abc import Mapping
