@@ -28,7 +28,9 @@ from benchmarks.rig import (
     rotated,
 )
 from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.pulse import convert, libpulse
+from pwmixer_dbus.pulse.server import SET_VOLUME
 
 PROGRAMS_EACH = 10
 """Rounds for each start of a program."""
@@ -78,7 +80,7 @@ async def _by_ours(connection: libpulse.Connection, index: int, level: float) ->
     answer: asyncio.Future[MixerError | None] = asyncio.get_running_loop().create_future()
     started = time.perf_counter()
     volume = convert.volume_struct((level, level))
-    connection.command(libpulse.set_sink_input_volume, index, volume, done=answer.set_result)
+    connection.command(SET_VOLUME[Kind.PLAYBACK], index, volume, done=answer.set_result)
     await answer
     return 1000 * (time.perf_counter() - started)
 

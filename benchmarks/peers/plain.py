@@ -27,6 +27,7 @@ from pulsectl import _pulsectl as c
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
 from pwmixer_dbus.pulse import libpulse
+from pwmixer_dbus.pulse.libpulse import request
 from pwmixer_dbus.startup.settled import settle
 from pwmixer_dbus.system.prompt import PromptSelector
 
@@ -39,8 +40,17 @@ SINK, STREAM, SERVER = 0, 2, 7
 
 FOLDERS = {SINK: "sinks", STREAM: "streams"}
 KINDS = {"sink": SINK, "stream": STREAM}
-FETCH = {SINK: libpulse.get_sink, STREAM: libpulse.get_sink_input}
-SET_VOLUME = {SINK: libpulse.set_sink_volume, STREAM: libpulse.set_sink_input_volume}
+_index, _text = ctypes.c_uint32, ctypes.c_char_p
+FETCH = {
+    SINK: request("get_sink_info_by_index", _index),
+    STREAM: request("get_sink_input_info", _index),
+}
+LIST = {SINK: request("get_sink_info_list"), STREAM: request("get_sink_input_info_list")}
+SET_VOLUME = {
+    SINK: request("set_sink_volume_by_index", _index, _text),
+    STREAM: request("set_sink_input_volume", _index, _text),
+}
+MOVE = request("move_sink_input_by_index", _index, _index)
 FACILITY_BITS, TYPE_BITS, REMOVE = 0x0F, 0x30, 0x20
 
 NORM, CHANNELS = 0x10000, 32
@@ -155,8 +165,8 @@ class Plain:
         mask = c.PA_SUBSCRIPTION_MASK_SINK | c.PA_SUBSCRIPTION_MASK_SINK_INPUT | c.PA_SUBSCRIPTION_MASK_SERVER
         server.command(libpulse.subscribe, mask, done=_ignore)
         self._look_at_server()
-        server.fetch(libpulse.list_sinks, read=self._sink_read, seen=self._seen, done=_ignore)
-        server.fetch(libpulse.list_sink_inputs, read=self._stream_read, seen=self._seen, done=self._listed)
+        server.fetch(LIST[SINK], read=self._sink_read, seen=self._seen, done=_ignore)
+        server.fetch(LIST[STREAM], read=self._stream_read, seen=self._seen, done=self._listed)
 
     def _listed(self, _error: MixerError | None) -> None:
         self._is_listed = True
@@ -263,7 +273,7 @@ class Plain:
 
     def _move(self, node: Node) -> None:
         sink = self._sinks[self._sink]
-        self._server.command(libpulse.move_sink_input, node.index, sink, done=_tell_moved)
+        self._server.command(MOVE, node.index, sink, done=_tell_moved)
         self._to_move.append(1000 * (monotonic() - node.noticed))
 
     # --- calls

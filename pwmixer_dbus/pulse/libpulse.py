@@ -73,7 +73,7 @@ def bind(name: str, result: Any, *arguments: Any) -> Any:
     return function
 
 
-def _request(name: str, *arguments: Any) -> Any:
+def request(name: str, *arguments: Any) -> Any:
     """Bind a function that starts an operation: context, arguments, callback, user data -> operation."""
     return bind(f"context_{name}", _pointer, _pointer, *arguments, _pointer, _pointer)
 
@@ -93,35 +93,8 @@ copy_list = bind("proplist_copy", _pointer, _pointer)
 is_same_list = bind("proplist_equal", _int, _pointer, _pointer)
 free_list = bind("proplist_free", None, _pointer)
 
-subscribe = _request("subscribe", _int)
-get_server = _request("get_server_info")
-get_sink = _request("get_sink_info_by_index", _u32)
-get_source = _request("get_source_info_by_index", _u32)
-get_sink_input = _request("get_sink_input_info", _u32)
-get_source_output = _request("get_source_output_info", _u32)
-get_client = _request("get_client_info", _u32)
-get_card = _request("get_card_info_by_index", _u32)
-list_sinks = _request("get_sink_info_list")
-list_sources = _request("get_source_info_list")
-list_sink_inputs = _request("get_sink_input_info_list")
-list_source_outputs = _request("get_source_output_info_list")
-list_clients = _request("get_client_info_list")
-list_cards = _request("get_card_info_list")
-set_sink_volume = _request("set_sink_volume_by_index", _u32, ctypes.c_char_p)
-set_source_volume = _request("set_source_volume_by_index", _u32, ctypes.c_char_p)
-set_sink_input_volume = _request("set_sink_input_volume", _u32, ctypes.c_char_p)
-set_source_output_volume = _request("set_source_output_volume", _u32, ctypes.c_char_p)
-set_sink_mute = _request("set_sink_mute_by_index", _u32, _int)
-set_source_mute = _request("set_source_mute_by_index", _u32, _int)
-set_sink_input_mute = _request("set_sink_input_mute", _u32, _int)
-set_source_output_mute = _request("set_source_output_mute", _u32, _int)
-move_sink_input = _request("move_sink_input_by_index", _u32, _u32)
-move_source_output = _request("move_source_output_by_index", _u32, _u32)
-set_default_sink = _request("set_default_sink", ctypes.c_char_p)
-set_default_source = _request("set_default_source", ctypes.c_char_p)
-set_sink_port = _request("set_sink_port_by_index", _u32, ctypes.c_char_p)
-set_source_port = _request("set_source_port_by_index", _u32, ctypes.c_char_p)
-set_card_profile = _request("set_card_profile_by_index", _u32, ctypes.c_char_p)
+subscribe = request("subscribe", _int)
+get_server = request("get_server_info")
 
 
 def property_text(proplist: int) -> bytes:

@@ -8,6 +8,7 @@ fetched, never from an acknowledgement. Without notices nothing runs.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from ctypes import c_char_p, c_int, c_uint32
 from functools import partial
 from typing import Any, assert_never
 
@@ -28,6 +29,7 @@ from pwmixer_dbus.core.measures import Measures, place_of
 from pwmixer_dbus.core.model import Card, Client, Device, Key, Kind, Process, Properties, Server, Stream
 from pwmixer_dbus.core.tally import CONNECTED, DISCONNECTED, FETCHED, FETCHING, FORGOTTEN, About
 from pwmixer_dbus.pulse import convert, libpulse
+from pwmixer_dbus.pulse.libpulse import request
 from pwmixer_dbus.pulse.process import read_process, trusted_pid
 
 log = logging.getLogger(__name__)
@@ -72,37 +74,49 @@ _LEADING = frozenset((Kind.SINK, Kind.SOURCE, Kind.SERVER, Kind.CARD))
 _FACILITY_BITS, _TYPE_BITS = 0x0F, 0x30
 _NEW, _REMOVE = 0x00, 0x20
 
-_FETCH = {
-    Kind.SINK: libpulse.get_sink,
-    Kind.SOURCE: libpulse.get_source,
-    Kind.PLAYBACK: libpulse.get_sink_input,
-    Kind.CAPTURE: libpulse.get_source_output,
-    Kind.CLIENT: libpulse.get_client,
-    Kind.CARD: libpulse.get_card,
+_index, _flag, _text = c_uint32, c_int, c_char_p
+FETCH = {
+    Kind.SINK: request("get_sink_info_by_index", _index),
+    Kind.SOURCE: request("get_source_info_by_index", _index),
+    Kind.PLAYBACK: request("get_sink_input_info", _index),
+    Kind.CAPTURE: request("get_source_output_info", _index),
+    Kind.CLIENT: request("get_client_info", _index),
+    Kind.CARD: request("get_card_info_by_index", _index),
 }
-_LIST = {
-    Kind.CLIENT: libpulse.list_clients,  # first, since what is known of their processes need not be read of their streams
-    Kind.SINK: libpulse.list_sinks,
-    Kind.SOURCE: libpulse.list_sources,
-    Kind.PLAYBACK: libpulse.list_sink_inputs,
-    Kind.CAPTURE: libpulse.list_source_outputs,
-    Kind.CARD: libpulse.list_cards,
+LIST = {
+    # First, since what is known of their processes need not be read of their streams.
+    Kind.CLIENT: request("get_client_info_list"),
+    Kind.SINK: request("get_sink_info_list"),
+    Kind.SOURCE: request("get_source_info_list"),
+    Kind.PLAYBACK: request("get_sink_input_info_list"),
+    Kind.CAPTURE: request("get_source_output_info_list"),
+    Kind.CARD: request("get_card_info_list"),
 }
-_SET_VOLUME = {
-    Kind.SINK: libpulse.set_sink_volume,
-    Kind.SOURCE: libpulse.set_source_volume,
-    Kind.PLAYBACK: libpulse.set_sink_input_volume,
-    Kind.CAPTURE: libpulse.set_source_output_volume,
+SET_VOLUME = {
+    Kind.SINK: request("set_sink_volume_by_index", _index, _text),
+    Kind.SOURCE: request("set_source_volume_by_index", _index, _text),
+    Kind.PLAYBACK: request("set_sink_input_volume", _index, _text),
+    Kind.CAPTURE: request("set_source_output_volume", _index, _text),
 }
-_SET_MUTE = {
-    Kind.SINK: libpulse.set_sink_mute,
-    Kind.SOURCE: libpulse.set_source_mute,
-    Kind.PLAYBACK: libpulse.set_sink_input_mute,
-    Kind.CAPTURE: libpulse.set_source_output_mute,
+SET_MUTE = {
+    Kind.SINK: request("set_sink_mute_by_index", _index, _flag),
+    Kind.SOURCE: request("set_source_mute_by_index", _index, _flag),
+    Kind.PLAYBACK: request("set_sink_input_mute", _index, _flag),
+    Kind.CAPTURE: request("set_source_output_mute", _index, _flag),
 }
-_MOVE = {Kind.PLAYBACK: libpulse.move_sink_input, Kind.CAPTURE: libpulse.move_source_output}
-_SET_DEFAULT = {Kind.SINK: libpulse.set_default_sink, Kind.SOURCE: libpulse.set_default_source}
-_SET_PORT = {Kind.SINK: libpulse.set_sink_port, Kind.SOURCE: libpulse.set_source_port}
+MOVE = {
+    Kind.PLAYBACK: request("move_sink_input_by_index", _index, _index),
+    Kind.CAPTURE: request("move_source_output_by_index", _index, _index),
+}
+SET_DEFAULT = {
+    Kind.SINK: request("set_default_sink", _text),
+    Kind.SOURCE: request("set_default_source", _text),
+}
+SET_PORT = {
+    Kind.SINK: request("set_sink_port_by_index", _index, _text),
+    Kind.SOURCE: request("set_source_port_by_index", _index, _text),
+}
+_set_card_profile = request("set_card_profile_by_index", _index, _text)
 
 ALL = -1
 """In place of an index: the listing of all objects of a kind, which is fetched under the same rules."""
@@ -284,7 +298,7 @@ class SoundServer:
             seen=gather,
             done=partial(self._listed, "server"),
         )
-        for kind, list_all in _LIST.items():
+        for kind, list_all in LIST.items():
             is_last = kind is Kind.CARD
             done = self._snapshot_complete if is_last else partial(self._listed, kind)
             connection.fetch(list_all, read=self._ways[kind][0], seen=gather, done=done)
@@ -450,9 +464,9 @@ class SoundServer:
             connection.fetch_single(libpulse.get_server, read=read, seen=seen, done=done)
         elif index == ALL:
             seen = self._seen_listed if kind.is_device else seen
-            connection.fetch(_LIST[kind], read=read, seen=seen, done=done)
+            connection.fetch(LIST[kind], read=read, seen=seen, done=done)
         else:
-            connection.fetch(_FETCH[kind], index, read=read, seen=seen, done=done)
+            connection.fetch(FETCH[kind], index, read=read, seen=seen, done=done)
         self._queue.grew(self._looks())  # afterwards, since that waits for it
 
     def _seen(self, record: Record) -> None:
@@ -645,15 +659,15 @@ def _request_of(command: Command) -> tuple[Any, tuple[Any, ...], Key]:
     kind, index = command.key
     match command:
         case SetVolume():
-            return _SET_VOLUME[kind], (index, convert.volume_struct(command.channels)), command.key
+            return SET_VOLUME[kind], (index, convert.volume_struct(command.channels)), command.key
         case SetMuted():
-            return _SET_MUTE[kind], (index, int(command.muted)), command.key
+            return SET_MUTE[kind], (index, int(command.muted)), command.key
         case MoveStream():
-            return _MOVE[kind], (index, command.device), command.key
+            return MOVE[kind], (index, command.device), command.key
         case SetDefault():
-            return _SET_DEFAULT[kind], (command.name.encode(),), SERVER_KEY
+            return SET_DEFAULT[kind], (command.name.encode(),), SERVER_KEY
         case SetPort():
-            return _SET_PORT[kind], (index, command.port.encode()), command.key
+            return SET_PORT[kind], (index, command.port.encode()), command.key
         case SetProfile():
-            return libpulse.set_card_profile, (index, command.profile.encode()), command.key
+            return _set_card_profile, (index, command.profile.encode()), command.key
     assert_never(command)

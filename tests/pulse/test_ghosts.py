@@ -10,8 +10,8 @@ from test_streams_that_are_only_louder import CHANGED, KEY, REMOVED, START, Answ
 from pwmixer_dbus.core.commands import SetMuted
 from pwmixer_dbus.core.errors import AudioServerError, MixerError, NotFoundError
 from pwmixer_dbus.core.model import Device, Kind
-from pwmixer_dbus.pulse import libpulse
 from pwmixer_dbus.pulse.libpulse import Connection
+from pwmixer_dbus.pulse.server import FETCH, LIST
 
 OTHER = (Kind.PLAYBACK, 2)
 SINK, CARD = 0, 9
@@ -96,7 +96,7 @@ class Plugged(Answering):
     sinks: tuple[Device, ...] = (sink(7),)
 
     def fetch(self, function: Any, *index: int, seen: Any, done: Any, **how: Any) -> None:
-        if function not in (libpulse.list_sinks, libpulse.get_sink):
+        if function not in (LIST[Kind.SINK], FETCH[Kind.SINK]):
             super().fetch(function, *index, seen=seen, done=done, **how)
             return
         self.ever.append((function.__name__, index))
@@ -118,7 +118,7 @@ async def test_a_device_that_is_only_listed_is_looked_at_by_itself_once(desk: De
     for looks in (1, 1):
         desk.server._on_notice(CHANGED | CARD, 3)
         await desk.answer()
-        assert connection.ever.count((libpulse.get_sink.__name__, (7,))) == looks
+        assert connection.ever.count((FETCH[Kind.SINK].__name__, (7,))) == looks
     assert (Kind.SINK, 7) in desk.state.devices
     desk.server._on_notice(REMOVED | SINK, 7)
     desk.server._on_notice(CHANGED | CARD, 3)

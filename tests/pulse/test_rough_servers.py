@@ -13,7 +13,9 @@ import pytest
 from session import PATIENCE, Session, completed
 
 from pwmixer_dbus.core.errors import MixerError, NotConnectedError
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.pulse import libpulse
+from pwmixer_dbus.pulse.server import SET_MUTE
 
 MANY = 20_000
 """Requests that no socket holds."""
@@ -116,7 +118,7 @@ async def test_whoever_waits_for_a_server_that_dies_is_told_once(asked: Asked, s
         *[NotConnectedError] * (MANY - answered),
     ]
     later: list[object] = []
-    asked.connection.command(libpulse.set_sink_mute, 1, 1, done=later.append)
+    asked.connection.command(SET_MUTE[Kind.SINK], 1, 1, done=later.append)
     assert [type(error) for error in later] == [NotConnectedError]
 
 
@@ -157,7 +159,9 @@ async def test_whoever_retires_does_not_wait_for_ever_for_an_answer(asked: Asked
 CLOSED = """
 import asyncio, faulthandler, sys
 from pwmixer_dbus.core.errors import NotConnectedError
+from pwmixer_dbus.core.model import Kind
 from pwmixer_dbus.pulse import libpulse
+from pwmixer_dbus.pulse.server import LIST, SET_MUTE
 
 faulthandler.enable()
 
@@ -171,12 +175,12 @@ async def once(who):
     connection = libpulse.Connection("closed", lambda *_: close("notice"), lambda: None)
     await connection.connect()
     for _ in range(5):
-        connection.fetch(libpulse.list_sinks, read=lambda address: address, seen=lambda _: close("seen"),
+        connection.fetch(LIST[Kind.SINK], read=lambda address: address, seen=lambda _: close("seen"),
                          done=lambda error: (ended.append(error), close("done")))
     connection.fetch_single(libpulse.get_server, read=lambda address: address, seen=lambda _: close("single"),
                             done=ended.append)
     connection.command(libpulse.subscribe, libpulse.EVERYTHING, done=lambda error: (ended.append(error), close("command")))
-    connection.command(libpulse.set_sink_mute, int(sys.argv[1]), 0, done=ended.append)
+    connection.command(SET_MUTE[Kind.SINK], int(sys.argv[1]), 0, done=ended.append)
     another = libpulse.Connection("which is noticed", lambda *_: None, lambda: None)
     await another.connect()
     await told.wait()

@@ -18,17 +18,10 @@ from pwmixer_dbus.core.model import Key, Kind
 from pwmixer_dbus.core.state import Change, MixerState, apply
 from pwmixer_dbus.pulse import libpulse
 from pwmixer_dbus.pulse.libpulse import Connection
-from pwmixer_dbus.pulse.server import SoundServer
+from pwmixer_dbus.pulse.server import FETCH, LIST, SoundServer
 
 MANY = settings(max_examples=150)
-KINDS = {
-    each.__name__: kind
-    for kind, functions in (
-        (Kind.PLAYBACK, (libpulse.get_sink_input, libpulse.list_sink_inputs)),
-        (Kind.CAPTURE, (libpulse.get_source_output, libpulse.list_source_outputs)),
-    )
-    for each in functions
-}
+KINDS = {each.__name__: kind for kind in (Kind.PLAYBACK, Kind.CAPTURE) for each in (FETCH[kind], LIST[kind])}
 FACILITIES = {Kind.PLAYBACK: 2, Kind.CAPTURE: 3, Kind.SERVER: 7}
 NEW, CHANGED, REMOVED = 0x00, 0x10, 0x20
 
