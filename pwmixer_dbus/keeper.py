@@ -233,10 +233,8 @@ class Keeper:
                 elif isinstance(command, SetMuted):
                     self._note((SetMuted, command.key), KEEP, command.muted, is_asked=True)
             return
-        memory, now = self.memory, self._wall_clock()
-        for intent in _asked(self._mixer.state, plan, is_undo=origin.kind == "undo"):
-            memory = learned(memory, intent, now)
-        self._keep(memory)
+        asked = _asked(self._mixer.state, plan, is_undo=origin.kind == "undo")
+        self._keep(all_learned(self.memory, asked, self._wall_clock()))
 
     # --- what people ask of the memory itself
 
@@ -254,22 +252,20 @@ class Keeper:
 
     def set_lock(self, *targets: App | Device, locked: bool) -> None:
         """Hold applications and devices where they are now, against every other program, or let them go."""
-        memory, state, now = self.memory, self._mixer.state, self._wall_clock()
+        state = self._mixer.state
+        intents: list[Intent] = []
         for target in targets:
             if locked and (isinstance(target, Device) or audible_streams(state, target)):
                 shown = Plan(commands=_as_it_is(target), wishes=_as_wished(state, target))
-                for intent in _asked(state, shown):
-                    memory = learned(memory, intent, now)
-            memory = learned(memory, replace(_about(target), locked=locked), now)
-        self._keep(memory)
+                intents += _asked(state, shown)
+            intents.append(replace(_about(target), locked=locked))
+        self._keep(all_learned(self.memory, intents, self._wall_clock()))
         self._look_again()
 
     def set_cap(self, *targets: App | Device, max_volume: float | None) -> None:
         """Set the highest volume of applications and devices, for every program; None lifts it."""
-        memory, now = self.memory, self._wall_clock()
-        for target in targets:
-            memory = learned(memory, replace(_about(target), max_volume=max_volume), now)
-        self._keep(memory)
+        intents = (replace(_about(target), max_volume=max_volume) for target in targets)
+        self._keep(all_learned(self.memory, intents, self._wall_clock()))
 
     def set_rules_off(self, *, off: bool) -> None:
         """Keep whether rules are switched off."""

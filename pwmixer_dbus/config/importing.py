@@ -21,7 +21,7 @@ from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import KEEP
 from pwmixer_dbus.core.identity import identify
-from pwmixer_dbus.core.memory import NOBODY, AppIntent, Level, Memory, learned
+from pwmixer_dbus.core.memory import NOBODY, AppIntent, Level, Memory, all_learned
 from pwmixer_dbus.core.model import VOLUME_DIGITS, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, replace
 from pwmixer_dbus.core.rules import Rule, read_rule, rule_to_plain
@@ -164,9 +164,7 @@ def from_wireplumber(text: str, memory: Memory, aliases: Mapping[str, str]) -> I
 
 def remembered(memory: Memory, intents: Sequence[AppIntent], now: float) -> Memory:
     """Return the memory with all these intents; `now` is wall-clock seconds."""
-    for intent in intents:
-        memory = learned(memory, intent, now)
-    return memory
+    return all_learned(memory, intents, now)
 
 
 def _entries(text: str, left_out: list[LeftOut]) -> Iterator[_Entry]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core.model import App, Card, Client, Device, Key, Kind, Server, Stream
 from pwmixer_dbus.core.records import dataclass
 from pwmixer_dbus.core.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,11 @@ class Keep(Enum):
 
 
 KEEP = Keep.KEEP
+
+
+def kept(known: T, wanted: T | Keep) -> T:
+    """Return what is wanted of a setting, or what is known where it is to stay."""
+    return known if isinstance(wanted, Keep) else wanted
 
 
 OnDevices = tuple[tuple[str, float | None, bool | None], ...]

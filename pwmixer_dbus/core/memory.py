@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, sounds_so
-from pwmixer_dbus.core.events import KEEP, AppWanted, Keep, OnDevices
+from pwmixer_dbus.core.events import KEEP, AppWanted, Keep, OnDevices, kept
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
 from pwmixer_dbus.core.state import Change, MixerState
@@ -306,8 +306,8 @@ def _app_learned(apps: Mapping[str, KnownApp], intent: AppIntent, day: int) -> M
         name=_text(intent.name, known.name),
         icon_name=_text(intent.icon_name, known.icon_name),
         levels=_levels(known, intent, kind, volume),
-        locked=known.locked if intent.locked is KEEP else intent.locked,
-        max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
+        locked=kept(known.locked, intent.locked),
+        max_volume=kept(known.max_volume, _sane(intent.max_volume)),
         first_volume=known.first_volume if volume is KEEP or kind is Kind.CAPTURE else None,
         preferred_sink=_preferred(Kind.SINK, known.preferred_sink, intent.preferred_sink),
         preferred_source=_preferred(Kind.SOURCE, known.preferred_source, intent.preferred_source),
@@ -379,8 +379,8 @@ def _device_learned(
         known,
         name=clean(intent.name) or known.name,
         level=_set(known.level, _sane(intent.volume), intent.muted),
-        locked=known.locked if intent.locked is KEEP else intent.locked,
-        max_volume=_kept(known.max_volume, _sane(intent.max_volume)),
+        locked=kept(known.locked, intent.locked),
+        max_volume=kept(known.max_volume, _sane(intent.max_volume)),
         used=day,
     )
     return _put_last(devices, device.key, known, device)
@@ -421,11 +421,7 @@ def _direction(known: KnownApp) -> Kind:
 
 
 def _set(level: Level, volume: float | Keep | None, muted: bool | Keep | None) -> Level:
-    return Level(volume=_kept(level.volume, volume), muted=level.muted if muted is KEEP else muted)
-
-
-def _kept(known: float | None, wanted: float | Keep | None) -> float | None:
-    return known if isinstance(wanted, Keep) else wanted
+    return Level(volume=kept(level.volume, volume), muted=kept(level.muted, muted))
 
 
 def _sane(volume: float | Keep | None) -> float | Keep | None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar, assert_never
 
 from pwmixer_dbus.core.directory import Directory, age, directory_of, entered
 from pwmixer_dbus.core.events import (
-    KEEP,
     AppsWanted,
     AppWanted,
     Capped,
@@ -22,12 +21,12 @@ from pwmixer_dbus.core.events import (
     Event,
     Forgotten,
     Gone,
-    Keep,
     Known,
     Levelled,
     Routed,
     Seen,
     Snapshot,
+    kept,
 )
 from pwmixer_dbus.core.identity import identify, is_of_the_past
 from pwmixer_dbus.core.model import (
@@ -534,13 +533,12 @@ def _apps_wanted(state: MixerState, wishes: Iterable[AppWanted]) -> Result:
 
 
 def _with_wish(app: App, wish: AppWanted) -> App:
-    sink, source = wish.preferred_sink, wish.preferred_source
     return replace(
         app,
-        volume=app.volume if wish.volume is KEEP else wish.volume,
-        muted=app.muted if wish.muted is KEEP else wish.muted,
-        preferred_sink=app.preferred_sink if isinstance(sink, Keep) else sink,
-        preferred_source=app.preferred_source if isinstance(source, Keep) else source,
+        volume=kept(app.volume, wish.volume),
+        muted=kept(app.muted, wish.muted),
+        preferred_sink=kept(app.preferred_sink, wish.preferred_sink),
+        preferred_source=kept(app.preferred_source, wish.preferred_source),
     )
 
 
