@@ -68,6 +68,8 @@ On a busy machine 30 ms were seen. A null sink that is suspended acknowledges at
 OWN_ECHO = 1.0
 """Seconds after an acknowledgement in which another value may still be an echo of our own earlier commands."""
 
+ANSWER = "an outlet failed on an answer"
+
 Done = Callable[[MixerError | None], None]
 
 _OfLevel = SetVolume | SetMuted
@@ -224,7 +226,7 @@ class Lanes:
             return
         if self._bereft:
             bereft, self._bereft = self._bereft, []
-            _tell(bereft, NotFoundError("That object has just gone."))
+            call_each(bereft, ANSWER, NotFoundError("That object has just gone."))
         state = self._state()
         if self._lingering:
             now = self._loop.time()
@@ -262,7 +264,7 @@ class Lanes:
             del self._lanes[slot]
             self._let_go(slot)
             self._end_settling()
-        _tell(waiters, None)
+        call_each(waiters, ANSWER, None)
         return lane.running is not None
 
     def let_go(self, key: Key) -> None:
@@ -310,7 +312,11 @@ class Lanes:
             lane.stop_timer()
             lane.running = None
             waiters = (*lane.done_running, *lane.done_waiting)
-            _tell(waiters, NotConnectedError("The service is ending; it is not known whether that was done."))
+            call_each(
+                waiters,
+                ANSWER,
+                NotConnectedError("The service is ending; it is not known whether that was done."),
+            )
 
     def origin_of(self, keys: Collection[About]) -> Origin:
         """Say who is behind a change of these objects: whoever has a command for one with the server now."""
@@ -332,7 +338,7 @@ class Lanes:
             return
         if server is None:
             del self._lanes[slot], self._pending[slot]
-            _tell(lane.done_waiting, NotConnectedError("The service is ending."))
+            call_each(lane.done_waiting, ANSWER, NotConnectedError("The service is ending."))
             return
         early = self._sent_at.get(slot, 0.0) + PACE - now if isinstance(command, SetVolume) else 0.0
         if early > 0:
@@ -442,7 +448,7 @@ class Lanes:
                 del self._pending[slot]
                 if error is not None and slot not in self._unanswered:
                     self._forget_write(slot)  # what shows just that is somebody else's
-        _tell(waiters, error)
+        call_each(waiters, ANSWER, error)
 
     def _forget_write(self, slot: Slot) -> None:
         self._writes.pop(slot, None)
@@ -453,13 +459,13 @@ class Lanes:
         self._pending.pop(slot, None)
 
 
-def _tell(waiters: Iterable[Done], error: MixerError | None) -> None:
-    """Call back everybody; one that fails must not keep the others waiting, nor stop the event that led here."""
-    for waiter in waiters:
+def call_each(everybody: Iterable[Callable[..., object]], failure: str, *about: object) -> None:
+    """Tell everybody; one that fails, which is logged, must not keep the others waiting, nor stop what led here."""
+    for each in everybody:
         try:
-            waiter(error)
+            each(*about)
         except Exception:
-            log.exception("an outlet failed on an answer")
+            log.exception(failure)
 
 
 def _is_unlinked(state: MixerState, command: MoveStream) -> bool:

@@ -26,7 +26,7 @@ from pwmixer_dbus.core.subjects import is_unseen
 from pwmixer_dbus.core.tally import CHANGED
 from pwmixer_dbus.core.verbs import Plan
 from pwmixer_dbus.gathering import Gathering, Since
-from pwmixer_dbus.lanes import Done, Lanes, SoundServer
+from pwmixer_dbus.lanes import Done, Lanes, SoundServer, call_each
 
 if TYPE_CHECKING:
     from pwmixer_dbus.core.succession import Asked, Succession, UnderWay
@@ -144,7 +144,7 @@ class Mixer:
             waiting, self._next = self._next, deque()
         try:
             self._tell_the_rest()
-            _call(self._put_off, "what had been put off failed")
+            call_each(self._put_off, "what had been put off failed")
         finally:
             self._next += waiting
 
@@ -200,7 +200,7 @@ class Mixer:
             self._lanes.on_change(told)
         finally:
             self._is_answering = False
-        _call(self._when_told, "an outlet failed on having told a change")
+        call_each(self._when_told, "an outlet failed on having told a change")
         if not was_idle:
             self._lanes.rest()
         if self._answered:
@@ -271,7 +271,7 @@ class Mixer:
         # Whoever has asked for it, or is told over a wire, waits for nobody else who listens.
         if not self.is_asleep:
             self._telling = True
-            _call(self._before_answers, "an outlet failed on a level", before, state, changes[0])
+            call_each(self._before_answers, "an outlet failed on a level", before, state, changes[0])
             self._telling = False
         if not self._lanes.is_idle:  # it may be what was asked, and more may follow from that
             if origin is SERVER:
@@ -300,13 +300,13 @@ class Mixer:
         if self.is_asleep:
             return
         self._telling = True
-        _call(listeners, "an outlet failed on a change", before, changes, origin)
+        call_each(listeners, "an outlet failed on a change", before, changes, origin)
         self._telling = False
         for begun_at, about in since:
             self.measures.note(CHANGED, about, begun_at)
         if since and self._when_all_heard:
             said, self._when_all_heard = self._when_all_heard, []
-            _call(said, "what had come of a change could not be said")
+            call_each(said, "what had come of a change could not be said")
 
     def sleep(self) -> None:
         """Only follow the sound server from now on: nobody is told of anything, so nothing follows from it."""
@@ -370,7 +370,7 @@ class Mixer:
             self.tell_all()
         else:
             self._catch_up()
-        _call(self._heard_first, "an outlet failed on a request", wanted, origin)
+        call_each(self._heard_first, "an outlet failed on a request", wanted, origin)
         step: Callable[[], Step] | None = None
         if origin.kind == "user" and not noted:
             pending, now = dict(self.pending), self._loop.time()
@@ -411,7 +411,7 @@ class Mixer:
             step = request.note()
             if step is not None:
                 self.history = recorded(self.history, step)
-            _call(self._heard, "an outlet failed on an answered request", request.wanted, request.origin)
+            call_each(self._heard, "an outlet failed on an answered request", request.wanted, request.origin)
 
     def undo(self, count: int, origin: Origin, done: Callable[[int, MixerError | None], None]) -> None:
         """Take back the last steps of people; `done` is called as by `submit`, with how many there were."""
@@ -491,15 +491,6 @@ class _Request:
         if self._step is not None:
             self.noted, self._step = self._step(), None
         return self.noted
-
-
-def _call(everybody: Iterable[Callable[..., object]], failure: str, *about: object) -> None:
-    """Tell everybody; one that fails must not keep the others waiting, nor stop what led here."""
-    for each in everybody:
-        try:
-            each(*about)
-        except Exception:
-            log.exception(failure)
 
 
 def _is_of_levels(plan: Plan) -> bool:
