@@ -218,29 +218,24 @@ def _at_volume(
 ) -> Plan:
     if isinstance(target, Audible):
         return _one_at_volume(pending, target, wanted, limit)
-    current = volume_of(state, pending, target)
-    effective, reason = gain.limited(wanted, limit, current)
+    if isinstance(target, Card):
+        raise _has_no_volume(target)
+    effective, reason = gain.limited(wanted, limit, volume_of(state, pending, target))
     clamps = _clamped(target, wanted, effective, reason)
-    if isinstance(target, App | Group):
-        audible = _heard(state, target)
-        streams = [s for s in audible if s.volume_writable]
-        if audible and not streams:
-            raise NotSupportedError(
-                f"The volume of {selector_of(target)} cannot be set: it does not allow it."
-            )
-        shares = [*_shares(state, pending, streams, effective, limit, in_proportion=in_proportion)]
-        commands = tuple(
-            SetVolume(key=_key(s), channels=gain.with_level(channels_of(pending, s), share.effective))
-            for s, share in shares
-        )
-        # What holds for the whole has been told of it; what a rule, a device or a cap adds, of its stream.
-        clamps += tuple(
-            share for stream, share in shares if share.reason and max_volume(state, stream) < limit
-        )
-        wishes = (AppWanted(app_id=target.app_id, volume=effective),) if isinstance(target, App) else ()
-        groups = (target,) if isinstance(target, Group) else ()
-        return Plan(commands=commands, wishes=wishes, clamps=clamps, groups=groups, volume=effective)
-    raise _has_no_volume(target)
+    audible = _heard(state, target)
+    streams = [s for s in audible if s.volume_writable]
+    if audible and not streams:
+        raise NotSupportedError(f"The volume of {selector_of(target)} cannot be set: it does not allow it.")
+    shares = [*_shares(state, pending, streams, effective, limit, in_proportion=in_proportion)]
+    commands = tuple(
+        SetVolume(key=_key(s), channels=gain.with_level(channels_of(pending, s), share.effective))
+        for s, share in shares
+    )
+    # What holds for the whole has been told of it; what a rule, a device or a cap adds, of its stream.
+    clamps += tuple(share for stream, share in shares if share.reason and max_volume(state, stream) < limit)
+    wishes = (AppWanted(app_id=target.app_id, volume=effective),) if isinstance(target, App) else ()
+    groups = (target,) if isinstance(target, Group) else ()
+    return Plan(commands=commands, wishes=wishes, clamps=clamps, groups=groups, volume=effective)
 
 
 def _one_at_volume(pending: Pending, record: Audible, wanted: float, limit: float) -> Plan:
