@@ -127,10 +127,9 @@ class RuleBook:
         config: Rules = (),
         *,
         config_path: Path | None = None,
-        on_change: Callable[[Rules], None] = lambda _: None,
     ) -> None:
         self.path = path
-        self.on_change = on_change
+        self.on_change: Callable[[Rules], None] = lambda _: None
         self.revision = 1
         self._config_path = config_path or path.with_name("config.toml")
         self._config = config

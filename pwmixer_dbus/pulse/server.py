@@ -142,13 +142,11 @@ class SoundServer:
         *,
         lacks_default: Callable[[], bool] = lambda: False,
         machine_id: str = "",
-        name: str = "pwmixer",
         measures: Measures | None = None,
     ) -> None:
         self._emit = emit
         self._lacks_default = lacks_default
         self._machine_id = machine_id
-        self._name = name
         self._loop = asyncio.get_running_loop()
         self._connection: libpulse.Connection | None = None
         self._lost = asyncio.Event()
@@ -213,7 +211,7 @@ class SoundServer:
         return True
 
     async def _opened(self) -> libpulse.Connection | None:
-        connection = libpulse.Connection(self._name, self._on_notice, self._lost.set)
+        connection = libpulse.Connection("pwmixer", self._on_notice, self._lost.set)
         try:
             await connection.connect(timeout=CONNECT_TIMEOUT)
         except (PulseError, TimeoutError, OSError) as error:

@@ -174,7 +174,8 @@ def test_without_a_file_there_are_only_a_persons_rules(file: Path) -> None:
 
 def test_every_change_is_told_once_with_a_new_revision(file: Path) -> None:
     told: list[int] = []
-    book = RuleBook(file, on_change=lambda rules: told.append(len(rules)))
+    book = RuleBook(file)
+    book.on_change = lambda rules: told.append(len(rules))
     revisions = [book.add(rule("a")), book.add(rule("b")), book.move("b", 0), book.remove("a")]
     assert revisions == [2, 3, 4, 5]
     assert told == [1, 2, 2, 1]
