@@ -310,7 +310,7 @@ class Daemon:
             )
         if self._service.is_awaited:
             # Before it is known what there is, whoever waits could only be told what is not so.
-            await asyncio.wait((answering, left), timeout=DRAIN, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answering, left), return_when=asyncio.FIRST_COMPLETED)
         answering.cancel()  # what is not open by now is not opened any more
         await self._end(following, quickening, answering, left, stopped)
         return status

@@ -10,9 +10,10 @@ from dbus_fast import BusType, Message, Variant
 from dbus_fast.aio import MessageBus
 from session import PATIENCE, Session
 
+from pwmixer_dbus.outlets.bus import succession
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
 from pwmixer_dbus.outlets.bus.paths import ROOT
-from pwmixer_dbus.outlets.bus.succession import Heir, passed
+from pwmixer_dbus.outlets.bus.succession import Heir, asked, passed
 
 LONGEST, DEEPEST = 255, 32
 """Characters of a signature, and structures within one another: more are no D-Bus."""
@@ -120,3 +121,14 @@ def test_a_call_that_fits_into_no_other_is_refused_with_where_to_send_it(
         assert rig.heard == []
 
     run(monkeypatch, calls)
+
+
+def test_of_one_that_does_not_hand_over_in_time_just_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def calls(rig: Rig) -> None:
+        assert await asked(rig.new, rig.old.unique_name) is None
+
+    monkeypatch.setattr(succession, "PATIENCE", 0.0)
+    run(monkeypatch, calls)
+    assert "has not handed over (too late)" in caplog.text

@@ -110,7 +110,8 @@ async def asked(connection: BusConnection, predecessor: str) -> str | None:
             (document,) = await connection.ask(_to(predecessor, "HandOver"))
     except (OSError, ValueError) as error:  # a TimeoutError is an OSError
         log.warning(
-            "the instance before has not handed over (%s); what it has saved is in use", error or "too late"
+            "the instance before has not handed over (%s); what it has saved is in use",
+            str(error) or "too late",
         )
         return None
     return str(document)
