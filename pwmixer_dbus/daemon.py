@@ -25,11 +25,12 @@ from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Configured, Event, Levelled, Seen
 from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.memory import Memory
-from pwmixer_dbus.core.model import Kind
+from pwmixer_dbus.core.model import Kind, clean
 from pwmixer_dbus.core.records import dataclass, fields, is_dataclass
 from pwmixer_dbus.core.rules import Rule
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.state import Change, MixerState
+from pwmixer_dbus.core.words import ERROR_TEXT_LIMIT
 from pwmixer_dbus.fader import Fader
 from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.lanes import GIVE_UP
@@ -597,10 +598,11 @@ class Daemon:
         return "\n".join(filter(None, problems))
 
     def _state_error(self) -> str:
+        problem = self._state.problem
         if self._is_unsure:
             path = self._configuration.path
-            return f"{path} may say that nothing is to be saved; what is learned now is not saved until that is mended"
-        return self._state.problem
+            problem = f"{path} may say that nothing is to be saved; what is learned now is not saved until that is mended"
+        return clean(problem, ERROR_TEXT_LIMIT)  # a path may be no text
 
     def _rules_changed(self, rules: tuple[Rule, ...]) -> None:
         self._router.set_rules(rules)

@@ -30,6 +30,7 @@ APPS = {f"bin:{i}": {"name": f"{LONG}{i}", "levels": {"playback": {"volume": 0.5
 AS_ANYBODY = ("setpriv", "--bounding-set", "-dac_override") if os.geteuid() == 0 else ()
 
 UNSAVED = "what is learned now is not saved"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 
 Trouble = Callable[[Service], AbstractContextManager[None]]
 
@@ -167,6 +168,18 @@ def test_an_older_pwmixer_leaves_the_memory_of_a_newer_one_alone(session: Sessio
     service.wait_for_stream("Game", volume=0.3)
     service.stop()
     assert state.read_text() == newer
+
+
+def test_the_problem_is_told_also_where_the_path_is_no_text(silent_session: Session) -> None:
+    home = silent_session.runtime / os.fsdecode(b"odd\n\xff")
+    home.mkdir()
+    silent_session.env["XDG_STATE_HOME"] = str(home)
+    put(state_file(silent_session), '{"version": 2}')
+    service = Service(silent_session).start(connected=False)
+    told = f"{silent_session.runtime}/odd/pwmixer/state.json was written by a newer pwmixer (format 2); {UNSAVED}"
+    assert service.get("StateError") == told
+    assert service.busctl("call", NAME, ROOT, PROPERTIES, "GetAll", "s", NAME)["StateError"] == told
+    service.stop()
 
 
 def test_a_damaged_memory_is_kept_aside_and_one_with_strange_entries_is_used(session: Session) -> None:
