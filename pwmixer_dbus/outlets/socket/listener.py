@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CLIENTS = 64
 REST = 1.0
-"""Seconds for which nobody is let in after that has failed, as where no descriptor is left."""
+"""Seconds for which nobody is let in after that has failed, as where no descriptor is left; it is told the first time."""
 
 ROOT = 0
 
@@ -46,7 +46,7 @@ class Listener:
         self._rest: asyncio.TimerHandle | None = None
         self._measures = mixer.measures
         self._measures.clients["socket"] = lambda: len(self._clients)
-        self._is_closed = False
+        self._is_closed = self._is_full = False
 
     def begin(self) -> None:
         """Let in whoever comes, and has come."""
@@ -74,10 +74,13 @@ class Listener:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.error("nobody is let in at the socket for a moment: %s", error.strerror)
+                if not self._is_full:
+                    log.error("nobody is let in at the socket for now: %s", error.strerror)
+                self._is_full = True
                 self._loop.remove_reader(self._place.listening)
                 self._rest = self._loop.call_later(REST, self.begin)
                 return
+            self._is_full = False
             self._welcome(connection)
 
     def _welcome(self, connection: socket) -> None:
