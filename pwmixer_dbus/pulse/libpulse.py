@@ -119,7 +119,8 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
     """One connection to the sound server. All methods of PulseAsync work on it; the ones below are the fast path.
 
     `client` is the index by which the server knows it: in PipeWire, whatever came later has a higher one.
-    `on_notice` is called with (event bits, index) for each notice; `on_lost` once, when the server has gone.
+    `on_notice` is called with (event bits, index) for each notice; `on_lost` once, when the server has gone. Raises OSError
+    where no memory is left for it.
     """
 
     client = INVALID
@@ -152,7 +153,10 @@ class Connection(PulseAsync):  # type: ignore[misc]  # pulsectl-asyncio has no t
         self._loop.said, self._loop.tell = self._said, self._tell
 
     def _ctx_init(self) -> None:
-        super()._ctx_init()
+        try:
+            super()._ctx_init()
+        except c.pa.CallError as error:
+            raise OSError("no memory is left for a connection") from error
         self._context = ctypes.cast(self._ctx, _pointer).value
 
     async def connect(

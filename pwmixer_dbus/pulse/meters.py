@@ -190,6 +190,8 @@ class Taps:
         if self._mainloop is None:  # no descriptor is left, and libpulse would abort
             return None
         context = _context_new(_loop_api(self._mainloop), NAME)
+        if context is None:  # no memory is left, and libpulse would abort
+            return None
         _context_set_state_callback(context, self._state_callback, None)
         if _context_connect(context, None, _NO_AUTOSPAWN, None) < 0:
             _context_unref(context)

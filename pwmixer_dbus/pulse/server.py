@@ -211,16 +211,16 @@ class SoundServer:
         return True
 
     async def _opened(self) -> libpulse.Connection | None:
-        connection = libpulse.Connection("pwmixer", self._on_notice, self._lost.set)
         try:
-            await connection.connect(timeout=CONNECT_TIMEOUT)
+            connection = libpulse.Connection("pwmixer", self._on_notice, self._lost.set)
+            try:
+                await connection.connect(timeout=CONNECT_TIMEOUT)
+            except BaseException:
+                connection.close()
+                raise
         except (PulseError, TimeoutError, OSError) as error:
             log.debug("no sound server: %s", error)
-            connection.close()
             return None
-        except BaseException:
-            connection.close()
-            raise
         self._measures.note(CONNECTED)
         return connection
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -234,6 +235,24 @@ def test_it_reconnects_five_times_in_a_row_and_loses_nothing(
     assert said[:2] == ["connected to PulseAudio", "the sound server has gone"]
     assert said.count("connected to PulseAudio") > 5
     service.stop()
+
+
+def test_where_there_is_no_memory_for_a_connection_it_waits_until_there_is_some(service: Service) -> None:
+    """For each, libpulse wants 64 MiB at once."""
+    service.session.play("Radio")
+    service.wait_for_stream("Radio")
+    pid, mib = service.process.pid, 2**20
+    taken = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (taken + 16 * mib, before[1]))
+    service.call("OpenMeter", "asa{sv}", 1, "app:radio", 0)
+    service.session.stop_pulse()
+    service.wait_connected(False)
+    resource.prlimit(pid, resource.RLIMIT_AS, (taken - 48 * mib, before[1]))
+    service.session.start_pulse()
+    service.session.wait_for(lambda: service.log().count("no memory is left") > 1, "it to try again")
+    resource.prlimit(pid, resource.RLIMIT_AS, before)
+    service.wait_connected()
 
 
 def test_a_stream_number_is_never_used_again_after_a_server_restart(service: Service) -> None:
