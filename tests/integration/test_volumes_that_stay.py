@@ -296,6 +296,29 @@ def test_a_cap_holds_against_another_mixer(service: Service) -> None:
         service.call("SetCap", "sd", "app:game", 2.0)
 
 
+def test_where_only_devices_and_applications_are_meant_the_name_of_a_device_is_enough(
+    service: Service,
+) -> None:
+    def headset() -> tuple[float, bool]:
+        (sink,) = [s for s in service.describe()["sinks"] if s["name"] == "headset"]
+        return sink["max_volume"], sink["locked"]
+
+    service.call("SetCap", "sd", "headset", 0.6)
+    service.call("SetLock", "sb", "HEADSET", True)
+    assert headset() == (0.6, True)
+    service.call("Forget", "s", "Headset")
+    assert headset() == (1.0, False)
+    service.session.play("Radio")
+    service.wait_for_stream("Radio")
+    for name, hint in (("radio", "did you mean app:radio?"), ("nobody", "use @sink, @source")):
+        with pytest.raises(CallError, match=rf"“{name}” is no target; {hint}"):
+            service.call("SetCap", "sd", name, 0.6)
+    service.session.add_null_source("headset", "Headset")
+    service.session.wait_for(lambda: service.describe()["sources"], "the source to be known")
+    with pytest.raises(CallError, match="“headset” fits several: sink:headset, source:headset"):
+        service.call("SetLock", "sb", "headset", True)
+
+
 @pytest.mark.parametrize("target", ["app:game", "*"])
 def test_what_is_forgotten_is_forgotten(service: Service, target: str) -> None:
     session = service.session

@@ -4,6 +4,7 @@ Whatever may refuse a call raises before anything is submitted. A reply follows 
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ from pwmixer_dbus.core.errors import (
     InvalidArgumentError,
     LimitsExceededError,
     MixerError,
+    NotConnectedError,
     NotFoundError,
     NotSupportedError,
     StaleError,
@@ -279,9 +281,17 @@ class Methods:
         call.reply()
 
     def _remembered(self, selector: str) -> list[App | Device]:
-        """Find what a selector names, where something can be remembered of it."""
+        """Find what a selector names, or the plain name of a device, where something can be remembered of it."""
+        targets: list[Target] = []
+        try:
+            targets = self._resolved(selector)
+        except InvalidArgumentError:
+            with suppress(NotFoundError, NotConnectedError):
+                targets = [requests.one_called(self._mixer.state, selector, self._resolved)]
+            if not targets:
+                raise
         found: list[App | Device] = []
-        for target in self._resolved(selector):
+        for target in targets:
             if not isinstance(target, App | Device):
                 raise NotSupportedError(
                     f"Nothing is remembered of {selector_of(target)} alone; name its application, or a device."
