@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from pwmixer_dbus.announcer import RATE
-from pwmixer_dbus.config.load import PROBLEM_LIMIT
 from pwmixer_dbus.config.store import FIRST_PAUSE, LONGEST_PAUSE
 from pwmixer_dbus.core import memory, metering, rules, tally
 from pwmixer_dbus.core.commands import CONTEXT_LIMIT
@@ -32,7 +31,7 @@ WORDS = {3: "three", 5: "five"}
     ("page", "sentence"),
     [
         ("bars", f"at most every {1000 * barsignal.SPACING:.0f} ms"),
-        ("configuration", f"At most {PROBLEM_LIMIT} problems are listed at once"),
+        ("configuration", f"At most {rules.PROBLEM_LIMIT} problems are listed at once"),
         ("configuration", f"a glob, which may have {GLOB_LIMIT} of its signs"),
         ("configuration", f"There can be {rules.RULE_LIMIT} rules in both files together"),
         ("configuration", f"all patterns of a file may count for {TOTAL_LIMIT}:"),

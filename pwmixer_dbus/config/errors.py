@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.records import dataclass
-
-KeyPath = tuple[str | int, ...]
+from pwmixer_dbus.core.rules import KeyPath
 
 _TOKEN = re.compile(
     r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}'''  # strings that may run over lines

@@ -12,16 +12,15 @@ from itertools import groupby
 from pathlib import Path
 
 from pwmixer_dbus.config import quick
-from pwmixer_dbus.config.errors import ConfigError, KeyPath, key_text, lines_of
+from pwmixer_dbus.config.errors import ConfigError, key_text, lines_of
 from pwmixer_dbus.config.paths import config_home
 from pwmixer_dbus.core.model import clean
 from pwmixer_dbus.core.records import replace
-from pwmixer_dbus.core.rules import Rule, read_tables, rule_to_plain
+from pwmixer_dbus.core.rules import PROBLEM_LIMIT, KeyPath, Problem, Rule, read_tables, rule_to_plain
 from pwmixer_dbus.core.settings import Settings, SharedMemorySettings, SocketSettings
 from pwmixer_dbus.core.words import literal, shortened
 
 SIZE_LIMIT = 1024 * 1024
-PROBLEM_LIMIT = 20  # more than that is another kind of file, and the message has to fit a D-Bus property
 _LINE_LIMIT = 4096 + 512  # a path and a sentence
 _BOM = b"\xef\xbb\xbf"
 
@@ -276,7 +275,7 @@ def _syntax_problem(path: Path, text: str, message: str) -> ConfigError:
 def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings:
     tables = {name: table for name, table in document.items() if name != "rules"}
     rules, wrong = read_tables(document.get("rules", []))
-    settings, found, count = quick.settings_of(tables), list[tuple[KeyPath, str]](), 0
+    settings, found, count = quick.settings_of(tables), list[Problem](), 0
     if settings is None:
         settings, found, count = _by_schema(path, tables)
     found += wrong
@@ -285,9 +284,7 @@ def _settings(path: Path, text: str, document: Mapping[str, object]) -> Settings
     return replace(settings, rules=rules)
 
 
-def _by_schema(
-    path: Path, tables: Mapping[str, object]
-) -> tuple[Settings | None, list[tuple[KeyPath, str]], int]:
+def _by_schema(path: Path, tables: Mapping[str, object]) -> tuple[Settings | None, list[Problem], int]:
     """Return the settings, else the first problems, and how many there are."""
     try:
         from pydantic import ValidationError  # noqa: PLC0415 - see the top of the file
@@ -306,7 +303,7 @@ def _by_schema(
         return None, problems(error, PROBLEM_LIMIT), error.error_count()
 
 
-def problem_lines(path: Path, text: str, problems: Sequence[tuple[KeyPath, str]], count: int) -> str:
+def problem_lines(path: Path, text: str, problems: Sequence[Problem], count: int) -> str:
     """Write problems at keys, in the order of the file, and how many more there are of `count`."""
     placed = zip(lines_of(text, [key for key, _ in problems]), problems, strict=True)
     lines = [

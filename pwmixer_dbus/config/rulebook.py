@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pwmixer_dbus.config.errors import ConfigError
 from pwmixer_dbus.config.load import (
-    PROBLEM_LIMIT,
     SIZE_LIMIT,
     decoded,
     parsed,
@@ -28,16 +27,15 @@ from pwmixer_dbus.core.patterns import are_too_many, pattern_text
 from pwmixer_dbus.core.records import replace
 from pwmixer_dbus.core.rules import (
     NAME_LIMIT,
+    PROBLEM_LIMIT,
     RULE_LIMIT,
     TOO_MANY_PATTERNS,
+    Problem,
     Rule,
     read_tables,
     repeated_names,
     rule_from_plain,
     rule_to_plain,
-)
-from pwmixer_dbus.core.rules import (
-    Path as KeyPath,
 )
 
 log = logging.getLogger(__name__)
@@ -82,7 +80,7 @@ def plain_text(rules: Sequence[Mapping[str, object]]) -> str:
 
 def parsed_rules(path: Path, text: str, document: Mapping[str, object]) -> Rules:
     """Turn a document that has nothing but rules into them; raises ConfigError as `read_rules` does."""
-    told: list[tuple[KeyPath, str]] = [
+    told: list[Problem] = [
         ((key,), "no such key; only [[rules]] stand here") for key in document if key != "rules"
     ]
     rules, problems = read_tables(document.get("rules", []), origin="service")

@@ -22,9 +22,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pwmixer_dbus.config import quick
-from pwmixer_dbus.config.errors import KeyPath, key_text
+from pwmixer_dbus.config.errors import key_text
 from pwmixer_dbus.core.model import TEXT_LIMIT, clean
 from pwmixer_dbus.core.records import dataclass
+from pwmixer_dbus.core.rules import KeyPath, Problem
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.core.words import shortened, value_text
 
@@ -186,7 +187,7 @@ def keys() -> Iterator[Key]:
         )
 
 
-def problems(error: ValidationError, limit: int) -> list[tuple[KeyPath, str]]:
+def problems(error: ValidationError, limit: int) -> list[Problem]:
     """Tell the first problems of a document that did not validate, at most `limit`: at which key, and what would be right."""
     known = list(keys())
     return [_problem(details, known) for details in error.errors(include_url=False)[:limit]]
@@ -204,7 +205,7 @@ _SENTENCES = {
 }
 
 
-def _problem(details: ErrorDetails, known: list[Key]) -> tuple[KeyPath, str]:
+def _problem(details: ErrorDetails, known: list[Key]) -> Problem:
     path = details["loc"]
     if path[-1:] == ("[key]",):  # a name in a table that people fill freely, not its value
         path = path[:-1]

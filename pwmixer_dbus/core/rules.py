@@ -29,7 +29,7 @@ CONDITIONS_LIMIT: Final = 32
 TARGETS_LIMIT: Final = 16
 NAME_LIMIT: Final = 128
 HIGHEST_VOLUME: Final = 1.5
-PROBLEM_LIMIT: Final = 20
+PROBLEM_LIMIT: Final = 20  # more is another kind of file, and the message has to fit a D-Bus property
 TOO_MANY_PATTERNS: Final = (
     "all rules together have more patterns than can be read at once; make them fewer or shorter, or write texts and"
     " globs such as *part* in place of regular expressions"
@@ -92,11 +92,11 @@ class Rule:
     origin: str = "config"
 
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The keys, and places in lists, that lead to a value of a rule in its plain form."""
 
 
-Problem = tuple[Path, str]
+Problem = tuple[KeyPath, str]
 """At which key something is wrong with a rule in its plain form, and a sentence (“must be …”, “no such key; …”)."""
 
 
@@ -327,9 +327,9 @@ def _read_match(match: object, problems: list[Problem]) -> tuple[Condition, ...]
             sentence = f'must be {_MATCH}, such as match.app = "firefox", not {value_text(match)}'
         problems.append((() if match is None else ("match",), sentence))
         return ()
-    written: list[tuple[Path, str, object]] = []
+    written: list[tuple[KeyPath, str, object]] = []
     for name, value in match.items():
-        path: Path = ("match", str(name))
+        path: KeyPath = ("match", str(name))
         if name in FIELDS or _is_property(name):
             written.append((path, name, value))
         elif name == "properties" and isinstance(value, Mapping):
@@ -344,7 +344,7 @@ def _read_match(match: object, problems: list[Problem]) -> tuple[Condition, ...]
 
 
 def _read_conditions(
-    written: list[tuple[Path, str, object]], problems: list[Problem]
+    written: list[tuple[KeyPath, str, object]], problems: list[Problem]
 ) -> tuple[Condition, ...]:
     weights = (weight_of(t) for *_, value in written for t in _texts(value) if isinstance(t, str))
     if any(weight > WEIGHT_LIMIT for weight in accumulate(weights)):
@@ -383,14 +383,14 @@ def _texts(value: object) -> Sequence[object]:
     return value if isinstance(value, list | tuple) else [value] if isinstance(value, str) else ()
 
 
-def _read_patterns(path: Path, field: str, value: object, problems: list[Problem]) -> tuple[Pattern, ...]:
+def _read_patterns(path: KeyPath, field: str, value: object, problems: list[Problem]) -> tuple[Pattern, ...]:
     texts = _texts(value)
     if not 1 <= len(texts) <= PATTERNS_LIMIT:
         problems.append((path, f"must be {_PATTERN}, not {value_text(value)}"))
         return ()
     patterns = []
     for place, text in enumerate(texts):
-        at: Path = path if isinstance(value, str) else (*path, place)
+        at: KeyPath = path if isinstance(value, str) else (*path, place)
         if not isinstance(text, str):
             problems.append((at, f"must be a pattern in quotes, not {value_text(text)}"))
             continue
@@ -434,7 +434,7 @@ def _listed(words: Sequence[str]) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def _path_text(path: Path) -> str:
+def _path_text(path: KeyPath) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{clean(part, NAME_LIMIT)}"
