@@ -206,7 +206,7 @@ class Fader:
             self._mixer.submit(plan, replace(fade.origin, kind="fade"), done)
 
     def _stepped(self, fade: _Fade, key: Key, channels: Channels, error: MixerError | None) -> None:
-        theirs, record = self._overtaken.pop(key, None), _record(self._mixer.state, key)
+        theirs, record = self._overtaken.pop(key, None), self._mixer.state.audible(key)
         if record is None:
             return
         if error is not None:
@@ -315,14 +315,10 @@ def _key(record: Device | Stream) -> Key:
     return record.kind, record.index
 
 
-def _record(state: MixerState, key: Key) -> Device | Stream | None:
-    return state.devices.get(key) or state.streams.get(key)
-
-
 def _found(state: MixerState, name: Name) -> App | Group | Device | Stream | None:
     kind, which = name
     if isinstance(which, int):
-        return _record(state, (kind, which))
+        return state.audible((kind, which))
     return state.apps.get(which) if kind is Kind.APP else state.group_named(which)
 
 

@@ -280,7 +280,7 @@ class Keeper:
     def held(self, key: Key) -> tuple[Command, ...]:
         """Return what brings something back to where it is locked, also where a hand is on it."""
         state = self._mixer.state
-        record = state.streams.get(key) or state.devices.get(key)
+        record = state.audible(key)
         if record is None or not self._is_locked(record):
             return ()
         self.learn()
@@ -332,7 +332,7 @@ class Keeper:
             if is_asked
             else intent_for(record, volume, muted, state, memory)
             for (_, key), (volume, muted, is_asked) in noted.items()
-            if (record := state.streams.get(key) or state.devices.get(key)) is not None
+            if (record := state.audible(key)) is not None
         ]
         about = {intent.key if isinstance(intent, DeviceIntent) else intent.app_id for intent in intents}
         self._keep(all_learned(memory, intents, self._wall_clock()), about)
@@ -724,7 +724,7 @@ def _asked(state: MixerState, plan: Plan, *, is_undo: bool = False) -> Iterable[
     for command in sorted(levels, key=_loudness) if is_undo else levels:
         volume = gain.level(command.channels) if isinstance(command, SetVolume) else KEEP
         muted = command.muted if isinstance(command, SetMuted) else KEEP
-        record = state.devices.get(command.key) or state.streams.get(command.key)
+        record = state.audible(command.key)
         if record is None or (
             isinstance(record, Stream) and (type(command), record.identity.app_id) in wished
         ):

@@ -162,7 +162,7 @@ def told_of(state: MixerState, plan: Plan) -> Iterator[Told]:
         settled |= {(key, SetVolume if name == "Volume" else SetMuted) for key in target.streams}
         yield target, name, value
     for command in plan.commands:
-        record = state.devices.get(command.key) or state.streams.get(command.key)
+        record = state.audible(command.key)
         if record is None or (command.key, type(command)) in settled:
             continue
         match command:

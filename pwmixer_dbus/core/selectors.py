@@ -53,7 +53,7 @@ def selector_of(target: Target) -> str:
 
 def label(state: MixerState, key: Key) -> str:
     """Name a device or a stream in the log: a stream with its application, what has gone by the server's index."""
-    target = state.streams.get(key) or state.devices.get(key)
+    target = state.audible(key)
     if target is None:
         return f"{key[0]} #{key[1]}"
     return selector_of(target) + (f" ({target.identity.name})" if isinstance(target, Stream) else "")

@@ -84,6 +84,10 @@ class MixerState:
                 return device
         return None
 
+    def audible(self, key: Key) -> Device | Stream | None:
+        """Find a device or a stream by its key."""
+        return self.devices.get(key) or self.streams.get(key)
+
     def stream_numbered(self, number: str) -> Stream | None:
         """Find a stream by its number, as it is written in a selector or a path."""
         key = self.directory.numbers.get(number)

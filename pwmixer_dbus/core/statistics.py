@@ -211,7 +211,7 @@ def _who(
 def _target(state: MixerState, kind: Kind, index: int) -> Target | None:
     if kind is Kind.CARD:
         return state.cards.get(index)
-    return state.streams.get((kind, index)) or state.devices.get((kind, index))
+    return state.audible((kind, index))
 
 
 def traced(event: Traced, state: MixerState, offset: float) -> Entry:

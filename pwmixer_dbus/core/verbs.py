@@ -109,7 +109,7 @@ def _allowed(state: MixerState, stream: Stream) -> float:
 
 def limited(state: MixerState, command: Command) -> Command:
     """Return a command within the limits of what it is about; a volume that is above already may stay, but not rise."""
-    record = state.devices.get(command.key) or state.streams.get(command.key)
+    record = state.audible(command.key)
     if not isinstance(command, SetVolume) or record is None:
         return command
     limit, now = max_volume(state, record), gain.level(record.channels)

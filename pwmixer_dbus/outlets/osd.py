@@ -98,7 +98,7 @@ class OnScreenDisplay:
         if not isinstance(command, SetVolume | SetMuted):
             return None
         state = self._mixer.state
-        record = state.devices.get(command.key) or state.streams.get(command.key)
+        record = state.audible(command.key)
         return _subject_of(record) if record is not None and sounds_so(record, command) else None
 
     def _show_soon(self) -> None:
