@@ -17,6 +17,7 @@ from pwmixer_dbus.core import gain
 from pwmixer_dbus.core.commands import (
     SERVER,
     Command,
+    LevelCommand,
     MoveStream,
     Origin,
     SetDefault,
@@ -72,8 +73,6 @@ ANSWER = "an outlet failed on an answer"
 
 Done = Callable[[MixerError | None], None]
 
-_OfLevel = SetVolume | SetMuted
-
 
 class SoundServer(Protocol):
     """Where commands go; see `pulse.server.SoundServer`."""
@@ -113,7 +112,7 @@ class _Lane:
     @property
     def due(self) -> float:
         """When the running command is no longer waited for."""
-        if self.acknowledged_at is None or not isinstance(self.running, _OfLevel):
+        if self.acknowledged_at is None or not isinstance(self.running, LevelCommand):
             return self.sent_at + GIVE_UP
         return self.acknowledged_at + SHOWN_SOON
 
@@ -217,7 +216,7 @@ class Lanes:
             self._finish(slot, lane, lane.running, None)  # nobody waits for what is overruled to happen
 
     def _written(self, slot: Slot, command: Command, origin: Origin, now: float) -> None:
-        if isinstance(command, _OfLevel):
+        if isinstance(command, LevelCommand):
             self._writes[slot] = Write(command=command, origin=origin, at=now)
 
     def on_change(self, changes: Iterable[Change]) -> None:
@@ -288,7 +287,7 @@ class Lanes:
     async def settle(self, longest: float) -> None:
         """Wait, at most `longest` seconds, until no command is on its way but levels that are acknowledged and not shown yet."""
         for slot, lane in list(self._lanes.items()):
-            is_level = isinstance(lane.running, _OfLevel)
+            is_level = isinstance(lane.running, LevelCommand)
             if lane.acknowledged_at is not None and lane.running is not None and is_level:
                 self._finish(slot, lane, lane.running, None)
         self.rest()
@@ -366,7 +365,7 @@ class Lanes:
             command = lane.running
             if command is None or lane.due > now:
                 continue
-            if lane.acknowledged_at is not None and isinstance(command, _OfLevel):
+            if lane.acknowledged_at is not None and isinstance(command, LevelCommand):
                 self._finish(slot, lane, command, None)
             else:
                 self._gave_up(slot, lane, command)
@@ -386,7 +385,7 @@ class Lanes:
             self.rest()
             return
         lane.acknowledged_at = self._loop.time()
-        if not isinstance(command, _OfLevel):
+        if not isinstance(command, LevelCommand):
             lane.timer = self._loop.call_later(ASK_AGAIN, self._ask_again, slot, lane, command)
         elif lane.acknowledged_at > lane.sent_at + SHOWN_SOON / 2:  # else there will be a look before
             self._look.by(lane.due)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import SERVER, Command, Origin, SetMuted, SetVolume, Slot, slot_of
+from pwmixer_dbus.core.commands import SERVER, Command, LevelCommand, Origin, Slot, slot_of
 from pwmixer_dbus.core.errors import MixerError, NotFoundError
 from pwmixer_dbus.core.events import AppWanted, Configured, Event, OnDevices
 from pwmixer_dbus.core.history import Step, recorded, step_of, undone
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 Listener = Callable[[MixerState, tuple[Change, ...], Origin], None]
 OfLevel = Callable[[MixerState, MixerState, Change], None]
 Heard = Callable[[Plan, Origin], None]
-_OfLevel = SetVolume | SetMuted
 
 MOVE_FIRST = 0.001
 """Seconds that the sound server has for a move, which a change of a stream has caused, before anybody else hears of that change.
@@ -498,7 +497,7 @@ def _is_of_levels(plan: Plan) -> bool:
     if plan.wishes or not plan.commands:
         return False
     for command in plan.commands:  # noqa: SIM110 - a generator would be another function
-        if not isinstance(command, _OfLevel):
+        if not isinstance(command, LevelCommand):
             return False
     return True
 

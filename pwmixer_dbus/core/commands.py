@@ -59,7 +59,8 @@ class SetProfile:
 Slot = tuple[type, Key]
 """What commands compete for: one type of setting of one object."""
 
-Command = SetVolume | SetMuted | MoveStream | SetDefault | SetPort | SetProfile
+LevelCommand = SetVolume | SetMuted
+Command = LevelCommand | MoveStream | SetDefault | SetPort | SetProfile
 
 
 CONTEXT_LIMIT = 128
@@ -82,7 +83,7 @@ class Origin:
 SERVER = Origin(kind="server")
 
 
-def sounds_so(record: Device | Stream, command: SetVolume | SetMuted) -> bool:
+def sounds_so(record: Device | Stream, command: LevelCommand) -> bool:
     """Whether something is as loud, or as mute, as a command asks for; its balance may be another one."""
     if isinstance(command, SetVolume):
         return gain.same(gain.level(command.channels), gain.level(record.channels))

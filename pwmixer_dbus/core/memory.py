@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from pwmixer_dbus.core import gain
-from pwmixer_dbus.core.commands import Command, Origin, SetMuted, SetVolume, Slot, sounds_so
+from pwmixer_dbus.core.commands import Command, LevelCommand, Origin, SetMuted, SetVolume, Slot, sounds_so
 from pwmixer_dbus.core.events import KEEP, AppWanted, Keep, OnDevices, kept
 from pwmixer_dbus.core.model import VOLUME_DIGITS, App, Device, Kind, Stream, clean
 from pwmixer_dbus.core.records import dataclass, field, replace
@@ -189,7 +189,7 @@ class Remembered:
 class Write:
     """Our own latest command for a setting: who wanted it, and when it was last on its way (now, while it is pending)."""
 
-    command: SetVolume | SetMuted
+    command: LevelCommand
     origin: Origin
     at: float
 
