@@ -410,6 +410,7 @@ class Daemon:
             self._pid_file.remove()  # who owns the name next writes its own
         # The bus delivers what was sent to the name before it answers, so no call is left unread in the socket.
         await self._connection.disown(BUS_NAME)
+        self._service.release_calls()
         if self._service.passes_on:
             await self._mixer.settle(GIVE_UP)
             await asyncio.wait((following,), timeout=LINGER)

@@ -119,11 +119,13 @@ class Measures:
             self.counted()
         self._add((NOTICE, self.clock(), key, None, ""))
 
-    def spent(self, about: About | str, since: float) -> None:
-        """Charge the time since then to an object or a caller; what is charged meanwhile is not charged twice."""
-        self._add((SPENT, self.clock(), about, since, ""))
+    def spent(self, about: About | str, since: float) -> float:
+        """Charge the time since then to an object or a caller; what is charged meanwhile is not charged twice. Return when."""
+        now = self.clock()
+        self._add((SPENT, now, about, since, ""))
         if len(self._pending) > _MANY:
             self.counted()
+        return now
 
     def called(self, caller: str, method: str) -> float:
         """Note a call; return when it was, for its reply."""

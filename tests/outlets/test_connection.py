@@ -5,9 +5,11 @@ import inspect
 import os
 import select
 import signal
+import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from pwmixer_dbus.core.commands import Command
 from pwmixer_dbus.core.errors import MixerError
 from pwmixer_dbus.core.events import Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING
+from pwmixer_dbus.core.measures import Measures
 from pwmixer_dbus.core.model import Device, Kind, Server
 from pwmixer_dbus.core.settings import Settings
 from pwmixer_dbus.fader import Fader
@@ -32,13 +35,16 @@ from pwmixer_dbus.keeper import Keeper
 from pwmixer_dbus.lanes import Done
 from pwmixer_dbus.mixer import Mixer
 from pwmixer_dbus.outlets.bus import connection as connection_module
-from pwmixer_dbus.outlets.bus.connection import DAEMON, BusConnection, TakenError
+from pwmixer_dbus.outlets.bus.connection import DAEMON, DAEMON_PATH, BusConnection, TakenError, marshalled
 from pwmixer_dbus.outlets.bus.methods import Parts
 from pwmixer_dbus.outlets.bus.service import BusService
 from pwmixer_dbus.router import Router
 
 NAME = "org.pwmixer.Test"
 MORE_THAN_FITS = 20_000
+
+FEW, MANY = 200, 1000
+"""Calls: more than there can be in what is read at once, and more than that."""
 
 LOUDNESS_STEPS = 720
 """What a Get of a volume may take of the interpreter with Python 3.11, which takes 678 (and was 827); newer ones take fewer."""
@@ -219,9 +225,68 @@ async def test_a_full_socket_is_waited_for() -> None:
             connection.send(signal_message())
         await asyncio.sleep(0)
         assert connection.backlog > 0
+        written = asyncio.Event()
+        connection.when_written(written.set)
+        await asyncio.sleep(0)
+        assert not written.is_set()
     async with asyncio.timeout(PATIENCE):
         assert await connection.process_behind(DAEMON) == pid  # comes after all the others
     assert connection.backlog == 0
+    assert written.is_set()
+    connection.close()
+
+
+class Flood:
+    """A client that writes without looking, and whose calls wait for us to read them."""
+
+    def __init__(self, bus: Session) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(PATIENCE)
+        self._socket.connect(str(bus.runtime / "bus"))
+        self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+        assert self._socket.recv(100).startswith(b"OK")
+        self._socket.sendall(b"BEGIN\r\n")
+        self._say([Message(destination=DAEMON, path=DAEMON_PATH, interface=DAEMON, member="Hello", serial=1)])
+
+    def call(self, connection: BusConnection, count: int) -> None:
+        """Make so many calls; return when some of them, more than we read at once, have come to us."""
+        self._say(
+            [
+                Message(destination=connection.unique_name, path="/", member="Ask", serial=n)
+                for n in range(2, 2 + count)
+            ]
+        )
+        waits_for_us: Any = connection._bus._sock
+        until = time.monotonic() + PATIENCE
+        came = 0
+        while came < 2 * connection_module.AT_ONCE and time.monotonic() < until:
+            with suppress(BlockingIOError):
+                came = len(waits_for_us.recv(1 << 20, socket.MSG_PEEK))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _say(self, messages: list[Message]) -> None:
+        self._socket.sendall(b"".join(bytes(marshalled(message)) for message in messages))
+
+
+async def test_one_client_however_much_it_asks_lets_others_have_their_turn(bus: Session) -> None:
+    connection = await BusConnection.open()
+    turn, turns, serials = 0, Counter[int](), list[int]()
+
+    def ask(call: Message) -> bool:
+        turns[turn] += 1
+        serials.append(call.serial)
+        return True
+
+    connection.serve(ask, lambda _: None)
+    with closing(Flood(bus)) as flood:
+        flood.call(connection, MANY)
+        while len(serials) < MANY:
+            turn += 1
+            await asyncio.sleep(0)
+    assert max(turns.values()) < FEW
+    assert serials == [*range(2, 2 + MANY)]
     connection.close()
 
 
@@ -338,7 +403,7 @@ def served(mixer: Mixer, connection: BusConnection, folder: Path) -> BusService:
 
 async def test_how_loud_something_is_is_told_in_few_steps(tmp_path: Path) -> None:
     connection = await BusConnection.open()
-    mixer = Mixer(Settings())
+    mixer = Mixer(Settings(), Measures(lambda: 0.0))
     service = served(mixer, connection, tmp_path)
     mixer.on_event(Seen(record=playback(10)))
     connection._writer.sock = Swallowing()
@@ -357,6 +422,82 @@ async def test_how_loud_something_is_is_told_in_few_steps(tmp_path: Path) -> Non
 
     assert steps("org.pwmixer.Mixer.Node", "Volume") < LOUDNESS_STEPS
     assert steps("org.pwmixer.Mixer.Node", "Index") > LOUDNESS_STEPS, "what is not asked so often"
+    service.publisher.close()
+    connection.close()
+
+
+class Slow:
+    """A clock by which everything takes a second."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        self._now += 1.0
+        return self._now
+
+
+def asked_by(client: str, serial: int) -> Message:
+    return Message(
+        path="/org/pwmixer/Mixer",
+        interface="org.pwmixer.Mixer",
+        member="Resolve",
+        signature="s",
+        body=["@sink"],
+        sender=client,
+        serial=serial,
+    )
+
+
+A, B = ":1.7", ":1.8"
+
+
+async def test_who_asks_what_takes_long_has_one_answer_in_a_turn_and_others_have_theirs(
+    tmp_path: Path,
+) -> None:
+    connection = await BusConnection.open()
+    service = served(Mixer(Settings(), Measures(Slow())), connection, tmp_path)
+    answers: list[tuple[str, int]] = []
+    connection.on_answer = lambda call, _: answers.append((call.sender or "", call.serial))
+    connection._writer.sock = Swallowing()
+    for n in range(1, 4):
+        service.on_call(asked_by(A, n))
+    service.on_call(asked_by(B, 1))
+    assert answers == [(A, 1), (B, 1)], "the first of each at once"
+    service.on_call(asked_by(B, 2))
+    told = len(answers)
+    while told < 5:
+        await asyncio.sleep(0)
+        assert len(answers) - told <= 1
+        told = len(answers)
+    assert answers[2:] == [(A, 2), (B, 2), (A, 3)]
+    service.publisher.close()
+    connection.close()
+
+
+async def test_what_waits_for_its_turn_when_nobody_is_answered_any_more_is_answered_or_passed_on_later(
+    tmp_path: Path,
+) -> None:
+    connection = await BusConnection.open()
+    service = served(Mixer(Settings(), Measures(Slow())), connection, tmp_path)
+    answers, passed_on = list[int](), list[int]()
+    connection.on_answer = lambda call, _: answers.append(call.serial)
+    service.heir.pass_on = lambda call: passed_on.append(call.serial)  # type: ignore[method-assign]
+    connection._writer.sock = Swallowing()
+    for n in range(1, 4):
+        service.on_call(asked_by(A, n))
+    service.hold_calls()
+    service.on_call(asked_by(A, 4))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert answers == [1]
+    service.release_calls()
+    assert answers == [1, 2, 3, 4]
+    service.on_call(asked_by(A, 5))
+    service.on_call(asked_by(A, 6))
+    service.hold_calls()
+    service.pass_calls_on()
+    assert (answers[4:], passed_on) == ([5], [6])
     service.publisher.close()
     connection.close()
 

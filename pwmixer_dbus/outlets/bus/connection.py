@@ -5,7 +5,7 @@ upon which the writer waits until the socket can be written again. And it writes
 bus daemon for each; here all messages of one pass of the loop are written together: the signals of a change and the
 reply that follows them, or the changes of many objects. What answers calls is written when all have been read that had
 come, not in the loop's next turn; and the writer is only troubled with what does not fit into the socket. What this leans
-on (`_loop`, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`, `_marshall`, `Unmarshaller`,
+on (`_loop`, `_sock`, what reads from it, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`, `_marshall`, `Unmarshaller`,
 `_user_message_handlers`, and what `_Authenticator` overrides) is checked by a test.
 
 Descriptors go out and none comes in: passing them is agreed upon with the bus, but dbus-fast reads as if it were not, which
@@ -13,6 +13,7 @@ takes one system call less for each message. What somebody sends us nevertheless
 """
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -56,6 +57,9 @@ DISOWN_TIMEOUT = 2.0
 
 OVERFLOW = 100_000
 """Messages waiting beyond which the connection is given up; the daemon has not read for a long time."""
+
+AT_ONCE = 8192
+"""Bytes that are read before others have their turn: forty calls or so."""
 
 REFUSABLE = 64
 """How many answers with descriptors are kept in mind; the bus says at once whether it has taken one."""
@@ -125,22 +129,34 @@ class _Batch:
 
 
 class _Loop:
-    """The loop as dbus-fast sees it: `on_read` is called when it has read, and handled, all that had come.
+    """The loop as dbus-fast sees it: `on_read` is called when it has read, and handled, what had come.
 
+    It is also the socket from which that is read: once in a turn, since otherwise it is read from for as long as more comes.
     `is_reading` says whether it is at that.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, bus: MessageBus) -> None:
         self._loop = loop
+        self._bus = bus
         self.is_reading = False
         self.on_read: Callable[[], None] = lambda: None
 
-    def add_reader(self, file: int, read: Callable[[], None]) -> None:
+    def add_reader(self, file: int, read: "partial[None]") -> None:
         """Have `read` called when there is something to read."""
-        self._loop.add_reader(file, self._read, read)
+        socket: Any = self._bus._sock  # noqa: SLF001 - see the head of this file
+        us: Any = self
+        self._recv: Callable[[int], bytes] = socket.recv
+        _, *others = read.args
+        self._loop.add_reader(file, self._read, partial(read.func, Unmarshaller(None, us, False), *others))
+
+    def recv(self, _size: int) -> bytes:
+        """Read what has come."""
+        if self.is_reading:
+            raise BlockingIOError(errno.EAGAIN, "others have their turn")
+        self.is_reading = True
+        return self._recv(AT_ONCE)
 
     def _read(self, read: Callable[[], None]) -> None:
-        self.is_reading = True
         try:
             read()
         finally:
@@ -187,6 +203,7 @@ class BusConnection:
         self._is_held = False
         self._answered: list[tuple[Message, bool]] = []
         self._unwritten = 0
+        self._then: Callable[[], None] | None = None
         self._passed: dict[int, Message] = {}
         self._with_descriptor: dict[int, Message] = {}
         self._replaced: asyncio.Future[str] | None = None
@@ -196,7 +213,7 @@ class BusConnection:
         """Connect to the session bus of the environment; raises OSError and dbus-fast's errors where there is none."""
         authenticator = _Authenticator()
         bus = MessageBus(session_bus(os.environ), BusType.SESSION, authenticator)
-        reading: Any = _Loop(asyncio.get_running_loop())
+        reading: Any = _Loop(asyncio.get_running_loop(), bus)
         bus._loop = reading  # noqa: SLF001 - see the head of this file
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -222,9 +239,10 @@ class BusConnection:
 
     def serve(self, on_call: Handler, on_name_lost: Callable[[str], None]) -> None:
         """Hand every method call to `on_call`, which says whether it was for it."""
+        call = MessageType.METHOD_CALL
 
         def handle(message: Message) -> bool:
-            if message.message_type is MessageType.METHOD_CALL:
+            if message.message_type is call:
                 return on_call(message)
             if message.message_type is MessageType.ERROR:
                 self._refuse_descriptor(message)
@@ -268,6 +286,13 @@ class BusConnection:
             self._is_held = False
             self._write()
 
+    def when_written(self, tell: Callable[[], None]) -> None:
+        """Call back in another turn of the loop, and not before the bus daemon has read what waits for it."""
+        if self._unwritten:
+            self._then = tell
+        else:
+            self._loop.call_soon(tell)
+
     def _send_with_descriptor(self, message: Message) -> None:
         """Write a message by itself, since descriptors belong to the first byte that they are sent with."""
         message.serial = self._bus.next_serial()
@@ -281,36 +306,36 @@ class BusConnection:
                 written.add_done_callback(end)
 
     def _write(self) -> None:
-        self._write_gathered()
-        if self._answered:  # which is told when it is on its way, so that nobody waits for that
-            answered, self._answered = self._answered, []
+        gathered = self._gathered
+        if gathered:
+            self._gathered = []
+            data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+            writer = self._writer
+            sent = 0 if writer.buf is not None or writer.messages else writer.sock.send(data)
+            if sent != len(data):
+                self._leave_to_writer(data[sent:] if sent else data, len(gathered))
+        answered = self._answered
+        if answered:  # which is told when it is on its way, so that nobody waits for that
+            self._answered = []
             for call, has_failed in answered:
                 self.on_answer(call, has_failed)
 
-    def _write_gathered(self) -> None:
-        gathered = self._gathered
-        if not gathered:
-            return
-        self._gathered = []
+    def _leave_to_writer(self, data: bytes | bytearray, count: int) -> None:
         if not self._bus.connected:
             return
-        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-        writer = self._writer
-        if writer.buf is None and not writer.messages:
-            sent = writer.sock.send(data)
-            if sent == len(data):
-                return
-            data = data[sent:]
-        self._unwritten += len(gathered)
+        self._unwritten += count
         batch: Any = _Batch(data)
         written = self._bus.send(batch)
         if written.done():
-            self._written(len(gathered), written)
+            self._written(count, written)
         else:
-            written.add_done_callback(partial(self._written, len(gathered)))
+            written.add_done_callback(partial(self._written, count))
 
     def _written(self, count: int, future: "asyncio.Future[Any]") -> None:
         self._unwritten -= count
+        if not self._unwritten and self._then is not None:
+            self._loop.call_soon(self._then)
+            self._then = None
         if not future.cancelled():
             future.exception()  # the end of the connection is noticed elsewhere
 

@@ -5,6 +5,7 @@ announce first what is pending of what they read, so that a reply and a later si
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -68,6 +69,12 @@ _AS_LOUD = (Stream, Device, App, Group)
 _OF_OTHERS = frozenset({PEER.name, SUCCESSION})
 """Interfaces whose calls are not of the mixer."""
 
+LONG = 0.001
+"""Seconds after which whoever else waits for the loop has his turn before the same client has another call answered."""
+
+_EVERYBODY = ""
+"""Under this are the calls of all that wait, while nobody is answered."""
+
 
 class BusService:
     """What the mixer is on the bus.
@@ -101,7 +108,7 @@ class BusService:
         mixer.subscribe(self.publisher.on_change, before_answers=self._on_level)
         mixer.when_told(connection.release)
         mixer.hear(self.methods.on_request)
-        self._held_calls: list[Message] | None = []
+        self._waiting: dict[str, deque[Message]] = {_EVERYBODY: deque()}
         self._unsaid: list[Applied] = []
         self._measures = mixer.measures
         self._open: dict[int, tuple[str, float]] = {}
@@ -136,7 +143,7 @@ class BusService:
 
     def _when_told(self, applied: Applied) -> None:
         """Tell what becomes of a rule's wish when the stream that it is about has been told of."""
-        if self._held_calls is None:
+        if _EVERYBODY not in self._waiting:
             self._mixer.when_all_heard(partial(self._rule_applied, applied))
         else:
             self._unsaid.append(applied)
@@ -154,7 +161,7 @@ class BusService:
     def on_call(self, message: Message) -> bool:
         """Answer a method call, now or later. Calls of the Peer interface are left to the library.
 
-        Until `release_calls`, calls are only collected.
+        Until `release_calls`, calls are only collected. Those of one client are answered in their order.
         """
         self._mixer.tell_all()
         if message.interface in _OF_OTHERS:
@@ -162,22 +169,50 @@ class BusService:
         if self.passes_on:  # our heir knows all that we knew, and what has happened since
             self.heir.pass_on(message)
             return True
-        measures, caller, method = self._measures, message.sender or "", message.member or ""
+        measures = self._measures
+        caller = message.sender or ""
+        method = message.member or ""
         since = measures.called(caller, method)
         # By identity: the message is kept until it is answered, and it is answered exactly once.
         self._open[id(message)] = (method, since)
-        if self._held_calls is None:
+        if not self._waiting or not self._has_to_wait(caller, message):
             self._answer(message)
-            measures.spent(caller, since)
-        elif len(self._held_calls) < OPEN_CALLS:
-            self._held_calls.append(message)
-        else:
-            fail(
-                self._connection,
-                message,
-                LimitsExceededError("Too many calls wait for the service to start."),
-            )
+            if measures.spent(caller, since) - since > LONG:
+                self._let_wait(caller)
         return True
+
+    def _has_to_wait(self, caller: str, message: Message) -> bool:
+        """Put a call off where nobody is answered, or others have their turn first; return whether it is."""
+        queue = self._waiting.get(_EVERYBODY, self._waiting.get(caller))
+        if queue is None:
+            return False
+        if len(queue) < OPEN_CALLS:
+            queue.append(message)
+        else:
+            fail(self._connection, message, LimitsExceededError("Too many calls wait for their answers."))
+        return True
+
+    def _let_wait(self, caller: str) -> None:
+        """Put off what a client asks next."""
+        if not self._waiting:
+            self._connection.when_written(self._take_turn)
+        self._waiting[caller] = deque()
+
+    def _take_turn(self) -> None:
+        """Answer who waits longest, until that has taken long; then the next one, when others have had their turn."""
+        if not self._waiting or _EVERYBODY in self._waiting:
+            return
+        caller = next(iter(self._waiting))
+        queue = self._waiting.pop(caller)
+        since = now = self._measures.clock()
+        while queue and now - since <= LONG:
+            self._mixer.tell_all()
+            self._answer(queue.popleft())
+            now = self._measures.spent(caller, now)
+        if now - since > LONG:
+            self._waiting[caller] = queue
+        if self._waiting:
+            self._connection.when_written(self._take_turn)
 
     def _is_of_succession(self, message: Message) -> bool:
         if message.interface != SUCCESSION:
@@ -204,24 +239,26 @@ class BusService:
 
     def hold_calls(self) -> None:
         """Hold calls back from now on."""
-        self._held_calls = []
+        self._waiting = {_EVERYBODY: deque(self._taken_calls())}
 
     def pass_calls_on(self) -> None:
         """Let our heir answer the calls that have been held back, and from now on all."""
         self.passes_on = True
-        held, self._held_calls = self._held_calls or [], None
-        for message in held:
+        for message in self._taken_calls():
             self.heir.pass_on(message)
 
     def release_calls(self) -> None:
-        """Answer the calls that have been held back until now, and from now on each at once."""
+        """Answer the calls that have been held back until now, and from now on each when it comes."""
         self.publisher.announcer.is_asked = True
-        held, self._held_calls = self._held_calls or [], None
-        for message in held:
+        for message in self._taken_calls():
             self._answer(message)
         unsaid, self._unsaid = self._unsaid, []
         for applied in unsaid:
             self._when_told(applied)
+
+    def _taken_calls(self) -> list[Message]:
+        waiting, self._waiting = self._waiting, {}
+        return [message for queue in waiting.values() for message in queue]
 
     def _answer(self, message: Message) -> None:
         try:
