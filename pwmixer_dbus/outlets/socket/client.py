@@ -31,8 +31,8 @@ from pwmixer_dbus.outlets.socket.link import ALL, CHUNK, Link
 
 log = logging.getLogger(__name__)
 
-TURN = 32
-"""Lines of one client after which others have their turn."""
+LONG = 0.001
+"""Seconds for which one client is served until others have their turn."""
 
 OWED = 256
 """Answers that may be owed to one client; until there are fewer, no more of its lines are begun."""
@@ -168,10 +168,12 @@ class Client:
     def _work(self) -> None:
         """Begin some of the lines that have come."""
         self._is_working = True
-        for _ in range(TURN):
-            if not self._lines.whole or self._is_full or self._is_gone:
+        lines, clock = self._lines, self._measures.clock
+        until = clock() + LONG
+        while lines.whole and not self._is_gone:
+            self._begin(lines.take())
+            if lines.whole and (self._is_full or clock() > until):
                 break
-            self._begin(self._lines.take())
         self._is_working = False
         self._settle()
 
@@ -296,7 +298,7 @@ class Client:
             self._link.read(not self._is_full)
 
     def _give(self) -> None:
-        owed = self._owed
+        owed, until = self._owed, 0.0
         while owed and not self._link.unsent and not self._is_gone:
             answers = b""
             while owed and len(answers) < CHUNK:
@@ -305,9 +307,14 @@ class Client:
                     break
                 owed.popleft()
                 answers += line.encode()
+                if owed and self._measures.clock() > (until := until or self._measures.clock() + LONG):
+                    break
             if not answers:
                 return
             self._link.write(self._taken_events() + answers if self._events else answers)
+            if owed and not self._is_ending and self._measures.clock() > until:
+                self._soon(self._settle)
+                return
 
     def _see_out(self) -> None:
         """Tell of a last line that has no end, and leave when nothing is owed any more."""
