@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from core.build import playback
 from counting import taken
-from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType
+from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.aio.message_bus import _MessageWriter
 from dbus_fast.auth import AuthExternal
@@ -24,7 +24,7 @@ from session import PATIENCE, Session
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.commands import Command
-from pwmixer_dbus.core.errors import MixerError
+from pwmixer_dbus.core.errors import AudioServerError, MixerError
 from pwmixer_dbus.core.events import Seen, Snapshot
 from pwmixer_dbus.core.matching import NOTHING
 from pwmixer_dbus.core.measures import Measures
@@ -42,6 +42,8 @@ from pwmixer_dbus.router import Router
 
 NAME = "org.pwmixer.Test"
 MORE_THAN_FITS = 20_000
+
+A, B = ":1.7", ":1.8"
 
 FEW, MANY = 200, 1000
 """Calls: more than there can be in what is read at once, and more than that."""
@@ -426,6 +428,43 @@ async def test_how_loud_something_is_is_told_in_few_steps(tmp_path: Path) -> Non
     connection.close()
 
 
+class Refusing(Faulty):
+    """A sound server that does nothing."""
+
+    def send(self, _command: Command, done: Done) -> None:
+        done(AudioServerError("No."))
+
+
+async def test_what_is_believed_of_an_object_is_healed_once_however_often_a_request_names_it(
+    tmp_path: Path,
+) -> None:
+    connection = await BusConnection.open()
+    mixer = Mixer(Settings())
+    mixer.server = Refusing()
+    service = served(mixer, connection, tmp_path)
+    sent: list[Message] = []
+    connection.send = sent.append  # type: ignore[method-assign]
+    connection._writer.sock = Swallowing()
+    sink = "/org/pwmixer/Mixer/sinks/speakers"
+    call = Message(
+        path="/org/pwmixer/Mixer",
+        interface="org.pwmixer.Mixer",
+        member="Apply",
+        signature="ta(oa{sv})a{sv}",
+        body=[0, [[sink, {"Volume": Variant("d", n / 10)}] for n in range(10)], {}],
+        sender=A,
+        serial=1,
+    )
+    answered = asyncio.Event()
+    connection.on_answer = lambda *_: answered.set()
+    service.on_call(call)
+    async with asyncio.timeout(PATIENCE):
+        await answered.wait()
+    assert [message.path for message in sent].count(sink) == 1
+    service.publisher.close()
+    connection.close()
+
+
 class Slow:
     """A clock by which everything takes a second."""
 
@@ -447,9 +486,6 @@ def asked_by(client: str, serial: int) -> Message:
         sender=client,
         serial=serial,
     )
-
-
-A, B = ":1.7", ":1.8"
 
 
 async def test_who_asks_what_takes_long_has_one_answer_in_a_turn_and_others_have_theirs(

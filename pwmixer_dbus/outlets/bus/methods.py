@@ -426,7 +426,7 @@ class Methods:
             is_open = False
             self._open_calls -= 1
             if error is not None:
-                for target, name, _ in writes:
+                for target, name in {(subject_of(t), name): (t, name) for t, name, _ in writes}.values():
                     self.heal(self._subjects_of(target), name)
                 call.fail(error)
                 return
