@@ -443,7 +443,7 @@ async def test_what_is_believed_of_an_object_is_healed_once_however_often_a_requ
     mixer.server = Refusing()
     service = served(mixer, connection, tmp_path)
     sent: list[Message] = []
-    connection.send = sent.append  # type: ignore[method-assign]
+    connection.send = sent.append  # type: ignore[assignment, method-assign]
     connection._writer.sock = Swallowing()
     sink = "/org/pwmixer/Mixer/sinks/speakers"
     call = Message(

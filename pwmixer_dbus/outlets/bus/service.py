@@ -235,7 +235,7 @@ class BusService:
     @property
     def is_awaited(self) -> bool:
         """Whether there are calls that are held back."""
-        return bool(self._held_calls)
+        return bool(self._waiting.get(_EVERYBODY))
 
     def hold_calls(self) -> None:
         """Hold calls back from now on."""
