@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +172,6 @@ class Service:
         return (
             answer[0] if arguments[0] == "call" and isinstance(answer, list) and len(answer) == 1 else answer
         )
-
-    def environment(self) -> Mapping[str, str]:
-        """Return what a program needs to talk to it."""
-        return self.session.env
 
 
 def _interface(name: str) -> str:

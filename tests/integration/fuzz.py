@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from xml.etree import ElementTree as ET
 
-from dbus_fast import BusType, Message, MessageFlag, MessageType, SignatureTree, SignatureType, Variant
+from calls import called, connected
+from dbus_fast import Message, MessageFlag, MessageType, SignatureTree, SignatureType, Variant
 from dbus_fast.aio import MessageBus
-from service import NAME, ROOT, Service
+from service import ROOT, Service
 from session import PATIENCE
 
 from pwmixer_dbus.outlets.bus.connection import _PatientSocket
@@ -67,26 +68,16 @@ class Fuzz:
         self, path: str, interface: str | None, member: str, signature: str, body: list[Any]
     ) -> Message:
         """Call the service; return its answer, which has to come soon."""
-        call = Message(
-            destination=NAME, path=path, interface=interface, member=member, signature=signature, body=body
-        )
+        call = called(member, signature, *body, path=path, interface=interface)
         reply = await asyncio.wait_for(self.bus.call(call), PATIENCE)
         assert reply is not None
         return reply
 
     async def shout(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
         """Call the service without wanting an answer."""
-        await self.bus.send(
-            Message(
-                destination=NAME,
-                path=path,
-                interface=interface,
-                member=member,
-                signature=signature,
-                body=body,
-                flags=MessageFlag.NO_REPLY_EXPECTED,
-            )
-        )
+        call = called(member, signature, *body, path=path, interface=interface)
+        call.flags = MessageFlag.NO_REPLY_EXPECTED
+        await self.bus.send(call)
 
     async def introspect(self, path: str) -> ET.Element:
         """Return the introspection data of a path."""
@@ -144,9 +135,8 @@ class Fuzz:
 def on_the_bus(service: Service, work: Callable[[Fuzz], Awaitable[Answer]]) -> Answer:
     """Do some work with a connection of its own."""
 
-    async def connected() -> Answer:
-        address = service.environment()["DBUS_SESSION_BUS_ADDRESS"]
-        bus = await MessageBus(address, BusType.SESSION).connect()
+    async def main() -> Answer:
+        bus = await connected(service.session)
         writer: Any = bus._writer
         writer.sock = _PatientSocket(writer.sock)  # dbus-fast takes a full socket for a lost connection
         try:
@@ -155,4 +145,4 @@ def on_the_bus(service: Service, work: Callable[[Fuzz], Awaitable[Answer]]) -> A
             bus.disconnect()
             await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
-    return asyncio.run(connected())
+    return asyncio.run(main())

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 
+from calls import called
 from dbus_fast import Message, MessageType, Variant
 from service import Service
 from session import PATIENCE, Session
@@ -12,7 +13,7 @@ from talk import place
 from test_rules_on_the_bus import wait_for_names
 from test_shared_memory import path_of
 from test_stopped_take_over import patient, remembered, with_silent_radio
-from test_take_over import SUCCESSION, called, handed, owner_of, taken
+from test_take_over import SUCCESSION, handed, owner_of, taken
 
 OPEN = f"pwmixer-{os.getuid()}"
 

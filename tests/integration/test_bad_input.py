@@ -8,13 +8,13 @@ import io
 import math
 import os
 import shutil
-import socket
 import wave
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from calls import called, signed_in, spoken
 from client import with_speakers_running
 from compare import differences, wait_until_equal
 from dbus_fast import Message, MessageType, Variant
@@ -547,13 +547,9 @@ def test_devices_with_hostile_names_are_listed_controlled_and_harm_nobody(playin
 
 
 def test_clients_that_vanish_in_the_middle_of_a_call_are_no_trouble(playing: Service) -> None:
-    address = playing.environment()["DBUS_SESSION_BUS_ADDRESS"].removeprefix("unix:path=")
     for round_ in range(30):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(address)
-            connection.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
-            assert connection.recv(100).startswith(b"OK")
-            connection.sendall(b"BEGIN\r\n" + b"".join(farewell(round_)))
+        with signed_in(playing.session) as connection:
+            connection.sendall(farewell(round_))
             if round_ % 3 == 0:
                 connection.recv(1)
     assert playing.call("SetVolume", "sda{sv}", "@sink", 0.6, 0) == 0.6
@@ -561,20 +557,12 @@ def test_clients_that_vanish_in_the_middle_of_a_call_are_no_trouble(playing: Ser
     assert differences(playing) == []
 
 
-def farewell(round_: int) -> list[bytes]:
+def farewell(round_: int) -> bytes:
     """Make the last words of a client: some calls, of which the last may be cut short."""
-    bus = "org.freedesktop.DBus"
-    messages = [Message(destination=bus, path="/org/freedesktop/DBus", interface=bus, member="Hello")]
-    messages += [
-        Message(destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=body)
-        for member, signature, body in (
-            ("SetVolume", "sda{sv}", ["@sink", round_ / 100, {}]),
-            ("SetMuted", "ssa{sv}", ["app:radio", "toggle", {}]),
-            ("Describe", "a{sv}", [{}]),
-            ("SetMuted", "ssa{sv}", ["app:radio", "off", {}]),
-        )
-    ]
-    for serial, message in enumerate(messages, start=1):
-        message.serial = serial
-    raw = [bytes(message._marshall(False)) for message in messages]
-    return [*raw[:-1], raw[-1][: len(raw[-1]) - round_ % 2 * 10]]
+    words = spoken(
+        called("SetVolume", "sda{sv}", "@sink", round_ / 100, {}),
+        called("SetMuted", "ssa{sv}", "app:radio", "toggle", {}),
+        called("Describe", "a{sv}", {}),
+        called("SetMuted", "ssa{sv}", "app:radio", "off", {}),
+    )
+    return words[: len(words) - round_ % 2 * 10]

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from dbus_fast import BusType, Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
-from service import NAME, ROOT, Service
+from calls import called, connected, of_bus
+from dbus_fast import Message, MessageType, Variant
+from service import NAME, Service
 from session import PATIENCE, Session
 from talk import Talk, place
 
@@ -76,8 +76,7 @@ def asked_over_a_hand_over(
 
 async def started(session: Session, name: str) -> subprocess.Popen[bytes]:
     """Start the service and return as soon as the bus tells that it owns its name."""
-    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
-    bus = await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+    bus = await connected(session)
     owned = asyncio.Event()
 
     def look(message: Message) -> None:
@@ -85,18 +84,7 @@ async def started(session: Session, name: str) -> subprocess.Popen[bytes]:
             owned.set()
 
     bus.add_message_handler(look)
-    rule = f"type='signal',member='NameOwnerChanged',arg0='{NAME}'"
-    daemon = "org.freedesktop.DBus"
-    await bus.call(
-        Message(
-            destination=daemon,
-            path="/org/freedesktop/DBus",
-            interface=daemon,
-            member="AddMatch",
-            signature="s",
-            body=[rule],
-        )
-    )
+    await bus.call(of_bus("AddMatch", "s", f"type='signal',member='NameOwnerChanged',arg0='{NAME}'"))
     process = session.spawn(name, sys.executable, "-m", "pwmixer_dbus.daemon")
     await asyncio.wait_for(owned.wait(), PATIENCE)
     bus.disconnect()
@@ -117,20 +105,16 @@ def say_until(enough: threading.Event, session: Session, answers: Counter[str]) 
 
 async def call_until(enough: threading.Event, session: Session, answers: Counter[str]) -> None:
     """Call without a pause, a few at a time; count the answers, errors by their name."""
-    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
-    bus = await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
-    calls: tuple[tuple[str, str, list[object]], ...] = (
-        ("SetVolume", "sda{sv}", ["@sink", 0.5, {}]),
-        ("SetMuted", "ssa{sv}", ["sink:headset", "on", {"quiet": Variant("b", True)}]),
-        ("Describe", "a{sv}", [{}]),
+    bus = await connected(session)
+    calls: tuple[tuple[str, str, *tuple[object, ...]], ...] = (
+        ("SetVolume", "sda{sv}", "@sink", 0.5, {}),
+        ("SetMuted", "ssa{sv}", "sink:headset", "on", {"quiet": Variant("b", True)}),
+        ("Describe", "a{sv}", {}),
     )
 
-    async def call(member: str, signature: str, body: list[object]) -> None:
+    async def call(member: str, signature: str, *body: object) -> None:
         while not enough.is_set():
-            message = Message(
-                destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=body
-            )
-            reply = await asyncio.wait_for(bus.call(message), PATIENCE)
+            reply = await asyncio.wait_for(bus.call(called(member, signature, *body)), PATIENCE)
             failed = reply.message_type is MessageType.ERROR
             answers[str(reply.error_name) if failed else "answered"] += 1
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pulsectl
+from calls import called, connected
 from compare import wait_until_equal
-from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from service import NAME, ROOT, Json, Service
 from session import PATIENCE
@@ -108,8 +109,7 @@ class World:
         """Carry out all operations, many at a time."""
         while len(self._players) < FEWEST:
             self._be_born()
-        address = self._session.env["DBUS_SESSION_BUS_ADDRESS"]
-        self._bus = await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+        self._bus = await connected(self._session)
         while len((await self._look())["streams"]) < FEWEST:
             pass
         # pulsectl waits for each answer, so it has a thread of its own.
@@ -136,7 +136,7 @@ class World:
 
     async def _look(self) -> Json:
         """Read what there is; operations choose from it, and may come too late."""
-        reply = await self._call(_verb("Describe", "a{sv}", {}))
+        reply = await self._call(called("Describe", "a{sv}", {}))
         self._known = json.loads(reply.body[0])
         return self._known
 
@@ -146,42 +146,37 @@ class World:
     # What we do
 
     def _set_volume(self) -> Message:
-        return _verb("SetVolume", "sda{sv}", self._node()["selector"], self._level(), {})
+        return called("SetVolume", "sda{sv}", self._node()["selector"], self._level(), {})
 
     def _adjust_volume(self) -> Message:
         delta = self._chance.choice((-0.05, 0.05))
-        return _verb("AdjustVolume", "sda{sv}", self._node()["selector"], delta, {})
+        return called("AdjustVolume", "sda{sv}", self._node()["selector"], delta, {})
 
     def _write_channels(self) -> Message:
         stream = self._any("streams")
         levels = [self._level() for _ in stream["channel_volumes"]]
-        return Message(
-            destination=NAME,
-            path=f"{ROOT}/streams/{stream['number']}",
-            interface="org.freedesktop.DBus.Properties",
-            member="Set",
-            signature="ssv",
-            body=[f"{NAME}.Node", "ChannelVolumes", Variant("ad", levels)],
-        )
+        written = (f"{NAME}.Node", "ChannelVolumes", Variant("ad", levels))
+        path = f"{ROOT}/streams/{stream['number']}"
+        return called("Set", "ssv", *written, path=path, interface="org.freedesktop.DBus.Properties")
 
     def _set_muted(self) -> Message:
         mode = self._chance.choice(("on", "off", "toggle"))
-        return _verb("SetMuted", "ssa{sv}", self._node()["selector"], mode, {})
+        return called("SetMuted", "ssa{sv}", self._node()["selector"], mode, {})
 
     def _move(self) -> Message:
         stream = self._any("streams")
         device = self._any("sinks" if stream["direction"] == "playback" else "sources")
-        return _verb("Move", "ssa{sv}", stream["selector"], device["selector"], {})
+        return called("Move", "ssa{sv}", stream["selector"], device["selector"], {})
 
     def _set_default(self) -> Message:
-        return _verb("SetDefault", "s", self._any("sinks")["selector"])
+        return called("SetDefault", "s", self._any("sinks")["selector"])
 
     def _set_app_volume(self) -> Message:
         quiet = {"quiet": Variant("b", self._chance.random() < 0.5)}
-        return _verb("SetVolume", "sda{sv}", self._any("apps")["selector"], self._level(), quiet)
+        return called("SetVolume", "sda{sv}", self._any("apps")["selector"], self._level(), quiet)
 
     def _mute_app(self) -> Message:
-        return _verb("SetMuted", "ssa{sv}", self._any("apps")["selector"], "toggle", {})
+        return called("SetMuted", "ssa{sv}", self._any("apps")["selector"], "toggle", {})
 
     # What others do
 
@@ -298,12 +293,6 @@ class Other:
     def _node(self) -> Any:
         listings = (self._pulse.sink_input_list, self._pulse.sink_input_list, self._pulse.sink_list)
         return self._chance.choice(self._chance.choice((*listings, self._pulse.source_list))())
-
-
-def _verb(member: str, signature: str, *body: object) -> Message:
-    return Message(
-        destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=list(body)
-    )
 
 
 def _one_of(chance: random.Random, weighted: tuple[tuple[int, Choice], ...]) -> Choice:

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import os
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from calls import called, of_bus, signed_in, spoken
 from client import with_speakers_running
 from compare import wait_until_equal
 from dbus_fast import Message, MessageType
@@ -87,8 +86,7 @@ def assert_at_most_thirty_a_second(signals: list[Json]) -> None:
 
 def test_a_storm_of_calls_is_paced_as_well(playing: Service, recorder: Recorder) -> None:
     async def storm(bus: MessageBus) -> list[Message]:
-        numbers = (0.2 + i / 1000 for i in range(500))
-        return await asyncio.gather(*(call(bus, "SetVolume", "sda{sv}", ["@sink", n, {}]) for n in numbers))
+        return await asyncio.gather(*(set_volume(bus, "@sink", 0.2 + i / 1000) for i in range(500)))
 
     replies = on_the_bus(playing, lambda fuzz: storm(fuzz.bus))
     assert {reply.message_type for reply in replies} == {MessageType.METHOD_RETURN}
@@ -238,12 +236,9 @@ def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals
                 complete.set()
 
         bus.add_message_handler(count)
-        await call(
-            bus, "AddMatch", "s", [f"type='signal',sender='{NAME}'"], destination="org.freedesktop.DBus"
-        )
+        await bus.call(of_bus("AddMatch", "s", f"type='signal',sender='{NAME}'"))
         for _ in range(turns):  # all at once may be more than a busy machine answers in time
-            answers = [call(bus, "SetVolume", "sda{sv}", ["stream:*", 9.0, {}]) for _ in range(at_once)]
-            replies = await asyncio.gather(*answers)
+            replies = await asyncio.gather(*(set_volume(bus, "stream:*", 9.0) for _ in range(at_once)))
             assert {reply.message_type for reply in replies} == {MessageType.METHOD_RETURN}
         await asyncio.wait_for(complete.wait(), PATIENCE)
         return counted
@@ -259,41 +254,13 @@ def test_clients_that_never_read_cost_nobody_else_one_of_twenty_thousand_signals
 @contextmanager
 def deaf_client(service: Service) -> Iterator[None]:
     """Connect a client that wants every signal and never reads one."""
-    address = service.environment()["DBUS_SESSION_BUS_ADDRESS"].removeprefix("unix:path=")
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        connection.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
-        assert connection.recv(100).startswith(b"OK")
-        bus = "org.freedesktop.DBus"
-        hello = Message(destination=bus, path="/org/freedesktop/DBus", interface=bus, member="Hello")
-        match = Message(
-            destination=bus,
-            path="/org/freedesktop/DBus",
-            interface=bus,
-            member="AddMatch",
-            signature="s",
-            body=["type='signal'"],
-        )
-        hello.serial, match.serial = 1, 2
-        connection.sendall(b"BEGIN\r\n" + hello._marshall(False) + match._marshall(False))
+    with signed_in(service.session) as connection:
+        connection.sendall(spoken(of_bus("AddMatch", "s", "type='signal'")))
         yield
 
 
-async def call(
-    bus: MessageBus, member: str, signature: str, body: list[object], *, destination: str = NAME
-) -> Message:
-    """Call a method of the service's root, or of the bus."""
-    on_root = destination == NAME
-    reply = await bus.call(
-        Message(
-            destination=destination,
-            path=ROOT if on_root else "/org/freedesktop/DBus",
-            interface=destination,
-            member=member,
-            signature=signature,
-            body=body,
-        )
-    )
+async def set_volume(bus: MessageBus, target: str, volume: float) -> Message:
+    reply = await bus.call(called("SetVolume", "sda{sv}", target, volume, {}))
     assert reply is not None
     return reply
 

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from calls import called, connected
 from dbus_fast import Message, MessageType
 from service import Service
 from session import PATIENCE, Session
-from test_take_over import called, connected, handed, owner_of, taken
+from test_take_over import handed, owner_of, taken
 
 SIGNALS = pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from calls import called, connected
 from client import Client
-from dbus_fast import BusType, Message, MessageType, NameFlag
+from dbus_fast import Message, MessageType, NameFlag
 from dbus_fast.aio import MessageBus
 from recorder import Recorder, changed
 from service import NAME, ROOT, CallError, Json, Service
@@ -104,25 +105,6 @@ def stepping(session: Session, target: str, volume: float, instance: str = NAME)
         thread.join(PATIENCE)
     assert not thread.is_alive(), "a step is not answered"
     assert stepper.wrong == []
-
-
-async def connected(session: Session) -> MessageBus:
-    """Connect to the bus of a session."""
-    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
-    return await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
-
-
-def called(
-    member: str,
-    signature: str = "",
-    *body: object,
-    to: str = NAME,
-    interface: str = NAME,
-) -> Message:
-    """Make a call of the root."""
-    return Message(
-        destination=to, path=ROOT, interface=interface, member=member, signature=signature, body=list(body)
-    )
 
 
 def way_of(recorder: Recorder, stream: Json) -> list[tuple[str, float]]:
@@ -454,20 +436,10 @@ def test_what_cannot_be_read_of_another_version_is_told_in_a_sentence(
 
 async def open_until(enough: threading.Event, session: Session, instance: str, answers: Counter[str]) -> None:
     """Open one meter after the other, and read its first frame."""
-    address = session.env["DBUS_SESSION_BUS_ADDRESS"]
-    bus = await MessageBus(bus_address=address, negotiate_unix_fd=True).connect()
+    bus = await connected(session, negotiate_unix_fd=True)
     while not (enough.is_set() or answers.keys() & GONE):
         async with asyncio.timeout(PATIENCE):
-            reply = await bus.call(
-                Message(
-                    destination=instance,
-                    path=ROOT,
-                    interface=NAME,
-                    member="OpenMeter",
-                    signature="asa{sv}",
-                    body=[["@sink"], {}],
-                )
-            )
+            reply = await bus.call(called("OpenMeter", "asa{sv}", ["@sink"], {}, to=instance))
         assert reply is not None
         if reply.message_type is MessageType.ERROR:
             answers[reply.error_name or ""] += 1

@@ -8,19 +8,19 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import called, of_bus
 from core.build import playback
 from counting import taken
 from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.aio.message_bus import _MessageWriter
 from dbus_fast.auth import AuthExternal
-from session import PATIENCE, Session
+from session import PATIENCE
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.commands import Command
@@ -52,12 +52,7 @@ LOUDNESS_STEPS = 720
 """What a Get of a volume may take of the interpreter with Python 3.11, which takes 678 (and was 827); newer ones take fewer."""
 
 
-@pytest.fixture(autouse=True)
-def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    """Make a private session bus that of this process; there is no sound server on it."""
-    with Session(sound=False) as session:
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
-        yield session
+pytestmark = pytest.mark.usefixtures("private_bus")
 
 
 def signal_message(member: str = "Said", signature: str = "s", said: str | int = "x" * 100) -> Message:
@@ -548,27 +543,15 @@ def test_a_mistake_of_ours_is_told_under_our_own_error_name(
         mixer = Mixer(Settings())
         mixer.server = Faulty()
         service = served(mixer, connection, tmp_path)
-        call = Message(
-            destination=connection.unique_name,
-            path="/org/pwmixer/Mixer",
-            interface="org.pwmixer.Mixer",
-            member="SetVolume",
-            signature="sda{sv}",
-            body=["@sink", 0.3, {}],
-        )
+        call = called("SetVolume", "sda{sv}", "@sink", 0.3, {}, to=connection.unique_name)
         async with asyncio.timeout(PATIENCE):
             reply = await caller.call(call)
         assert reply is not None
         assert reply.error_name == MixerError.dbus_name
         assert reply.body[0].endswith(".")
         assert "ZeroDivisionError" not in reply.body[0]
-        quiet = Message(
-            destination=connection.unique_name,
-            path="/org/pwmixer/Mixer",
-            interface="org.pwmixer.Mixer",
-            member="NoSuchThing",
-            flags=MessageFlag.NO_REPLY_EXPECTED,
-        )
+        quiet = called("NoSuchThing", to=connection.unique_name)
+        quiet.flags = MessageFlag.NO_REPLY_EXPECTED
         await caller.send(quiet)
         async with asyncio.timeout(PATIENCE):
             again = await caller.call(
@@ -630,14 +613,7 @@ async def test_what_does_not_fit_into_the_socket_follows_what_did() -> None:
     connection, reader = await BusConnection.open(), await MessageBus(bus_type=BusType.SESSION).connect()
     heard: list[int] = []
     reader.add_message_handler(lambda m: heard.append(m.body[0]) if m.member == "Counted" else None)
-    rule = Message(
-        destination=DAEMON,
-        path="/org/freedesktop/DBus",
-        interface=DAEMON,
-        member="AddMatch",
-        signature="s",
-        body=["type='signal',member='Counted'"],
-    )
+    rule = of_bus("AddMatch", "s", "type='signal',member='Counted'")
     await reader.call(rule)
     writer: Any = connection._writer
     whole, room = writer.sock, [7, 0]

@@ -1,19 +1,22 @@
 """What comes to an instance that has handed over is answered by its heir, however odd the call; on a real, private bus."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import reduce
 from typing import Any
 
 import pytest
+from calls import called
 from dbus_fast import BusType, Message, Variant
 from dbus_fast.aio import MessageBus
-from session import PATIENCE, Session
+from session import PATIENCE
 
 from pwmixer_dbus.outlets.bus import succession
 from pwmixer_dbus.outlets.bus.connection import BusConnection, marshalled
-from pwmixer_dbus.outlets.bus.paths import ROOT
 from pwmixer_dbus.outlets.bus.succession import Heir, asked, passed
+
+pytestmark = pytest.mark.usefixtures("private_bus")
 
 LONGEST, DEEPEST = 255, 32
 """Characters of a signature, and structures within one another: more are no D-Bus."""
@@ -65,14 +68,7 @@ class Rig:
 
     def call(self, interface: str | None, signature: str, body: list[Any]) -> Message:
         """Make a call of the old instance."""
-        return Message(
-            destination=self.old.unique_name,
-            path=ROOT,
-            interface=interface,
-            member="Odd",
-            signature=signature,
-            body=body,
-        )
+        return called("Odd", signature, *body, to=self.old.unique_name, interface=interface)
 
     async def answer(self, call: Message) -> Message:
         async with asyncio.timeout(PATIENCE):
@@ -82,24 +78,18 @@ class Rig:
         return reply
 
 
-def run(monkeypatch: pytest.MonkeyPatch, calls: Callable[[Rig], Awaitable[None]]) -> None:
-    """Run calls on a private bus."""
-
-    async def main() -> None:
-        old, new = await BusConnection.open(), await BusConnection.open()
-        client = await MessageBus(bus_type=BusType.SESSION).connect()
-        await calls(Rig(old, new, client))
-        for each in (old, new):
-            each.close()
-        client.disconnect()
-
-    with Session(sound=False) as session:
-        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", session.env["DBUS_SESSION_BUS_ADDRESS"])
-        asyncio.run(main())
+@asynccontextmanager
+async def rigged() -> AsyncIterator[Rig]:
+    old, new = await BusConnection.open(), await BusConnection.open()
+    client = await MessageBus(bus_type=BusType.SESSION).connect()
+    yield Rig(old, new, client)
+    for each in (old, new):
+        each.close()
+    client.disconnect()
 
 
-def test_each_call_reaches_the_heir_as_it_was_and_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def calls(rig: Rig) -> None:
+async def test_each_call_reaches_the_heir_as_it_was_and_is_answered() -> None:
+    async with rigged() as rig:
         for interface in (None, "org.pwmixer.Mixer"):
             for signature, body in ODD:
                 call = rig.call(interface, signature, body)
@@ -108,27 +98,19 @@ def test_each_call_reaches_the_heir_as_it_was_and_is_answered(monkeypatch: pytes
                 assert found.sender == rig.client.unique_name
                 assert marshalled(found) == marshalled(call)
 
-    run(monkeypatch, calls)
 
-
-def test_a_call_that_fits_into_no_other_is_refused_with_where_to_send_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def calls(rig: Rig) -> None:
+async def test_a_call_that_fits_into_no_other_is_refused_with_where_to_send_it() -> None:
+    async with rigged() as rig:
         reply = await rig.answer(rig.call(None, "s", ["x" * LARGEST]))
         assert reply.error_name == "org.freedesktop.DBus.Error.LimitsExceeded"
         assert reply.body[0].endswith("send it to org.pwmixer.Mixer.")
         assert rig.heard == []
 
-    run(monkeypatch, calls)
 
-
-def test_of_one_that_does_not_hand_over_in_time_just_that_is_told(
+async def test_of_one_that_does_not_hand_over_in_time_just_that_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def calls(rig: Rig) -> None:
-        assert await asked(rig.new, rig.old.unique_name) is None
-
     monkeypatch.setattr(succession, "PATIENCE", 0.0)
-    run(monkeypatch, calls)
+    async with rigged() as rig:
+        assert await asked(rig.new, rig.old.unique_name) is None
     assert "has not handed over (too late)" in caplog.text
