@@ -346,10 +346,11 @@ def write_bundle(session: Session, env: Mapping[str, str] | None = None) -> None
     process.wait(LONGEST)
 
 
-async def connected(env: Mapping[str, str]) -> MessageBus:
+async def connected(env: Mapping[str, str], *, negotiate_unix_fd: bool = False) -> MessageBus:
     """Connect to the bus of a session."""
     address = env["DBUS_SESSION_BUS_ADDRESS"]
-    return await MessageBus(bus_address=address, bus_type=BusType.SESSION).connect()
+    bus = MessageBus(address, BusType.SESSION, negotiate_unix_fd=negotiate_unix_fd)
+    return await bus.connect()
 
 
 async def _ready(bench: Bench, count: int) -> None:
@@ -373,19 +374,27 @@ async def _has_looked(bus: MessageBus, name: str) -> bool:
 
 
 async def call(bus: MessageBus, path: str, interface: str, member: str, *body: object, to: str = NAME) -> Any:
-    """Call a method of a service, ours unless `to` names another, or of the bus at its path; return its first value."""
+    """Call as `answer_of` does; return the first value of the answer."""
+    answer = await answer_of(bus, path, interface, member, *body, to=to)
+    return answer.body[0] if answer.body else None
+
+
+async def answer_of(
+    bus: MessageBus, path: str, interface: str, member: str, *body: object, to: str = NAME
+) -> Message:
+    """Call a method of a service, ours unless `to` names another, or of the bus at its path. Raises SessionError."""
     signatures = {
         "AddMatch": "s",
+        "Delays": "",
         "Describe": "a{sv}",
-        "SetVolume": "sda{sv}",
         "Get": "ss",
-        "Set": "ssv",
-        "Trace": "a{sv}",
-    }
-    signatures |= {
         "GetConnectionUnixProcessID": "s",
         "GetNameOwner": "s",
+        "OpenMeter": "asa{sv}",
         "ReloadConfig": "",
+        "Set": "ssv",
+        "SetVolume": "sda{sv}",
+        "Trace": "a{sv}",
     }
     message = Message(
         destination=BUS if interface == BUS else to,
@@ -398,16 +407,12 @@ async def call(bus: MessageBus, path: str, interface: str, member: str, *body: o
     reply = await asyncio.wait_for(bus.call(message), LONGEST)
     if reply is None or reply.message_type is MessageType.ERROR:
         raise SessionError(f"{member} failed: {reply.body[0] if reply and reply.body else 'no answer'}")
-    return reply.body[0] if reply.body else None
+    return reply
 
 
 async def delays_of(name: str, bus: MessageBus) -> tuple[list[float], list[float]]:
     """Return the milliseconds from a notice to the signal and to the move in one of the limits, of all since this was last asked."""
-    asked = Message(destination=name, path=ROOT, interface=NAME, member="Delays")
-    reply = await asyncio.wait_for(bus.call(asked), LONGEST)
-    if reply is None or reply.message_type is MessageType.ERROR:
-        raise SessionError(f"Delays failed: {reply.body[0] if reply and reply.body else 'no answer'}")
-    to_signal, to_move = reply.body
+    to_signal, to_move = (await answer_of(bus, ROOT, NAME, "Delays", to=name)).body
     return to_signal, to_move
 
 

@@ -6,12 +6,11 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
-from dbus_fast import BusType, Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
+from dbus_fast import Variant
 from session import END_WITH_PARENT, SessionError
 
 from benchmarks.figures import Line, lines
-from benchmarks.rig import LONGEST, NAME, ROOT, Bench, Length, opened, processor_time
+from benchmarks.rig import NAME, ROOT, Bench, Length, answer_of, connected, opened, processor_time
 
 METERS, RATE = 50, 60
 PARTS = 3
@@ -53,20 +52,9 @@ async def _in_c(bench: Bench, seconds: float) -> float:
 
 
 async def _ours(bench: Bench, seconds: float) -> float:
-    address = bench.session.env["DBUS_SESSION_BUS_ADDRESS"]
-    bus = await MessageBus(bus_address=address, bus_type=BusType.SESSION, negotiate_unix_fd=True).connect()
-    message = Message(
-        destination=NAME,
-        path=ROOT,
-        interface=NAME,
-        member="OpenMeter",
-        signature="asa{sv}",
-        body=[[stream["selector"] for stream in bench.streams], {"rate": Variant("d", float(RATE))}],
-    )
-    reply = await asyncio.wait_for(bus.call(message), LONGEST)
-    if reply is None or reply.message_type is MessageType.ERROR:
-        raise SessionError(f"OpenMeter: {reply and reply.body}")
-    (descriptor,) = reply.unix_fds
+    bus = await connected(bench.session.env, negotiate_unix_fd=True)
+    targets, options = [stream["selector"] for stream in bench.streams], {"rate": Variant("d", float(RATE))}
+    (descriptor,) = (await answer_of(bus, ROOT, NAME, "OpenMeter", targets, options)).unix_fds
     os.set_blocking(descriptor, False)
     try:
         return await _share(bench.service.pid, seconds, lambda: _read(descriptor))

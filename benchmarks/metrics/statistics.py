@@ -11,14 +11,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from timeit import repeat
-from typing import Any
 
-from dbus_fast import Message
 from dbus_fast.aio import MessageBus
-from session import Session
+from session import Session, SessionError
 
 from benchmarks.figures import Line, lines
 from benchmarks.programs import built
@@ -96,18 +95,10 @@ async def ready(bus: MessageBus) -> None:
     """Wait until a service knows all streams."""
     async with asyncio.timeout(4 * LONGEST):
         while True:
-            answer = await bus.call(message("Describe", "a{sv}", {}))
-            found = answer.body[0] if answer is not None and answer.body else ""
-            if found.startswith("{") and len(json.loads(found)["streams"]) == STREAMS:
-                return
+            with suppress(SessionError):  # it does not own its name yet
+                if len(json.loads(await call(bus, ROOT, NAME, "Describe", {}))["streams"]) == STREAMS:
+                    return
             await asyncio.sleep(0.05)
-
-
-def message(member: str, signature: str = "", *body: Any) -> Message:
-    """Make a call of the root."""
-    return Message(
-        destination=NAME, path=ROOT, interface=NAME, member=member, signature=signature, body=[*body]
-    )
 
 
 def alone() -> dict[str, float]:
