@@ -13,6 +13,9 @@ NAME = "org.pwmixer.Mixer"
 ROOT = "/org/pwmixer/Mixer"
 ALIAS = "/org/pwmixer/Default"
 
+CTL = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
+"""`pwmixerctl`."""
+
 CACHE = Path(__file__).resolve().parent.parent / ".pytest_cache" / "service"
 """Where a service finds its byte code, which one before it has written, as on a machine where it has been started before."""
 
@@ -122,9 +125,21 @@ class Service:
         """Return all that it has logged."""
         return Path(self.session.runtime / f"{self.name}.log").read_text(errors="replace")
 
-    def call(self, member: str, signature: str = "", *arguments: object) -> Any:
+    def call(self, member: str, signature: str = "", *arguments: object, interface: str = "") -> Any:
         """Call a method of the root; return its only value, or all of them, or None."""
-        return self.busctl("call", NAME, ROOT, NAME, member, *_arguments(signature, arguments))
+        return self.busctl(
+            "call", NAME, ROOT, _interface(interface), member, *_arguments(signature, arguments)
+        )
+
+    def add_rule(self, name: str, *, app: str, position: int = -1, **actions: str) -> int:
+        """Add a rule for an application, with actions such as to="headset"; return the new revision."""
+        acts = [word for action, value in actions.items() for word in (action, "s", value)]
+        rule = (2 + len(actions), "name", "s", name, "match", "a{sv}", 1, "app", "s", app, *acts)
+        return int(self.call("AddRule", "a{sv}i", *rule, position, interface="Rules"))
+
+    def explain(self, selector: str) -> Json:
+        """Return why a stream is where it is."""
+        return json.loads(self.call("ExplainStream", "s", selector))
 
     def get(self, prop: str, *, path: str = ROOT, interface: str = "") -> Any:
         """Read a property."""
@@ -137,6 +152,10 @@ class Service:
     def describe(self) -> Json:
         """Return the whole state."""
         return json.loads(self.call("Describe", "a{sv}", 0))
+
+    def managed_objects(self) -> Json:
+        """Return every object, with the values of its interfaces."""
+        return self.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
 
     def stream_of(self, app: str) -> Json:
         """Return the only stream of an application, by its name."""

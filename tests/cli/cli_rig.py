@@ -3,17 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from threading import Timer
 
-from service import Service
+from service import CTL, Service
 from session import PATIENCE, Session, completed
 
-PROGRAM = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 Ctl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -46,11 +43,7 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run `pwmixerctl` where a real service is, or might be."""
     session = place.session if isinstance(place, Service) else place
-    return completed(
-        *(*PROGRAM, *words),
-        env={**session.env, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
-        stdin=stdin,
-    )
+    return completed(*CTL, *words, env={**session.env, **environment}, stdin=stdin)
 
 
 def said(place: Service | Session, *words: str, stdin: str = "", **environment: str) -> str:

@@ -1,19 +1,16 @@
 """What the command line accepts, calls and returns, run as a program against a stand-in for the service."""
 
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 
 import pytest
 from cli_rig import Ctl, FakeService
 from documents import DOCUMENT, EXPLANATION
 from session import completed
+from terminal import terminal
 
 from pwmixer_dbus import cli
 from pwmixer_dbus.cli import (
@@ -551,12 +548,10 @@ def test_a_list_keeps_within_a_terminal_and_is_whole_for_a_program(
     ctl: Ctl, environment: dict[str, str]
 ) -> None:
     assert "Firefox - A video[2J" in ctl("list", "streams", COLUMNS="46").stdout
-    ours, theirs = pty.openpty()
-    command = ["pwmixerctl", "list", "streams"]
-    subprocess.run(command, env={**environment, "COLUMNS": "46"}, stdout=theirs, check=True)
-    lines = os.read(ours, 65536).decode().splitlines()
-    os.close(ours)
-    os.close(theirs)
+    with terminal() as (ours, theirs):
+        command = ["pwmixerctl", "list", "streams"]
+        subprocess.run(command, env={**environment, "COLUMNS": "46"}, stdout=theirs, check=True)
+        lines = os.read(ours, 65536).decode().splitlines()
     assert "Firefox - A vi…" in lines[1]
     assert [cells(line) for line in lines] == [46, 45]
 
@@ -571,12 +566,9 @@ def test_a_list_keeps_within_a_terminal_and_is_whole_for_a_program(
 def test_a_refusal_is_broken_between_words_for_a_person(
     environment: dict[str, str], columns: int, told: list[str]
 ) -> None:
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    subprocess.run(["pwmixerctl", "stauts"], env=environment, stderr=theirs, check=False)
-    lines = os.read(ours, 65536).decode().splitlines()
-    os.close(ours)
-    os.close(theirs)
+    with terminal(columns) as (ours, theirs):
+        subprocess.run(["pwmixerctl", "stauts"], env=environment, stderr=theirs, check=False)
+        lines = os.read(ours, 65536).decode().splitlines()
     assert lines == told
 
 

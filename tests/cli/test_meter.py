@@ -1,24 +1,16 @@
 """`meter` against the real service: numbers where it is piped, bars in a terminal."""
 
 import math
-import os
-import pty
-import select
 import signal
-import subprocess
-from pathlib import Path
 
 import pytest
-from cli_rig import PROGRAM, run
-from service import Service
+from cli_rig import run
+from service import CTL, Service
 from session import PATIENCE
+from terminal import on_screen
 
 from pwmixer_dbus.cli.meter import lines
 from pwmixer_dbus.cli.render import Terminal, cells
-
-
-def environment(service: Service) -> dict[str, str]:
-    return {**service.session.env, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def test_a_bar_is_sixty_decibels_long() -> None:
@@ -70,32 +62,15 @@ def test_levels_are_printed_once_where_there_is_no_terminal(service: Service) ->
 def test_bars_are_drawn_through_a_take_over_until_somebody_has_seen_enough(service: Service) -> None:
     service.session.play("Radio")
     service.wait_for_stream("Radio", device="speakers")
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        (*PROGRAM, "meter"), env=environment(service), stdin=theirs, stdout=theirs, stderr=theirs
-    )
     heir = Service(service.session, "--replace", name="heir")
-    try:
-        read_until(ours, "-30.0 dB")
-        heir.start()
-        read_until(ours, "-inf dB", "-30.0 dB")  # the new one begins with silence
-        process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE) == 0
-        assert service.process.wait(PATIENCE) == 0
-    finally:
-        process.kill()
-        process.wait()
-        heir.stop()
-        os.close(ours)
-        os.close(theirs)
-
-
-def read_until(terminal: int, *words: str) -> None:
-    """Read what a program writes to its terminal, until words have come one after the other; one read may have several."""
-    seen = b""
-    for word in words:
-        while word.encode() not in seen:
-            ready, _, _ = select.select([terminal], [], [], PATIENCE)
-            assert ready, seen
-            seen += os.read(terminal, 65536)
-        seen = seen.partition(word.encode())[2]
+    with on_screen((*CTL, "meter"), service.session.env) as screen:
+        try:
+            screen.until("-30.0 dB")
+            heir.start()
+            screen.until("-inf dB")
+            screen.until("-30.0 dB")  # the new one begins with silence
+            screen.process.send_signal(signal.SIGINT)
+            assert screen.process.wait(PATIENCE) == 0
+            assert service.process.wait(PATIENCE) == 0
+        finally:
+            heir.stop()

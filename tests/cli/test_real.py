@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_rig import PROGRAM, first_line, run, running, said
-from service import Service
+from cli_rig import first_line, run, running, said
+from service import CTL, Service
 from session import Session
 from waybar_process import NUMBER, waybar
 
@@ -70,9 +70,7 @@ def test_what_the_service_refuses_is_exit_code_1(service: Service) -> None:
 def test_a_bar_lives_through_everything_that_goes_and_comes(service: Service) -> None:
     session, radio = service.session, "<b>Radio</b> & 'Co'"
     session.play(radio, sink="speakers")
-    program = [*PROGRAM, "waybar"]
-    environment = {**session.env, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with running(program, environment) as bar:
+    with running([*CTL, "waybar"], session.env) as bar:
 
         def wait_for(text: str, sort: str) -> Record:
             # Devices come one by one after a restart, and each may show for a moment.

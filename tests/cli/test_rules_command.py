@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from cli_rig import PROGRAM, run, said
-from service import Service
+from cli_rig import run, said
+from service import CTL, Service
 from session import completed
 
 from pwmixer_dbus.cli.render import Terminal
@@ -223,7 +223,7 @@ def test_the_editor_changes_the_rules_or_leaves_all_as_it_is(service: Service) -
     kept = Path(sentence.rpartition("kept in ")[2].removesuffix("."))
     assert "match.ap " in kept.read_text()
     kept.unlink()
-    other = f"{shlex.join(PROGRAM)} rules add --name Other --match app=x >/dev/null"
+    other = f"{shlex.join(CTL)} rules add --name Other --match app=x >/dev/null"
     sentence = refused(service, "rules", "edit", EDITOR=editor(service, "s/Tube/Late/", first=other))
     assert "The rules have changed since revision" in sentence
     Path(sentence.rpartition("kept in ")[2].removesuffix(".")).unlink()
@@ -293,13 +293,7 @@ def test_config_check_looks_at_the_services_file_as_well(service: Service) -> No
 
 
 def test_without_a_bus_the_reason_is_said(tmp_path: Path) -> None:
-    result = completed(
-        *(*PROGRAM, "rules", "list"),
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus",
-        },
-    )
+    env = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus"}
+    result = completed(*CTL, "rules", "list", env=env)
     assert (result.returncode, result.stdout) == (3, "")
     assert f"no session bus at DBUS_SESSION_BUS_ADDRESS, which is unix:path={tmp_path}/bus;" in result.stderr

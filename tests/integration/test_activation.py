@@ -9,7 +9,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from recorder import LISTING, Recorder
+from recorder import Recorder
 from service import NAME, ROOT, Service
 from session import PATIENCE, Session, completed
 
@@ -64,7 +64,7 @@ def test_what_rules_do_at_the_start_is_told_when_whoever_has_started_it_is_answe
     recorder = Recorder(activatable)
     end(activatable)
     session.play("Radio")
-    activatable.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", LISTING)
+    activatable.managed_objects()
     activatable.wait_for_stream("Radio", device="headset")
     unique = activatable.call_daemon("GetNameOwner", "s", NAME)
     said = [m for m in recorder.messages() if m["sender"] == unique]

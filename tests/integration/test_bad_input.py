@@ -488,7 +488,7 @@ def test_programs_with_hostile_names_are_listed_controlled_and_harm_nobody(playi
     names = [stream["app_name"] for stream in described["streams"]]
     assert "Firefox" not in names
     assert "bin:firefox" not in [app["app_id"] for app in described["apps"]]
-    managed = playing.busctl("call", NAME, ROOT, MANAGER, "GetManagedObjects")
+    managed = playing.managed_objects()
     introspected = session.run(
         "gdbus", "introspect", "--session", f"--dest={NAME}", "--object-path=/", "--recurse"
     )

@@ -106,8 +106,7 @@ def test_every_error_that_is_named_is_in_the_table_of_errors() -> None:
 
 def test_every_example_works_as_it_stands(service: Service) -> None:
     service.session.play("Firefox", sink="speakers")
-    rule = ("3", "name", "s", "Talk", "match", "a{sv}", "1", "app", "s", "firefox", "group", "s", "Chat")
-    service.busctl("call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", *rule, "-1")
+    service.add_rule("Talk", app="firefox", group="Chat")
     service.wait_for_stream("Firefox", device="speakers", group="Chat")
     for _, member in MEMBERS:
         for example in member.comment.examples:

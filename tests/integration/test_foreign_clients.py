@@ -334,7 +334,7 @@ def test_busctl_monitor_understands_every_message(playing: Service) -> None:
     session = playing.session
     recorder = Recorder(playing)
     playing.call("SetVolume", "sda{sv}", "@sink", 0.5, 0)
-    playing.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+    playing.managed_objects()
     session.play("Film")
     session.wait_for(
         lambda: any(m.get("member") == "InterfacesAdded" for m in recorder.messages()),

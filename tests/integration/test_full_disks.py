@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from recorder import Recorder
-from service import NAME, ROOT, CallError, Service
+from service import ROOT, CallError, Service
 from session import PATIENCE, Session
 
 ROOM = 64 * 1024
@@ -138,11 +138,10 @@ def test_my_volumes_and_rules_are_lost_when_the_disk_cannot_be_written(
         session.wait_for(lambda: service.get("StateError"), "the problem to be told")
         told = f"{state_file(session)} cannot be written: {why}; {UNSAVED} until that is mended"
         assert service.get("StateError") == told
-        rule = ("2", "name", "s", "Mine", "match", "a{sv}", "1", "app", "s", "radio")
         with pytest.raises(
             CallError, match=f"{rules_file(session)} cannot be written: {why}; nothing has changed"
         ):
-            service.busctl("call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", *rule, "-1")
+            service.add_rule("Mine", app="radio")
         assert (state.read_text(), rules.read_text()) == before
         assert [file.name for file in state.parent.iterdir()] == ["state.json"]
         assert service.call("SetVolume", "sda{sv}", "app:bin:3", 0.3, 0) == 0.3
@@ -152,7 +151,7 @@ def test_my_volumes_and_rules_are_lost_when_the_disk_cannot_be_written(
     assert [saved(state, f"bin:{i}") for i in range(1, 5)] == [0.1, 0.2, 0.3, 0.5]
     changes = [change["StateError"] for change in recorder.changes(ROOT) if "StateError" in change]
     assert [bool(problem) for problem in changes] == [True, False]
-    service.busctl("call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", *rule, "-1")
+    service.add_rule("Mine", app="radio")
     assert '"Mine"' in rules.read_text()
     service.stop()
 

@@ -1,12 +1,8 @@
 """A program holds streams where they are, for as long as it wants or lives; another toolkit than ours does it."""
 
-import json
-
 import pytest
 from client import Client
 from service import NAME, ROOT, CallError, Service
-
-RULE = ("name", "s", "Radios", "match", "a{sas}", 1, "app", 1, "radio", "to", "as", 1, "headset")
 
 
 def test_what_is_held_stays_until_it_is_released_or_its_holder_leaves(service: Service) -> None:
@@ -19,10 +15,8 @@ def test_what_is_held_stays_until_it_is_released_or_its_holder_leaves(service: S
         )["value"]
         (hold,) = service.get("Holds")
         assert (hold["cookie"], hold["target"], hold["reason"]) == (cookie, "app:radio", "a test")
-        service.busctl(
-            "call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", "3", *map(str, RULE), "-1"
-        )
-        explained = json.loads(service.call("ExplainStream", "s", stream["selector"]))
+        service.add_rule("Radios", app="radio", to="headset")
+        explained = service.explain(stream["selector"])
         assert (explained["desired_device"], explained["actual_device"]) == ("headset", "speakers")
         assert "A program holds it where it is" in explained["reason"]
         with pytest.raises(CallError, match="You have no hold"):

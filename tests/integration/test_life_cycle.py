@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from service import NAME, ROOT, CallError, Json, Service
+from service import CTL, NAME, ROOT, CallError, Json, Service
 from session import PATIENCE, Session, completed
 from talk import Talk, place
 
@@ -27,8 +27,6 @@ from pwmixer_dbus.startup import bundle
 
 PLAIN = (sys.executable, "-m", "pwmixer_dbus.start")
 """The service exactly as it runs on a desktop: without Python's development mode."""
-
-CTL = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
 
 STUBBORN = f"""
 import asyncio
@@ -84,7 +82,7 @@ def test_it_owns_its_name_and_answers_before_there_is_a_sound_server(deaf_servic
     assert deaf_service.get("Connected") is False
     assert deaf_service.get("Version") == pwmixer_dbus.__version__
     assert deaf_service.describe()["sinks"] == []
-    assert managed_objects(deaf_service) == {}
+    assert deaf_service.managed_objects() == {}
 
 
 def test_an_edit_right_after_the_first_look_at_the_configuration_is_in_force(silent_session: Session) -> None:
@@ -187,7 +185,7 @@ def test_without_a_sound_server_verbs_say_so_and_stale_objects_stay(service: Ser
     assert [after[kind] for kind in ("sinks", "sources", "streams")] == [
         before[kind] for kind in ("sinks", "sources", "streams")
     ], "stale, but visible"
-    assert f"{ROOT}/sinks/speakers" in managed_objects(service)
+    assert f"{ROOT}/sinks/speakers" in service.managed_objects()
 
 
 def test_without_a_sound_server_writing_a_property_says_so(service: Service) -> None:
@@ -451,7 +449,7 @@ def test_a_second_instance_names_the_first_and_leaves(deaf_service: Service) -> 
 
 def test_a_new_instance_takes_over(service: Service) -> None:
     new = Service(service.session, "--replace", name="new").start(connected=False)
-    assert isinstance(managed_objects(new), dict)
+    assert isinstance(new.managed_objects(), dict)
     new.wait_connected()
     assert sinks(new) == ["speakers", "headset"]
     assert service.process.wait(PATIENCE) == OK
@@ -540,7 +538,7 @@ def test_without_its_address_the_bus_is_the_one_in_the_runtime_folder(silent_ses
     service.process = silent_session.spawn(service.name, *PLAIN, env=env)
     silent_session.wait_for_child(service.name, service.is_owner, "to own its name")
     # Over the connection of dbus-fast, which some commands have.
-    done = run(silent_session, "rules", "list", command=(sys.executable, "-c", CTL), env=env)
+    done = run(silent_session, "rules", "list", command=CTL, env=env)
     assert (done.returncode, done.stderr) == (OK, "")
     service.stop()
 
@@ -736,10 +734,6 @@ def is_listed(service: Service, sink: str) -> bool:
 
 def sinks(service: Service) -> list[str]:
     return [sink["name"] for sink in service.describe()["sinks"]]
-
-
-def managed_objects(service: Service) -> Json:
-    return service.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
 
 
 def command_of(member: str, *arguments: str) -> tuple[str, ...]:

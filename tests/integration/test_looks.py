@@ -1,10 +1,8 @@
 """What rules say of how streams look and belong together, over D-Bus."""
 
-import sys
-
 import pytest
 from recorder import Recorder
-from service import NAME, ROOT, CallError, Json, Service
+from service import CTL, NAME, ROOT, CallError, Json, Service
 from session import Session
 
 HOUSE = f"{ROOT}/groups/House"
@@ -57,8 +55,7 @@ def of_house(signals: list[Json]) -> list[Json]:
 
 def ctl(service: Service, *words: str) -> str:
     """Run pwmixerctl, and return what it prints."""
-    program = "import sys; from pwmixer_dbus.cli import main; sys.exit(main())"
-    return service.session.run(sys.executable, "-c", program, *words).strip()
+    return service.session.run(*CTL, *words).strip()
 
 
 def started(session: Session) -> Service:

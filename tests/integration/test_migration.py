@@ -3,13 +3,12 @@
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from defaults import add_devices
-from service import Service
+from service import CTL, Service
 from session import Session
 from talk import Talk, place
 
@@ -19,7 +18,6 @@ TABLE = re.search(
 )
 assert TABLE is not None
 ROWS = [re.findall(r"`([^`]+)`", line) for line in TABLE[1].splitlines()]
-SELF = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 
 Levels = dict[str, tuple[int, bool]]
 START: Levels = {"speakers": (50, False), "headset": (60, False), "microphone": (80, False)}
@@ -79,7 +77,7 @@ def test_it_comes_to_the_same(desk: Service, before: str, command: str, line: st
     begin(desk)
     program, *words = shlex.split(command)
     assert program == "pwmixerctl"
-    desk.session.run(*SELF, *words)
+    desk.session.run(*CTL, *words)
     desk.session.wait_for(lambda: levels(desk) == wanted, f"{command} to make {wanted}")
     begin(desk)
     with Talk(place(desk.session)) as talk:

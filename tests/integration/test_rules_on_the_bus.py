@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from recorder import Recorder
-from service import NAME, ROOT, CallError, Json, Service
+from service import ROOT, CallError, Json, Service
 
-RULES = f"{NAME}.Rules"
 YOUTUBE = (
     "3",
     "name",
@@ -28,7 +27,7 @@ CONFIG = '[[rules]]\nname = "Films"\nmatch.app = "film"\nto = "headset"\n'
 
 
 def call(service: Service, member: str, *arguments: str) -> Json:
-    return service.busctl("call", NAME, ROOT, RULES, member, *(("--", *arguments) if arguments else ()))
+    return service.call(member, *arguments, interface="Rules")
 
 
 def refusal(service: Service, member: str, *arguments: str) -> str:
@@ -46,8 +45,7 @@ def revision(service: Service) -> int:
 
 
 def add(service: Service, name: str, position: int = -1, app: str = "radio") -> int:
-    rule = ("3", "name", "s", name, "match", "a{sv}", "1", "app", "s", app, "to", "s", "headset")
-    return int(call(service, "AddRule", "a{sv}i", *rule, str(position)))
+    return service.add_rule(name, app=app, position=position, to="headset")
 
 
 def folder(service: Service) -> Path:
@@ -153,7 +151,7 @@ def test_an_explanation_names_every_rule_with_its_reason(service: Service) -> No
     service.wait_for_stream("Radio")
     call(service, "SetRules", "uaa{sv}", "0", "1", *YOUTUBE)
     add(service, "Radios")
-    explained = json.loads(service.call("ExplainStream", "s", "app:radio"))["rules"]
+    explained = service.explain("app:radio")["rules"]
     assert [(rule["name"], rule["matched"]) for rule in explained] == [("YouTube", False), ("Radios", True)]
     assert all(rule["reason"] for rule in explained)
 

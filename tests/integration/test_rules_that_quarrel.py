@@ -1,10 +1,9 @@
 """Rules that contradict one another, themselves or the session manager, on a real server: the service never loops."""
 
-import json
 from collections.abc import Callable
 
 from recorder import Recorder
-from service import Json, Service
+from service import Service
 
 TO_AND_FRO = """
 [[rules]]
@@ -35,16 +34,12 @@ continue = true
 Started = Callable[[str], Service]
 
 
-def explained(service: Service, target: str) -> Json:
-    return json.loads(service.call("ExplainStream", "s", target))
-
-
 def moves(service: Service) -> int:
     return service.log().count("wants it on")
 
 
 def settle(service: Service, target: str) -> None:
-    service.session.wait_for(lambda: not explained(service, target)["settling"], "it to settle")
+    service.session.wait_for(lambda: not service.explain(target)["settling"], "it to settle")
 
 
 def test_two_rules_throw_my_radio_to_and_fro(with_rules: Started) -> None:
@@ -55,7 +50,7 @@ def test_two_rules_throw_my_radio_to_and_fro(with_rules: Started) -> None:
     settle(service, "app:radio")
     # WirePlumber may take a newborn stream away once and bring it back by itself.
     assert moves(service) == len(recorder.signals("RuleApplied")) <= 2
-    why = explained(service, "app:radio")
+    why = service.explain("app:radio")
     assert (why["actual_device"], why["desired_by"]) == ("headset", "rule there")
     assert why["reason"] == (
         "The rule there found it on speakers and brought it here; that is no reason to move it on."
@@ -97,7 +92,7 @@ force = true
         f"stream:{s['number']}" for s in service.describe()["streams"] if s["direction"] == "capture"
     )
     settle(service, target)
-    why = explained(service, target)
+    why = service.explain(target)
     assert (why["actual_device"], why["desired_device"]) == ("microphone", None)
     assert why["reason"] == "The rule “echo” names speakers.monitor, where it would hear itself."
     assert moves(service) == 0
@@ -118,5 +113,5 @@ to = ["speakers.monitor"]
     service.session.wait_for(lambda: len(service.describe()["streams"]) == 2, "the player")
     player = next(s for s in service.describe()["streams"] if s["direction"] == "playback")
     assert player["device"] == "speakers"
-    why = explained(service, f"stream:{player['number']}")
+    why = service.explain(f"stream:{player['number']}")
     assert why["reason"] == "The rule “studio” names no sink that is there."

@@ -1,7 +1,6 @@
 """Rules that stick, on a real server: each test answers a complaint that people have about other mixers."""
 
 import itertools
-import json
 import os
 import signal
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from defaults import connected, set_default
 from recorder import Recorder
-from service import ROOT, Json, Service
+from service import ROOT, Service
 from session import Session
 
 from pwmixer_dbus.core.routing import TRIES
@@ -52,7 +51,7 @@ def test_what_wireplumber_remembers_of_new_streams_keeps_them_nowhere_else(
     for name in names:
         session.play(name)
     session.wait_for(
-        lambda: not any(explained(service, name)["settling"] for name in names), "the streams to settle"
+        lambda: not any(service.explain(f"app:{name}")["settling"] for name in names), "the streams to settle"
     )
     assert links(session, names) == {(name, "headset") for name in names}
 
@@ -128,7 +127,7 @@ def test_the_rule_holds_over_a_restart_of_the_session_manager(with_rules: Starte
     session = service.session
     session.play("Radio")
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
-    session.wait_for(lambda: not explained(service)["settling"], "the stream to settle")
+    session.wait_for(lambda: not service.explain("app:radio")["settling"], "the stream to settle")
     manager = session.pid_of("wireplumber")
     os.kill(manager, signal.SIGTERM)
     service.wait_for_stream("Radio", device=None)
@@ -146,7 +145,7 @@ def test_a_person_with_pactl_wins_and_keeps_winning(with_rules: Started) -> None
     session.play("Radio")
     stream = service.wait_for_stream("Radio", device="headset", routed_by="rule music")
     # What is moved while everything is still settling is taken for the session manager's doing.
-    session.wait_for(lambda: not explained(service)["settling"], "the stream to settle")
+    session.wait_for(lambda: not service.explain("app:radio")["settling"], "the stream to settle")
     session.wait_for(
         lambda: is_moved(service, stream["index"], "speakers"), "WirePlumber to carry out the move"
     )
@@ -166,10 +165,6 @@ def is_moved(service: Service, index: int, sink: str) -> bool:
 
 def wait_for_default(service: Service, name: str) -> None:
     service.session.wait_for(lambda: service.describe()["defaults"]["sink"] == name, "the default to change")
-
-
-def explained(service: Service, app: str = "radio") -> Json:
-    return json.loads(service.call("ExplainStream", "s", f"app:{app}"))
 
 
 def test_a_move_with_us_counts_at_once(with_rules: Started) -> None:
@@ -250,7 +245,7 @@ def test_what_a_rule_does_is_announced_and_explained(with_rules: Started) -> Non
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
     told = [m["payload"]["data"] for m in recorder.signals("RuleApplied")]
     assert told[0] == ["music", f"{ROOT}/streams/1", f"{ROOT}/sinks/headset", "moving"]
-    why = explained(service)
+    why = service.explain("app:radio")
     assert (why["desired_device"], why["desired_by"], why["reason"]) == ("headset", "rule music", "")
     # WirePlumber may take a newborn stream away and bring it back by itself, and was the last one then.
     assert why["moved_by"] in {"rule music", "the session manager"}
@@ -323,6 +318,6 @@ def test_wireplumber_takes_it_back_again_and_again(with_rules: Started) -> None:
     assert outcomes().count("moving") >= TRIES
     assert f"rule “music” is suspended for stream:{stream['number']} (Radio): " in service.log()
     session.wait_for(is_back, "it to be taken back for good")
-    why = explained(service)
+    why = service.explain("app:radio")
     assert (why["desired_device"], why["actual_device"]) == ("headset", "speakers")
     assert why["reason"].startswith("Something fights the move, perhaps another rule; it is tried again in ")

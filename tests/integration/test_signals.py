@@ -20,7 +20,6 @@ from session import PATIENCE
 
 SPEAKERS = f"{ROOT}/sinks/speakers"
 NODE = f"{NAME}.Node"
-OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 STORM = "i=0; while [ $i -lt 60 ]; do pactl set-sink-volume speakers $((20 + i))%; i=$((i + 1)); done"
 
 
@@ -104,7 +103,7 @@ def test_reads_never_tell_what_was_not_announced_before(playing: Service, record
     storm = session.spawn("storm", "sh", "-c", f"while :; do {STORM}; done")
     for _ in range(10):
         playing.get("Volume", path=SPEAKERS, interface="Node")
-        playing.busctl("call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
+        playing.managed_objects()
         playing.describe()
     storm.terminate()
     messages = recorder.messages()
@@ -271,7 +270,7 @@ def test_what_is_there_before_the_first_answer_has_not_come(playing: Service, re
     playing.stop()
     playing.start()
     owner = playing.call_daemon("GetNameOwner", "s", NAME)
-    there = playing.busctl("call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
+    there = playing.managed_objects()
     radio, film = (
         {f"{ROOT}/apps/name_3a{name}", f"{ROOT}/streams/{number}"}
         for number, name in ((1, "radio"), (2, "film"))
@@ -323,7 +322,7 @@ def test_no_signal_names_an_object_that_was_not_announced_before(
     """Not even of streams that are moved at their birth, of which others hear last."""
     service = with_rules('[[rules]]\nname = "music"\nmatch.app = "radio"\nto = "headset"\ngroup = "Music"\n')
     recorder, session = Recorder(service), service.session
-    service.busctl("call", NAME, ROOT, OBJECT_MANAGER, "GetManagedObjects")
+    service.managed_objects()
     radios = []
     for number in range(6):
         properties = {"application.name": "Radio", "media.name": f"song {number}"}

@@ -1,32 +1,23 @@
 """What the service measures of itself, on a real bus and a real PipeWire: told, traced, followed, kept in files, profiled."""
 
-import fcntl
 import json
 import os
 import pstats
-import pty
-import select
 import signal
-import socket
 import stat
-import struct
-import subprocess
-import sys
 import termios
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from service import CACHE, CallError, Json, Service
+from service import CACHE, CTL, CallError, Json, Service
 from session import PATIENCE, Session, completed
+from talk import Talk, place
+from terminal import on_screen
 from test_life_cycle import WATCHED, has_written_its_code, start_plainly, system_calls
 
 WARM = {"XDG_CACHE_HOME": str(CACHE)}
 """What has a service start from the byte code of the one before."""
-
-CTL = (sys.executable, "-c", "import sys; from pwmixer_dbus.cli import main; sys.exit(main())")
 
 
 def stats(service: Service) -> Json:
@@ -96,12 +87,9 @@ def test_what_happens_is_counted_timed_charged_and_listed(service: Service) -> N
     assert after_it["signal", about, ""] < after_it["reply", "", "SetVolume"]
     assert ("error", "", "SetVolume") in words
     assert len(trace(service, 1, "last", "u", 5)) == 5
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(ours(service.session) / "socket"))
-        client.sendall(b"GET_VOLUME @sink\nMUTE app:nobody true\n")
-        answers = b""
-        while answers.count(b"\n") < 2:
-            answers += client.recv(4096)
+    with Talk(place(service.session)) as talk:
+        talk.ask("GET_VOLUME @sink")
+        talk.ask("MUTE app:nobody true")
         last = stats(service)
         assert last["clients"]["socket"] == 1
     (cost,) = [c for c in last["costs"] if c["name"] == f"socket:{os.getpid()}"]
@@ -221,48 +209,20 @@ def test_the_command_line_shows_it(service: Service) -> None:
     assert "called by this program" in ctl(service, "top")
 
 
-@contextmanager
-def screen(service: Service) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    """Run `top` in a terminal of 80 by 24."""
-    ours_end, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    env = {**service.session.env, "TERM": "xterm", "LANG": "C.UTF-8"}
-    process = subprocess.Popen((*CTL, "top"), env=env, stdin=theirs, stdout=theirs, stderr=theirs)
-    try:
-        yield ours_end, process
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours_end)
-        os.close(theirs)
-
-
-def read_until(terminal: int, word: str) -> str:
-    """Read what a program writes to its terminal, until a word has come."""
-    seen = b""
-    until = time.monotonic() + PATIENCE
-    while word.encode() not in seen:
-        ready, _, _ = select.select([terminal], [], [], max(until - time.monotonic(), 0))
-        assert ready, seen
-        seen += os.read(terminal, 65536)
-    return seen.decode()
-
-
 @pytest.mark.parametrize("how", [b"q", signal.SIGINT, signal.SIGTERM])
 def test_top_draws_a_screen_and_leaves_the_terminal_as_it_was(
     service: Service, how: bytes | signal.Signals
 ) -> None:
-    with screen(service) as (terminal, process):
-        before = termios.tcgetattr(terminal)
-        first = read_until(terminal, "everything else")
-        assert first.startswith("\x1b[?1049h")
-        read_until(terminal, "/s")
-        assert termios.tcgetattr(terminal) != before
+    with on_screen((*CTL, "top"), service.session.env) as screen:
+        before = termios.tcgetattr(screen.end)
+        assert screen.until("everything else").startswith("\x1b[?1049h")
+        screen.until("/s")
+        assert termios.tcgetattr(screen.end) != before
         if isinstance(how, bytes):
-            os.write(terminal, how)
+            os.write(screen.end, how)
         else:
-            process.send_signal(how)
-        last = read_until(terminal, "\x1b[?1049l")
-        assert process.wait(PATIENCE) == 0
+            screen.process.send_signal(how)
+        last = screen.until("\x1b[?1049l")
+        assert screen.process.wait(PATIENCE) == 0
         assert "\x1b[?25h" in last
-        assert termios.tcgetattr(terminal) == before
+        assert termios.tcgetattr(screen.end) == before

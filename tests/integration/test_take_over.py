@@ -20,7 +20,6 @@ from session import PATIENCE, Session
 SUCCESSION = f"{NAME}.Succession"
 STEP = 0.001
 GONE = {"org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NoReply"}
-RULE = ("name", "s", "Talk", "match", "a{sas}", "1", "app", "1", "game", "group", "s", "Chat")
 
 
 def taken_over(service: Service, name: str = "new") -> Service:
@@ -44,7 +43,7 @@ def move_by_hand(service: Service, stream: Json, sink: str) -> None:
     """Move a stream with another program, and again where the session manager drops it, or seems to have done it."""
 
     def is_there() -> bool:
-        found = explained(service, stream)
+        found = service.explain(stream["selector"])
         is_on_it = found["actual_device"] == sink
         if is_on_it and found["moved_by"] != "the session manager":
             return True
@@ -52,10 +51,6 @@ def move_by_hand(service: Service, stream: Json, sink: str) -> None:
         return False
 
     service.session.wait_for(is_there, f"{stream['app_name']} on {sink}")
-
-
-def explained(service: Service, stream: Json) -> Json:
-    return json.loads(service.call("ExplainStream", "s", stream["selector"]))
 
 
 class Stepper:
@@ -146,11 +141,11 @@ def test_all_that_lives_in_a_process_goes_over_to_the_next(service: Service) -> 
     service.wait_for_stream("Silent", device="speakers")
     silent.kill()
     session.wait_for(lambda: len(service.describe()["streams"]) == 3, "three streams")
-    service.busctl("call", NAME, ROOT, f"{NAME}.Rules", "AddRule", "a{sv}i", "--", "3", *RULE, "-1")
+    service.add_rule("Talk", app="game", group="Chat")
     for app, volume in {"silent": 0.33, "film": 0.9, "game": 0.5}.items():
         service.call("SetVolume", "sda{sv}", f"app:{app}", volume, 0)
     radio, film = service.stream_of("Radio"), service.stream_of("Film")
-    session.wait_for(lambda: not explained(service, radio)["settling"], "its move to be a person's")
+    session.wait_for(lambda: not service.explain(radio["selector"])["settling"], "its move to be a person's")
     move_by_hand(service, radio, "headset")
     recorder = Recorder(service)
     with Client.gjs(session, "proxy.js", ROOT, NAME) as holder:
@@ -175,7 +170,9 @@ def test_all_that_lives_in_a_process_goes_over_to_the_next(service: Service) -> 
         assert new.get("Holds") == holds
         assert [hold["cookie"] for hold in holds] == [cookie]
         # What another program did before is a person's doing two seconds later; while it is held, nobody says so.
-        session.wait_for(lambda: explained(new, radio)["desired_by"] == "person", "the move to be a person's")
+        session.wait_for(
+            lambda: new.explain(radio["selector"])["desired_by"] == "person", "the move to be a person's"
+        )
         assert new.stream_of("Radio")["routed_by"] == ""
         holder.ask(do="call", method="HoldRouting", arguments=["app:game", "another", ""])
         assert [hold["cookie"] for hold in new.get("Holds")] == [cookie, cookie + 1]

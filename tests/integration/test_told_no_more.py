@@ -31,9 +31,7 @@ def is_asleep(pid: int) -> bool:
 
 def objects(service: Service) -> list[str]:
     """Return the paths of all objects."""
-    return sorted(
-        service.busctl("call", NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
-    )
+    return sorted(service.managed_objects())
 
 
 def tells_nobody(session: Session, witness: str) -> bool:

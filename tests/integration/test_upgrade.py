@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from client import Client
-from service import NAME, ROOT, CallError, Json, Service
+from service import ROOT, CallError, Service
 from session import PATIENCE, Session
 from talk import Talk, place
 
@@ -106,11 +106,6 @@ def installed(session: Session) -> Installed:
     return Installed(session)
 
 
-def call(service: Service, interface: str, member: str, *arguments: object) -> Json:
-    words = [str(argument).lower() if isinstance(argument, bool) else str(argument) for argument in arguments]
-    return service.busctl("call", NAME, ROOT, f"{NAME}{interface}", member, *words)
-
-
 def test_what_was_never_called_before_works_when_all_files_are_of_another_version(
     installed: Installed,
 ) -> None:
@@ -125,13 +120,14 @@ def test_what_was_never_called_before_works_when_all_files_are_of_another_versio
     service.wait_settled()
     installed.upgrade()
     for member, *arguments in CALLS:
-        call(service, "", member, *arguments)
+        service.call(member, *arguments)
     for member, *arguments in CALLS_OF_RULES:
-        call(service, ".Rules", member, *arguments)
+        service.call(member, *arguments, interface="Rules")
     with pytest.raises(CallError, match="You have no hold with the cookie 7"):
         service.call("ReleaseHold", "u", 7)
+    wrong = (word.replace("app", "ap") for word in RULE)
     with pytest.raises(CallError, match='no such key; did you mean "app"'):
-        call(service, ".Rules", "AddRule", "a{sv}i", *(w.replace("app", "ap") for w in RULE), 0)
+        service.call("AddRule", "a{sv}i", *wrong, 0, interface="Rules")
     with Talk(place(session)) as talk:
         assert talk.ask("SET_VOLUME app:radio 0.5") == "OK 0.5"
         assert talk.json(id=1, action="get", target="app:radio")["ok"]

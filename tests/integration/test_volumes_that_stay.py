@@ -234,7 +234,7 @@ def test_an_app_can_only_be_moved_while_it_plays(again: Callable[[], Service]) -
     assert service.get("PreferredDevice", path=path, interface="App") == "sink:headset"
     player = session.play("Game")
     stream = service.wait_for_stream("Game", device="headset", routed_by="preference")
-    explained = json.loads(service.call("ExplainStream", "s", stream["selector"]))
+    explained = service.explain(stream["selector"])
     assert (explained["desired_device"], explained["desired_by"]) == ("headset", "preference")
     service.set("PreferredDevice", "s", "", path=path, interface="App")
     service.wait_for_stream("Game", device="speakers", routed_by="")
