@@ -4,6 +4,7 @@ import platform
 from collections.abc import Callable, Iterator
 
 import pytest
+from client import with_speakers_running
 from fakecard import FakeCard
 from service import Service
 from session import Session
@@ -27,6 +28,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not even collected."""
     if collect_ignore:
         terminalreporter.write_line(f"{OLD_PIPEWIRE} is left out: PipeWire 0.3.65 is that of Debian 12 only")
+
+
+@pytest.fixture
+def playing(service: Service) -> Service:
+    """Start the service, and have its speakers run, so that their volume can change."""
+    return with_speakers_running(service)
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import pytest
 from calls import called, signed_in, spoken
-from client import with_speakers_running
 from compare import differences, wait_until_equal
 from dbus_fast import Message, MessageType, Variant
 from defaults import connected
@@ -226,12 +224,6 @@ CLAMPS: tuple[tuple[str, list[Any], float, float], ...] = (
     ("SetVolume", ["stream:1", -1.0, {}], 0.0, -1.0),
     ("SetVolume", ["@sink", 0.9, {"limit": Variant("d", -1.0)}], 0.5, 0.9),  # what is above a limit may stay
 )
-
-
-@pytest.fixture
-def playing(service: Service) -> Service:
-    """Make a service whose speakers run, so that their volume can change."""
-    return with_speakers_running(service)
 
 
 def is_sentence(text: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from client import Client, example, with_speakers_running
+from client import Client, example
 from compare import wait_until_equal
 from defaults import set_default
 from recorder import Recorder
@@ -13,12 +13,6 @@ from session import Session
 SPEAKERS = f"{ROOT}/sinks/speakers"
 NODE, DEVICE, STREAM, APP = (f"{NAME}.{name}" for name in ("Node", "Device", "Stream", "App"))
 Watching = Callable[[Session], Client]
-
-
-@pytest.fixture
-def playing(service: Service) -> Service:
-    """Make a service whose speakers run."""
-    return with_speakers_running(service)
 
 
 @pytest.fixture

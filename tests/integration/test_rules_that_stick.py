@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from defaults import connected, set_default
 from recorder import Recorder
 from service import ROOT, Service
@@ -22,6 +23,15 @@ to = ["usb*", "headset"]
 """
 
 Started = Callable[[str], Service]
+
+
+@pytest.fixture
+def ruled(with_rules: Started) -> Service:
+    """Play what the rule brings to the headset."""
+    service = with_rules(MUSIC)
+    service.session.play("Radio")
+    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+    return service
 
 
 def test_a_new_stream_goes_where_its_rule_says(with_rules: Started) -> None:
@@ -84,75 +94,61 @@ def test_a_stream_that_played_before_the_service_started_is_brought_there_as_wel
     with_rules(MUSIC).wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
-def test_the_rule_holds_when_the_default_changes(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    session = service.session
-    session.play("Radio")
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+def test_the_rule_holds_when_the_default_changes(ruled: Service) -> None:
+    session = ruled.session
     # To move a stream to the default erases its pin, so it would follow the next one.
     for default in ("headset", "speakers", "headset", "speakers"):
         set_default(session, sink=default)
-        wait_for_default(service, default)
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+        wait_for_default(ruled, default)
+    ruled.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
-def test_a_better_target_is_taken_when_it_comes_and_the_fallback_when_it_goes(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    session = service.session
-    session.play("Radio")
-    service.wait_for_stream("Radio", device="headset")
+def test_a_better_target_is_taken_when_it_comes_and_the_fallback_when_it_goes(ruled: Service) -> None:
+    session = ruled.session
     for _ in range(2):
         module = session.add_null_sink("usb-dac", "USB DAC")
-        service.wait_for_stream("Radio", device="usb-dac", routed_by="rule music")
+        ruled.wait_for_stream("Radio", device="usb-dac", routed_by="rule music")
         session.pactl("unload-module", str(module))
-        service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+        ruled.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
-def test_the_rule_holds_over_a_restart_of_the_sound_server(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    session = service.session
-    session.play("Radio")
-    service.wait_for_stream("Radio", device="headset")
+def test_the_rule_holds_over_a_restart_of_the_sound_server(ruled: Service) -> None:
+    session = ruled.session
     session.restart_sound()
-    service.wait_connected()
+    ruled.wait_connected()
     session.add_null_sink("speakers", "Speakers")
     session.add_null_sink("headset", "Headset")
     set_default(session, sink="speakers")
     session.play("Radio")
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+    ruled.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
-def test_the_rule_holds_over_a_restart_of_the_session_manager(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    session = service.session
-    session.play("Radio")
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
-    session.wait_for(lambda: not service.explain("app:radio")["settling"], "the stream to settle")
+def test_the_rule_holds_over_a_restart_of_the_session_manager(ruled: Service) -> None:
+    session = ruled.session
+    session.wait_for(lambda: not ruled.explain("app:radio")["settling"], "the stream to settle")
     manager = session.pid_of("wireplumber")
     os.kill(manager, signal.SIGTERM)
-    service.wait_for_stream("Radio", device=None)
+    ruled.wait_for_stream("Radio", device=None)
     state = Path(f"/proc/{manager}/stat")
     session.wait_for(lambda: state.read_text().rpartition(")")[2].split()[0] == "Z", "it to have ended")
     # What it has learned of our move goes with it, so that it links the stream to the default.
     Path(session.env["XDG_STATE_HOME"], "wireplumber", "stream-properties").unlink()
     session.spawn("another wireplumber", "wireplumber")
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+    ruled.wait_for_stream("Radio", device="headset", routed_by="rule music")
 
 
-def test_a_person_with_pactl_wins_and_keeps_winning(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    session = service.session
-    session.play("Radio")
-    stream = service.wait_for_stream("Radio", device="headset", routed_by="rule music")
+def test_a_person_with_pactl_wins_and_keeps_winning(ruled: Service) -> None:
+    session = ruled.session
+    stream = ruled.stream_of("Radio")
     # What is moved while everything is still settling is taken for the session manager's doing.
-    session.wait_for(lambda: not service.explain("app:radio")["settling"], "the stream to settle")
+    session.wait_for(lambda: not ruled.explain("app:radio")["settling"], "the stream to settle")
     session.wait_for(
-        lambda: is_moved(service, stream["index"], "speakers"), "WirePlumber to carry out the move"
+        lambda: is_moved(ruled, stream["index"], "speakers"), "WirePlumber to carry out the move"
     )
-    service.wait_for_stream("Radio", device="speakers", routed_by="person")
+    ruled.wait_for_stream("Radio", device="speakers", routed_by="person")
     set_default(session, sink="headset")
-    wait_for_default(service, "headset")
-    service.wait_for_stream("Radio", device="speakers", routed_by="person")
+    wait_for_default(ruled, "headset")
+    ruled.wait_for_stream("Radio", device="speakers", routed_by="person")
 
 
 def is_moved(service: Service, index: int, sink: str) -> bool:
@@ -167,12 +163,9 @@ def wait_for_default(service: Service, name: str) -> None:
     service.session.wait_for(lambda: service.describe()["defaults"]["sink"] == name, "the default to change")
 
 
-def test_a_move_with_us_counts_at_once(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    service.session.play("Radio")
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
-    service.call("Move", "ssa{sv}", "app:radio", "speakers", 0)
-    service.wait_for_stream("Radio", device="speakers", routed_by="person")
+def test_a_move_with_us_counts_at_once(ruled: Service) -> None:
+    ruled.call("Move", "ssa{sv}", "app:radio", "speakers", 0)
+    ruled.wait_for_stream("Radio", device="speakers", routed_by="person")
 
 
 def test_two_tabs_of_one_browser_are_told_apart_by_their_titles_also_when_they_change(
@@ -217,13 +210,10 @@ to = "headset"
     )
 
 
-def test_a_rule_that_is_removed_brings_its_streams_back(with_rules: Started) -> None:
-    service = with_rules(MUSIC)
-    service.session.play("Radio")
-    service.wait_for_stream("Radio", device="headset", routed_by="rule music")
-    service.session.configure("")
-    service.call("ReloadConfig")
-    service.wait_for_stream("Radio", device="speakers", routed_by="")
+def test_a_rule_that_is_removed_brings_its_streams_back(ruled: Service) -> None:
+    ruled.session.configure("")
+    ruled.call("ReloadConfig")
+    ruled.wait_for_stream("Radio", device="speakers", routed_by="")
 
 
 def test_a_recording_is_routed_as_well(with_rules: Started) -> None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 from calls import called, of_bus, signed_in, spoken
-from client import with_speakers_running
 from compare import wait_until_equal
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
@@ -21,12 +20,6 @@ from session import PATIENCE
 SPEAKERS = f"{ROOT}/sinks/speakers"
 NODE = f"{NAME}.Node"
 STORM = "i=0; while [ $i -lt 60 ]; do pactl set-sink-volume speakers $((20 + i))%; i=$((i + 1)); done"
-
-
-@pytest.fixture
-def playing(service: Service) -> Service:
-    """Make a service whose speakers run."""
-    return with_speakers_running(service)
 
 
 @pytest.fixture

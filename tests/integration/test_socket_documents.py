@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from defaults import set_default
+from defaults import add_devices
 from service import Service
 from session import Session, completed
 from talk import Talk, place
@@ -25,10 +25,7 @@ def blocks(language: str) -> list[str]:
 def desk() -> Iterator[Service]:
     """Start the service as the page has it: its rule, its applications, and the speakers at half."""
     with Session() as session:
-        session.add_null_sink("speakers", "Speakers")
-        session.add_null_sink("headset", "Headset")
-        session.add_null_source("microphone", "Microphone")
-        set_default(session, sink="speakers", source="microphone")
+        add_devices(session)
         session.configure("".join(blocks("toml")))
         for name in ("Firefox", "mpv", "Radio One"):
             session.play(name)
