@@ -340,21 +340,8 @@ def test_busctl_monitor_understands_every_message(playing: Service) -> None:
 
 def test_an_interface_that_is_not_named_is_any_for_reading_a_property(service: Service) -> None:
     """The D-Bus specification allows the empty interface name."""
-    assert (
-        service.busctl(
-            *(
-                "call",
-                NAME,
-                f"{ROOT}/sinks/speakers",
-                "org.freedesktop.DBus.Properties",
-                "Get",
-                "ss",
-                "",
-                "Volume",
-            )
-        )
-        == 1.0
-    )
+    get = ("call", NAME, SPEAKERS, "org.freedesktop.DBus.Properties", "Get", "ss")
+    assert service.busctl(*get, "", "Volume") == 1.0
 
 
 def test_the_example_for_gjs_works_as_it_stands(playing: Service) -> None:

@@ -107,14 +107,6 @@ def test_an_edit_right_after_the_first_look_at_the_configuration_is_in_force(sil
     silent_session.wait_for(is_in_force, "the edited configuration to be in force")
 
 
-def test_it_connects_when_the_sound_server_starts_after_it(deaf_service: Service) -> None:
-    session = deaf_service.session
-    session.start_sound()
-    session.add_null_sink("speakers", "Speakers")
-    deaf_service.wait_connected()
-    session.wait_for(lambda: sinks(deaf_service) == ["speakers"], "the sink to be known")
-
-
 def test_it_starts_while_the_sound_server_starts(silent_session: Session) -> None:
     silent_session.spawn("pipewire", "pipewire")
     service = start_deaf(silent_session)

@@ -126,5 +126,9 @@ def test_it_starts_before_there_is_a_sound_server(bare_session: Session) -> None
     assert service.get("Connected") is False
     assert service.describe()["sinks"] == []
     bare_session.start_sound()
+    bare_session.add_null_sink("speakers", "Speakers")
     service.wait_connected()
+    bare_session.wait_for(
+        lambda: [s["name"] for s in service.describe()["sinks"]] == ["speakers"], "the sink to be known"
+    )
     service.stop()
