@@ -75,7 +75,7 @@ def test_a_refused_write_is_healed_in_the_cache_of_gjs(slider: Client) -> None:
     slider.ask(do="write", name="Volume", value=0.6)
     slider.wait("changed", now_has("Volume", 0.6))
     for hostile in ("NaN", "Infinity", "-Infinity"):
-        assert slider.ask(do="write", name="Volume", value=hostile)["value"] == hostile
+        assert slider.ask(do="write", name="Volume", number=hostile)["value"] == hostile
         slider.wait("changed", now_has("Volume", 0.6))
         assert slider.ask(do="read", name="Volume")["value"] == 0.6
 
@@ -90,11 +90,11 @@ REFUSED: tuple[tuple[str, str, str, object], ...] = (
 
 def test_whatever_gjs_wrote_in_vain_is_healed(playing: Service) -> None:
     for path, interface, name, refused in REFUSED:
-        with Client.gjs(playing.session, "writer.js", path, interface, name) as client:
-            true = client.ask()["value"]
-            assert client.ask(value=refused)["value"] == refused
+        with Client.gjs(playing.session, "proxy.js", path, interface) as client:
+            true = client.ask(do="read", name=name)["value"]
+            assert client.ask(do="write", name=name, value=refused)["value"] == refused
             client.wait("changed", now_has(name, true))
-            assert client.ask()["value"] == true
+            assert client.ask(do="read", name=name)["value"] == true
             assert_nothing_is_ever_invalidated(client)
 
 
@@ -113,20 +113,20 @@ HEALED: tuple[tuple[str, str, str, object, object], ...] = (
 
 def test_a_write_that_was_clamped_or_rounded_is_healed_also_when_nothing_changes(playing: Service) -> None:
     for path, interface, name, asked, given in HEALED:
-        with Client.gjs(playing.session, "writer.js", path, interface, name) as client:
+        with Client.gjs(playing.session, "proxy.js", path, interface) as client:
             for _ in range(2):
-                assert client.ask(value=asked)["value"] == asked
+                assert client.ask(do="write", name=name, value=asked)["value"] == asked
                 client.wait("changed", now_has(name, given))
-                assert client.ask()["value"] == given
+                assert client.ask(do="read", name=name)["value"] == given
 
 
 def test_a_write_that_is_rounded_is_announced_once_where_it_changes_something(playing: Service) -> None:
     for path in (SPEAKERS, f"{ROOT}/apps/name_3aradio", f"{ROOT}/streams/1"):
-        with Client.gjs(playing.session, "writer.js", path, NODE, "Volume") as client:
+        with Client.gjs(playing.session, "proxy.js", path, NODE) as client:
             for asked, given in ((0.40004, 0.4), (0.3, 0.3)):
-                client.ask(value=asked)
+                client.ask(do="write", name="Volume", value=asked)
                 client.wait("changed", now_has("Volume", given))
-                assert client.ask()["value"] == given
+                assert client.ask(do="read", name="Volume")["value"] == given
             assert [change["changed"].get("Volume") for change in client.all("changed")] == [0.4, 0.3]
 
 

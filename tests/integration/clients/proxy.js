@@ -2,7 +2,8 @@
 //
 // Prints a JSON line for the start (ready), for what changes (changed, owner, signal) and for what it is asked on stdin:
 // {"do": "read", "name": N}               answers with the value in the proxy's cache
-// {"do": "write", "name": N, "value": V}  assigns to the property; a text is a number ("NaN"), in the answer as well
+// {"do": "write", "name": N, "value": V}  assigns to the property, which gjs puts into the cache before it sends it, and
+//                                         leaves there when it is refused; a "number" is a text for what JSON has not, as NaN
 // {"do": "call", "method": M, "arguments": [...], "options": {"name": ["signature", value]}}  without options where M takes none
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -33,10 +34,9 @@ const orders = {
     read({name}) {
         say('answer', {value: proxy[name]});
     },
-    write({name, value}) {
-        const isText = typeof value === 'string';
-        proxy[name] = isText ? Number(value) : value;
-        say('answer', {value: isText ? String(proxy[name]) : proxy[name]});
+    write({name, value, number}) {
+        proxy[name] = number === undefined ? value : Number(number);
+        say('answer', {value: number === undefined ? proxy[name] : String(proxy[name])});
     },
     call({method, arguments: given, options}) {
         const wrapped = Object.entries(options ?? {}).map(([name, [signature, value]]) =>
