@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import corked
+import prompted
 import pulsectl
 import pytest
 from defaults import set_default
@@ -22,7 +21,7 @@ from test_streams import move_with_pactl
 
 def pause(session: Session, name: str, does: str = "play", *device: str) -> subprocess.Popen[bytes]:
     """Start a program with a paused stream, on a device of its own choice."""
-    return session.spawn(name, sys.executable, str(Path(corked.__file__)), does, name, *device)
+    return session.spawn(name, sys.executable, prompted.__file__, does, name, *device)
 
 
 @pytest.fixture(params=["playing", "paused"])

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import prompted
 import pytest
 from defaults import connected, set_default
 from recorder import Recorder
@@ -242,37 +243,11 @@ def test_what_a_rule_does_is_announced_and_explained(with_rules: Started) -> Non
     assert [(rule["name"], rule["matched"]) for rule in why["rules"]] == [("music", True)]
 
 
-RENAMED = """
-import ctypes, signal, pulsectl
-from pulsectl import _pulsectl as c
-pulse = pulsectl.Pulse("Launcher")
-library = ctypes.CDLL("libpulse.so.0")
-library.pa_stream_new.restype = library.pa_proplist_new.restype = ctypes.c_void_p
-class Format(ctypes.Structure):
-    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
-context = ctypes.cast(pulse._ctx, ctypes.c_void_p)
-stream = ctypes.c_void_p(library.pa_stream_new(context, b"Song", ctypes.byref(Format(c.PA_SAMPLE_FLOAT32LE, 48000, 2)), None))
-library.pa_stream_connect_playback(stream, None, None, 0, None, None)
-def rename(*_):
-    properties = ctypes.c_void_p(library.pa_proplist_new())
-    library.pa_proplist_sets(properties, b"application.name", b"Radio")
-    library.pa_context_proplist_update(context, 2, properties, None, None)
-    library.pa_stream_proplist_update(stream, 2, properties, None, None)
-signal.signal(signal.SIGUSR1, rename)
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-while True:
-    library.pa_mainloop_prepare(pulse._loop, 50_000)
-    library.pa_mainloop_poll(pulse._loop)
-    library.pa_mainloop_dispatch(pulse._loop)
-    if library.pa_stream_get_state(stream) == 2:  # ready
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
-"""
-"""A program that says on SIGUSR1 that it is the Radio, but no sooner than libpulse lets it: its stream is seen before."""
-
-
 def test_an_app_that_renames_itself_is_taken_for_what_it_is_now(with_rules: Started) -> None:
     service = with_rules(MUSIC)
-    program = service.session.spawn("renamed", sys.executable, "-c", RENAMED)
+    program = service.session.spawn(
+        "renamed", sys.executable, prompted.__file__, "rename", "Launcher", "Radio"
+    )
     service.wait_for_stream("Launcher", device="speakers", routed_by="")
     program.send_signal(signal.SIGUSR1)
     service.wait_for_stream("Radio", device="headset", routed_by="rule music")
