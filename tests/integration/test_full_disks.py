@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from recorder import Recorder
-from service import ROOT, CallError, Service
+from service import NAME, ROOT, CallError, Service
 from session import PATIENCE, Session
 
 ROOM = 64 * 1024
