@@ -20,7 +20,7 @@ from dbus_fast import BusType, ErrorType, Message, MessageFlag, MessageType, Var
 from dbus_fast.aio import MessageBus
 from dbus_fast.aio.message_bus import _MessageWriter
 from dbus_fast.auth import AuthExternal
-from session import PATIENCE
+from session import PATIENCE, Session
 
 from pwmixer_dbus.config.rulebook import RuleBook
 from pwmixer_dbus.core.commands import Command
@@ -267,7 +267,7 @@ class Flood:
         self._socket.sendall(b"".join(bytes(marshalled(message)) for message in messages))
 
 
-async def test_one_client_however_much_it_asks_lets_others_have_their_turn(bus: Session) -> None:
+async def test_one_client_however_much_it_asks_lets_others_have_their_turn(private_bus: Session) -> None:
     connection = await BusConnection.open()
     turn, turns, serials = 0, Counter[int](), list[int]()
 
@@ -277,7 +277,7 @@ async def test_one_client_however_much_it_asks_lets_others_have_their_turn(bus: 
         return True
 
     connection.serve(ask, lambda _: None)
-    with closing(Flood(bus)) as flood:
+    with closing(Flood(private_bus)) as flood:
         flood.call(connection, MANY)
         while len(serials) < MANY:
             turn += 1
