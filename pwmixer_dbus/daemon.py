@@ -60,6 +60,9 @@ log = logging.getLogger("pwmixer")
 DRAIN = 0.5
 """Seconds for which calls in flight may still come to their end when the service stops."""
 
+SAVE = 1.0
+"""Seconds for which whoever takes over waits for the disk of the one before; it is told then what is not saved yet."""
+
 LINGER = 0.5
 """Seconds for which calls are passed on that still come to the one that was taken over from, under its own name."""
 
@@ -388,7 +391,8 @@ class Daemon:
         is_wanted = self._configuration.settings.memory
         is_known = not self._configuration.may_forbid_to_save or (left is not None and left.remembers)
         self._remembers, self._is_unsure = is_wanted and is_known, is_wanted and not is_known
-        memory = self._state.load() if is_wanted else Memory()
+        is_heir = left is not None and left.is_saving
+        memory = self._state.load(is_heir=is_heir) if is_wanted else Memory()
         if self._is_unsure:
             log.warning("%s", self._state_error())
             self._state.flush()  # which also lets another instance save
@@ -517,13 +521,15 @@ class Daemon:
         fades += self._fader.hand_over()  # of whoever has asked us by our own name meanwhile
         if self._remembers:
             self._state.schedule(self._keeper.memory)
-            self._state.flush()
+            await self._state.hand_over(SAVE)
+            fades += self._fader.hand_over()  # likewise
         left = succession.leave(
             self._service,
             fades,
             configured=self._configuration.settings,
             remembers=self._remembers,
-            is_saved=not self._state.problem,
+            is_saved=self._state.has_saved(self._keeper.memory),
+            is_saving=self._state.is_writing,
         )
         self._remembers = False
         self._service.hold_calls()  # until it is known who is to answer them
@@ -655,7 +661,9 @@ class Daemon:
 
     def _name_lost(self, name: str) -> None:
         if name == BUS_NAME and not self._stopping.is_set():
-            self._save_now()  # an instance of an older version reads it now
+            if self._remembers:  # who takes over reads it soon
+                self._mixer.tell_levels()
+                self._state.hurry()
             self._service.heir.expect()
             self._replaced.set()
 

@@ -46,7 +46,8 @@ class StateFile:
     What could not be saved is tried again with the next change, and without one after a pause; not after `flush`.
 
     Of two instances with one file, as on two session buses, the first one saves, and the other one says that it does not. It
-    does once the first has ended, if that has saved nothing meanwhile. Whoever has flushed lets the next one be the first.
+    does once the first has ended, if that has saved nothing meanwhile. Whoever has flushed or handed over lets the next one
+    be the first; an heir, which has been told all that the one before it knew, saves whatever that still writes.
 
     `problem` is one sentence on why memory is not saved at the moment, "" when all is well. `on_problem` is called when
     that differs, on the loop's thread.
@@ -72,10 +73,15 @@ class StateFile:
         self._writing: asyncio.Future[str] | None = None
         self._is_foreign = False
         self._is_damaged = False
+        self._is_heir = False
         self.problem = ""
 
-    def load(self) -> Memory:
-        """Read the file. Where there is none, or none that can be used, the memory is empty; nothing is raised."""
+    def load(self, *, is_heir: bool = False) -> Memory:
+        """Read the file. Where there is none, or none that can be used, the memory is empty; nothing is raised.
+
+        `is_heir` says that whoever may be writing it has told us what that is.
+        """
+        self._is_heir = is_heir
         is_first = self._hold.take()
         self._known_as = self._looks()
         try:
@@ -89,12 +95,14 @@ class StateFile:
                 f"{self._path} cannot be read: {error.strerror}; {_UNSAVED}; mend that and start pwmixer again"
             )
         self._latest = self._tried = self._saved = memory
-        if not is_first and not self.problem:
+        if not is_first and not self.problem and not is_heir:
             self._tell(self._of_another)
         return memory
 
     @property
     def _of_another(self) -> str:
+        if self._is_heir:
+            return f"the pwmixer before this one is still writing {self._path}; {_UNSAVED} until it has"
         return f"another pwmixer, as on another session bus, keeps {self._path}; {_UNSAVED}"
 
     def schedule(self, memory: Memory) -> None:
@@ -125,12 +133,40 @@ class StateFile:
 
     def flush(self) -> None:
         """Save what is not saved yet, at once, and let another instance have the file; for the end of the service."""
+        self._be_over()
+        self._tell(self._write_latest())
+        self._hold.leave()
+
+    def hurry(self) -> None:
+        """Begin at once to save as `flush` does; nobody waits for the disk, and another instance has the file after that."""
+        self._be_over()
+        if self._writing is None:
+            self._write_aside()
+
+    async def hand_over(self, longest: float) -> None:
+        """Save as `flush` does, but wait for a slow disk no longer than `longest` seconds; then it goes on as after `hurry`."""
+        self.hurry()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + longest
+        while self._writing is not None and until > loop.time():
+            await asyncio.wait((self._writing,), timeout=until - loop.time())
+        if self._writing is None:
+            self._hold.leave()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a write is under way, here or where an instance before this one has left it."""
+        return self._writing is not None or self._is_heir
+
+    def has_saved(self, memory: Memory) -> bool:
+        """Whether this is in the file, as far as is known."""
+        return memory is self._saved and not self.problem
+
+    def _be_over(self) -> None:
         while self._hear():
             pass
         self._stop_timer()
         self._changed_at, self._is_over = None, True
-        self._tell(self._write_latest())
-        self._hold.leave()
 
     def _hear(self) -> bool:
         """Have what is expected scheduled, or some of it; return whether there is more."""
@@ -199,6 +235,10 @@ class StateFile:
             return  # the loop is closing, and `flush` has the last word
         self._tell(writing.result())
         if self._is_over:
+            if self._latest is not self._tried:
+                self._write_aside()
+            else:
+                self._hold.leave()
             return
         if self._ask is not None:
             self._plan()
@@ -207,7 +247,8 @@ class StateFile:
             self.schedule(self._latest)
             return
         self._changed_at = None
-        if self._latest is not self._saved and not self._is_foreign and self.problem != self._of_another:
+        may_come = self._is_heir or self.problem != self._of_another
+        if self._latest is not self._saved and not self._is_foreign and may_come:
             pause = pause_before(self._attempts)
             log.debug("%s is tried again in %g s", self._path, pause)
             self._timer = asyncio.get_running_loop().call_later(pause, self._write_aside)
@@ -232,7 +273,9 @@ class StateFile:
         was_ours = self._hold.is_ours
         if not self._hold.take():
             return self._of_another
-        if was_ours or not self._hold.is_ours or self._looks() in {None, self._known_as}:
+        is_known = self._is_heir or self._looks() in {None, self._known_as}
+        if was_ours or not self._hold.is_ours or is_known:
+            self._is_heir = False
             return ""
         self._is_foreign = True
         self._hold.leave()
@@ -257,8 +300,9 @@ class StateFile:
     def _replace(self, text: str) -> None:
         if self._is_damaged:
             self._set_aside()
-        replace_file(self._path, text)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._hold.take()  # where the folder is new
+        replace_file(self._path, text)
         self._known_as = self._looks()
 
     def _set_aside(self) -> None:

@@ -906,3 +906,62 @@ def test_where_folders_cannot_be_locked_all_is_as_with_one(
     file = opened(path)
     write(file, memory_with(0.2))
     assert (file.problem, load(path)) == ("", memory_with(0.2))
+
+
+def test_on_a_slow_disk_who_hands_over_waits_for_no_write_and_its_heir_saves_after_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs, goes_on = os.fsync, threading.Event()
+
+    def sync_late(descriptor: int) -> None:
+        assert goes_on.wait(PATIENCE)
+        syncs(descriptor)
+
+    async def main() -> None:
+        first, heir, another = opened(path), *(StateFile(path, delay=0.0) for _ in range(2))
+        await saved_soon(first, memory_with(0.0))
+        monkeypatch.setattr(os, "fsync", sync_late)
+        first.schedule(memory_with(0.1))
+        while not first.is_writing:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        first.schedule(memory_with(0.2))
+        await first.hand_over(0.0)
+        assert first.is_writing
+        assert not first.has_saved(memory_with(0.2))
+
+        heir.load(is_heir=True)
+        another.load()
+        assert (heir.problem, another.problem.startswith(OTHER)) == ("", True)
+        monkeypatch.setattr(store, "FIRST_PAUSE", 0.0)
+        heir.schedule(memory_with(0.3))
+        while not heir.problem:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        assert heir.problem.startswith(f"the pwmixer before this one is still writing {path}")
+        goes_on.set()
+        await settled(heir)
+        assert heir.problem == ""
+        heir.flush()
+
+    asyncio.run(main())
+    assert load(path) == memory_with(0.3)
+
+
+def test_who_hands_over_saves_what_is_scheduled_and_what_is_expected_and_lets_go(path: Path) -> None:
+    async def main() -> None:
+        file, latest = opened(path), memory_with(0.3)
+        file.schedule(memory_with(0.1))
+        while not file.is_writing:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+        file.schedule(memory_with(0.2))
+
+        def is_more() -> bool:
+            file.schedule(latest)
+            return False
+
+        file.expect(is_more)
+        await file.hand_over(PATIENCE)
+        assert file.has_saved(latest)
+        assert opened(path).problem == "", "the next one has the file"
+
+    asyncio.run(main())
+    assert load(path) == memory_with(0.3)

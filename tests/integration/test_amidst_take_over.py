@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 
 from calls import called
 from dbus_fast import Message, MessageType, Variant
@@ -25,6 +26,25 @@ daemon.GIVE_UP = lanes.GIVE_UP = succession.UNASKED = succession.UNTAKEN = on_th
 daemon.main()
 """
 """The service, but where it gives up what the sound server does not do within some seconds it waits for an hour."""
+
+
+SLOW = """
+import os
+
+from pwmixer_dbus import daemon
+
+sync = os.fsync
+
+
+def sync_late(descriptor):
+    with open(os.environ["XDG_RUNTIME_DIR"] + "/disk", "rb"):  # which somebody has to write to
+        sync(descriptor)
+
+
+os.fsync = sync_late
+daemon.main()
+"""
+"""The service, on a disk that takes as long as the test likes."""
 
 
 def open_places(session: Session) -> list[str]:
@@ -205,3 +225,33 @@ def test_a_bad_configuration_that_is_mended_in_the_midst_of_it_counts_where_the_
     assert old.get("StateError") == ""
     old.stop(errors=True)
     assert remembered(session) == 0.3
+
+
+def test_on_a_slow_disk_nothing_is_lost_and_the_heir_saves_when_the_old_one_has_saved(
+    session: Session,
+) -> None:
+    disk, state = session.runtime / "disk", session.state.parent
+    os.mkfifo(disk)
+    old = patient(session, name="old", program=SLOW)
+    with_silent_radio(old)
+    old.call("SetVolume", "sda{sv}", "app:radio", 0.5, 0)
+    session.wait_for(lambda: list(state.glob(".state.json.*.tmp")), "the disk to be waited for")
+    old.call("SetVolume", "sda{sv}", "app:radio", 0.3, 0)
+    new = Service(session, name="new")
+    new.process = session.spawn("new", sys.executable, "-X", "dev", "-m", "pwmixer_dbus.start", "--replace")
+    session.wait_for_child("new", lambda: "took over" in new.log(), "to take over")
+    (radio,) = new.describe()["apps"]
+    assert radio["volume"] == 0.3
+    session.wait_for(lambda: new.get("StateError"), "it to know that it cannot save yet")
+    assert new.get("StateError").startswith("the pwmixer before this one is still writing ")
+    writes = os.open(disk, os.O_RDWR)
+    try:
+        assert old.process is not None
+        assert old.process.wait(PATIENCE) == 0
+        new.call("SetVolume", "sda{sv}", "app:radio", 0.4, 0)
+        session.wait_for(lambda: new.get("StateError") == "", "it to save")
+    finally:
+        os.close(writes)
+    new.stop()
+    old.stop()
+    assert remembered(session) == 0.4
