@@ -391,8 +391,7 @@ class Daemon:
         is_wanted = self._configuration.settings.memory
         is_known = not self._configuration.may_forbid_to_save or (left is not None and left.remembers)
         self._remembers, self._is_unsure = is_wanted and is_known, is_wanted and not is_known
-        is_heir = left is not None and left.is_saving
-        memory = self._state.load(is_heir=is_heir) if is_wanted else Memory()
+        memory = self._state.load() if is_wanted else Memory()
         if self._is_unsure:
             log.warning("%s", self._state_error())
             self._state.flush()  # which also lets another instance save
@@ -529,7 +528,6 @@ class Daemon:
             configured=self._configuration.settings,
             remembers=self._remembers,
             is_saved=self._state.has_saved(self._keeper.memory),
-            is_saving=self._state.is_writing,
         )
         self._remembers = False
         self._service.hold_calls()  # until it is known who is to answer them

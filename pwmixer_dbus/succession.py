@@ -31,18 +31,11 @@ UNTAKEN = 10.0
 
 
 def leave(
-    service: BusService,
-    fades: tuple[Fading, ...],
-    *,
-    configured: Settings,
-    remembers: bool,
-    is_saved: bool,
-    is_saving: bool,
+    service: BusService, fades: tuple[Fading, ...], *, configured: Settings, remembers: bool, is_saved: bool
 ) -> Succession:
     """Stop acting, and return all that lives only in the parts of a service; `fades` have been stopped before.
 
-    `configured` are the settings of the files. `remembers` says whether there is a state file, `is_saved` whether all is in it,
-    `is_saving` whether it is still being written.
+    `configured` are the settings of the files. `remembers` says whether there is a state file, `is_saved` whether all is in it.
     """
     parts, methods, mixer = service.parts, service.methods, service.parts.mixer
     mixer.sleep()
@@ -53,7 +46,6 @@ def leave(
         configured=configured,
         remembers=remembers,
         memory=None if remembers and is_saved else parts.keeper.memory,
-        is_saving=is_saving,
         rules=parts.rules.rules,
         rules_revision=parts.rules.revision,
         rules_enabled=parts.router.enabled,

@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -16,10 +17,11 @@ _UNABLE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 """What some file systems that live in a program say to a sync, however well they keep what is written."""
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, rename: Callable[[Path, Path], object] = Path.replace) -> None:
     """Put a new file, for its owner only, in the place of the old one: all of it is on the disk before it gets the name.
 
-    Folders are made where they are missing. Raises OSError, and then the old file is as it was.
+    Folders are made where they are missing. `rename` may refuse when all is on the disk. Raises OSError, and then the old
+    file is as it was.
     """
     folder = path.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ def replace_file(path: Path, text: str) -> None:
             except OSError as error:
                 if error.errno not in _UNABLE:
                     raise
-        temporary.replace(path)
+        rename(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -47,7 +48,7 @@ class StateFile:
 
     Of two instances with one file, as on two session buses, the first one saves, and the other one says that it does not. It
     does once the first has ended, if that has saved nothing meanwhile. Whoever has flushed or handed over lets the next one
-    be the first; an heir, which has been told all that the one before it knew, saves whatever that still writes.
+    be the first.
 
     `problem` is one sentence on why memory is not saved at the moment, "" when all is well. `on_problem` is called when
     that differs, on the loop's thread.
@@ -62,7 +63,7 @@ class StateFile:
         self._known_as: tuple[int, int] | None = None
         self._delay = delay
         self._on_problem = on_problem
-        self._lock = threading.Lock()
+        self._lock, self._placing = threading.Lock(), threading.Lock()
         self._latest = self._tried = self._saved = Memory()
         self._lines: Lines = {}
         self._ask: Callable[[], bool] | None = None
@@ -73,15 +74,11 @@ class StateFile:
         self._writing: asyncio.Future[str] | None = None
         self._is_foreign = False
         self._is_damaged = False
-        self._is_heir = False
+        self._is_given_up = False
         self.problem = ""
 
-    def load(self, *, is_heir: bool = False) -> Memory:
-        """Read the file. Where there is none, or none that can be used, the memory is empty; nothing is raised.
-
-        `is_heir` says that whoever may be writing it has told us what that is.
-        """
-        self._is_heir = is_heir
+    def load(self) -> Memory:
+        """Read the file. Where there is none, or none that can be used, the memory is empty; nothing is raised."""
         is_first = self._hold.take()
         self._known_as = self._looks()
         try:
@@ -95,19 +92,17 @@ class StateFile:
                 f"{self._path} cannot be read: {error.strerror}; {_UNSAVED}; mend that and start pwmixer again"
             )
         self._latest = self._tried = self._saved = memory
-        if not is_first and not self.problem and not is_heir:
+        if not is_first and not self.problem:
             self._tell(self._of_another)
         return memory
 
     @property
     def _of_another(self) -> str:
-        if self._is_heir:
-            return f"the pwmixer before this one is still writing {self._path}; {_UNSAVED} until it has"
         return f"another pwmixer, as on another session bus, keeps {self._path}; {_UNSAVED}"
 
     def schedule(self, memory: Memory) -> None:
         """Save a memory soon: its write begins at most `delay` seconds after the first change that is not saved yet."""
-        self._latest, self._is_over = memory, False
+        self._latest, self._is_over, self._is_given_up = memory, False, False
         if memory is not self._saved and not self._is_foreign:
             self._plan()
 
@@ -144,19 +139,15 @@ class StateFile:
             self._write_aside()
 
     async def hand_over(self, longest: float) -> None:
-        """Save as `flush` does, but wait for a slow disk no longer than `longest` seconds; then it goes on as after `hurry`."""
+        """Save as `flush` does, but give it up where that takes more than `longest` seconds: the file is another's then."""
         self.hurry()
         loop = asyncio.get_running_loop()
         until = loop.time() + longest
         while self._writing is not None and until > loop.time():
             await asyncio.wait((self._writing,), timeout=until - loop.time())
-        if self._writing is None:
-            self._hold.leave()
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether a write is under way, here or where an instance before this one has left it."""
-        return self._writing is not None or self._is_heir
+        with self._placing:
+            self._is_given_up = self._writing is not None
+        self._hold.leave()
 
     def has_saved(self, memory: Memory) -> bool:
         """Whether this is in the file, as far as is known."""
@@ -231,8 +222,8 @@ class StateFile:
 
     def _written(self, writing: "asyncio.Future[str]") -> None:
         self._writing = None
-        if writing.cancelled():
-            return  # the loop is closing, and `flush` has the last word
+        if self._is_given_up or writing.cancelled():
+            return  # the latter: the loop is closing, and `flush` has the last word
         self._tell(writing.result())
         if self._is_over:
             if self._latest is not self._tried:
@@ -247,8 +238,7 @@ class StateFile:
             self.schedule(self._latest)
             return
         self._changed_at = None
-        may_come = self._is_heir or self.problem != self._of_another
-        if self._latest is not self._saved and not self._is_foreign and may_come:
+        if self._latest is not self._saved and not self._is_foreign and self.problem != self._of_another:
             pause = pause_before(self._attempts)
             log.debug("%s is tried again in %g s", self._path, pause)
             self._timer = asyncio.get_running_loop().call_later(pause, self._write_aside)
@@ -273,9 +263,7 @@ class StateFile:
         was_ours = self._hold.is_ours
         if not self._hold.take():
             return self._of_another
-        is_known = self._is_heir or self._looks() in {None, self._known_as}
-        if was_ours or not self._hold.is_ours or is_known:
-            self._is_heir = False
+        if was_ours or not self._hold.is_ours or self._looks() in {None, self._known_as}:
             return ""
         self._is_foreign = True
         self._hold.leave()
@@ -300,10 +288,15 @@ class StateFile:
     def _replace(self, text: str) -> None:
         if self._is_damaged:
             self._set_aside()
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._hold.take()  # where the folder is new
-        replace_file(self._path, text)
+        replace_file(self._path, text, self._rename)
         self._known_as = self._looks()
+
+    def _rename(self, temporary: Path, path: Path) -> None:
+        with self._placing:
+            if self._is_given_up:
+                raise InterruptedError(errno.EINTR, "the file is another's by now")
+            temporary.replace(path)
+            self._hold.take()  # where the folder is new
 
     def _set_aside(self) -> None:
         """Rename a damaged file, so that a person may still mend it, and forget the oldest of those."""

@@ -85,7 +85,7 @@ class Succession:
     """All of it. `made_at` is when, by the monotonic clock.
 
     `state` is what clients were shown last; `configured` are the settings of the files that its own come from. `memory` is
-    None where it is in the state file; `remembers` says whether there is to be one, `is_saving` whether it is still being written. `rules` are those in force, whose
+    None where it is in the state file; `remembers` says whether there is to be one. `rules` are those in force, whose
     revision is `rules_revision`. `past` are streams that have ended, each with the name of its device. `followers` are
     the clients that follow the trace.
     """
@@ -95,7 +95,6 @@ class Succession:
     configured: Settings = field(default_factory=Settings)
     remembers: bool = True
     memory: Memory | None = None
-    is_saving: bool = False
     rules: tuple[Rule, ...] = ()
     rules_revision: int = 1
     rules_enabled: bool = True

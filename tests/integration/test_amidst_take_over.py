@@ -227,7 +227,7 @@ def test_a_bad_configuration_that_is_mended_in_the_midst_of_it_counts_where_the_
     assert remembered(session) == 0.3
 
 
-def test_on_a_slow_disk_nothing_is_lost_and_the_heir_saves_when_the_old_one_has_saved(
+def test_on_a_slow_disk_nothing_is_lost_and_the_heir_saves_what_the_old_one_could_not(
     session: Session,
 ) -> None:
     disk, state = session.runtime / "disk", session.state.parent
@@ -242,16 +242,14 @@ def test_on_a_slow_disk_nothing_is_lost_and_the_heir_saves_when_the_old_one_has_
     session.wait_for_child("new", lambda: "took over" in new.log(), "to take over")
     (radio,) = new.describe()["apps"]
     assert radio["volume"] == 0.3
-    session.wait_for(lambda: new.get("StateError"), "it to know that it cannot save yet")
-    assert new.get("StateError").startswith("the pwmixer before this one is still writing ")
+    session.wait_for(lambda: session.state.exists() and '"volume": 0.3' in session.state.read_text(), "it to save")
+    assert new.get("StateError") == ""
     writes = os.open(disk, os.O_RDWR)
     try:
         assert old.process is not None
         assert old.process.wait(PATIENCE) == 0
-        new.call("SetVolume", "sda{sv}", "app:radio", 0.4, 0)
-        session.wait_for(lambda: new.get("StateError") == "", "it to save")
     finally:
         os.close(writes)
     new.stop()
     old.stop()
-    assert remembered(session) == 0.4
+    assert remembered(session) == 0.3

@@ -4,9 +4,9 @@ dbus-fast treats a full socket as a lost connection. The shim under its writer t
 upon which the writer waits until the socket can be written again. And it writes each message by itself, which wakes the
 bus daemon for each; here all messages of one pass of the loop are written together: the signals of a change and the
 reply that follows them, or the changes of many objects. What answers calls is written when all have been read that had
-come, not in the loop's next turn; and the writer is only troubled with what does not fit into the socket. What this leans
-on (`_loop`, `_sock`, what reads from it, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`, `_marshall`, `Unmarshaller`,
-`_user_message_handlers`, and what `_Authenticator` overrides) is checked by a test.
+come, not in the loop's next turn; and the writer is only troubled with what does not fit into the socket. What this
+leans on (`_loop`, `_sock`, what reads from it, `_writer` with `sock`, `buf`, `messages` and `negotiate_unix_fd`,
+`_marshall`, `Unmarshaller`, `_user_message_handlers`, and what `_Authenticator` overrides) is checked by a test.
 
 Descriptors go out and none comes in: passing them is agreed upon with the bus, but dbus-fast reads as if it were not, which
 takes one system call less for each message. What somebody sends us nevertheless, the kernel closes.
