@@ -242,7 +242,9 @@ def test_on_a_slow_disk_nothing_is_lost_and_the_heir_saves_what_the_old_one_coul
     session.wait_for_child("new", lambda: "took over" in new.log(), "to take over")
     (radio,) = new.describe()["apps"]
     assert radio["volume"] == 0.3
-    session.wait_for(lambda: session.state.exists() and '"volume": 0.3' in session.state.read_text(), "it to save")
+    session.wait_for(
+        lambda: session.state.exists() and '"volume": 0.3' in session.state.read_text(), "it to save"
+    )
     assert new.get("StateError") == ""
     writes = os.open(disk, os.O_RDWR)
     try:
